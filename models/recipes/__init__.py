@@ -1,0 +1,1 @@
+"""Recipes: how each bundled model file is made, re-runnable on two cores."""
