@@ -1,0 +1,1 @@
+"""Language models: slots, engines, backends, router. Imports `models` only."""

@@ -1,0 +1,57 @@
+"""Errors of the language-model layer.
+
+    ParleyError
+    |- LlmError
+       |- BackendUnreachable    nobody answers there (retryable)
+       |- BackendFailed         it answered with an error, or broke in the middle
+       |- WorkerDied            a local worker process ended while it was working (retryable)
+       |- Overloaded            every place is taken and the queue is full (retryable)
+       |- ContextTooLong        the prompt does not fit the model
+       |- UnknownModel          no slot or backend serves that name
+"""
+
+from __future__ import annotations
+
+from models.errors import ParleyError
+
+__all__ = [
+    "BackendFailed",
+    "BackendUnreachable",
+    "ContextTooLong",
+    "LlmError",
+    "Overloaded",
+    "UnknownModel",
+    "WorkerDied",
+]
+
+
+class LlmError(ParleyError):
+    code = "llm_error"
+
+
+class BackendUnreachable(LlmError):
+    code = "backend_unreachable"
+    retryable = True
+
+
+class BackendFailed(LlmError):
+    code = "backend_failed"
+
+
+class WorkerDied(LlmError):
+    code = "worker_died"
+    retryable = True
+    default_hint = "it is being started again; try once more in a few seconds"
+
+
+class Overloaded(LlmError):
+    code = "overloaded"
+    retryable = True
+
+
+class ContextTooLong(LlmError):
+    code = "context_length_exceeded"
+
+
+class UnknownModel(LlmError):
+    code = "model_not_found"

@@ -1,0 +1,75 @@
+"""What goes into a language model: messages, sampling, one request. Internal nouns; wire types are in wire/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+__all__ = ["GenerateRequest", "Message", "Priority", "Role", "Sampling", "ToolCall"]
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+class Priority(Enum):
+    """Who goes first when one worker serves many. Voice has reserved places that batch work never takes."""
+
+    VOICE = 0
+    INTERACTIVE = 1
+    BATCH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `content` is plain text; images and audio come with the vision rows."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """OpenAI's names and ranges. None means the backend's own default."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    repeat_penalty: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """One request for a reply.
+
+    `model` is a slot's model, "backend/model", an alias, or "" for the default one.
+    `conversation` names the KV sequence that is kept between turns; None keeps nothing.
+    `user` is who pays and whose fair share is used.
+    """
+
+    messages: tuple[Message, ...]
+    model: str = ""
+    sampling: Sampling = Sampling()
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    conversation: str | None = None
+    priority: Priority = Priority.INTERACTIVE
+    user: str = ""

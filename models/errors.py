@@ -1,0 +1,62 @@
+"""The root of every error that Parley raises on purpose, and the errors of this layer.
+
+    ParleyError                 code, hint, retryable
+    |- BadInput                 the caller sent something that cannot be used
+    |- ModelError
+    |  |- ModelNotFound         no such file or name in the store
+    |  |- ModelUnreadable       the file is there and is not what it says
+    |- SettingsError            parley.toml or the environment is wrong
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = ["BadInput", "ModelError", "ModelNotFound", "ModelUnreadable", "ParleyError", "SettingsError"]
+
+
+class ParleyError(Exception):
+    """An expected failure.
+
+    `code` is stable and machine-readable, `hint` says what to do next, `retryable` says whether the same
+    call may succeed later. `param` names the offending field where there is one. `web/errors.py` maps codes
+    to HTTP status, OpenAI error objects and WebSocket close codes in one table.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+        self.param = param
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class BadInput(ParleyError):
+    """Malformed, out of range or unknown: a 400 at the edge."""
+
+    code = "invalid_request"
+
+
+class SettingsError(ParleyError):
+    """The configuration cannot be used; the hint names the key and the nearest valid one."""
+
+    code = "invalid_settings"
+
+
+class ModelError(ParleyError):
+    code = "model_error"
+
+
+class ModelNotFound(ModelError):
+    code = "model_not_found"
+    default_hint = "`parley doctor` lists the models that are installed"
+
+
+class ModelUnreadable(ModelError):
+    code = "model_unreadable"

@@ -1,0 +1,75 @@
+"""Errors of the voice layer.
+
+    ParleyError
+    |- VoiceError
+       |- ProtocolError         a client sent a frame that cannot be understood; the connection goes on
+       |- FrameTooLarge         a frame over the limit; the connection is closed (1009)
+       |- SessionGone           unknown or expired token (4004)
+       |- SessionBusy           the session is already connected elsewhere (4009)
+       |- AudioError            audio that cannot be decoded, or a rate or format we do not do
+       |- SpeechEngineError
+          |- SttFailed          recogniser dead, slow or refused (retryable)
+          |- TtsFailed          synthesiser dead, slow or refused (retryable)
+          |- NoModel            the engine needs a model that is not in the store
+"""
+
+from __future__ import annotations
+
+from models.errors import ParleyError
+
+__all__ = [
+    "AudioError",
+    "FrameTooLarge",
+    "NoModel",
+    "ProtocolError",
+    "SessionBusy",
+    "SessionGone",
+    "SpeechEngineError",
+    "SttFailed",
+    "TtsFailed",
+    "VoiceError",
+]
+
+
+class VoiceError(ParleyError):
+    code = "voice_error"
+
+
+class ProtocolError(VoiceError):
+    code = "invalid_message"
+
+
+class FrameTooLarge(VoiceError):
+    code = "message_too_large"
+
+
+class SessionGone(VoiceError):
+    code = "session_not_found"
+    default_hint = "open a new session with POST /v1/audio/live"
+
+
+class SessionBusy(VoiceError):
+    code = "session_busy"
+
+
+class AudioError(VoiceError):
+    code = "invalid_audio"
+
+
+class SpeechEngineError(VoiceError):
+    code = "speech_engine_error"
+
+
+class SttFailed(SpeechEngineError):
+    code = "stt_failed"
+    retryable = True
+
+
+class TtsFailed(SpeechEngineError):
+    code = "tts_failed"
+    retryable = True
+
+
+class NoModel(SpeechEngineError):
+    code = "model_not_installed"
+    default_hint = "`parley doctor` says which command installs one"
