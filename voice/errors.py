@@ -1,16 +1,16 @@
 """Errors of the voice layer.
 
-    ParleyError
-    |- VoiceError
-       |- ProtocolError         a client sent a frame that cannot be understood; the connection goes on
-       |- FrameTooLarge         a frame over the limit; the connection is closed (1009)
-       |- SessionGone           unknown or expired token (4004)
-       |- SessionBusy           the session is already connected elsewhere (4009)
-       |- AudioError            audio that cannot be decoded, or a rate or format we do not do
-       |- SpeechEngineError
-          |- SttFailed          recogniser dead, slow or refused (retryable)
-          |- TtsFailed          synthesiser dead, slow or refused (retryable)
-          |- NoModel            the engine needs a model that is not in the store
+ParleyError
+|- VoiceError
+   |- ProtocolError         a client sent a frame that cannot be understood; the connection goes on
+   |- FrameTooLarge         a frame over the limit; the connection is closed (1009)
+   |- SessionGone           unknown or expired token (4004)
+   |- SessionBusy           the session is already connected elsewhere (4009)
+   |- AudioError            audio that cannot be decoded, or a rate or format we do not do
+   |- SpeechEngineError
+      |- SttFailed          recogniser dead, slow or refused (retryable)
+      |- TtsFailed          synthesiser dead, slow or refused (retryable)
+      |- NoModel            the engine needs a model that is not in the store
 """
 
 from __future__ import annotations

@@ -1,0 +1,163 @@
+"""What a session can say to its client: one union, made by the turn machine, written by the protocol codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voice.port import Pcm
+
+__all__ = [
+    "AudioOut",
+    "ErrorOut",
+    "Interrupted",
+    "Pong",
+    "Ready",
+    "ServerEvent",
+    "SpeechStarted",
+    "SpeechStopped",
+    "StateOut",
+    "TextOut",
+    "ToolCallOut",
+    "TranscriptOut",
+    "TurnComplete",
+    "WakeOut",
+    "WakeWordRequired",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The session is connected. `config` has the sections audio, wake_word, voice as they are in force."""
+
+    session_token: str
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptOut:
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextOut:
+    """Model tokens as they come, of reply `reply`. The last one of a reply has `is_final` and may be empty."""
+
+    reply: str
+    text: str
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AudioOut:
+    """Samples of reply `reply` in the order they are to be played. `text`: the clause they belong to.
+
+    `starts_clause` is true for the first piece of a clause. `is_last` marks the end of the reply's audio
+    (codecs with a container flush there); it may hold no samples.
+    """
+
+    reply: str
+    pcm: Pcm
+    rate_hz: int
+    text: str
+    starts_clause: bool
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnComplete:
+    """A turn is over, one way or the other; sent exactly once for every confirmed turn.
+
+    `output_transcript` is what the model wrote, `heard_transcript` what was really played.
+    `latency` is the ledger: milliseconds since the end of speech for each stage that was reached.
+    """
+
+    reply: str
+    input_transcript: str
+    output_transcript: str
+    heard_transcript: str
+    tools_called: tuple[str, ...]
+    interrupted: bool
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    latency_ms: float
+    latency: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Output stops now: drop what is still buffered. `partial_output` is what was heard."""
+
+    reply: str
+    partial_output: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeWordRequired:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorOut:
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user began to speak at `at_s` of the session's audio."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WakeOut:
+    word: str
+    score: float
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateOut:
+    """idle, asleep, hearing, thinking, speaking or paused (output held while an interruption is judged)."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallOut:
+    call_id: str
+    name: str
+    arguments: str
+
+
+ServerEvent = (
+    Ready
+    | TranscriptOut
+    | TextOut
+    | AudioOut
+    | TurnComplete
+    | Interrupted
+    | WakeWordRequired
+    | ErrorOut
+    | Pong
+    | SpeechStarted
+    | SpeechStopped
+    | WakeOut
+    | StateOut
+    | ToolCallOut
+)

@@ -1,0 +1,95 @@
+"""What a client asked for when it opened its session. Checked and built at the edge (protocols/live_config.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = [
+    "AudioConfig",
+    "AudioFormat",
+    "LlmConfig",
+    "OutputFormat",
+    "SessionConfig",
+    "TurnConfig",
+    "TurnDetection",
+    "VoiceConfig",
+    "WakeConfig",
+    "WakeMode",
+]
+
+AudioFormat = Literal["webm", "opus", "wav", "pcm", "mp3"]
+OutputFormat = Literal["opus", "wav", "pcm", "mp3"]
+WakeMode = Literal["pre", "post", "mid"]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioConfig:
+    input_format: AudioFormat = "webm"
+    output_format: OutputFormat = "opus"
+    sample_rate: int = 24000
+    """Output rate, Hz."""
+    allow_interrupt: bool = True
+    input_rate: int = 16000
+    """Rate of binary frames, Hz, 8000 to 48000."""
+    binary_audio: bool = False
+    """Send pcm replies as binary frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class WakeConfig:
+    enabled: bool = False
+    words: tuple[str, ...] = ()
+    mode: WakeMode = "pre"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceConfig:
+    voice_id: str = "default"
+    speed: float = 1.0
+    language: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LlmConfig:
+    model: str = ""
+    system_prompt: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    history_length: int = 20
+    """Messages of history given to the model, the system prompt not counted."""
+    temperature: float = 0.7
+    max_tokens: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDetection:
+    """OpenAI's object. `type` none: the client says when a turn ends (push-to-talk, manual)."""
+
+    type: Literal["server_vad", "semantic_vad", "none"] = "server_vad"
+    threshold: float | None = None
+    prefix_padding_ms: int | None = None
+    silence_duration_ms: int | None = None
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnConfig:
+    """Ours. None means the server's setting."""
+
+    barge_in: bool = True
+    follow_up_s: float | None = None
+    """After a reply, this long no wake word is needed."""
+    echo: Literal["auto", "headphones", "speaker"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    audio: AudioConfig = AudioConfig()
+    wake: WakeConfig = WakeConfig()
+    voice: VoiceConfig = VoiceConfig()
+    llm: LlmConfig = LlmConfig()
+    turn_detection: TurnDetection = TurnDetection()
+    turn: TurnConfig = TurnConfig()
+    ttl_minutes: int = 15
+    record: bool = False
