@@ -44,10 +44,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """Turns in order, an optional system turn first, then user and assistant by turns."""
+    """Turns in order, an optional system turn first, then user and assistant by turns.
+
+    `key` holds what a right last answer must contain, where the domain can say so (empty where it cannot).
+    """
 
     turns: tuple[Turn, ...]
     domain: str = ""
+    key: tuple[str, ...] = ()
 
     def user_lines(self) -> tuple[str, ...]:
         return tuple(turn.text for turn in self.turns if turn.role == "user")
@@ -60,10 +64,11 @@ class Domain:
     dialogues: Callable[[random.Random], Iterator[Dialogue]] = field(repr=False)
 
 
-def talk(*texts: str) -> Dialogue:
+def talk(*texts: str, system: str = "", key: tuple[str, ...] = ()) -> Dialogue:
     """A dialogue from user and assistant texts by turns, the user first."""
     roles: tuple[Role, Role] = ("user", "assistant")
-    return Dialogue(tuple(Turn(roles[index % 2], text) for index, text in enumerate(texts)))
+    turns = tuple(Turn(roles[index % 2], text) for index, text in enumerate(texts))
+    return Dialogue((Turn("system", system), *turns) if system else turns, key=key)
 
 
 def is_held_out(text: str) -> bool:
@@ -140,4 +145,4 @@ def mixture(
             continue
         if any(refuse(line) for line in lines):
             continue
-        yield Dialogue(dialogue.turns, found[index].name)
+        yield Dialogue(dialogue.turns, found[index].name, dialogue.key)

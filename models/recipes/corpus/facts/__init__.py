@@ -1,0 +1,1 @@
+"""Tables of facts, written from general knowledge."""
