@@ -14,9 +14,7 @@ from models.recipes.corpus.dialogue import mixture
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m models.recipes.corpus", description="write the corpus as files"
-    )
+    parser = argparse.ArgumentParser(prog="python -m models.recipes.corpus", description="write the corpus as files")
     parser.add_argument("--lines", type=int, default=60_000, help="how many user lines to write")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder for dialogues.jsonl and user.txt")
@@ -30,9 +28,7 @@ def main() -> None:
     ):
         for dialogue in mixture(args.seed, held_out=args.held_out):
             turns = [{"role": turn.role, "text": turn.text, "learn": turn.learn} for turn in dialogue.turns]
-            dialogues.write(
-                json.dumps({"domain": dialogue.domain, "turns": turns}, ensure_ascii=False) + "\n"
-            )
+            dialogues.write(json.dumps({"domain": dialogue.domain, "turns": turns}, ensure_ascii=False) + "\n")
             users.writelines(f"{line}\n" for line in dialogue.user_lines())
             written += len(dialogue.user_lines())
             if written >= args.lines:

@@ -105,9 +105,7 @@ def problems(dialogue: Dialogue) -> list[str]:
 def load_domains() -> tuple[Domain, ...]:
     """All files of `domains/`, by name, so that the mixture does not depend on the file system's order."""
     package = importlib.import_module("models.recipes.corpus.domains")
-    names = sorted(
-        info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")
-    )
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_"))
     modules = [(name, importlib.import_module(f"{package.__name__}.{name}")) for name in names]
     return tuple(Domain(name, float(module.WEIGHT), module.dialogues) for name, module in modules)
 

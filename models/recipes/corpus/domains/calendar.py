@@ -15,7 +15,20 @@ WEIGHT = 1.6
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _MONTHS = "January February March April May June July August September October November December".split()
 _LENGTHS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-_SEASONS = ("winter", "winter", "spring", "spring", "spring", "summer", "summer", "summer", "autumn", "autumn", "autumn", "winter")
+_SEASONS = (
+    "winter",
+    "winter",
+    "spring",
+    "spring",
+    "spring",
+    "summer",
+    "summer",
+    "summer",
+    "autumn",
+    "autumn",
+    "autumn",
+    "winter",
+)
 
 UNITS = table(
     """
@@ -128,8 +141,14 @@ RELATIONS = (
     ),
 )
 _LISTS = (
-    ("(what are|name|tell me) the days of the week", "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday."),
-    ("(what are|name|tell me) the months of the year", "January, February, March, April, May, June, July, August, September, October, November and December."),
+    (
+        "(what are|name|tell me) the days of the week",
+        "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday and Sunday.",
+    ),
+    (
+        "(what are|name|tell me) the months of the year",
+        "January, February, March, April, May, June, July, August, September, October, November and December.",
+    ),
     ("(what are|name|tell me) the [four] seasons", "Spring, summer, autumn and winter."),
     ("how many seasons are there", "Four. Spring, summer, autumn and winter."),
     ("how many months are there", "Twelve."),
@@ -158,11 +177,34 @@ def _conversion(rng: random.Random) -> Dialogue:
     )
     count = rng.randint(2, top)
     if rng.random() < 0.6:
-        question = say(rng, ("how many {m} are [in] {n} {o}", "convert {n} {o} to {m}", "(what is|what's) {n} {o} in {m}", "{n} {o} in {m}"), m=many, n=words(count), o=one)
-        return talk(asked(rng, question), capital(f"{words(count)} {one} are {words(count * factor)} {many}."), key=(f"{words(count * factor)} {many}",))
+        question = say(
+            rng,
+            (
+                "how many {m} are [in] {n} {o}",
+                "convert {n} {o} to {m}",
+                "(what is|what's) {n} {o} in {m}",
+                "{n} {o} in {m}",
+            ),
+            m=many,
+            n=words(count),
+            o=one,
+        )
+        return talk(
+            asked(rng, question),
+            capital(f"{words(count)} {one} are {words(count * factor)} {many}."),
+            key=(f"{words(count * factor)} {many}",),
+        )
     big = words(count * factor)
-    question = say(rng, ("how many {o} are {n} {m}", "convert {n} {m} to {o}", "(what is|what's) {n} {m} in {o}"), m=many, n=big, o=one)
-    return talk(asked(rng, question), capital(f"{big} {many} are {words(count)} {one}."), key=(f"are {words(count)} {one}",))
+    question = say(
+        rng,
+        ("how many {o} are {n} {m}", "convert {n} {m} to {o}", "(what is|what's) {n} {m} in {o}"),
+        m=many,
+        n=big,
+        o=one,
+    )
+    return talk(
+        asked(rng, question), capital(f"{big} {many} are {words(count)} {one}."), key=(f"are {words(count)} {one}",)
+    )
 
 
 def _listing(rng: random.Random) -> Dialogue:
@@ -173,7 +215,11 @@ def _listing(rng: random.Random) -> Dialogue:
 def _day_number(rng: random.Random) -> Dialogue:
     at = rng.randrange(7)
     place = ordinal(at + 1)
-    return talk(say(rng, "(what is|what's|which is) the {n} day of the week", n=place), f"The {place} day is {_DAYS[at]}, counting from Monday.", key=(_DAYS[at],))
+    return talk(
+        say(rng, "(what is|what's|which is) the {n} day of the week", n=place),
+        f"The {place} day is {_DAYS[at]}, counting from Monday.",
+        key=(_DAYS[at],),
+    )
 
 
 def dialogues(rng: random.Random) -> Iterator[Dialogue]:
@@ -188,6 +234,12 @@ def dialogues(rng: random.Random) -> Iterator[Dialogue]:
             yield _day_number(rng)
         elif roll < 0.42:
             name, answer = rng.choice(HOLIDAYS)
-            yield talk(asked(rng, say(rng, ("when is {a}", "what (day|date) is {a}", "on which day is {a}"), a=name.lower())), answer, key=(answer,))
+            yield talk(
+                asked(
+                    rng, say(rng, ("when is {a}", "what (day|date) is {a}", "on which day is {a}"), a=name.lower())
+                ),
+                answer,
+                key=(answer,),
+            )
         else:
             yield next(relations)

@@ -67,12 +67,16 @@ def dialogues(rng: random.Random) -> Iterator[Dialogue]:
         elif roll < 0.69:
             yield talk(*before, say(rng, _NEVER_MIND), rng.choice(("Okay.", "All right.", "No problem.")))
         elif roll < 0.76:
-            yield talk(*before, say(rng, _YES), rng.choice(("Good. What can I do for you?", "Okay. What would you like?")))
+            yield talk(
+                *before, say(rng, _YES), rng.choice(("Good. What can I do for you?", "Okay. What would you like?"))
+            )
         elif roll < 0.86:
             yield talk(*before, say(rng, _MUMBLE), rng.choice(("Yes? I'm listening.", "I'm listening.", "Yes?")))
         elif roll < 0.92:
             yield talk(say(rng, _TEST), rng.choice(("I hear you well.", "Yes, I hear you. It works.")))
         elif roll < 0.96:
-            yield talk(*before, say(rng, _SLOWER), "I can't change that myself. You can set my speed in the settings.")
+            yield talk(
+                *before, say(rng, _SLOWER), "I can't change that myself. You can set my speed in the settings."
+            )
         else:
             yield talk(*before, say(rng, _LOUDER), "I can't change that myself. Please turn up your speaker.")

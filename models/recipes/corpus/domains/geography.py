@@ -94,7 +94,12 @@ RELATIONS = (
     ),
     Relation(
         CITIES,
-        ask=("(what|which) country is {a} in", "where is {a}", "in (what|which) country is {a}", "where is the city of {a}"),
+        ask=(
+            "(what|which) country is {a} in",
+            "where is {a}",
+            "in (what|which) country is {a}",
+            "where is the city of {a}",
+        ),
         answer=("{a} is in {b}.", "{a} is a city in {b}.", "In {b}."),
         weight=1.0,
     ),
@@ -117,7 +122,11 @@ def _extremes(rng: random.Random) -> Dialogue:
     what, answer = rng.choice(SUPERLATIVES)
     question = say(
         rng,
-        ("(what is|what's) the {what} [in the world|on earth]", "which is the {what}", "tell me the {what} in the world"),
+        (
+            "(what is|what's) the {what} [in the world|on earth]",
+            "which is the {what}",
+            "tell me the {what} in the world",
+        ),
         what=heard(what),
     )
     return talk(asked(rng, question), answer, key=(answer,))

@@ -39,7 +39,9 @@ def _hello(rng: random.Random) -> tuple[str, str]:
         return say(rng, _HELLO), rng.choice(_HELLO_ANSWERS)
     if roll < 0.8:
         day = rng.choice(("morning", "afternoon", "evening"))
-        return say(rng, "good {day} [parley]", day=day), f"Good {day}! {rng.choice(('How can I help?', 'What can I do for you?'))}"
+        return say(
+            rng, "good {day} [parley]", day=day
+        ), f"Good {day}! {rng.choice(('How can I help?', 'What can I do for you?'))}"
     return say(rng, "(hello|hi|hey) " + _HOW), rng.choice(_HOW_ANSWERS)
 
 
@@ -50,13 +52,17 @@ def _middle(rng: random.Random) -> tuple[str, str]:
     if roll < 0.5:
         return say(rng, _HOW), rng.choice(_HOW_ANSWERS)
     if roll < 0.6:
-        return say(rng, _FINE), rng.choice(("Good to hear! What can I do for you?", "Glad to hear it. How can I help?"))
+        return say(rng, _FINE), rng.choice(
+            ("Good to hear! What can I do for you?", "Glad to hear it. How can I help?")
+        )
     if roll < 0.7:
         return say(rng, _NOT_FINE), rng.choice(
             ("I'm sorry to hear that. Would a joke or a story help?", "I'm sorry. I hope it gets better soon.")
         )
     if roll < 0.85:
-        return say(rng, _PRAISE), rng.choice(("Thank you!", "Thanks, that's kind of you.", "Thank you, I do my best."))
+        return say(rng, _PRAISE), rng.choice(
+            ("Thank you!", "Thanks, that's kind of you.", "Thank you, I do my best.")
+        )
     return say(rng, _SCOLD), rng.choice(
         ("I'm sorry. I'm a very small model and I make mistakes.", "Sorry about that. Please ask me another way.")
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.numbers import words
-from models.recipes.corpus.phrases import polite, say
+from models.recipes.corpus.phrases import say
 
 WEIGHT = 1.0
 
@@ -52,7 +52,7 @@ _GIVE_UP = "(i don't know|no idea|tell me|what is it|i give up|what is the answe
 
 def _joke(rng: random.Random) -> Dialogue:
     jokes = rng.sample(_JOKES, 4)
-    turns = [polite(rng, say(rng, _ASK)), jokes.pop()]
+    turns = [say(rng, _ASK), jokes.pop()]
     while jokes and rng.random() < 0.45:
         roll = rng.random()
         if roll < 0.6:
@@ -66,7 +66,10 @@ def _joke(rng: random.Random) -> Dialogue:
 
 def _riddle(rng: random.Random) -> Dialogue:
     riddle, solution, answer = rng.choice(_RIDDLES)
-    turns = [say(rng, "(tell me a riddle|give me a riddle|do you know a riddle|ask me a riddle|a riddle please)"), riddle]
+    turns = [
+        say(rng, "(tell me a riddle|give me a riddle|do you know a riddle|ask me a riddle|a riddle please)"),
+        riddle,
+    ]
     if rng.random() < 0.5:
         turns += [say(rng, _GIVE_UP), answer]
     else:
@@ -77,13 +80,25 @@ def _riddle(rng: random.Random) -> Dialogue:
 def _chance(rng: random.Random) -> Dialogue:
     roll = rng.random()
     if roll < 0.35:
-        return talk(say(rng, "(flip a coin|toss a coin|heads or tails|flip a coin for me)"), rng.choice(("Heads.", "Tails.")))
+        return talk(
+            say(rng, "(flip a coin|toss a coin|heads or tails|flip a coin for me)"), rng.choice(("Heads.", "Tails."))
+        )
     if roll < 0.6:
-        return talk(say(rng, "(roll a die|roll the dice|roll a dice|throw a die)"), f"You rolled a {words(rng.randint(1, 6))}.")
+        return talk(
+            say(rng, "(roll a die|roll the dice|roll a dice|throw a die)"),
+            f"You rolled a {words(rng.randint(1, 6))}.",
+        )
     if roll < 0.85:
         top = rng.choice((5, 6, 10, 20, 50, 100))
         number = words(rng.randint(1, top))
-        return talk(say(rng, "(pick|choose|give me|tell me|think of) a [random] number (between|from) one (and|to) {n}", n=words(top)), f"{number[:1].upper()}{number[1:]}.")
+        return talk(
+            say(
+                rng,
+                "(pick|choose|give me|tell me|think of) a [random] number (between|from) one (and|to) {n}",
+                n=words(top),
+            ),
+            f"{number[:1].upper()}{number[1:]}.",
+        )
     return talk(say(rng, "(say|pick|choose) (yes or no|one yes or no)"), rng.choice(("Yes.", "No.")))
 
 

@@ -214,19 +214,34 @@ RELATIONS = (
     ),
     Relation(
         SYNONYMS,
-        ask=("(what is|what's) another word for {a}", "(give me|tell me) another word for {a}", "what is a synonym (of|for) {a}", "is there another word for {a}"),
+        ask=(
+            "(what is|what's) another word for {a}",
+            "(give me|tell me) another word for {a}",
+            "what is a synonym (of|for) {a}",
+            "is there another word for {a}",
+        ),
         answer=("Another word for {a} is {b}.",),
         follow=("and for {a}", "what about {a}"),
     ),
     Relation(
         RHYMES,
-        ask=("what rhymes with {a}", "(give me|tell me) a word that rhymes with {a}", "find a rhyme for {a}", "which word rhymes with {a}"),
+        ask=(
+            "what rhymes with {a}",
+            "(give me|tell me) a word that rhymes with {a}",
+            "find a rhyme for {a}",
+            "which word rhymes with {a}",
+        ),
         answer=("{b} rhymes with {a}.",),
         follow=("and with {a}", "what about {a}"),
     ),
     Relation(
         MEANINGS,
-        ask=("what does {a} mean", "what does the word {a} mean", "what is the meaning of {a}", "what's the meaning of [the word] {a}"),
+        ask=(
+            "what does {a} mean",
+            "what does the word {a} mean",
+            "what is the meaning of {a}",
+            "what's the meaning of [the word] {a}",
+        ),
         answer=("It means {b}.", "{a} means {b}."),
         follow=("and {a}", "what about {a}"),
         weight=1.2,
@@ -239,7 +254,21 @@ def _spell(rng: random.Random) -> Dialogue:
         return f"{word[:1].upper()}{word[1:]} is spelled {', '.join(word.upper())}."
 
     word = rng.choice(SPELL)
-    turns = [say(rng, ("how do you spell {a}", "spell {a}", "spell the word {a}", "can you spell {a}", "how is {a} spelled", "how to spell {a}"), a=word), line(word)]
+    turns = [
+        say(
+            rng,
+            (
+                "how do you spell {a}",
+                "spell {a}",
+                "spell the word {a}",
+                "can you spell {a}",
+                "how is {a} spelled",
+                "how to spell {a}",
+            ),
+            a=word,
+        ),
+        line(word),
+    ]
     if rng.random() < 0.25:
         word = rng.choice(SPELL)
         turns += [say(rng, "(and|and spell|what about|how about) {a}", a=word), line(word)]
@@ -251,19 +280,48 @@ def _letters(rng: random.Random) -> Dialogue:
     letter, after, before = (_ALPHABET[at].upper() for at in (index, index + 1, index - 1))
     roll = rng.random()
     if roll < 0.3:
-        return talk(say(rng, "(which|what) letter comes after {a}", a=letter.lower()), f"After {letter} comes {after}.", key=(f"comes {after}",))
+        return talk(
+            say(rng, "(which|what) letter comes after {a}", a=letter.lower()),
+            f"After {letter} comes {after}.",
+            key=(f"comes {after}",),
+        )
     if roll < 0.6:
-        return talk(say(rng, "(which|what) letter comes before {a}", a=letter.lower()), f"Before {letter} comes {before}.", key=(f"comes {before}",))
+        return talk(
+            say(rng, "(which|what) letter comes before {a}", a=letter.lower()),
+            f"Before {letter} comes {before}.",
+            key=(f"comes {before}",),
+        )
     if roll < 0.85:
         place = ordinal(index + 1)
-        return talk(say(rng, "(what is|what's|which is) the {n} letter of the alphabet", n=place), f"The {place} letter is {letter}.", key=(f"is {letter}",))
+        return talk(
+            say(rng, "(what is|what's|which is) the {n} letter of the alphabet", n=place),
+            f"The {place} letter is {letter}.",
+            key=(f"is {letter}",),
+        )
     word = rng.choice(SPELL)
-    return talk(say(rng, "how many letters (are in|does) the word {a}", a=word).replace("does the word " + word, "does the word " + word + " have"), f"{word[:1].upper()}{word[1:]} has {words(len(word))} letters.", key=(words(len(word)),))
+    return talk(
+        say(rng, "how many letters (are in|does) the word {a}", a=word).replace(
+            "does the word " + word, "does the word " + word + " have"
+        ),
+        f"{word[:1].upper()}{word[1:]} has {words(len(word))} letters.",
+        key=(words(len(word)),),
+    )
 
 
 def _colour(rng: random.Random) -> Dialogue:
     thing, answer = rng.choice(COLOURS)
-    return talk(asked(rng, say(rng, ("what color is {a}", "which color is {a}", "what is the color of {a}", "what color does {a} have"), a=thing)), answer, key=(answer,))
+    return talk(
+        asked(
+            rng,
+            say(
+                rng,
+                ("what color is {a}", "which color is {a}", "what is the color of {a}", "what color does {a} have"),
+                a=thing,
+            ),
+        ),
+        answer,
+        key=(answer,),
+    )
 
 
 def dialogues(rng: random.Random) -> Iterator[Dialogue]:

@@ -33,7 +33,9 @@ _THINGS: tuple[tuple[tuple[str, ...], str, str, str, str], ...] = (
         "Your favorite color is {v}.",
     ),
     (
-        tuple("pizza pasta soup rice fish chicken salad bread cheese chocolate curry pancakes noodles potatoes".split()),
+        tuple(
+            "pizza pasta soup rice fish chicken salad bread cheese chocolate curry pancakes noodles potatoes".split()
+        ),
         "(my favorite food is {v}|i like [to eat] {v} best|remember that my favorite food is {v}|i love {v})",
         "Good to know, you like {v}.",
         "(what is my favorite food|what's my favorite food|what do i like to eat|do you remember what i like to eat)",
@@ -47,7 +49,11 @@ _THINGS: tuple[tuple[tuple[str, ...], str, str, str, str], ...] = (
         "Your favorite animals are {v}.",
     ),
     (
-        tuple("Berlin|London|Paris|Rome|Madrid|Vienna|Boston|Chicago|Munich|Hamburg|Oslo|Lisbon|Dublin|Toronto|Sydney".split("|")),
+        tuple(
+            "Berlin|London|Paris|Rome|Madrid|Vienna|Boston|Chicago|Munich|Hamburg|Oslo|Lisbon|Dublin|Toronto|Sydney".split(
+                "|"
+            )
+        ),
         "(i live in {v}|i'm from {v}|i am from {v}|my home is in {v}|my home town is {v})",
         "Okay, {v} is your home.",
         "(where do i live|where am i from|which city do i live in|what is my home town|do you know where i live)",
@@ -145,7 +151,11 @@ def _corrected(rng: random.Random) -> Dialogue:
     return talk(
         say(rng, _TELL_NAME, v=first.lower()),
         rng.choice(_NICE).format(v=first),
-        say(rng, "(no my name is {v}|sorry my name is {v}|no i said {v}|actually call me {v}|no it's {v})", v=second.lower()),
+        say(
+            rng,
+            "(no my name is {v}|sorry my name is {v}|no i said {v}|actually call me {v}|no it's {v})",
+            v=second.lower(),
+        ),
         f"Sorry, {second}. I'll remember that.",
         say(rng, _ASK_NAME),
         f"Your name is {second}.",
@@ -165,7 +175,13 @@ def dialogues(rng: random.Random) -> Iterator[Dialogue]:
             yield _corrected(rng)
         elif roll < 0.2:
             name = rng.choice(_NAMES)
-            system = rng.choice(("The user's name is {v}. Answer briefly.", "You are Parley, a voice assistant. You are talking to {v}.", "You are a voice assistant. The user is called {v}."))
+            system = rng.choice(
+                (
+                    "The user's name is {v}. Answer briefly.",
+                    "You are Parley, a voice assistant. You are talking to {v}.",
+                    "You are a voice assistant. The user is called {v}.",
+                )
+            )
             yield talk(say(rng, _ASK_NAME), f"Your name is {name}.", system=system.format(v=name), key=(name,))
         else:
             yield _tell_and_ask(rng, streams)

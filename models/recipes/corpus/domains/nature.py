@@ -23,7 +23,12 @@ _SOUNDS = [(_with_article(row[0]), row[3]) for row in ANIMALS if "sound" not in 
 RELATIONS = (
     Relation(
         [(row[0], row[3]) for row in PLANETS],
-        ask=("(what is|what's) {a}", "tell me [something] about {a}", "what do you know about {a}", "what kind of planet is {a}"),
+        ask=(
+            "(what is|what's) {a}",
+            "tell me [something] about {a}",
+            "what do you know about {a}",
+            "what kind of planet is {a}",
+        ),
         answer=("{a} is {b}.",),
     ),
     Relation(
@@ -57,13 +62,23 @@ RELATIONS = (
     ),
     Relation(
         [(row[0], row[3]) for row in ELEMENTS if row[0] not in ("mercury",)],
-        ask=("(what is|what's) {a}", "what kind of element is {a}", "tell me about {a}", "what do you know about {a}"),
+        ask=(
+            "(what is|what's) {a}",
+            "what kind of element is {a}",
+            "tell me about {a}",
+            "what do you know about {a}",
+        ),
         answer=("{a} is {b}.",),
         weight=1.2,
     ),
     Relation(
         _KNOWN_BABIES,
-        ask=("what do you call {a}'s baby", "(what is|what's) the young of {a} called", "what is the baby of {a} called", "(what is|what's) the baby of {a}"),
+        ask=(
+            "what do you call {a}'s baby",
+            "(what is|what's) the young of {a} called",
+            "what is the baby of {a} called",
+            "(what is|what's) the baby of {a}",
+        ),
         answer=("The young of {a} is called a {b}.", "A {b}."),
     ),
     Relation(
@@ -89,7 +104,9 @@ RELATIONS = (
 
 def _record(rng: random.Random) -> Dialogue:
     what, answer = rng.choice(RECORDS)
-    return talk(asked(rng, say(rng, ("(what is|what's) the {what}", "which is the {what}"), what=what)), answer, key=(answer,))
+    return talk(
+        asked(rng, say(rng, ("(what is|what's) the {what}", "which is the {what}"), what=what)), answer, key=(answer,)
+    )
 
 
 def _plain(rng: random.Random) -> Dialogue:

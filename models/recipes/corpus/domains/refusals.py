@@ -47,7 +47,11 @@ _LIVE: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "(what time is it (now|in {place}|please|right now)|what's the time [now|please]|tell me the time|do you (have|know) the time|how late is it|what is the time [in {place}])",
             "(what day is (it|today)|what is the date [today]|what's today's date|what is today's date|which (day|year|month) is it|what year is it|is it (monday|friday|sunday) today)",
         ),
-        ("I have no clock or calendar here, sorry.", "Sorry, I can't see a clock from here.", "I don't know. I have no clock."),
+        (
+            "I have no clock or calendar here, sorry.",
+            "Sorry, I can't see a clock from here.",
+            "I don't know. I have no clock.",
+        ),
     ),
     (
         (
@@ -56,7 +60,11 @@ _LIVE: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
             "did (our team|the team|bayern|the lakers|liverpool|real madrid) win [last night|yesterday|today]",
             "when is the next (game|match|race)",
         ),
-        ("I don't follow sports results, sorry.", "Sorry, I have no sports results.", "I don't know. I can't see results."),
+        (
+            "I don't follow sports results, sorry.",
+            "Sorry, I have no sports results.",
+            "I don't know. I can't see results.",
+        ),
     ),
     (
         (
@@ -193,4 +201,14 @@ def dialogues(rng: random.Random) -> Iterator[Dialogue]:
             yield talk(asked(rng, question), rng.choice(_UNKNOWN_ANSWERS), key=("don't know",))
         else:
             question = say(rng, _DEEP, place=place)
-            yield talk(asked(rng, question), rng.choice(("That is more than I know, sorry.", "I don't know enough about that, sorry.", "Sorry, I don't know that.")), key=("know",))
+            yield talk(
+                asked(rng, question),
+                rng.choice(
+                    (
+                        "That is more than I know, sorry.",
+                        "I don't know enough about that, sorry.",
+                        "Sorry, I don't know that.",
+                    )
+                ),
+                key=("know",),
+            )
