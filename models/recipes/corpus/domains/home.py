@@ -13,12 +13,24 @@ from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.domains import _home_words as w
 from models.recipes.corpus.domains._home_words import are, room, spoken, the
 from models.recipes.corpus.numbers import words
-from models.recipes.corpus.phrases import asked, polite, say
+from models.recipes.corpus.phrases import asked, say
+from models.recipes.corpus.phrases import polite as polite_request
 
 WEIGHT = 5.0
 
+VERBS = frozenset(
+    """turn switch put power set change make dim brighten increase raise decrease lower reduce adjust open close shut
+    draw pull roll stop hold lock unlock heat cool warm activate start enable run execute arm disarm deactivate send
+    return dock locate find ring play pause clean vacuum mow announce broadcast tell call brew boil preheat feed water
+    charge move say""".split()
+)
 OK = ("Okay, {x}.", "Okay, {x}.", "Done, {x}.")
 HERE = ("in here", "here", "in this room")
+
+
+def polite(rng: random.Random, command: str) -> str:
+    """Politeness that fits: "can you" only before a verb."""
+    return polite_request(rng, command) if command.split()[0] in VERBS else command
 
 
 def _ok(rng: random.Random, x: str) -> str:
@@ -87,8 +99,8 @@ def _on_off_more(rng: random.Random, kind: str, name: str, state: str) -> list[s
         next_room = the(room(rng))
         user = say(
             rng,
-            "[and] in {r} too|and {r}|[and] {r} as well|and the one[s] in {r}|do the same in {r}|also in {r}|"
-            "what about {r}|and in {r}".replace("one[s]", "(one|ones)"),
+            "[and] in {r} too|and {r}|[and] {r} as well|and the (one|ones) in {r}|do the same in {r}|also in {r}|"
+            "what about {r}|and in {r}",
             r=next_room,
         )
         last = kind.split()[-1]
@@ -98,8 +110,8 @@ def _on_off_more(rng: random.Random, kind: str, name: str, state: str) -> list[s
         return [user, _ok(rng, f"{name} {are(kind)} {other}")]
     if roll < 0.8:
         asks = rng.choice((state, state, other))
-        user = say(rng, "(is|are) {n} {s}|(is it|are they) {s} [now]", n=name, s=asks)
-        user = user.replace("is ", f"{are(kind)} ", 1) if user.startswith("is the") else user
+        be = are(kind)
+        user = say(rng, "{b} {n} {s}|{b} {i} {s} [now]", b=be, n=name, s=asks, i="they" if be == "are" else "it")
         verdict = "Yes" if asks == state else "No"
         return [user, f"{verdict}, {spoken(name)} {are(kind)} {state}."]
     user = say(rng, "(undo|cancel) that|no turn {t} back {o}|never mind turn {t} back {o}|change that back", t=them, o=other)
@@ -179,7 +191,7 @@ def cover(rng: random.Random) -> Dialogue:
         if kind in w.DOORS and state in ("up", "down"):
             verb, state = rng.choice((("open", "open"), ("close", "closed")))
         where = f"in {the(room(rng))}"
-        command = say(rng, "{v} {t}|{v} {t}|{v} {t}|{v} the {k} {p}|{v} all [of] the {k} {p}", v=verb, t=the(name), k=kind, p=where)
+        command = say(rng, "{v} {t}|{v} {t}|{v} {t}|{v} the {k} {p}" + ("|{v} all [of] the {k} {p}" if are(kind) == "are" else ""), v=verb, t=the(name), k=kind, p=where)
         subject = the(name) if the(name) in command else f"the {kind} {where}"
         turns = [polite(rng, command), _ok(rng, f"{subject} {are(kind)} {state}")]
         if rng.random() < 0.25:
@@ -190,7 +202,7 @@ def cover(rng: random.Random) -> Dialogue:
         level = rng.choice((_percent(rng) + " percent", "half", "halfway", "a quarter", "half way"))
         pattern = "(set|move|open|close|put) {t} to {n}|{t} to {n}" if "percent" in level else "(open|close) {t} {n}|{t} {n} (open|closed)"
         command = say(rng, pattern, t=the(name), n=level)
-        to = f"at {level}" if "percent" in level else f"{level} {'closed' if 'close' in command else 'open'}"
+        to = f"at {level}" if "percent" in level else f"{level} {'closed' if {'close', 'closed'} & set(command.split()) else 'open'}"
         return talk(polite(rng, command), _ok(rng, f"{the(name)} {are(kind)} {to}"))
     return talk(say(rng, "stop {t}|stop opening {t}|stop closing {t}|hold {t}", t=the(name)), f"Okay, I stopped {spoken(the(name))}.")
 
@@ -272,7 +284,7 @@ def state(rng: random.Random) -> Dialogue:
         (
             "{be} {t} (on|off)|(is|are) any lights [still] on [{p}]|did i leave {t} on|are all [the] lights off|which lights are on [{p}]"
             "|how many lights are on [{p}]|(is there|are there any) lights on {p}",
-            "{cb} {c} (open|closed|shut)|are (any|all) [the] (windows|doors|blinds|curtains) (open|closed)|which (windows|doors) are open",
+            "{cb} {c} (open|closed|shut)|are (any|all|all the|any of the) (windows|doors|blinds|curtains) (open|closed)|which (windows|doors) are open",
             "(who is|who's) (at home|home|in the house)|is (anyone|anybody|someone|{n}) (home|at home)|where is {n}|is {n} at (work|school|home)"
             "|is there (anyone|somebody|someone|motion) {p}|was there motion {p}|is there someone at the (front|back) door|who is at the door",
             "is the (washing machine|dishwasher|dryer|oven|vacuum) (done|finished|running|on)|what is the battery level of [the|my] (phone|vacuum|sensor|remote|door lock|tablet)"
