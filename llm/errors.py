@@ -1,13 +1,14 @@
 """Errors of the language-model layer.
 
-    ParleyError
-    |- LlmError
-       |- BackendUnreachable    nobody answers there (retryable)
-       |- BackendFailed         it answered with an error, or broke in the middle
-       |- WorkerDied            a local worker process ended while it was working (retryable)
-       |- Overloaded            every place is taken and the queue is full (retryable)
-       |- ContextTooLong        the prompt does not fit the model
-       |- UnknownModel          no slot or backend serves that name
+ParleyError
+|- LlmError
+   |- BackendUnreachable    nobody answers there (retryable)
+   |- BackendFailed         it answered with an error, or broke in the middle
+   |- PortTaken             another program listens on a worker's port (retryable)
+   |- WorkerDied            a local worker process ended while it was working (retryable)
+   |- Overloaded            every place is taken and the queue is full (retryable)
+   |- ContextTooLong        the prompt does not fit the model
+   |- UnknownModel          no slot or backend serves that name
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = [
     "ContextTooLong",
     "LlmError",
     "Overloaded",
+    "PortTaken",
     "UnknownModel",
     "WorkerDied",
 ]
@@ -42,6 +44,11 @@ class WorkerDied(LlmError):
     code = "worker_died"
     retryable = True
     default_hint = "it is being started again; try once more in a few seconds"
+
+
+class PortTaken(LlmError):
+    code = "port_taken"
+    retryable = True
 
 
 class Overloaded(LlmError):

@@ -1,0 +1,39 @@
+"""A worker's end of the lifeline: it ends when the process that started it is gone, however that died.
+
+The supervisor keeps the write end of the worker's standard input open and never writes. When the supervisor
+ends, even by SIGKILL, the kernel closes that end and the read here returns. This needs no Linux call and no
+polling, and cannot mistake a reused process id for the parent.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+
+__all__ = ["ENV", "hold"]
+
+ENV = "PARLEY_WORKER_LIFELINE"
+"""Set to 1 by the supervisor. Without it a worker started by hand from a terminal runs until it is stopped."""
+
+
+def hold(env: Mapping[str, str] = os.environ) -> bool:
+    """Start the watching thread if a supervisor holds the other end; returns whether it does.
+
+    The process then ends at once (status 0, no clean-up: nobody is left to care) at end of file on stdin.
+    """
+    if env.get(ENV) != "1":
+        return False
+    threading.Thread(target=_watch, args=(sys.stdin.fileno(),), name="lifeline", daemon=True).start()
+    return True
+
+
+def _watch(fd: int) -> None:
+    while True:
+        try:
+            if os.read(fd, 4096) == b"":
+                break
+        except OSError:
+            break
+    os._exit(0)

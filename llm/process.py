@@ -1,0 +1,240 @@
+"""One child process that serves HTTP on a loopback port: start, wait until ready, restart, end, log tail.
+
+Used for LLM slots and, by the voice layer, for recognisers and synthesisers. Only this object knows and
+changes the process; others say `ensure_ready()` and never ask first whether they may.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import aiohttp
+import anyio
+import structlog
+from anyio.abc import Process, TaskStatus
+
+from llm import lifeline
+from llm.errors import LlmError, PortTaken, WorkerDied
+from llm.restart import Ended, Ready, Restart, Started
+from models.clock import Clock
+
+__all__ = ["WorkerProcess", "WorkerSpec", "WorkerState"]
+
+LOG_LINES = 200
+LOG_LINE_CHARS = 2000
+HEALTH_EVERY_S = 0.05
+END_WITHIN_S = 3.0
+"""Between SIGTERM and SIGKILL; the whole server ends within 5 s."""
+
+_SECRETS = ("PARLEY_ADMIN_KEY",)
+"""Never handed to a child."""
+
+log = structlog.get_logger(__name__)
+
+
+class WorkerState(Enum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    WAITING = "waiting"
+    """It ended and starts again after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """What to run. `port` is told to the child by `argv`, not by us."""
+
+    name: str
+    argv: tuple[str, ...]
+    port: int
+    env: Mapping[str, str] = field(default_factory=dict)
+    start_timeout_s: float = 120.0
+    port_hint: str = "PARLEY_SLOT_PORT_BASE moves these ports"
+
+
+class WorkerProcess:
+    """`run` supervises; everything else may be called at any time from the same event loop."""
+
+    def __init__(
+        self, spec: WorkerSpec, clock: Clock, http: aiohttp.ClientSession, restart: Restart | None = None
+    ) -> None:
+        self.spec = spec
+        self.state = WorkerState.STOPPED
+        self.pid: int | None = None
+        self._clock = clock
+        self._http = http
+        self._restart = restart or Restart()
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._changed = anyio.Event()
+        self._last_error: LlmError | None = None
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.spec.port}"
+
+    @property
+    def restarts(self) -> int:
+        return max(0, self._restart.starts - 1)
+
+    def log_tail(self, n: int = 20) -> tuple[str, ...]:
+        """The last `n` lines the child wrote, oldest first, over all its lives."""
+        return tuple(self._log)[-n:] if n > 0 else ()
+
+    async def ensure_ready(self, timeout_s: float) -> str:
+        """Wait until the worker answers; returns its base URL.
+
+        1. Ready: at once. 2. Its starts fail again and again: the last error at once, for waiting is useless.
+        3. Otherwise wait for a change, at most `timeout_s`. Raises WorkerDied or PortTaken. Cancel-safe.
+        """
+        with anyio.move_on_after(timeout_s):
+            while True:
+                if self.state is WorkerState.READY:  # 1
+                    return self.base_url
+                if self._restart.hopeless and self._last_error is not None:  # 2
+                    raise self._last_error.with_traceback(None)
+                await self._changed.wait()  # 3
+        if self._last_error is not None:
+            raise self._last_error.with_traceback(None)
+        raise WorkerDied(f"worker {self.spec.name} was not ready within {timeout_s:g} s", hint=self._tail_hint())
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Supervise until cancelled. Reports `started` as soon as supervision stands, not when the child is ready."""
+        task_status.started()
+        try:
+            while True:
+                try:
+                    await self._one_life()
+                except LlmError as error:
+                    self._last_error = error
+                    log.warning("worker.ended", worker=self.spec.name, port=self.spec.port, reason=error.message)
+                (wait,) = self._restart.step(Ended(), self._clock.now())
+                self._become(WorkerState.WAITING)
+                await anyio.sleep(wait.seconds)
+        finally:
+            self._become(WorkerState.STOPPED)
+
+    async def _one_life(self) -> None:
+        """Start the child and stay until it is gone. Always raises: WorkerDied or PortTaken, or cancellation."""
+        self._become(WorkerState.STARTING)
+        self._restart.step(Started(), self._clock.now())
+        self._check_port()
+        try:
+            process = await anyio.open_process(
+                self.spec.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerDied(f"worker {self.spec.name} could not be started: {error.strerror}", hint=self.spec.argv[0])
+        self.pid = process.pid
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._read_log, process)
+                group.start_soon(self._watch_health, process)
+                code = await process.wait()
+                group.cancel_scope.cancel()
+        finally:
+            self.pid = None
+            await self._end(process)
+        raise WorkerDied(f"worker {self.spec.name} ended {_how(code)}", hint=self._tail_hint())
+
+    async def _watch_health(self, process: Process) -> None:
+        """Set READY at the first 200. A child that is not ready in time is killed, which ends this life."""
+        timeout = aiohttp.ClientTimeout(total=2.0)
+        with anyio.move_on_after(self.spec.start_timeout_s):
+            while True:
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with self._http.get(f"{self.base_url}/health", timeout=timeout) as answer:
+                        if answer.status == 200:
+                            break
+                await anyio.sleep(HEALTH_EVERY_S)
+            self._restart.step(Ready(), self._clock.now())
+            self._last_error = None
+            self._become(WorkerState.READY)
+            log.info("worker.ready", worker=self.spec.name, port=self.spec.port, pid=process.pid)
+            return
+        self._log.append(f"not ready within {self.spec.start_timeout_s:g} s")
+        _signal_group(process.pid, signal.SIGKILL)
+
+    async def _read_log(self, process: Process) -> None:
+        """Keep the last lines. A child that writes without end loses its oldest lines, never blocks."""
+        assert process.stdout is not None
+        rest = ""
+        async for data in process.stdout:
+            *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            rest = rest[-LOG_LINE_CHARS:]
+            for line in lines:
+                self._log.append(line[:LOG_LINE_CHARS])
+                log.debug("worker.log", worker=self.spec.name, line=line[:LOG_LINE_CHARS])
+        if rest:
+            self._log.append(rest)
+
+    async def _end(self, process: Process) -> None:
+        """SIGTERM to the group, SIGKILL when it does not obey; then read what it still had to say."""
+        with anyio.CancelScope(shield=True):
+            if process.returncode is None:
+                _signal_group(process.pid, signal.SIGTERM)
+                with anyio.move_on_after(END_WITHIN_S):
+                    await process.wait()
+            _signal_group(process.pid, signal.SIGKILL)
+            with anyio.move_on_after(1.0):
+                await self._read_log(process)
+            with anyio.move_on_after(1.0):
+                await process.aclose()
+
+    def _check_port(self) -> None:
+        """Ask the kernel whether the port is free, so that the error names the port and not a stack trace."""
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.spec.port))
+            except OSError:
+                raise PortTaken(
+                    f"port {self.spec.port} for worker {self.spec.name} is in use by another program",
+                    hint=self.spec.port_hint,
+                ) from None
+
+    def _environment(self) -> dict[str, str]:
+        env = {key: value for key, value in os.environ.items() if key not in _SECRETS}
+        root = str(Path(__file__).resolve().parent.parent)
+        env["PYTHONPATH"] = os.pathsep.join(part for part in (root, env.get("PYTHONPATH", "")) if part)
+        env["PYTHONUNBUFFERED"] = "1"
+        env[lifeline.ENV] = "1"
+        return env | dict(self.spec.env)
+
+    def _tail_hint(self) -> str:
+        tail = " | ".join(line for line in self.log_tail(6) if line.strip())
+        return f"last log lines: {tail}" if tail else WorkerDied.default_hint
+
+    def _become(self, state: WorkerState) -> None:
+        """The only place the state changes; wakes everybody who waits in ensure_ready."""
+        self.state = state
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"with exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    """The child leads its own session, so its group id is its pid; whoever it started goes with it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
