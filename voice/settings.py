@@ -58,7 +58,8 @@ class TurnSettings:
     speculate: bool = True
     lead_ms: int = 300
     """Audio is sent at most this far ahead of playout."""
-    follow_up_s: float = 8.0
+    follow_up_s: float = 0.0
+    """After a reply, this long no wake word is needed; 0: always needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Everything the turn machine may want done: one closed union, carried out by the session.
+
+A *turn* is one thing the user says. A *revision* is one attempt to answer it: it is started, unheard, at every
+pause, and abandoned when the user goes on. Results carry their revision's number, so stale ones are known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llm.messages import Message
+from voice.outgoing import ServerEvent
+
+__all__ = ["Abandon", "Action", "Listen", "Speak", "StopListening", "Tell", "Think", "Transcribe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Open a recogniser stream for turn `turn` and feed it the session's audio from `from_s` on."""
+
+    turn: int
+    from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Close the recogniser stream of turn `turn`."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None."""
+
+    revision: int
+    turn: int
+    from_s: float
+    until_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Ask the model; its tokens come back as TokensArrived of `revision`."""
+
+    revision: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Synthesise clause number `clause`; comes back as ClauseAudio."""
+
+    revision: int
+    clause: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Cancel everything that runs for `revision`."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say this to the client."""
+
+    event: ServerEvent
+
+
+Action = Listen | StopListening | Transcribe | Think | Speak | Abandon | Tell

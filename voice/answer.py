@@ -1,0 +1,194 @@
+"""The answer under way: one revision at a time, from transcript to the last sample played. Pure.
+
+The turn machine says when a revision begins, is confirmed, abandoned or cut off; here is what lies between: tokens
+into clauses, clauses into audio, audio out at the pace of playout, and the one place where a turn is closed.
+"""
+
+from __future__ import annotations
+
+from voice.actions import Abandon, Action, Speak, StopListening, Tell, Think, Transcribe
+from voice.events import ClauseAudio, ClauseFailed, MindFailed, MindFinished, PlayedReport, TokensArrived
+from voice.history import Exchange, History
+from voice.ledger import Ledger, Stage
+from voice.outgoing import ErrorOut, Interrupted, TextOut, TurnComplete
+from voice.reply import Reply
+from voice.revision import Revision, Turn
+from voice.session_config import SessionConfig
+from voice.settings import TurnSettings
+
+__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
+
+REPLY_TIMEOUT_S = 60.0
+"""A reply that makes no progress for this long has failed."""
+
+AnswerEvent = TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport
+
+
+class Answer:
+    """`out` is the machine's list of actions; everything here appends to it."""
+
+    def __init__(self, config: SessionConfig, settings: TurnSettings, history: History, system_prompt: str) -> None:
+        self.config = config
+        self.history = history
+        self.revision: Revision | None = None
+        self.out: list[Action] = []
+        self._settings = settings
+        self._system_prompt = system_prompt
+        self._replies = 0
+
+    @property
+    def reply(self) -> Reply | None:
+        return self.revision.reply if self.revision is not None else None
+
+    def of(self, number: int) -> Revision | None:
+        """The living revision of that number: results of dead ones end here."""
+        return self.revision if self.revision is not None and self.revision.number == number else None
+
+    # ---- begin and end --------------------------------------------------------------------------------------
+
+    def begin(self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float) -> Revision:
+        """A new revision, the old one abandoned. `speech_end`: when (now's clock) the user fell silent."""
+        self.abandon()
+        self.revision = Revision(number, turn, until_s, Ledger(speech_end), now)
+        if turn is not None:
+            self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
+        return self.revision
+
+    def think(self, revision: Revision) -> None:
+        """Ask the model; the reply is held back until it is released."""
+        self._replies += 1
+        revision.reply = Reply(f"reply-{self._replies}", self.config.audio.sample_rate, self._settings.lead_ms / 1000)
+        llm = self.config.llm
+        prompt = llm.system_prompt or self._system_prompt
+        messages = self.history.messages(prompt, revision.request, llm.history_length)
+        self.out.append(Think(revision.number, messages))
+
+    def abandon(self) -> None:
+        """Drop the revision without a trace; only for one that was not confirmed, or had no words in it."""
+        if self.revision is not None:
+            self.out.append(Abandon(self.revision.number))
+            self.revision = None
+
+    def complete(self, now: float, *, interrupted: bool, remembered: bool = True) -> None:
+        """End the confirmed revision: the one place where a turn is told to be over and enters the history."""
+        revision, self.revision = self.revision, None
+        if revision is None:
+            return
+        reply = revision.reply
+        heard = reply.heard(now) if reply is not None else ""
+        revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
+        self.out.append(Abandon(revision.number))
+        if revision.turn is not None and revision.text is None:
+            self.out.append(StopListening(revision.turn.number))
+        if not revision.request:
+            return  # it never became a turn that the client knows of
+        name = reply.id if reply is not None else ""
+        if interrupted:
+            self.out.append(Tell(Interrupted(name, heard)))
+        if remembered:
+            self.history.add(Exchange(revision.request, heard, interrupted))
+        tokens_out = revision.completion_tokens
+        if tokens_out is None:
+            tokens_out = reply.tokens if reply is not None else 0
+        self.out.append(
+            Tell(
+                TurnComplete(
+                    reply=name,
+                    input_transcript=revision.request,
+                    output_transcript=reply.text.strip() if reply is not None else "",
+                    heard_transcript=heard,
+                    tools_called=(),
+                    interrupted=interrupted,
+                    tokens_in=revision.prompt_tokens,
+                    tokens_out=tokens_out,
+                    cost=0.0,
+                    latency_ms=revision.ledger.answer_ms(),
+                    latency=revision.ledger.milliseconds(),
+                )
+            )
+        )
+
+    def hang_up(self, now: float) -> None:
+        """The client is gone: nobody is told, but what was heard is remembered."""
+        revision, reply = self.revision, self.reply
+        if revision is not None and revision.confirmed and reply is not None:
+            self.history.add(Exchange(revision.request, reply.heard(now), True))
+        self.abandon()
+
+    # ---- results --------------------------------------------------------------------------------------------
+
+    def hear(self, event: AnswerEvent, now: float) -> None:
+        """A piece of work came back, or the client reported its playout. Stale ones change nothing."""
+        if isinstance(event, PlayedReport):
+            self._on_played(event, now)
+            return
+        revision = self.of(event.revision)
+        if revision is None or revision.reply is None:
+            return
+        reply, revision.progress_at = revision.reply, now
+        match event:
+            case TokensArrived():
+                revision.ledger.mark(Stage.FIRST_TOKEN, now)
+                reply.add_tokens(event.text, event.tokens)
+            case MindFinished():
+                revision.prompt_tokens = event.prompt_tokens
+                revision.completion_tokens = event.completion_tokens
+                reply.finish_text()
+            case MindFailed():
+                if revision.confirmed:
+                    self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                    reply.finish_text()  # what was written is still spoken, then the turn ends
+                else:
+                    self.out.append(Abandon(revision.number))  # once confirmed, the model is asked again
+                    revision.reply = None
+            case ClauseAudio():
+                if len(event.pcm):
+                    revision.ledger.mark(Stage.FIRST_SPEECH, now)
+                reply.add_audio(event.clause, event.pcm, event.words, event.is_last)
+            case ClauseFailed():
+                if revision.confirmed:
+                    self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                reply.fail_clause(event.clause)
+
+    def _on_played(self, event: PlayedReport, now: float) -> None:
+        if self.revision is not None and self.reply is not None and self.reply.id == event.reply:
+            self.reply.playout.report(event.ms / 1000, now)
+            if event.ms > 0:
+                self.revision.ledger.mark(Stage.FIRST_AUDIO_PLAYED, now)
+
+    # ---- out ------------------------------------------------------------------------------------------------
+
+    def pump(self, now: float) -> bool:
+        """Tell fresh text, order the next clause, send the audio that is due. True if audio was sent."""
+        revision, reply = self.revision, self.reply
+        if revision is None or reply is None:
+            return False
+        text = reply.take_text()
+        if text:
+            self.out.append(Tell(TextOut(reply.id, text)))
+        clause = reply.next_clause()
+        if clause is not None:
+            revision.ledger.mark(Stage.FIRST_CLAUSE, now)
+            self.out.append(Speak(revision.number, clause[0], clause[1]))
+        pieces = reply.pump(now)
+        self.out.extend(Tell(piece) for piece in pieces)
+        if pieces:
+            revision.progress_at = now
+            revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
+        return bool(pieces)
+
+    def overdue(self, now: float) -> bool:
+        at = self._fails_at()
+        return at is not None and now >= at
+
+    def wakes_at(self, now: float) -> float | None:
+        """When audio is due, the reply will have been played, or patience ends."""
+        reply = self.reply
+        times = [self._fails_at(), reply.pumps_at(now) if reply is not None else None]
+        return min((at for at in times if at is not None), default=None)
+
+    def _fails_at(self) -> float | None:
+        revision, reply = self.revision, self.reply
+        if revision is None or not revision.confirmed or (reply is not None and reply.all_sent):
+            return None
+        return revision.progress_at + REPLY_TIMEOUT_S

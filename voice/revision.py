@@ -1,0 +1,74 @@
+"""The nouns of a turn that is under way: what the user says, one attempt to answer it, a sound over the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voice.bargein import BargeInRules, Verdict, judge
+from voice.ledger import Ledger
+from voice.reply import Reply
+
+__all__ = ["Outcry", "Revision", "Turn"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """Something that the user is saying, from `from_s` of the session's audio on.
+
+    `woken`: it needs no wake word (any more). `told`: the client knows that speech started.
+    """
+
+    number: int
+    from_s: float
+    woken: bool = False
+    told: bool = False
+    partial: str = ""
+
+
+@dataclass(slots=True)
+class Revision:
+    """An attempt to answer a turn. `turn` is None for typed words; `until_s` None means up to what was received.
+
+    `text` is the transcript, `request` what of it goes to the model (the wake word cut out).
+    Until it is `confirmed` nothing of it may be told, remembered or charged.
+    """
+
+    number: int
+    turn: Turn | None
+    until_s: float | None
+    ledger: Ledger
+    progress_at: float
+    text: str | None = None
+    request: str = ""
+    confirmed: bool = False
+    reply: Reply | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Outcry:
+    """A sound over our own speech while it is judged. `turn` is the user's next turn if it proves to be one.
+
+    `over_speech`: something of the answer had been sent when it began.
+    """
+
+    turn: Turn
+    over_speech: bool
+    onset_s: float
+    heard_at: float
+    last_s: float
+    revision: int = 0
+    voiced_s: float = 0.0
+    ended: bool = False
+    text: str | None = None
+
+    def hear(self, at_s: float, voiced: bool) -> None:
+        """The ears have come to `at_s`. An onset is known late, so the first step counts all since the onset."""
+        if voiced:
+            self.voiced_s += max(0.0, at_s - self.last_s)
+        self.last_s = at_s
+
+    def verdict(self, rules: BargeInRules, audio_s: float, now: float) -> Verdict:
+        elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
+        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, self.text)
