@@ -137,7 +137,9 @@ class WorkerProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            raise WorkerDied(f"worker {self.spec.name} could not be started: {error.strerror}", hint=self.spec.argv[0])
+            raise WorkerDied(
+                f"worker {self.spec.name} could not be started: {error.strerror}", hint=self.spec.argv[0]
+            ) from error
         self.pid = process.pid
         try:
             async with anyio.create_task_group() as group:

@@ -107,7 +107,7 @@ async def test_a_child_that_ignores_sigterm_is_killed_with_its_children() -> Non
         "import signal, subprocess, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
         "print('grandchild', child.pid, flush=True);" + SERVER.replace("lifeline.hold()", "pass")
-    ).replace("\n", "\n")
+    )
     async with supervised((sys.executable, "-c", script, str(port)), port) as worker:
         await worker.ensure_ready(20.0)
         pid = worker.pid
@@ -126,7 +126,8 @@ from llm.process import WorkerProcess, WorkerSpec
 from models.clock import SystemClock
 async def main():
     async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:
-        worker = WorkerProcess(WorkerSpec("w", (sys.executable, "-c", {SERVER!r}, "{port}"), {port}), SystemClock(), http)
+        spec = WorkerSpec("w", (sys.executable, "-c", {SERVER!r}, "{port}"), {port})
+        worker = WorkerProcess(spec, SystemClock(), http)
         await group.start(worker.run)
         await worker.ensure_ready(20.0)
         print(worker.pid, flush=True)

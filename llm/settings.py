@@ -1,0 +1,62 @@
+"""The server's language-model settings: `[llm]` and `[[backends]]` of parley.toml. Read once by web/settings.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llm.port import BackendConfig
+
+__all__ = ["EngineSettings", "KvCacheType", "LlmSettings"]
+
+KvCacheType = Literal["f16", "bf16", "f32", "q8_0", "q5_1", "q4_0"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How a worker loads and runs its model: `[llm.engine]`. 0 or None leaves the choice to the engine."""
+
+    ctx_size: int = 0
+    """Tokens one conversation may hold. 0: what the model was trained on, at most 8192."""
+    parallel: int = 8
+    """Requests answered at the same time."""
+    voice_places: int = 2
+    """Places beside those that only voice turns may take."""
+    queue: int = 64
+    """Requests that may wait for a place; more are refused with Overloaded."""
+    n_gpu_layers: int = -1
+    """Layers on the GPU where the library has one; -1 is all of them."""
+    threads: int = 0
+    """For one token a step. 0: the machine's cores, at most 16."""
+    threads_batch: int = 0
+    """For prompts. 0: as `threads`."""
+    batch_size: int = 512
+    """Tokens in one step at most."""
+    ubatch: int = 512
+    """Tokens in one pass over the weights at most."""
+    flash_attention: bool | None = None
+    """None: where the library thinks it helps."""
+    mlock: bool = False
+    mmap: bool = True
+    kv_cache_type: KvCacheType = "f16"
+    kv_budget_mib: int = 4096
+    """Memory for the keys and values of all conversations together; always at least one full conversation."""
+    seed: int | None = None
+    """For requests that bring none. None: a fresh one each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmSettings:
+    slots: int = 7
+    """How many workers there may be; they have the ports slot_port_base to slot_port_base + slots - 1."""
+    slot_port_base: int = 4801
+    model: str = ""
+    """What slot 1 loads: a name in the store, a path, "" for the best that is installed, "none" for nothing."""
+    default_model: str = ""
+    """What a request without a model gets: a slot's model, "backend/model", or "" for the first that is ready."""
+    backends: tuple[BackendConfig, ...] = ()
+    engine: EngineSettings = EngineSettings()
+    start_timeout_s: float = 300.0
+    """A model that is not loaded after this long is given up."""
+    ready_timeout_s: float = 60.0
+    """A request waits at most this long for a worker that is being started."""

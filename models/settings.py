@@ -1,0 +1,13 @@
+"""Where models lie: `[models]` of parley.toml. Read once by web/settings.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ModelSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    directories: tuple[str, ...] = ()
+    """More folders to look for models in, beside the `models` folder of PARLEY_HOME; never written to."""
