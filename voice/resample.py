@@ -39,7 +39,9 @@ class StreamResampler:
                 )
         self.from_hz = from_hz
         self.to_hz = to_hz
-        self._stream = None if from_hz == to_hz else _new_stream(from_hz, to_hz)
+        self._stream = None
+        if from_hz != to_hz:
+            self._stream = soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ", vr=True)
 
     def process(self, pcm: Pcm, last: bool = False) -> Pcm:
         """`pcm` int16 [samples], any number, none too; returns what is ready, int16 [samples].
@@ -51,10 +53,6 @@ class StreamResampler:
         if self._stream is None:
             return pcm
         out: Pcm = self._stream.resample_chunk(np.ascontiguousarray(pcm), last=last)
-        if last:  # soxr refuses more after `last`, and its clear() forgets a variable rate's ratio
-            self._stream = _new_stream(self.from_hz, self.to_hz)
+        if last:
+            self._stream.clear()  # soxr refuses more after `last`
         return out
-
-
-def _new_stream(from_hz: int, to_hz: int) -> soxr.ResampleStream:
-    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ", vr=True)
