@@ -1,0 +1,32 @@
+"""A real server on a free port of loopback, in the test's own process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import anyio
+from starlette.types import ASGIApp
+
+from web.server import address_of, listen, serve
+
+__all__ = ["client_of", "serving"]
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve the app until the block ends; gives its address, "http://127.0.0.1:port"."""
+    listener = listen("127.0.0.1", 0)
+    url = address_of(listener)
+    async with anyio.create_task_group() as group:
+        await group.start(serve, app, listener)
+        yield url
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def client_of(app: ASGIApp) -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP client of a served app; paths are relative to it. Cookies of IP addresses are kept, too."""
+    async with serving(app) as url, aiohttp.ClientSession(url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        yield client

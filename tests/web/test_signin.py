@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from web.signin import CODE_LIFE_S, COOKIE_LIFE_S, SignInCodes, make_cookie, read_cookie
+
+
+class Now:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def wall(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+
+def test_a_code_works_once() -> None:
+    codes = SignInCodes(Now())
+    code, other = codes.issue(), codes.issue()
+    assert codes.redeem(code)
+    assert not codes.redeem(code)
+    assert codes.redeem(other)
+    assert not codes.redeem("made up")
+
+
+def test_a_code_ends_after_its_life() -> None:
+    clock = Now()
+    codes = SignInCodes(clock)
+    first = codes.issue()
+    clock.seconds += CODE_LIFE_S - 1
+    second = codes.issue()
+    clock.seconds += 1
+    assert not codes.redeem(first)
+    assert codes.redeem(second)
+
+
+def test_the_oldest_of_too_many_codes_goes() -> None:
+    codes = SignInCodes(Now())
+    first, *others = [codes.issue() for _ in range(65)]
+    assert not codes.redeem(first)
+    assert all(codes.redeem(code) for code in others)
+
+
+def test_a_cookie_is_ours_for_its_life_only() -> None:
+    secret = b"s" * 32
+    cookie = make_cookie(secret, 1_000_000)
+    assert read_cookie(secret, cookie, 1_000_000) == cookie.split(".")[0]
+    assert read_cookie(secret, cookie, 1_000_000 + COOKIE_LIFE_S - 1)
+    assert read_cookie(secret, cookie, 1_000_000 + COOKIE_LIFE_S) is None
+    assert read_cookie(secret, cookie, 999_999) is None
+    assert read_cookie(b"t" * 32, cookie, 1_000_000) is None
+
+
+@pytest.mark.parametrize("value", ["", ".", "..", "a.b", "a.1000000.x", "a.b.c.d", "\ud800.1.2", "a.1e9.\ud800"])
+def test_a_made_up_cookie_is_not_ours(value: str) -> None:
+    assert read_cookie(b"s" * 32, value, 1_000_000) is None
+
+
+def test_a_cookie_cannot_be_made_younger() -> None:
+    name, made, signature = make_cookie(b"s" * 32, 1_000_000).split(".")
+    assert read_cookie(b"s" * 32, f"{name}.{int(made) + 5}.{signature}", 1_000_005) is None

@@ -1,0 +1,67 @@
+"""Reading a request's JSON body, so that every ill-formed one gets a clear 400."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+import anyio
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from models.errors import BadInput
+from web.errors import BodyTimeout
+
+__all__ = ["parse", "problem_of", "read_object"]
+
+_READ_TIMEOUT_S = 60.0
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object. An empty body is an empty object.
+
+    Raises BadInput for anything else, BodyTimeout if it does not arrive within a minute.
+    """
+    try:
+        with anyio.fail_after(_READ_TIMEOUT_S):
+            data = await request.body()
+    except TimeoutError:
+        raise BodyTimeout(f"the body did not arrive within {_READ_TIMEOUT_S:.0f} s") from None
+    except ClientDisconnect:
+        raise BadInput("the connection closed before the body was complete") from None
+    if not data.strip():
+        return {}
+    try:
+        value = json.loads(data)
+        if b"\\u" in data:
+            # "\ud800" alone is allowed in JSON and cannot be written as UTF-8 again.
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeError:
+        raise BadInput("the body is not valid UTF-8 text") from None
+    except RecursionError:
+        raise BadInput("the body is nested too deeply") from None
+    except ValueError as error:
+        raise BadInput(f"the body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadInput(f"the body must be a JSON object, not {_KINDS.get(type(value), 'this')}")
+    return value
+
+
+def parse(model: type[_Model], fields: dict[str, Any]) -> _Model:
+    """Check an object against its pydantic type. Raises BadInput that names the first wrong field."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise problem_of(error) from None
+
+
+def problem_of(error: ValidationError) -> BadInput:
+    """The first problem of a pydantic error, as OpenAI would say it: where, and what."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return BadInput(f"{where}: {first['msg']}" if where else first["msg"], param=where or None)
+
+
+_NUMBER = "a number"
+_KINDS = {list: "an array", str: "a string", int: _NUMBER, float: _NUMBER, bool: "a boolean", type(None): "null"}

@@ -1,0 +1,159 @@
+"""Errors of the web layer, and the one table that gives every error its faces.
+
+ParleyError
+|- WebError
+   |- Unauthorized     no key, or one that is not ours (401)
+   |- Forbidden        known, and not allowed; also a foreign Origin or Host (403)
+   |- NotFound         no such path or thing (404)
+   |- MethodNotAllowed the path exists, the method does not (405)
+   |- BodyTimeout      the request's body did not arrive in time (408)
+   |- BodyTooLarge     more bytes than the server takes (413)
+   |- NotReady         a part that the request needs is not there yet (503)
+
+An error has up to three faces: an HTTP status, an OpenAI error object and a WebSocket close code. OpenAI's object
+has always the four keys message, type, param and code; `hint` is ours. The pairs of status and type are those of
+OpenAI's own service, so that its SDKs raise the exception class a caller expects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.errors import ParleyError
+
+__all__ = [
+    "BodyTimeout",
+    "BodyTooLarge",
+    "Face",
+    "Forbidden",
+    "MethodNotAllowed",
+    "NotFound",
+    "NotReady",
+    "Unauthorized",
+    "WebError",
+    "body_of",
+    "close_code",
+    "face_of",
+    "headers_of",
+]
+
+
+class WebError(ParleyError):
+    code = "web_error"
+
+
+class Unauthorized(WebError):
+    code = "invalid_api_key"
+    default_hint = "send `Authorization: Bearer sk-...`; `parley keys reset` makes a new admin key"
+
+
+class Forbidden(WebError):
+    code = "forbidden"
+
+
+class NotFound(WebError):
+    code = "not_found"
+
+
+class MethodNotAllowed(WebError):
+    code = "method_not_allowed"
+
+
+class BodyTimeout(WebError):
+    code = "request_timeout"
+    retryable = True
+
+
+class BodyTooLarge(WebError):
+    code = "request_too_large"
+
+
+class NotReady(WebError):
+    code = "not_ready"
+    retryable = True
+    default_hint = "GET /health says which part is still starting; `parley doctor` says what to do about it"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """HTTP status, OpenAI error type, WebSocket close code (RFC 6455 7.4; 4000 and up are ours)."""
+
+    status: int
+    type: str
+    close: int
+
+
+_REQUEST = "invalid_request_error"
+_SERVER = "server_error"
+
+TABLE: Mapping[str, Face] = {
+    # models
+    "internal_error": Face(500, _SERVER, 1011),
+    "invalid_request": Face(400, _REQUEST, 1008),
+    "invalid_settings": Face(500, _SERVER, 1011),
+    "model_error": Face(500, _SERVER, 1011),
+    "model_not_found": Face(404, _REQUEST, 1008),
+    "model_unreadable": Face(500, _SERVER, 1011),
+    # llm
+    "llm_error": Face(500, _SERVER, 1011),
+    "backend_unreachable": Face(503, _SERVER, 1013),
+    "backend_failed": Face(502, _SERVER, 1011),
+    "port_taken": Face(503, _SERVER, 1013),
+    "worker_died": Face(503, _SERVER, 1013),
+    "overloaded": Face(503, _SERVER, 1013),
+    "context_length_exceeded": Face(400, _REQUEST, 1008),
+    # voice
+    "voice_error": Face(500, _SERVER, 1011),
+    "invalid_message": Face(400, _REQUEST, 1008),
+    "message_too_large": Face(413, _REQUEST, 1009),
+    "session_not_found": Face(404, _REQUEST, 4004),
+    "session_busy": Face(409, _REQUEST, 4009),
+    "invalid_audio": Face(400, _REQUEST, 1008),
+    "speech_engine_error": Face(500, _SERVER, 1011),
+    "stt_failed": Face(503, _SERVER, 1013),
+    "tts_failed": Face(503, _SERVER, 1013),
+    "model_not_installed": Face(503, _SERVER, 1013),
+    # web
+    "web_error": Face(500, _SERVER, 1011),
+    "invalid_api_key": Face(401, _REQUEST, 4001),
+    "forbidden": Face(403, _REQUEST, 4003),
+    "not_found": Face(404, _REQUEST, 4004),
+    "method_not_allowed": Face(405, _REQUEST, 1008),
+    "request_timeout": Face(408, _REQUEST, 1008),
+    "request_too_large": Face(413, _REQUEST, 1009),
+    "not_ready": Face(503, _SERVER, 1013),
+}
+
+
+def face_of(code: str) -> Face:
+    """The faces of an error code. A code without a row is a fault of ours and looks like one."""
+    return TABLE.get(code, TABLE["internal_error"])
+
+
+def close_code(error: ParleyError) -> int:
+    return face_of(error.code).close
+
+
+def body_of(error: ParleyError, *, detail: bool = False) -> dict[str, Any]:
+    """The JSON body of an error. With `detail`, also the key that clients of the live REST API read."""
+    fields = {
+        "message": error.message,
+        "type": face_of(error.code).type,
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.hint:
+        fields["hint"] = error.hint
+    return {"detail": str(error), "error": fields} if detail else {"error": fields}
+
+
+def headers_of(error: ParleyError) -> dict[str, str]:
+    """Response headers that belong to the error: when to come again, how to sign in."""
+    status = face_of(error.code).status
+    if status == 401:
+        return {"www-authenticate": "Bearer"}
+    if status == 503 and error.retryable:
+        return {"retry-after": "2"}
+    return {}

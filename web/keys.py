@@ -1,0 +1,119 @@
+"""The admin key, and the secret that signs the cookies of signed-in pages.
+
+The key is 256 random bits, so a plain SHA-256 of it is all that needs to be kept: nothing can be guessed, and a slow
+password hash would only slow every request. The file is readable by its owner alone, and is written whole or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import SettingsError
+
+__all__ = ["AdminKey", "KeyFile", "KeyRing", "fingerprint", "new_key", "write_private"]
+
+
+def new_key() -> str:
+    """`sk-` and 256 random bits."""
+    return f"sk-{secrets.token_urlsafe(32)}"
+
+
+def fingerprint(key: str) -> str:
+    """The SHA-256 of a key, in hex: the only form in which it is kept."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put a text file there, mode 0600 from its first byte on, whole or not at all. Blocking."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class AdminKey:
+    """What is kept of the admin key. `prefix` (its first letters) helps a person tell keys apart."""
+
+    sha256: str
+    prefix: str
+    cookie_secret: bytes
+
+    @classmethod
+    def of(cls, key: str) -> AdminKey:
+        """A new cookie secret comes with every key: a reset signs every page out."""
+        return cls(fingerprint(key), key[:7], secrets.token_bytes(32))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """`keys.json` in PARLEY_HOME. All methods block on the disk."""
+
+    path: Path
+
+    def read(self) -> AdminKey | None:
+        """None where there is no file. Raises SettingsError where there is one that cannot be used."""
+        try:
+            fields = json.loads(self.path.read_text(encoding="utf-8"))["admin"]
+            return AdminKey(str(fields["sha256"]), str(fields["prefix"]), bytes.fromhex(fields["cookie_secret"]))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"{self.path} cannot be read as a key file: {error}", hint="`parley keys reset` writes a new one"
+            ) from error
+
+    def reset(self) -> str:
+        """Make a new key, keep its hash, return the key: the only time it can be seen."""
+        key = new_key()
+        made = AdminKey.of(key)
+        fields = {"sha256": made.sha256, "prefix": made.prefix, "cookie_secret": made.cookie_secret.hex()}
+        write_private(self.path, json.dumps({"admin": fields}, indent=1) + "\n")
+        return key
+
+    def modified_ns(self) -> int:
+        """When the file changed last; 0 where there is none."""
+        try:
+            return self.path.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+
+class KeyRing:
+    """Who may come in. Holds hashes only; never blocks. `replace` takes a reset that another process made."""
+
+    def __init__(self, admin: AdminKey, local_key: str, override: str = "") -> None:
+        """`local_key` is this process's own key for commands on the same machine (runfile.py); `override` is
+        PARLEY_ADMIN_KEY and stands in place of the kept key.
+        """
+        self._local = fingerprint(local_key)
+        self._override = fingerprint(override) if override else ""
+        self._admin = admin
+
+    def replace(self, admin: AdminKey) -> None:
+        self._admin = admin
+
+    def admits(self, key: str) -> bool:
+        """Whether the key is the admin's. Compares hashes in constant time, every one of them."""
+        given = fingerprint(key)
+        wanted = self._override or self._admin.sha256
+        return hmac.compare_digest(given, wanted) | hmac.compare_digest(given, self._local)
+
+    @property
+    def cookie_secret(self) -> bytes:
+        """Signs cookies. A new PARLEY_ADMIN_KEY signs pages out just as a reset does."""
+        return hmac.digest(self._admin.cookie_secret, self._override.encode(), "sha256")

@@ -1,0 +1,72 @@
+"""Log lines: events with fields, on stderr, without secrets.
+
+What people say and what models answer is never logged. Credentials should not be either; the mask here is the second
+fence, for what a library may put into a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+__all__ = ["LEVELS", "configure", "mask"]
+
+LEVELS = ("debug", "info", "warning", "error")
+
+_SECRET = re.compile(r"\b(sk-|live-)[A-Za-z0-9_-]{8,}|(?<=/signin/)[A-Za-z0-9_-]{8,}")
+
+
+def mask(text: str) -> str:
+    """The text with keys, session tokens and sign-in codes cut out."""
+    return _SECRET.sub(lambda found: f"{found[1] or ''}...", text)
+
+
+def configure(level: str) -> None:
+    """Set up structlog and the standard library's logging, once, at a command's start. `level`: one of LEVELS."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                _mask_all,
+                structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # uvicorn writes the paths of WebSockets at this level, and session tokens stand in them.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    for noisy in ("asyncio", "aiohttp.access", "httpx", "websockets"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _mask_all(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in fields.items():
+        if isinstance(value, str):
+            fields[name] = mask(value)
+    return fields

@@ -1,0 +1,120 @@
+"""The HTTP server: uvicorn, as one structured task among others.
+
+uvicorn wants to own the process: it takes the signals, exits when a port is taken, and logs paths (in ours stand
+credentials). Here it gets an open socket, no signals and no access log, and ends when its task is cancelled.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+import uvicorn
+from anyio.abc import TaskStatus
+from starlette.types import ASGIApp
+
+from models.errors import ParleyError
+
+__all__ = ["AddressTaken", "address_of", "listen", "serve"]
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""Larger WebSocket messages are refused by the server itself (1009). Sessions have lower limits and say why."""
+
+_END_WITHIN_S = 1.0
+"""Answers that are still being written at the end may take this long; then they are cut."""
+
+
+class AddressTaken(ParleyError):
+    """The address cannot be listened on."""
+
+    code = "port_taken"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises AddressTaken with what to do about it."""
+    try:
+        family, kind, number, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, number)
+    except OSError as error:
+        raise AddressTaken(
+            f"cannot listen on {host!r}: {error.strerror or error}", hint="set another --host"
+        ) from None
+    try:
+        # So that a restart need not wait for the old connections' TIME_WAIT to be over.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise AddressTaken(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="another program (another Parley?) has the port; `--port` takes a different one",
+        ) from None
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """ "http://host:port" as a browser on this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(
+    app: ASGIApp, listener: socket.socket, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """Serve until cancelled; `started` once connections are taken. Closes the socket.
+
+    At the end WebSockets are closed with 1012 and open answers get a second.
+    """
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws_max_size=MAX_FRAME_BYTES,
+            ws_ping_interval=20.0,
+            ws_ping_timeout=20.0,
+            ws_per_message_deflate=False,  # audio does not compress, and each frame would cost time
+            limit_concurrency=2048,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_END_WITHIN_S,  # type: ignore[arg-type]
+        )
+    )
+    async with anyio.create_task_group() as group:
+
+        async def run() -> None:
+            with anyio.CancelScope(shield=True):
+                await server.serve(sockets=[listener])
+
+        group.start_soon(run)
+        try:
+            await server.up.wait()
+            task_status.started()
+            await anyio.sleep_forever()
+        finally:
+            server.should_exit = True

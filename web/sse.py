@@ -1,0 +1,142 @@
+"""Work for a client that may hang up, and server-sent events.
+
+Whatever is made for a client stops when that client is gone: the work runs beside a watch on the connection, and is
+cancelled down to the decoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+import anyio
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from models.errors import ParleyError
+from web.errors import body_of
+from web.guards.errors_to_answers import answer
+
+__all__ = ["ClientGone", "EventStream", "data_line", "while_connected"]
+
+_log = structlog.get_logger("web")
+_Result = TypeVar("_Result")
+_KEEP_ALIVE_S = 15.0
+_SEND_TIMEOUT_S = 30.0
+
+
+class ClientGone(Exception):
+    """The client closed the connection before it had its answer."""
+
+
+async def while_connected(
+    receive: Receive,
+    work: Callable[[], Awaitable[_Result]],
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> _Result:
+    """Do the work, unless the client goes away first: then it is cancelled, and ClientGone raised.
+
+    The request's body must have been read. What the work raises comes out as it is. `beside` runs as long as the
+    work does, and must not raise.
+    """
+    outcome: list[_Result] = []
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        if beside is not None:
+            group.start_soon(beside)
+        try:
+            outcome.append(await work())
+        except Exception as error:  # carried out of the group by hand: there it would become a group of errors
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    if not outcome:
+        raise ClientGone
+    return outcome[0]
+
+
+def data_line(value: dict[str, Any]) -> bytes:
+    """One event: a `data:` line of compact JSON and an empty line."""
+    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+class EventStream(Response):
+    """Answers with the byte pieces of `events`, each one or more whole server-sent events.
+
+    The first piece is awaited before the status goes out, so an error there is an ordinary error answer; a later one
+    becomes a last `data: {"error":...}` event, as OpenAI does. While nothing comes, a comment every 15 s keeps
+    proxies from closing the line. A client that hangs up, or reads nothing for 30 s, ends the iterator at once.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            line = _Line(send)
+            await while_connected(receive, lambda: self._pump(line, scope, receive), line.keep_alive)
+        except ClientGone:
+            _log.info("stream.client_gone")
+        except TimeoutError:
+            _log.warning("stream.client_too_slow")
+
+    async def _pump(self, line: _Line, scope: Scope, receive: Receive) -> None:
+        async with aclosing(self._events) as events:
+            try:
+                first = await anext(events)
+            except ParleyError as error:
+                await answer(error, scope["path"])(scope, receive, line.send)
+                return
+            await line.open(self.raw_headers, first)
+            try:
+                async for piece in events:
+                    await line.write(piece)
+            except ParleyError as error:
+                _log.warning("stream.failed", code=error.code)
+                await line.write(data_line(body_of(error)))
+        await line.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Line:
+    """The open answer: whole pieces, one after the other, each within its time."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+        self._lock = anyio.Lock()
+        self._open = False
+        self._written = 0
+
+    async def open(self, headers: list[tuple[bytes, bytes]], first: bytes) -> None:
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self.write(first)
+        self._open = True
+
+    async def write(self, data: bytes) -> None:
+        """Raises TimeoutError if the client takes nothing for 30 s."""
+        async with self._lock:
+            with anyio.fail_after(_SEND_TIMEOUT_S):
+                await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        self._written += 1
+
+    async def keep_alive(self) -> None:
+        while True:
+            seen = self._written
+            await anyio.sleep(_KEEP_ALIVE_S)
+            if self._open and seen == self._written:
+                with suppress(TimeoutError):  # the stream's own next piece will say so
+                    await self.write(b": keep-alive\n\n")
