@@ -77,7 +77,7 @@ compiler:
 	  echo "Its authors also publish prebuilt files (plain CPU, Metal, CUDA): docs/troubleshooting.md says how to use them."; \
 	  exit 1; fi
 
-# llama.cpp has some 300 files. pip is silent while they compile, so its verbose log is turned into one moving line.
+# llama.cpp has some 200 files. pip is silent while they compile, so its verbose log is turned into one moving line.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	@$(MAKE) --no-print-directory compiler
 	@set -o pipefail; \

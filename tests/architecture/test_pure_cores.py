@@ -1,0 +1,83 @@
+"""The cores do no I/O, await nothing and read no clock: so a minute of conversation is tested in milliseconds."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source_tree import ROOT, modules, name_of, tree_of
+
+# Every core by name: one that is moved or deleted must be taken out of this list on purpose.
+CORES = (
+    "voice/actions.py",
+    "voice/chunker.py",
+    "voice/events.py",
+    "voice/history.py",
+    "voice/ledger.py",
+    "voice/playout.py",
+    "voice/reply.py",
+    "voice/segmenter.py",
+    "voice/turn.py",
+    "voice/wake_text.py",
+    "voice/protocols/live.py",
+    "voice/protocols/live_config.py",
+    "llm/batching.py",
+    "llm/router.py",
+    "llm/slots.py",
+)
+NO_IMPORT = {
+    "aiohttp", "anyio", "asyncio", "concurrent", "datetime", "http", "io", "multiprocessing", "os", "pathlib",
+    "queue", "random", "secrets", "select", "shutil", "signal", "socket", "subprocess", "sys", "tempfile",
+    "threading", "time", "urllib", "uuid",
+}  # fmt: skip
+NO_CALL = {"open", "print", "input", "exec", "eval", "breakpoint", "__import__"}
+# Containers are taken apart in memory: codecs may use io.BytesIO, and nothing else that the cores may not.
+CODEC_MAY_IMPORT = {"io"}
+
+
+def _impurities(path: Path, allowed: frozenset[str] = frozenset()) -> list[str]:
+    found = []
+    for node in ast.walk(tree_of(path)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module.split(".")[0]]
+        elif isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            found.append(f"line {node.lineno}: {type(node).__name__}")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NO_CALL:
+            found.append(f"line {node.lineno}: {node.func.id}()")
+        found += [f"line {node.lineno}: import {name}" for name in names if name in NO_IMPORT - allowed]
+    return found
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_core_is_pure(name: str) -> None:
+    path = ROOT / name
+    assert path.is_file(), f"{name} is gone: a core that was moved is taken along in this list"
+    assert _impurities(path) == []
+
+
+def _says_pure(path: Path) -> bool:
+    # Read as text: this runs while tests are collected, when one broken file must not hide all the others.
+    return path.read_text(encoding="utf-8").lstrip().lower().startswith('"""pure')
+
+
+@pytest.mark.parametrize("path", [path for path in modules() if _says_pure(path)], ids=name_of)
+def test_what_calls_itself_pure_is_pure(path: Path) -> None:
+    assert _impurities(path) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "voice" / "codecs").glob("*.py")), ids=name_of)
+def test_codecs_work_in_memory(path: Path) -> None:
+    assert _impurities(path, frozenset(CODEC_MAY_IMPORT)) == []
+
+
+def test_the_check_itself_sees(tmp_path: Path) -> None:
+    guilty = tmp_path / "guilty.py"
+    guilty.write_text(
+        "import time\nfrom os import path\nasync def f():\n    await g()\nopen('x')\n", encoding="utf-8"
+    )
+    assert len(_impurities(guilty)) == 5
