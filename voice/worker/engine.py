@@ -1,0 +1,101 @@
+"""The worker's engine: loaded in its own thread, asked through it, its failures made into our errors."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncGenerator, Callable
+from typing import Generic, TypeVar
+
+import structlog
+
+from models.errors import ParleyError
+from voice.errors import SpeechEngineError, SttFailed, TtsFailed
+from voice.port import Pcm, SpeakRequest, SpeechChunk, SttEngine, SttEngineStream, Transcript, TtsEngine, VoiceInfo
+from voice.worker.model_thread import LIVE, ModelThread
+
+__all__ = ["Loaded", "Recogniser", "Speaker"]
+
+E = TypeVar("E")
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Loaded(Generic[E]):
+    """An engine that is there after `load()`. `failed` is what a crash inside it is reported as."""
+
+    failed: type[SpeechEngineError] = SpeechEngineError
+
+    def __init__(self, name: str, model: str | None, load: Callable[[], E]) -> None:
+        self.name = name
+        self.model = model
+        self._load = load
+        self._engine: E | None = None
+        self.thread = ModelThread(name)
+
+    @property
+    def ready(self) -> bool:
+        return self._engine is not None
+
+    async def load(self) -> None:
+        """Load in the model thread. Raises what the engine raises (NoModel, ModelUnreadable, ...)."""
+        self.thread.start()
+        self._engine = await self.thread.run(self._load)
+
+    @property
+    def engine(self) -> E:
+        if self._engine is None:
+            raise self.failed(f"{self.name} is still loading", hint="GET /health says when it is ready")
+        return self._engine
+
+    async def run(self, call: Callable[[], T], priority: int = LIVE) -> T:
+        """Run in the model thread. An engine's own exceptions are logged and raised as `failed`."""
+        try:
+            return await self.thread.run(call, priority)
+        except ParleyError:
+            raise
+        except Exception as error:
+            # The message may quote the user's text, so only the kind of the error and its place are logged.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(
+                "engine.failed", engine=self.name, error=type(error).__name__, at=f"{place.filename}:{place.lineno}"
+            )
+            raise self.failed(f"{self.name} failed ({type(error).__name__})") from error
+
+
+class Recogniser(Loaded[SttEngine]):
+    failed = SttFailed
+
+    async def open(self, language: str | None, priority: int = LIVE) -> SttEngineStream:
+        engine = self.engine
+        return await self.run(lambda: engine.open(language), priority)
+
+    async def feed(self, stream: SttEngineStream, pcm: Pcm, priority: int = LIVE) -> None:
+        await self.run(lambda: stream.feed(pcm), priority)
+
+    def release(self, stream: SttEngineStream) -> None:
+        """Close `stream` after the jobs it still has."""
+        self.thread.post(stream.close)
+
+    async def transcribe(self, stream: SttEngineStream, priority: int = LIVE) -> Transcript:
+        return await self.run(stream.transcribe, priority)
+
+
+class Speaker(Loaded[TtsEngine]):
+    failed = TtsFailed
+
+    async def voices(self) -> tuple[VoiceInfo, ...]:
+        engine = self.engine
+        return await self.run(engine.voices)
+
+    async def speak(self, request: SpeakRequest, priority: int = LIVE) -> AsyncGenerator[SpeechChunk]:
+        """Chunks as they are made, each a job of its own. Closing stops the synthesis at the next chunk."""
+        engine = self.engine
+        chunks = await self.run(
+            lambda: iter(engine.synthesize(request.text, request.voice, request.speed, request.language)), priority
+        )
+        try:
+            while (chunk := await self.run(lambda: next(chunks, None), priority)) is not None:
+                yield chunk
+        finally:
+            if (close := getattr(chunks, "close", None)) is not None:
+                self.thread.post(close)

@@ -1,0 +1,151 @@
+"""`WS /v1/audio/transcriptions/stream`: audio up as it is spoken, transcripts down when they are asked for.
+
+Up: binary frames, 16 kHz mono PCM16 little-endian, any length; text frames {"type":"partial","id":n} and
+{"type":"transcribe","id":n}. Down, in the order of the requests: {"type":"partial","id","text"} (text null where
+the engine has none), {"type":"final","id","text","confidence","language","words"}, {"type":"superseded","id"}
+(the same kind was asked for again before this one was begun), {"type":"error","id","code","message","hint"}.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio
+import numpy as np
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from models.errors import ParleyError
+from voice.errors import AudioError, ProtocolError
+from voice.port import SttEngineStream
+from voice.worker.engine import Recogniser
+from voice.worker.transcript_json import to_json
+
+__all__ = ["LiveTranscription"]
+
+WAITING_FRAMES = 1024
+"""20 s of 20 ms frames. When a stream's queue is full its socket is not read, so its client waits in TCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    kind: Literal["partial", "transcribe"]
+    id: int
+
+
+_Item = bytes | _Ask | ParleyError
+
+
+class LiveTranscription:
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
+
+    async def serve(self, socket: WebSocket) -> None:
+        """One stream from accept to disconnect. The engine's stream is freed whatever happens."""
+        await socket.accept()
+        try:
+            stream = await self._recogniser.open(socket.query_params.get("language") or None)
+        except ParleyError as error:
+            await socket.send_json(_error(error, None))
+            await socket.close(1011, error.code)
+            return
+        items_in, items_out = anyio.create_memory_object_stream[_Item](WAITING_FRAMES)
+        try:
+            async with items_in, items_out, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._answer, socket, stream, items_out)
+                await self._receive(socket, items_in)
+                tasks.cancel_scope.cancel()  # nobody is left to hear an answer
+        finally:
+            self._recogniser.release(stream)
+
+    async def _receive(self, socket: WebSocket, items: MemoryObjectSendStream[_Item]) -> None:
+        """Returns when the client has gone."""
+        while True:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            await items.send(_parse(message))
+
+    async def _answer(
+        self, socket: WebSocket, stream: SttEngineStream, items: MemoryObjectReceiveStream[_Item]
+    ) -> None:
+        try:
+            while True:
+                for item in _merged([await items.receive(), *_waiting(items)]):
+                    await self._do(socket, stream, item)
+        except WebSocketDisconnect:
+            pass  # _receive sees it as well and ends the stream
+
+    async def _do(self, socket: WebSocket, stream: SttEngineStream, item: _Item | _Superseded) -> None:
+        answer: dict[str, Any] | None = None
+        ask_id = item.id if isinstance(item, _Ask) else None
+        try:
+            match item:
+                case bytes():
+                    await self._recogniser.feed(stream, np.frombuffer(item, "<i2").astype(np.int16, copy=False))
+                case ParleyError():
+                    answer = _error(item, None)
+                case _Superseded():
+                    answer = {"type": "superseded", "id": item.id}
+                case _Ask(kind="partial"):
+                    text = await self._recogniser.run(stream.partial)
+                    answer = {"type": "partial", "id": item.id, "text": text}
+                case _Ask(kind="transcribe"):
+                    transcript = await self._recogniser.transcribe(stream)
+                    answer = {"type": "final", "id": item.id} | to_json(transcript)
+        except ParleyError as error:
+            answer = _error(error, ask_id)
+        if answer is not None:
+            await socket.send_json(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Superseded:
+    id: int
+
+
+def _waiting(items: MemoryObjectReceiveStream[_Item]) -> list[_Item]:
+    """Everything that can be had without waiting."""
+    found: list[_Item] = []
+    while True:
+        try:
+            found.append(items.receive_nowait())
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return found
+
+
+def _merged(items: list[_Item]) -> list[_Item | _Superseded]:
+    """Join neighbouring audio into one job; of several requests of one kind only the last is worth answering."""
+    last = {item.kind: item.id for item in items if isinstance(item, _Ask)}
+    found: list[_Item | _Superseded] = []
+    for item in items:
+        if isinstance(item, bytes) and found and isinstance(found[-1], bytes):
+            found[-1] += item
+        elif isinstance(item, _Ask) and last[item.kind] != item.id:
+            found.append(_Superseded(item.id))
+        else:
+            found.append(item)
+    return found
+
+
+def _parse(message: Any) -> _Item:
+    if (data := message.get("bytes")) is not None:
+        if len(data) % 2:
+            return AudioError("a binary frame holds half a sample", hint="send 16-bit little-endian PCM")
+        return bytes(data)
+    try:
+        body = json.loads(message.get("text") or "")
+        kind, ask_id = body["type"], body.get("id", 0)
+        if kind not in ("partial", "transcribe") or not isinstance(ask_id, int):
+            raise ValueError("unknown request")
+        return _Ask(kind, ask_id)
+    except (ValueError, KeyError, TypeError):
+        return ProtocolError(
+            "a text frame that is no request", hint='send {"type":"partial"} or {"type":"transcribe"}'
+        )
+
+
+def _error(error: ParleyError, ask_id: int | None) -> dict[str, Any]:
+    return {"type": "error", "id": ask_id, "code": error.code, "message": error.message, "hint": error.hint}
