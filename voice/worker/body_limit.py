@@ -1,4 +1,4 @@
-"""Pure ASGI: refuse request bodies over a limit, said or found out while reading."""
+"""Middleware: refuse request bodies over a limit, said or found out while reading."""
 
 from __future__ import annotations
 
