@@ -19,7 +19,7 @@ from models.recipes.parley_mini import tokens
 
 def _stream(seed: int, name: str, max_turns: int) -> Iterator[list[Turn]]:
     rng = tokens.seeded(seed, name)
-    return sessions(rng, mixture(rng.randrange(2**32)), max_turns)
+    return sessions(rng, mixture(rng.randrange(2**32), strict=False), max_turns)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -79,13 +79,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", choices=("train", "export", "evaluate"))
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="more only help on idle cores")
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--tokenizer-turns", type=int, default=150_000)
     parser.add_argument("--width", type=int, default=256)
-    parser.add_argument("--layers", type=int, default=8)
+    parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--hidden", type=int, default=704)
+    parser.add_argument("--hidden", type=int, default=768)
     parser.add_argument("--questions", type=int, default=800, help="how many held-out questions to ask")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,9 @@ from torch.nn import functional as F
 class Shape:
     vocabulary: int = 4096
     width: int = 256
-    layers: int = 8
+    layers: int = 6
     heads: int = 4
-    hidden: int = 704
+    hidden: int = 768
     context: int = 1024
     rope_base: float = 10_000.0
     norm_eps: float = 1e-5
@@ -56,7 +56,7 @@ class Block(nn.Module):
             return z.view(batch, length, self.shape.heads, self.shape.head_width).transpose(1, 2)
 
         q, k, v = heads(self.q(y)), heads(self.k(y)), heads(self.v(y))
-        z = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, is_causal=True)
+        z = attend(rotate(q, cos, sin), rotate(k, cos, sin), v)
         x = x + self.o(z.transpose(1, 2).reshape(batch, length, width))
         y = self.ffn_norm(x)
         return x + self.down(F.silu(self.gate(y)) * self.up(y))
@@ -66,6 +66,16 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotate channel pairs (2i, 2i+1) of x[batch, head, position, channel] by cos, sin [position, channel / 2]."""
     even, odd = x[..., 0::2], x[..., 1::2]
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), dim=-1).flatten(-2).to(x.dtype)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Causal attention. On a CPU, torch's fused kernel is slow backward for short rows, so those are plain."""
+    length = q.shape[2]
+    if length > 512 or q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
+    past = torch.ones(length, length, dtype=torch.bool, device=q.device).tril()
+    return scores.masked_fill(~past, float("-inf")).softmax(-1, dtype=torch.float32).to(v.dtype) @ v
 
 
 class Llama(nn.Module):

@@ -26,11 +26,11 @@ class Plan:
     batch_tokens: int = 4096
     short_row: int = 256
     long_row: int = 1024
-    long_every: int = 4
+    long_every: int = 8
     muon_rate: float = 4e-3
     adam_rate: float = 4e-3
     warmup: float = 0.02
-    threads: int = 2
+    threads: int = 1
     seed: int = 1
     report_s: float = 10.0
     checkpoint_s: float = 300.0
@@ -73,6 +73,8 @@ def train(shape: Shape, short: Iterator[Row], long: Iterator[Row], plan: Plan, c
     torch.set_num_threads(plan.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = Llama(shape).to(device)
+    # Fused kernels save a third of the CPU time; the first two batches wait for the compiler.
+    model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
     optimizer = Optimizer(model, muon_rate=plan.muon_rate, adam_rate=plan.adam_rate)
     count = sum(parameter.numel() for parameter in model.parameters())
     print(f"{count / 1e6:.2f} M parameters, {shape}, on {device}", flush=True)
@@ -97,7 +99,7 @@ def train(shape: Shape, short: Iterator[Row], long: Iterator[Row], plan: Plan, c
         step += 1
         tokens += ids[:, 1:].numel()
         learned += int(learn[:, 1:].sum())
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss is {value} at step {step}")
         smooth = value if step == 1 else 0.97 * smooth + 0.03 * value

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.domains import arithmetic, geography, greetings, nature
+from models.recipes.corpus.domains.refusals import made_up
 from models.recipes.corpus.numbers import words
 from models.recipes.corpus.phrases import say
 
@@ -125,7 +126,8 @@ def _tell_and_ask(rng: random.Random, streams: list[Iterator[Dialogue]]) -> Dial
         if index >= len(_THINGS):
             if any("name" in ask[1] for ask in asks):
                 continue
-            value = rng.choice(_NAMES)
+            # Now and then a name nobody has, so that names are copied and not only known.
+            value = made_up(rng).title() if rng.random() < 0.25 else rng.choice(_NAMES)
             turns += [say(rng, _TELL_NAME, v=value.lower()), rng.choice(_NICE).format(v=value)]
             asks.append((_ASK_NAME, "Your name is {v}." if rng.random() < 0.7 else "You are {v}.", value))
         else:
