@@ -19,7 +19,7 @@ REPORT_TRUST_S = 1.0
 class Playout:
     """All positions are seconds of the reply's audio; `now` is monotonic seconds."""
 
-    __slots__ = ("_anchor_position", "_anchor_time", "_held", "_reported_at", "lead_s", "sent_s")
+    __slots__ = ("_anchor_position", "_anchor_time", "_held", "_reported_at", "_reported_s", "lead_s", "sent_s")
 
     def __init__(self, lead_s: float) -> None:
         self.lead_s = lead_s
@@ -28,6 +28,7 @@ class Playout:
         self._anchor_time = 0.0
         self._held = False
         self._reported_at: float | None = None
+        self._reported_s = 0.0
 
     def position(self, now: float) -> float:
         """Seconds played by now; never more than was sent."""
@@ -48,11 +49,9 @@ class Playout:
 
     def report(self, position_s: float, now: float) -> None:
         """The client says where it is. A report past what was sent is cut; the past cannot be unplayed."""
-        position = min(max(position_s, 0.0), self.sent_s)
-        if self._reports(now):
-            position = max(position, min(self._anchor_position, self.sent_s))
+        self._reported_s = min(max(position_s, self._reported_s), self.sent_s)
         self._reported_at = now
-        self._anchor(position, now)
+        self._anchor(self._reported_s, now)
 
     def hold(self, now: float) -> None:
         """Send nothing until released. A client that reports also stops playing what it has."""

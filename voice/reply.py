@@ -37,6 +37,7 @@ class _Spoken:
     duration_s: float = 0.0
     begun: bool = False
     complete: bool = False
+    failed: bool = False
     words: tuple[Word, ...] = ()
     unsent: deque[Pcm] = field(default_factory=deque)
     sent_any: bool = False
@@ -88,7 +89,7 @@ class Reply:
     def fail_clause(self, index: int) -> None:
         """The clause will not be spoken (any further); the reply goes on with the next."""
         if 0 <= index < len(self._spoken):
-            self._spoken[index].complete = True
+            self._spoken[index].complete = self._spoken[index].failed = True
 
     def release(self) -> None:
         self.released = True
@@ -174,14 +175,18 @@ class Reply:
         position = self.playout.position(now)
         cut = 0
         for spoken in self._spoken:
-            if spoken.clause.text and not spoken.begun:
+            if spoken.failed or (spoken.clause.text and not spoken.begun):
+                break
+            if spoken.complete and not spoken.duration_s:
+                continue  # silent: heard of only if something after it was
+            if position <= spoken.start_s:
                 break
             if position + EDGE_S < spoken.start_s + spoken.duration_s or not spoken.complete:
                 cut = spoken.clause.start + self._heard_of(spoken, position - spoken.start_s)
                 break
             cut = spoken.clause.end
         else:
-            cut = len(self.text) if self.mind_done else cut
+            cut = len(self.text) if self.mind_done and position > 0 else cut
         return self.text[:cut].strip()
 
     # ---- inside ---------------------------------------------------------------------------------------------

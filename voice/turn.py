@@ -441,8 +441,6 @@ class TurnMachine:
 
     def _accept(self, revision: Revision) -> None:
         """Confirmed and transcribed: is there a request in it?"""
-        if revision.turn is not None:
-            self._do(StopListening(revision.turn.number))
         request = self._admit(revision)
         if request.problem is not None or not request.text:
             self._refuse(request, typed=False)
@@ -450,6 +448,8 @@ class TurnMachine:
                 self._gate.woken_alone(self._audio_s)
             self._no_answer()
             return
+        if revision.turn is not None:
+            self._do(StopListening(revision.turn.number))
         revision.request = request.text
         self._tell(TranscriptOut(request.text, True))
         self._give_answer(revision)
@@ -466,6 +466,9 @@ class TurnMachine:
 
     def _no_answer(self) -> None:
         """There was nothing to answer: a sound that was being judged is the user's turn then."""
+        revision = self._answer.revision
+        if revision is not None and revision.turn is not None:
+            self._do(StopListening(revision.turn.number))
         self._answer.abandon()
         if self._outcry is not None:
             self._interrupt()
@@ -584,7 +587,8 @@ class TurnMachine:
 
     def _time_of(self, at_s: float) -> float:
         """When the sample at `at_s` was spoken, on the clock of `now`."""
-        return self._now - max(0.0, self._audio_s - at_s)
+        anchor = self._now if self._audio_at is None else self._audio_at
+        return min(self._now, anchor - (self._audio_s - at_s))
 
     def _pause_over_at(self) -> float:
         """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""

@@ -28,7 +28,7 @@ from voice.session_config import (
 )
 from voice.settings import VoiceSettings
 
-__all__ = ["apply_update", "describe", "parse_config"]
+__all__ = ["apply_update", "describe", "parse_config", "restore", "store"]
 
 # How a section may be called; the first name is the one of the protocol's page.
 _SECTIONS = {
@@ -148,7 +148,7 @@ def apply_update(config: SessionConfig, fields: Mapping[str, Any]) -> SessionCon
     if not changes:
         known = ", ".join([*_SECTIONS, "turn_detection", *_SCALARS])
         raise BadInput("the update names no configuration field", hint=f"the fields are {known}")
-    merged = _as_fields(config)
+    merged = store(config)
     for key, value in changes.items():
         old = merged[key]
         if isinstance(old, dict) and isinstance(value, Mapping):
@@ -235,6 +235,11 @@ def _checked(fields: Mapping[str, Any], names: Mapping[str, str]) -> SessionConf
     )
 
 
+def restore(fields: Mapping[str, Any]) -> SessionConfig:
+    """What `store` gave. Raises BadInput where an older version wrote something that is no longer valid."""
+    return _checked(fields, {})
+
+
 def _check_tool(tool: Mapping[str, Any], param: str) -> None:
     """Raises BadInput unless it is OpenAI's function tool, nested (chat) or flat (realtime)."""
     function = tool.get("function", tool)
@@ -247,7 +252,8 @@ def _check_tool(tool: Mapping[str, Any], param: str) -> None:
         )
 
 
-def _as_fields(config: SessionConfig) -> dict[str, Any]:
+def store(config: SessionConfig) -> dict[str, Any]:
+    """The whole configuration as JSON types, for `restore` after a restart of the server."""
     return {
         "audio": asdict(config.audio),
         "wake_word": {**asdict(config.wake), "words": list(config.wake.words)},

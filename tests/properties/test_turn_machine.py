@@ -1,0 +1,191 @@
+"""The invariants of a conversation over random walks of events, likely and unlikely, stale results included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from voice import events as heard
+from voice.actions import Action, Listen, Speak, StopListening, Tell, Think, Transcribe
+from voice.outgoing import AudioOut, TextOut, TurnComplete
+from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.settings import TurnSettings
+from voice.turn import State, TurnMachine
+
+RATE_HZ = 8_000
+CONFIGS = (
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ)),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(type="none")),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ, allow_interrupt=False)),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("alexa",), "pre")),
+    SessionConfig(
+        audio=AudioConfig(sample_rate=RATE_HZ),
+        wake=WakeConfig(True, ("alexa",), "mid"),
+        turn=TurnConfig(follow_up_s=3.0),
+    ),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("alexa",), "post")),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("computer",), "pre")),
+)
+WORDS = ("", "stop", "yeah", "alexa", "computer tell me", "what time is it", "alexa light on", "light on alexa")
+TEXTS = ("Fine. ", "Well, it is late, I think. ", "one ", "3.14 ", "\n", "and then, ")
+
+STEPS = st.one_of(
+    st.tuples(st.just("listen"), st.integers(1, 40), st.booleans()),
+    st.tuples(st.sampled_from(["began", "ended", "wake", "interrupt", "clear", "commit", "tick"])),
+    st.tuples(st.just("typed"), st.sampled_from(WORDS)),
+    st.tuples(st.just("serve"), st.integers(0, 30), st.sampled_from(WORDS), st.integers(0, 9)),
+    st.tuples(st.just("stale"), st.integers(0, 30), st.sampled_from(WORDS), st.integers(0, 9)),
+    st.tuples(st.just("played"), st.integers(0, 4000)),
+    st.tuples(st.just("config"), st.sampled_from(CONFIGS)),
+    st.tuples(st.just("partial"), st.integers(1, 30), st.sampled_from(WORDS)),
+)
+
+
+class Walk:
+    """Drives a machine, answers what it asks for in any order, and checks the invariants after every step."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.machine = TurnMachine(
+            config, TurnSettings(max_turn_s=8.0), audible=frozenset({"alexa"}), system_prompt="Be brief."
+        )
+        self.now, self.audio_s = 100.0, 0.0
+        self.asked: list[Transcribe | Think | Speak] = []
+        self.listening: set[int] = set()
+        self.text: dict[str, str] = {}
+        self.reply_of: dict[int, str] = {}
+        self.made_s: dict[int, float] = {}
+        self.sent_s: dict[str, float] = {}
+        self.ended: set[str] = set()
+        self.thinking: int | None = None
+        self.closed = self.failed = False
+
+    def step(self, event: heard.TurnEvent) -> None:
+        actions = self.machine.step(event, self.now)
+        assert not (self.closed and actions), "nothing after the end"
+        for action in actions:
+            self.check(action)
+        wakes = self.machine.wakes_at
+        assert wakes is None or wakes == wakes  # not NaN
+        if self.machine.state in (State.IDLE, State.ASLEEP) and not self.closed:
+            assert not self.listening, "a recogniser stream outlives its turn"
+
+    def check(self, action: Action) -> None:
+        match action:
+            case Listen(turn=turn, from_s=from_s):
+                assert turn not in self.listening and 0 <= from_s <= self.audio_s + 0.5
+                self.listening.add(turn)
+            case StopListening(turn=turn):
+                self.listening.discard(turn)
+            case Transcribe():
+                assert action.until_s is None or action.until_s >= action.from_s
+                self.asked.append(action)
+            case Think():
+                self.asked.append(action)
+            case Speak(text=text):
+                assert text.strip()
+                self.asked.append(action)
+            case Tell(event=TextOut(reply=reply, text=text)):
+                self.alive(reply)
+                self.text[reply] = self.text.get(reply, "") + text
+            case Tell(event=AudioOut(reply=reply, pcm=pcm)):
+                self.alive(reply)
+                self.sent_s[reply] = self.sent_s.get(reply, 0.0) + len(pcm) / RATE_HZ
+                assert self.sent_s[reply] <= sum(self.made_s.values()) + 1e-6, "sent more than was made"
+            case Tell(event=TurnComplete() as turn):
+                if turn.reply:
+                    assert turn.reply not in self.ended, "a reply ends once"
+                    self.ended.add(turn.reply)
+                assert turn.output_transcript.startswith(turn.heard_transcript)
+                if self.sent_s.get(turn.reply) and not turn.interrupted and not self.failed:
+                    assert turn.heard_transcript == turn.output_transcript
+                if not self.sent_s.get(turn.reply):
+                    assert not turn.heard_transcript, "nothing was played"
+                assert turn.input_transcript
+            case _:
+                return
+
+    def alive(self, reply: str) -> None:
+        assert reply not in self.ended, "nothing of a reply after its end"
+        others = {name for name in self.text | self.sent_s if name not in self.ended and name != reply}
+        assert not others, "at most one reply lives"
+
+    def take(self, step: tuple) -> None:
+        match step:
+            case ("listen", frames, voiced):
+                for _ in range(frames):
+                    self.audio_s += 0.032
+                    self.now += 0.032
+                    self.step(heard.AudioClock(self.audio_s, voiced))
+                    wakes = self.machine.wakes_at
+                    if wakes is not None and wakes <= self.now:
+                        self.step(heard.Tick())
+            case ("began",):
+                self.step(heard.SpeechBegan(max(0.0, self.audio_s - 0.096)))
+            case ("ended",):
+                self.step(heard.SpeechEnded(max(0.0, self.audio_s - 0.16)))
+            case ("wake",):
+                self.step(heard.WakeWord("alexa", 0.9, max(0.0, self.audio_s - 0.7), max(0.0, self.audio_s - 0.1)))
+            case ("interrupt",):
+                self.step(heard.InterruptAsked())
+            case ("clear",):
+                self.step(heard.Cleared(self.audio_s))
+            case ("commit",):
+                self.step(heard.Committed(self.audio_s + 0.02))
+            case ("tick",):
+                self.now = max(self.now, self.machine.wakes_at or 0.0)
+                self.step(heard.Tick())
+            case ("typed", words):
+                self.step(heard.Typed(words))
+            case ("played", ms):
+                live = [name for name in self.sent_s if name not in self.ended] or ["reply-0"]
+                self.step(heard.PlayedReport(live[-1], float(ms)))
+            case ("config", config):
+                self.step(heard.ConfigChanged(config))
+            case ("partial", turn, words):
+                self.step(heard.PartialTranscript(turn, words))
+            case ("serve", index, words, how) if self.asked:
+                self.serve(self.asked.pop(index % len(self.asked)), words, how)
+            case ("stale", index, words, how) if self.asked:
+                self.serve(self.asked[index % len(self.asked)], words, how)
+            case _:
+                return
+
+    def serve(self, action: Transcribe | Think | Speak, words: str, how: int) -> None:
+        self.now += 0.01
+        number = action.revision
+        match action:
+            case Transcribe():
+                failed = heard.TranscriptFailed(number, "stt_failed", "dead", "")
+                self.step(failed if how == 0 else heard.TranscriptReady(number, words))
+            case Think():
+                for text in TEXTS[: how + 1]:
+                    self.step(heard.TokensArrived(number, text))
+                if how % 3 == 0:
+                    self.failed = True
+                    self.step(heard.MindFailed(number, "worker_died", "dead", ""))
+                elif how % 3 == 1:
+                    self.step(heard.MindFinished(number, 10, how))
+            case Speak(clause=clause):
+                pcm = np.ones(how * 900, np.int16)
+                self.made_s[len(self.made_s)] = len(pcm) / RATE_HZ
+                if how == 1:
+                    self.failed = True
+                    self.step(heard.ClauseFailed(number, clause, "tts_failed", "dead", ""))
+                self.step(heard.ClauseAudio(number, clause, pcm, RATE_HZ, is_last=how % 2 == 0))
+
+
+@pytest.mark.parametrize("config", range(len(CONFIGS)))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(STEPS, max_size=60))
+def test_the_invariants_hold_on_random_walks(config: int, steps: list[tuple]) -> None:
+    walk = Walk(CONFIGS[config])
+    for step in steps:
+        walk.take(step)
+    walk.step(heard.InterruptAsked())
+    for reply in walk.text | walk.sent_s:
+        assert reply in walk.ended or walk.machine.state is State.HEARING, "every reply that starts ends"
+    walk.step(heard.Closed())
+    walk.closed = True
+    walk.step(heard.Typed("anybody there"))

@@ -1,0 +1,169 @@
+"""A conversation on a virtual clock: a scripted user, recogniser, model and voice around a real TurnMachine.
+
+The user is a list of (start_s, end_s, words). Everything the machine asks for comes back after a scripted delay,
+and everything it tells the client is kept with its time. Thirty seconds of talk take a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from voice import events as heard
+from voice.actions import Abandon, Action, Listen, Speak, StopListening, Tell, Think, Transcribe
+from voice.outgoing import AudioOut, ServerEvent
+from voice.port import Word
+from voice.session_config import AudioConfig, SessionConfig
+from voice.settings import TurnSettings
+from voice.turn import TurnMachine
+
+E = TypeVar("E")
+
+FRAME_S = 0.032
+RATE_HZ = 8_000
+CHARACTERS_PER_S = 15.0
+
+
+@dataclass(frozen=True)
+class Delays:
+    """Seconds."""
+
+    stt: float = 0.10
+    first_token: float = 0.15
+    token: float = 0.02
+    tts: float = 0.08
+
+
+@dataclass
+class Conversation:
+    """`answer(prompt words) -> the model's reply`. `said` is what the client was told: (time, event)."""
+
+    answer: Callable[[str], str] = lambda asked: f"You said {asked}. That is all I know, and it is enough for now."
+    delays: Delays = Delays()
+    config: SessionConfig = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ))
+    settings: TurnSettings = TurnSettings()
+    audible: frozenset[str] = frozenset()
+    word_times: bool = True
+    said: list[tuple[float, ServerEvent]] = field(default_factory=list)
+    actions: list[tuple[float, Action]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.machine = TurnMachine(self.config, self.settings, audible=self.audible, system_prompt="Be brief.")
+        self.now = 0.0
+        self.heard_s = 0.0
+        self._queue: list[tuple[float, int, heard.TurnEvent]] = []
+        self._order = itertools.count()
+        self._speech: list[tuple[float, float, str]] = []
+        self._abandoned: set[int] = set()
+        self._asked: dict[int, str] = {}
+
+    # ---- the script -----------------------------------------------------------------------------------------
+
+    def speak(self, *utterances: tuple[float, float, str]) -> None:
+        """The user says words from start_s to end_s. Utterances that touch are one stretch of voice."""
+        self._speech.extend(utterances)
+        stretches: list[list[float]] = []
+        for start_s, end_s, _ in utterances:
+            if stretches and start_s - stretches[-1][1] < 0.16:
+                stretches[-1][1] = end_s
+            else:
+                stretches.append([start_s, end_s])
+        for start_s, end_s in stretches:
+            if end_s - start_s >= 0.096:
+                self.at(start_s + 0.096, heard.SpeechBegan(start_s))
+                self.at(end_s + 0.160, heard.SpeechEnded(end_s))
+
+    def at(self, time_s: float, event: heard.TurnEvent) -> None:
+        heapq.heappush(self._queue, (time_s, next(self._order), event))
+
+    def run(self, until_s: float, *, microphone_until_s: float | None = None) -> Conversation:
+        """Let time pass. The microphone gives a frame every 32 ms until `microphone_until_s`."""
+        ends = until_s if microphone_until_s is None else microphone_until_s
+        frame = self.heard_s + FRAME_S
+        while frame <= ends:
+            voiced = any(start <= frame - FRAME_S / 2 <= end for start, end, _ in self._speech)
+            self.at(frame, heard.AudioClock(frame, voiced))
+            frame += FRAME_S
+        while True:
+            wakes = self.machine.wakes_at
+            due = self._queue[0][0] if self._queue else float("inf")
+            if min(due, wakes if wakes is not None else float("inf")) > until_s:
+                self.now = until_s
+                return self
+            if wakes is not None and wakes < due:
+                self.now = max(self.now, wakes)
+                self._step(heard.Tick())
+            else:
+                self.now, _, event = heapq.heappop(self._queue)
+                if isinstance(event, heard.AudioClock):
+                    self.heard_s = event.at_s
+                self._step(event)
+
+    # ---- the world ------------------------------------------------------------------------------------------
+
+    def _step(self, event: heard.TurnEvent) -> None:
+        if getattr(event, "revision", None) in self._abandoned:
+            return
+        for action in self.machine.step(event, self.now):
+            self.actions.append((self.now, action))
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        later = self.now
+        match action:
+            case Transcribe(revision=revision, from_s=from_s, until_s=until_s):
+                text = self._words(from_s, self.now if until_s is None else until_s)
+                self.at(later + self.delays.stt, heard.TranscriptReady(revision, text))
+            case Think(revision=revision, messages=messages):
+                reply = self.answer(messages[-1].content)
+                later += self.delays.first_token
+                tokens = [token + " " for token in reply.split()]
+                for token in tokens:
+                    self.at(later, heard.TokensArrived(revision, token))
+                    later += self.delays.token
+                self.at(later, heard.MindFinished(revision, 40, len(tokens)))
+            case Speak(revision=revision, clause=clause, text=text):
+                self._speak(revision, clause, text, later + self.delays.tts)
+            case Abandon(revision=revision):
+                self._abandoned.add(revision)
+            case Tell(event=event):
+                self.said.append((self.now, event))
+            case Listen() | StopListening():
+                return
+
+    def _speak(self, revision: int, clause: int, text: str, at: float) -> None:
+        words, position = [], 0.0
+        for word in text.split():
+            length = (len(word) + 1) / CHARACTERS_PER_S
+            words.append(Word(word, position, position + length))
+            position += length
+        pcm = np.ones(max(1, round(position * RATE_HZ)), np.int16)
+        half = len(pcm) // 2
+        self.at(at, heard.ClauseAudio(revision, clause, pcm[:half], RATE_HZ))
+        times = tuple(words) if self.word_times else ()
+        self.at(at + 0.01, heard.ClauseAudio(revision, clause, pcm[half:], RATE_HZ, times, is_last=True))
+
+    def _words(self, from_s: float, until_s: float) -> str:
+        return " ".join(
+            words for start, end, words in self._speech if end > from_s + 0.05 and start < until_s - 0.05 and words
+        )
+
+    # ---- what came of it ------------------------------------------------------------------------------------
+
+    def told(self, kind: type[E]) -> list[E]:
+        return [event for _, event in self.said if isinstance(event, kind)]
+
+    def time_of(self, kind: type[ServerEvent], number: int = 0) -> float:
+        return [time for time, event in self.said if isinstance(event, kind)][number]
+
+    def audio_s(self, replies: Sequence[str] | None = None) -> float:
+        return sum(
+            len(event.pcm) / event.rate_hz
+            for event in self.told(AudioOut)
+            if replies is None or event.reply in replies
+        )

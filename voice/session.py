@@ -1,0 +1,447 @@
+"""The shell of one connected session: ears, turn, mind, mouth, in that order. It decides nothing.
+
+bytes -> codec -> audio -> ring, ears -> events -> TurnMachine.step -> actions -> recogniser, model, synthesiser
+-> events -> TurnMachine.step -> actions -> codec -> bytes.
+
+`_hear` is synchronous and runs in the event loop, so events reach the machine in order and at once, from the
+ears' callback as well as from the tasks. All tasks belong to one task group; those of a revision can be cancelled
+together by its number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Protocol
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+import structlog
+from anyio.abc import ObjectReceiveStream
+
+from llm.messages import GenerateRequest, Priority, Sampling
+from llm.port import Generator
+from llm.stream import Finish, TextDelta
+from models.clock import Clock
+from models.errors import ParleyError
+from voice import events as heard
+from voice import incoming
+from voice.actions import Abandon, Action, Listen, Speak, StopListening, Tell, Think, Transcribe
+from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
+from voice.ears import Ear, Ears
+from voice.errors import FrameTooLarge, ProtocolError
+from voice.hearing import Hearing
+from voice.history import History
+from voice.intake import RATE_HZ, Intake
+from voice.outgoing import ErrorOut, Pong, Ready, ServerEvent, TranscriptOut, TurnComplete
+from voice.port import Pcm, SpeakRequest, Stt, Tts, Word
+from voice.protocols.live import LiveCodec
+from voice.protocols.live_config import apply_update, describe
+from voice.resample import StreamResampler
+from voice.ring import AudioRing
+from voice.segmenter import Onset, Segmenter
+from voice.session_config import SessionConfig
+from voice.settings import VoiceSettings
+from voice.turn import TurnMachine
+
+__all__ = ["Channel", "Session", "SessionParts"]
+
+OUTBOX_EVENTS = 1024
+"""Audio is paced, so this many waiting events mean a client that does not read: it is disconnected."""
+MAX_ERRORS = 50
+"""Frames in a row that make no sense, after which the connection is closed."""
+RING_SLACK_S = 10.0
+FAREWELL_S = 0.5
+"""What was said gets this long to leave when the connection ends."""
+SILENCE = np.zeros(0, np.int16)
+
+log = structlog.get_logger(__name__)
+
+
+class Channel(Protocol):
+    """One client connection, of whatever transport."""
+
+    async def receive(self) -> str | bytes:
+        """The next frame. Raises anyio.EndOfStream when the client is gone."""
+        ...
+
+    async def send(self, frame: str | bytes) -> None:
+        """Raises anyio.BrokenResourceError when the client is gone."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """What a session works with; shared by all sessions of the server."""
+
+    ears: Ears
+    stt: Stt
+    generator: Generator
+    tts: Tts
+    forget: Callable[[str], Awaitable[None]]
+    """Free the model's memory of a conversation."""
+    clock: Clock
+
+
+class Session:
+    """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
+
+    `on_turn` is called with every finished turn, `on_update` with every changed configuration.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        token: str,
+        owner: str,
+        config: SessionConfig,
+        settings: VoiceSettings,
+        parts: SessionParts,
+        history: History,
+        *,
+        on_turn: Callable[[TurnComplete], None] = lambda turn: None,
+        on_update: Callable[[SessionConfig], None] = lambda config: None,
+    ) -> None:
+        self.config = config
+        self._name, self._token, self._owner = name, token, owner
+        self._settings, self._parts = settings, parts
+        self._on_turn, self._on_update = on_turn, on_update
+        self._codec = LiveCodec(config)
+        self._intake = Intake(config.audio)
+        self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
+        self._segmenter = self._new_segmenter()
+        self._machine = TurnMachine(
+            config,
+            settings.turn,
+            audible=frozenset(parts.ears.known_words()),
+            history=history,
+            system_prompt=settings.llm.system_prompt,
+        )
+        self._channel: Channel | None = None
+        self._hearings: dict[int, Hearing] = {}
+        self._scopes: defaultdict[int, list[anyio.CancelScope]] = defaultdict(list)
+        self._errors = 0
+        self._rearm = anyio.Event()
+        self._activity_at = parts.clock.now()
+
+    @property
+    def state(self) -> str:
+        return self._machine.state.value
+
+    async def run(self, channel: Channel) -> None:
+        """Serve until the client leaves. Leaves no task, stream or KV sequence behind."""
+        outbox, outlet = anyio.create_memory_object_stream[ServerEvent](OUTBOX_EVENTS)
+        ear: Ear | None = None
+        try:
+            async with anyio.create_task_group() as tasks, outbox, outlet:
+                self._tasks, self._outbox, self._channel = tasks, outbox, channel
+                written = anyio.Event()
+                ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
+                self._ear = ear
+                self._say(Ready(self._token, describe(self.config)))
+                tasks.start_soon(self._write, channel, outlet, written)
+                tasks.start_soon(self._tick)
+                await self._read(channel)
+                self._hear(heard.Closed())
+                outbox.close()
+                with anyio.move_on_after(FAREWELL_S):
+                    await written.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            if ear is not None:
+                ear.close()
+            self._hearings.clear()
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
+                await self._parts.forget(self._name)
+
+    async def close(self, code: int, reason: str) -> None:
+        """End the connection from our side."""
+        if self._channel is not None:
+            await self._channel.close(code, reason)
+
+    # ---- ears -----------------------------------------------------------------------------------------------
+
+    async def _read(self, channel: Channel) -> None:
+        while True:
+            frame: str | bytes | None = None
+            with anyio.move_on_after(self._settings.idle_close_s):
+                try:
+                    frame = await channel.receive()
+                except anyio.EndOfStream:
+                    return
+            if frame is None:
+                await channel.close(4000, "idle")
+                return
+            try:
+                event = self._codec.receive(frame)
+                if isinstance(event, incoming.Close):
+                    return
+                self._client_said(event)
+                self._errors = 0
+            except FrameTooLarge as error:
+                self._complain(error)
+                await anyio.lowlevel.checkpoint()
+                await channel.close(1009, error.code)
+                return
+            except ParleyError as error:
+                self._complain(error)
+                self._errors += 1
+                if self._errors >= MAX_ERRORS:
+                    await channel.close(1008, "too many invalid frames")
+                    return
+
+    def _client_said(self, event: incoming.ClientEvent) -> None:
+        match event:
+            case incoming.RawAudio(data=data):
+                self._audio(self._intake.raw(data))
+            case incoming.ContainerAudio():
+                if event.data:
+                    self._audio(self._intake.container(event.data))
+                if event.transcript:
+                    self._say(TranscriptOut(event.transcript, event.is_final))
+            case incoming.EndTurn(transcript=text):
+                if text and text.strip():
+                    self._hear(heard.Typed(text))
+                else:
+                    self._hear(heard.Committed(self._ring.end / RATE_HZ))
+            case incoming.Interrupt():
+                self._hear(heard.InterruptAsked())
+            case incoming.Ping():
+                self._say(Pong())
+            case incoming.Played():
+                self._hear(heard.PlayedReport(event.reply, event.ms))
+            case incoming.Clear():
+                self._hear(heard.Cleared(self._ring.end / RATE_HZ))
+            case incoming.Update(fields=fields):
+                self._reconfigure(apply_update(self.config, fields))
+            case incoming.ToolResult():
+                raise ProtocolError(
+                    "No tool call of this id is waiting", hint="answer a `tool_call` with its own call_id"
+                )
+            case incoming.Close():
+                raise AssertionError("handled by the reader")
+
+    def _audio(self, pcm: Pcm) -> None:
+        if len(pcm):
+            self._ring.append(pcm)
+            self._ear.feed(pcm)
+            for hearing in self._hearings.values():
+                hearing.audio_came()
+
+    def _listened(self, events: list[EarEvent]) -> None:
+        """What the ears made of the audio, in order; called in the event loop."""
+        for event in events:
+            match event:
+                case VadFrame(probability=probability, end_s=end_s):
+                    edge = self._segmenter.step(probability, end_s)
+                    voiced = self._segmenter.voiced or probability >= self._threshold
+                    if edge is not None:
+                        onset = isinstance(edge, Onset)
+                        self._hear(heard.SpeechBegan(edge.at_s) if onset else heard.SpeechEnded(edge.at_s))
+                    self._hear(heard.AudioClock(end_s, voiced))
+                case WakeHeard():
+                    self._hear(heard.WakeWord(event.word, event.score, event.start_s, event.end_s))
+                case AudioLost(start_s=start_s, end_s=end_s):
+                    log.warning("ears fell behind", session=self._name, lost_s=round(end_s - start_s, 2))
+                case EarFailed(part=part, final=final):
+                    log.error("ears failed", session=self._name, part=part, final=final)
+                    if final:
+                        self._say(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
+
+    # ---- turn -----------------------------------------------------------------------------------------------
+
+    def _hear(self, event: heard.TurnEvent) -> None:
+        for action in self._machine.step(event, self._parts.clock.now()):
+            self._act(action)
+        self._rearm.set()
+
+    async def _tick(self) -> None:
+        """Wake the machine when it asked to be woken."""
+        while True:
+            self._rearm = anyio.Event()
+            at, now = self._machine.wakes_at, self._parts.clock.now()
+            with anyio.move_on_after(inf if at is None else max(0.0, at - now)):
+                await self._rearm.wait()
+                continue
+            self._hear(heard.Tick())
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case Listen(turn=turn, from_s=from_s):
+                self._hearings[turn] = hearing = self._new_hearing(from_s, None)
+                self._tasks.start_soon(hearing.run, lambda text: self._hear(heard.PartialTranscript(turn, text)))
+            case StopListening(turn=turn):
+                hearing_gone = self._hearings.pop(turn, None)
+                if hearing_gone is not None:
+                    hearing_gone.close()
+            case Transcribe():
+                self._start(action.revision, partial(self._transcribe, action))
+            case Think():
+                self._start(action.revision, partial(self._think, action))
+            case Speak():
+                self._start(action.revision, partial(self._speak, action))
+            case Abandon(revision=revision):
+                for scope in self._scopes.pop(revision, []):
+                    scope.cancel()
+            case Tell(event=event):
+                self._say(event)
+                if isinstance(event, TurnComplete):
+                    self._on_turn(event)
+
+    def _start(self, revision: int, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` until it is done or its revision is abandoned."""
+        scope = anyio.CancelScope()
+        self._scopes[revision].append(scope)
+
+        async def guarded() -> None:
+            with scope:
+                await work()
+            scopes = self._scopes.get(revision)
+            if scopes is not None and scope in scopes:
+                scopes.remove(scope)
+                if not scopes:
+                    del self._scopes[revision]
+
+        self._tasks.start_soon(guarded)
+
+    async def _transcribe(self, action: Transcribe) -> None:
+        hearing = self._hearings.get(action.turn)
+        from_sample = round(action.from_s * RATE_HZ)
+        until = None if action.until_s is None else round(action.until_s * RATE_HZ)
+        try:
+            if hearing is not None and until is None and hearing.from_sample == from_sample:
+                transcript = await hearing.transcribe()
+            else:
+                exact = self._new_hearing(action.from_s, until)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(exact.run, lambda text: None)
+                    transcript = await exact.transcribe()
+                    exact.close()
+            self._hear(heard.TranscriptReady(action.revision, transcript.text))
+        except* ParleyError as group:
+            error = _first(group)
+            self._hear(heard.TranscriptFailed(action.revision, error.code, error.message, error.hint))
+
+    # ---- mind -----------------------------------------------------------------------------------------------
+
+    async def _think(self, action: Think) -> None:
+        llm = self.config.llm
+        request = GenerateRequest(
+            messages=action.messages,
+            model=llm.model or self._settings.llm.model,
+            sampling=Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens),
+            conversation=self._name,
+            priority=Priority.VOICE,
+            user=self._owner,
+        )
+        try:
+            usage = None
+            async with aclosing(self._parts.generator.generate(request)) as stream:  # type: ignore[type-var]
+                async for event in stream:
+                    if isinstance(event, TextDelta):
+                        self._hear(heard.TokensArrived(action.revision, event.text))
+                    elif isinstance(event, Finish):
+                        usage = event.usage
+            prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+            self._hear(heard.MindFinished(action.revision, prompt, completion))
+        except ParleyError as error:
+            self._hear(heard.MindFailed(action.revision, error.code, error.message, error.hint))
+
+    # ---- mouth ----------------------------------------------------------------------------------------------
+
+    async def _speak(self, action: Speak) -> None:
+        voice = self.config.voice
+        asked = voice.voice_id if voice.voice_id != "default" else self._settings.tts.voice or "default"
+        language = None if voice.language == "auto" else voice.language
+        rate_hz = self.config.audio.sample_rate
+        resampler: StreamResampler | None = None
+        words: tuple[Word, ...] = ()
+        try:
+            async with aclosing(  # type: ignore[type-var]
+                self._parts.tts.speak(SpeakRequest(action.text, asked, voice.speed, language))
+            ) as stream:
+                async for chunk in stream:
+                    if resampler is None:
+                        resampler = StreamResampler(chunk.rate_hz, rate_hz)
+                    words = chunk.words or words
+                    pcm = resampler.process(chunk.pcm)
+                    if len(pcm):
+                        self._hear(heard.ClauseAudio(action.revision, action.clause, pcm, rate_hz))
+            tail = resampler.process(SILENCE, last=True) if resampler is not None else SILENCE
+            self._hear(heard.ClauseAudio(action.revision, action.clause, tail, rate_hz, words, is_last=True))
+        except ParleyError as error:
+            failed = heard.ClauseFailed(action.revision, action.clause, error.code, error.message, error.hint)
+            self._hear(failed)
+
+    async def _write(self, channel: Channel, outlet: ObjectReceiveStream[ServerEvent], written: anyio.Event) -> None:
+        try:
+            async for event in outlet:
+                for frame in self._codec.send(event):
+                    await channel.send(frame)
+        except anyio.BrokenResourceError:
+            log.debug("client is gone", session=self._name)  # the reader notices, too
+        finally:
+            written.set()
+
+    def _say(self, event: ServerEvent) -> None:
+        try:
+            self._outbox.send_nowait(event)
+        except anyio.WouldBlock:
+            log.warning("client does not read", session=self._name, waiting=OUTBOX_EVENTS)
+            self._tasks.cancel_scope.cancel()
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            log.debug("client is gone", session=self._name)
+
+    # ---- configuration --------------------------------------------------------------------------------------
+
+    def _reconfigure(self, config: SessionConfig) -> None:
+        old, self.config = self.config, config
+        self._codec.config = config
+        self._intake.reconfigure(config.audio)
+        if old.wake != config.wake:
+            self._ear.set_wake_words(self._wake_words())
+        if old.turn_detection != config.turn_detection:
+            self._segmenter = self._new_segmenter()
+        self._hear(heard.ConfigChanged(config))
+        self._on_update(config)
+        self._say(Ready(self._token, describe(config)))
+
+    def _wake_words(self) -> tuple[str, ...]:
+        return self.config.wake.words if self.config.wake.enabled else ()
+
+    @property
+    def _threshold(self) -> float:
+        asked = self.config.turn_detection.threshold
+        return asked if asked is not None else self._settings.vad.threshold
+
+    def _new_segmenter(self) -> Segmenter:
+        turn = self._settings.turn
+        pause_ms = min(turn.pause_ms, self.config.turn_detection.silence_duration_ms or turn.pause_ms)
+        return Segmenter(self._threshold, pause_ms, turn.min_speech_ms)
+
+    def _new_hearing(self, from_s: float, until: int | None) -> Hearing:
+        language = self.config.voice.language
+        if language == "auto":
+            language = self._settings.stt.language
+        return Hearing(
+            self._parts.stt, self._ring, None if language == "auto" else language, round(from_s * RATE_HZ), until
+        )
+
+    def _complain(self, error: ParleyError) -> None:
+        self._say(ErrorOut(error.code, error.message, error.hint))
+
+
+def _first(group: BaseExceptionGroup[ParleyError]) -> ParleyError:
+    """The first error of a group, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            return _first(error)
+        return error
+    raise AssertionError("an exception group is never empty")
