@@ -28,9 +28,7 @@ _LIMIT_S = 1200
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     names = _names()
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; all of them if none is named"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; none: all of them")
     parser.add_argument("--quick", action="store_true", help="a short run whose figures are only printed")
     parser.add_argument("--turns", type=int, default=24, help="measured turns of the end-to-end benches")
     parser.add_argument("--one", metavar="FILE", help=argparse.SUPPRESS)

@@ -25,7 +25,8 @@ def svg(chart: Bars) -> str:
         y = _TOP + row * _ROW
         parts += [
             f'<text x="{_LABEL - 10}" y="{y + 16}" text-anchor="end">{escape(label)}</text>',
-            f'<rect x="{_LABEL}" y="{y + 3}" width="{max(1.0, value * scale):.1f}" height="18" rx="3" fill="#2f81f7"/>',
+            f'<rect x="{_LABEL}" y="{y + 3}" width="{max(1.0, value * scale):.1f}" height="18" rx="3" '
+            'fill="#2f81f7"/>',
             f'<text x="{_LABEL + value * scale + 8:.1f}" y="{y + 16}">{value:g}</text>',
         ]
     if chart.mark is not None:

@@ -1,7 +1,7 @@
 """How a bench module hands in its figures, and how they become docs/performance.md.
 
-A bench module is a file `tests/bench/bench_NAME.py` with `def run(options: Options) -> Section`. `make bench` runs all
-of them, one after the other, each in a process of its own; `make bench ARGS="slot ears"` runs these two.
+A bench module is a file `tests/bench/bench_NAME.py` with `def run(options: Options) -> Section`. `make bench` runs
+all of them, one after the other, each in a process of its own; `make bench ARGS="slot ears"` runs these two.
 """
 
 from __future__ import annotations
