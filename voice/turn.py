@@ -12,8 +12,11 @@ At most one revision lives. It is abandoned by number: whatever still arrives fo
 
 from __future__ import annotations
 
+from math import inf
+
 from voice.actions import Abandon, Action, Listen, StopListening, Tell, Transcribe
 from voice.answer import Answer
+from voice.audio_time import AudioTime
 from voice.bargein import Verdict
 from voice.endpointing import Manners
 from voice.events import (
@@ -47,7 +50,6 @@ from voice.outgoing import (
     WakeOut,
     WakeWordRequired,
 )
-from voice.reply import Reply
 from voice.revision import Outcry, Revision, Turn
 from voice.session_config import SessionConfig
 from voice.settings import TurnSettings
@@ -93,8 +95,7 @@ class TurnMachine:
         self._watched_s: float | None = None  # onset of the utterance that is only watched
         self._quiet_s: float | None = None  # end of the last speech, while nothing followed
         self._paused_at = 0.0
-        self._audio_s = 0.0
-        self._audio_at: float | None = None
+        self._audio = AudioTime()
         self._used_s = 0.0  # audio before this belongs to earlier turns
         self._missed_s: float | None = None  # speech began over a reply that may not be interrupted
         self._speaking = False
@@ -125,7 +126,7 @@ class TurnMachine:
                 self._answer.hang_up(now)
                 self._closed = True
             case AudioClock():
-                self._audio_s, self._audio_at = event.at_s, now
+                self._audio.hear(event.at_s, now)
                 self._dispatch(event)
             case SpeechBegan():
                 self._speaking = True
@@ -154,8 +155,8 @@ class TurnMachine:
             times.append(at)
         if self.state is State.PAUSE:
             times.append(self._pause_over_at())
-        elif self.state is State.HEARING and self._audio_at is not None and self._manners.listening:
-            times.append(self._audio_at + STALL_S)
+        elif self.state is State.HEARING and self._manners.listening:
+            times.append(self._audio.late_at(STALL_S) or inf)
         elif self.state is State.JUDGING and self._outcry is not None:
             times.append(self._outcry.heard_at + self._manners.rules.patience_ms / 1000)
         return min(times) if times else None
@@ -187,11 +188,11 @@ class TurnMachine:
             return
         if turn.woken and self._gate.mode == "pre" and event.at_s <= turn.from_s + ALONE_S:
             self._drop_turn()
-            self._gate.woken_alone(self._audio_s)
+            self._gate.woken_alone(self._audio.s)
             self._rest()
             return
         self._quiet_s, self._paused_at = event.at_s, self._now
-        self._start_revision(turn, None, speech_end=self._time_of(event.at_s))
+        self._start_revision(turn, None, event.at_s)
         self._go(State.PAUSE)
 
     def _go_on(self, event: SpeechBegan) -> None:
@@ -210,7 +211,7 @@ class TurnMachine:
             return
         if self._manners.listening:
             self._quiet_s = event.at_s
-            self._start_revision(self._turn, None, speech_end=self._now)
+            self._start_revision(self._turn, None, None)
             self._confirm()
         else:
             self._drop_turn()  # a commit still takes what is kept of the audio
@@ -255,7 +256,7 @@ class TurnMachine:
                     self._begin_turn(event.end_s, woken=True)
                     self._pause_if(quiet)
                 else:
-                    self._gate.woken_alone(self._audio_s)
+                    self._gate.woken_alone(self._audio.s)
                     self._rest()
             case "post" if began is None or event.start_s - began < ALONE_S:
                 self._drop_turn()
@@ -265,7 +266,7 @@ class TurnMachine:
                 self._drop_turn()
                 self._turn = Turn(self._number(), self._with_preroll(began), woken=True)
                 self._quiet_s = event.start_s
-                self._start_revision(self._turn, event.start_s, speech_end=self._time_of(event.start_s))
+                self._start_revision(self._turn, event.start_s, event.start_s)
                 self._confirm()
                 self._used_s = event.end_s
             case _ if self._turn is not None:
@@ -274,7 +275,7 @@ class TurnMachine:
                 self._begin_turn(self._with_preroll(began), woken=True)
                 self._pause_if(quiet)
             case _:
-                self._gate.woken_alone(self._audio_s)
+                self._gate.woken_alone(self._audio.s)
                 self._rest()
 
     def _pause_if(self, quiet_s: float | None) -> None:
@@ -285,15 +286,17 @@ class TurnMachine:
     # ---- judging: a sound over the answer -------------------------------------------------------------------
 
     def _start_judging(self, event: SpeechBegan) -> None:
-        if not self._interruptible:
+        """With a wake word on, only a conversation with a follow-up window can be interrupted without it."""
+        conversing = not self._gate.acoustic or self._manners.follow_up_s > 0
+        if not self._manners.barge_in or not conversing:
             self._missed_s = event.at_s
             return
         turn = Turn(self._number(), self._with_preroll(event.at_s), woken=True)
         over_speech = self.state is State.SPEAKING
         self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
         self._do(Listen(turn.number, turn.from_s))
-        if self._reply is not None:
-            self._reply.playout.hold(self._now)
+        if self._answer.reply is not None:
+            self._answer.reply.playout.hold(self._now)
         self._go(State.JUDGING)
 
     def _judging_clock(self, event: AudioClock) -> None:
@@ -318,13 +321,13 @@ class TurnMachine:
         sound = self._outcry
         if sound is None:
             return
-        verdict = sound.verdict(self._manners.rules, self._audio_s, self._now)
+        verdict = sound.verdict(self._manners.rules, self._audio.s, self._now)
         if verdict is Verdict.RESUME:
             self._do(Abandon(sound.revision))
             self._do(StopListening(sound.turn.number))
             self._outcry = None
-            if self._reply is not None:
-                self._reply.playout.release(self._now)
+            if self._answer.reply is not None:
+                self._answer.reply.playout.release(self._now)
             self._go(State.SPEAKING if sound.over_speech else State.THINKING)
         elif verdict is Verdict.INTERRUPT:
             self._interrupt()
@@ -332,13 +335,13 @@ class TurnMachine:
     # ---- what the client asks -------------------------------------------------------------------------------
 
     def _typed(self, event: Typed) -> None:
-        request = self._gate.admit(event.text, woken=False, typed=True, at_s=self._audio_s)
+        request = self._gate.admit(event.text, woken=False, typed=True, at_s=self._audio.s)
         if request.problem is not None or not request.text:
             self._refuse(request, typed=True)
             return
         self._interrupt()
         self._drop_turn()
-        revision = self._start_revision(None, None, speech_end=self._now)
+        revision = self._start_revision(None, None, None)
         revision.text = event.text
         revision.request = request.text
         revision.confirmed = True
@@ -364,7 +367,7 @@ class TurnMachine:
             self._turn = Turn(self._number(), from_s, woken=self.state is not State.ASLEEP)
             self._do(Listen(self._turn.number, from_s))
         self._quiet_s = event.at_s
-        self._start_revision(self._turn, None, speech_end=self._now)
+        self._start_revision(self._turn, None, None)
         self._confirm()
         self._used_s = event.at_s
 
@@ -431,9 +434,9 @@ class TurnMachine:
         revision.ledger.mark(Stage.ENDPOINT, self._now)
         if turn is not None:
             # up to the end of the speech only: an onset that is not yet known may lie in the silence
-            self._used_s = revision.until_s if revision.until_s is not None else self._quiet_s or self._audio_s
+            self._used_s = revision.until_s if revision.until_s is not None else self._quiet_s or self._audio.s
         if turn is not None and turn.told:
-            self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio_s))
+            self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s))
         self._turn = self._quiet_s = None
         self._go(State.THINKING)
         if revision.text is not None:
@@ -445,7 +448,7 @@ class TurnMachine:
         if request.problem is not None or not request.text:
             self._refuse(request, typed=False)
             if revision.turn is not None and revision.turn.woken and self._gate.mode == "pre":
-                self._gate.woken_alone(self._audio_s)
+                self._gate.woken_alone(self._audio.s)
             self._no_answer()
             return
         if revision.turn is not None:
@@ -498,8 +501,7 @@ class TurnMachine:
             self._tell(SpeechStarted(sound.turn.from_s))
             self._go(State.HEARING)
         if sound.ended and self._turn is not None and self._quiet_s is not None:
-            quiet_s = self._quiet_s
-            self._start_revision(self._turn, None, speech_end=self._time_of(quiet_s))
+            self._start_revision(self._turn, None, self._quiet_s)
             self._go(State.PAUSE)
 
     # ---- every step ends here -------------------------------------------------------------------------------
@@ -508,22 +510,21 @@ class TurnMachine:
         """Order the next clause, send what is due, and notice that a reply is over."""
         if self._answer.pump(self._now) and self.state is State.THINKING:
             self._go(State.SPEAKING)
-        reply = self._reply
+        reply = self._answer.reply
         if reply is not None and reply.is_over(self._now) and self.state in (State.THINKING, State.SPEAKING):
             self._tell(TextOut(reply.id, "", is_final=True))
             self._finish()
 
     def _finish(self) -> None:
         self._answer.complete(self._now, interrupted=False)
-        self._gate.follow_up(self._audio_s, self._manners.follow_up_s)
+        self._gate.follow_up(self._audio.s, self._manners.follow_up_s)
         self._rest()
 
     def _on_tick(self) -> None:
         if self.state is State.PAUSE and self._now >= self._pause_over_at():
             self._confirm()
-        elif self.state is State.HEARING and self._manners.listening and self._audio_at is not None:
-            if self._now - self._audio_at >= STALL_S:
-                self._pause(SpeechEnded(self._audio_s))
+        elif self.state is State.HEARING and self._now >= (self._audio.late_at(STALL_S) or inf):
+            self._pause(SpeechEnded(self._audio.s))
         elif self.state is State.JUDGING:
             self._judge()
         if self._answer.overdue(self._now):
@@ -551,10 +552,12 @@ class TurnMachine:
 
     def _admit(self, revision: Revision) -> Request:
         woken = revision.turn is not None and revision.turn.woken
-        return self._gate.admit(revision.text or "", woken=woken, typed=False, at_s=self._audio_s)
+        return self._gate.admit(revision.text or "", woken=woken, typed=False, at_s=self._audio.s)
 
-    def _start_revision(self, turn: Turn | None, until_s: float | None, *, speech_end: float) -> Revision:
-        return self._answer.begin(self._number(), turn, until_s, speech_end, self._now)
+    def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
+        """`quiet_s`: where in the audio the user fell silent; None for now."""
+        fell_silent = self._now if quiet_s is None else self._audio.when(quiet_s, self._now)
+        return self._answer.begin(self._number(), turn, until_s, fell_silent, self._now)
 
     def _drop_turn(self) -> None:
         if self._answer.revision is not None and not self._answer.revision.confirmed:
@@ -567,7 +570,7 @@ class TurnMachine:
         """Nothing is going on: listen, or sleep; speech that could not interrupt is heard now."""
         missed, self._missed_s = self._missed_s, None
         self._quiet_s = self._watched_s = None
-        self._go(State.ASLEEP if self._gate.shut(self._audio_s) else State.IDLE)
+        self._go(State.ASLEEP if self._gate.shut(self._audio.s) else State.IDLE)
         if missed is not None and self._speaking and self.state is State.IDLE and self._manners.listening:
             self._begin_turn(self._with_preroll(missed))
 
@@ -585,24 +588,10 @@ class TurnMachine:
         """Audio from before the onset, but none of an earlier turn's."""
         return max(self._used_s, at_s - self._manners.preroll_s, 0.0)
 
-    def _time_of(self, at_s: float) -> float:
-        """When the sample at `at_s` was spoken, on the clock of `now`."""
-        anchor = self._now if self._audio_at is None else self._audio_at
-        return min(self._now, anchor - (self._audio_s - at_s))
-
     def _pause_over_at(self) -> float:
         """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""
         over = self._paused_at + self._manners.silence_s - self._manners.pause_s + SLACK_S
-        return over if self._audio_at is None else max(over, self._audio_at + SLACK_S)
-
-    @property
-    def _reply(self) -> Reply | None:
-        return self._answer.reply
-
-    @property
-    def _interruptible(self) -> bool:
-        """By voice. With a wake word on, only a follow-up conversation can be interrupted without it."""
-        return self._manners.barge_in and (not self._gate.acoustic or self._manners.follow_up_s > 0)
+        return max(over, self._audio.late_at(SLACK_S) or over)
 
     def _do(self, action: Action) -> None:
         self._answer.out.append(action)
