@@ -34,6 +34,7 @@ _DASHES = frozenset(("–", "-", "--", "—"))
 _NO_BREAK_SPACES = frozenset("\u00a0\u202f\u2007\u2060")
 _UNBROKEN = re.compile("[\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _FENCE = re.compile(r"(`{3,}|~{3,})")
+_ENTITY = re.compile(r"&#?\w+;$")
 _MAX_HOLD = 200
 """Characters after which an opened bracket or backtick is taken for a mere character."""
 
@@ -173,6 +174,7 @@ class Chunker:
             end = self._pending_cut(at)
             if end is not None:
                 return end
+            scan.word_at = at
         if scan.word_at is None:
             scan.word_at = at
         self._track_hold(char, at)
@@ -306,7 +308,7 @@ class Chunker:
                 pass
             elif last in _STRONG:
                 return end
-            elif last in _SOFT or (core in _DASHES and not scan.last_word[-1:].isdigit()):
+            elif (last in _SOFT and not _ENTITY.search(core)) or (core in _DASHES and not scan.last_word[-1:].isdigit()):
                 if self._long_enough(end, words):
                     return end
             elif has_letters and words >= limits.hard_words:
