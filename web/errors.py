@@ -115,6 +115,8 @@ TABLE: Mapping[str, Face] = {
     "stt_failed": Face(503, _SERVER, 1013),
     "tts_failed": Face(503, _SERVER, 1013),
     "model_not_installed": Face(503, _SERVER, 1013),
+    "engine_busy": Face(503, _SERVER, 1013),
+    "too_many_sessions": Face(503, _SERVER, 1013),
     # web
     "web_error": Face(500, _SERVER, 1011),
     "invalid_api_key": Face(401, _REQUEST, 4001),
@@ -124,6 +126,10 @@ TABLE: Mapping[str, Face] = {
     "request_timeout": Face(408, _REQUEST, 1008),
     "request_too_large": Face(413, _REQUEST, 1009),
     "not_ready": Face(503, _SERVER, 1013),
+    # commands: shown on a terminal, here for completeness
+    "server_unreachable": Face(503, _SERVER, 1013),
+    "server_refused": Face(502, _SERVER, 1011),
+    "no_sound_device": Face(503, _SERVER, 1013),
 }
 
 

@@ -14,6 +14,7 @@ import anyio
 import uvicorn
 from anyio.abc import TaskStatus
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from models.errors import ParleyError
 
@@ -30,6 +31,14 @@ class AddressTaken(ParleyError):
     """The address cannot be listened on."""
 
     code = "port_taken"
+
+
+class _WebSocket(WebSocketsSansIOProtocol):
+    """Hands the application a way to cut a connection whose client reads nothing: a close would wait for it."""
+
+    async def run_asgi(self) -> None:
+        self.scope.setdefault("extensions", {})["parley.abort"] = self.transport.abort  # type: ignore[assignment]
+        await super().run_asgi()
 
 
 class _Server(uvicorn.Server):
@@ -91,7 +100,7 @@ async def serve(
         uvicorn.Config(
             app,
             http="httptools",
-            ws="websockets-sansio",
+            ws=_WebSocket,
             lifespan="off",
             log_config=None,
             access_log=False,

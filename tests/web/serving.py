@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,13 +17,27 @@ __all__ = ["client_of", "serving"]
 
 @asynccontextmanager
 async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve the app until the block ends; gives its address, "http://127.0.0.1:port"."""
+    """Serve the app until the block ends; gives its address, "http://127.0.0.1:port".
+
+    The server has a task of its own, because a fixture is entered in one task and left in another.
+    """
     listener = listen("127.0.0.1", 0)
-    url = address_of(listener)
-    async with anyio.create_task_group() as group:
-        await group.start(serve, app, listener)
-        yield url
-        group.cancel_scope.cancel()
+    up, over = anyio.Event(), anyio.Event()
+
+    async def run() -> None:
+        async with anyio.create_task_group() as group:
+            await group.start(serve, app, listener)
+            up.set()
+            await over.wait()
+            group.cancel_scope.cancel()
+
+    task = asyncio.create_task(run())
+    try:
+        await up.wait()
+        yield address_of(listener)
+    finally:
+        over.set()
+        await task
 
 
 @asynccontextmanager

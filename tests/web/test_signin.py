@@ -1,27 +1,13 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
+from tests.web.moved_clock import MovedClock
 from web.signin import CODE_LIFE_S, COOKIE_LIFE_S, SignInCodes, make_cookie, read_cookie
 
 
-class Now:
-    """A clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> float:
-        return self.seconds
-
-    def wall(self) -> datetime:
-        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-
 def test_a_code_works_once() -> None:
-    codes = SignInCodes(Now())
+    codes = SignInCodes(MovedClock())
     code, other = codes.issue(), codes.issue()
     assert codes.redeem(code)
     assert not codes.redeem(code)
@@ -30,7 +16,7 @@ def test_a_code_works_once() -> None:
 
 
 def test_a_code_ends_after_its_life() -> None:
-    clock = Now()
+    clock = MovedClock()
     codes = SignInCodes(clock)
     first = codes.issue()
     clock.seconds += CODE_LIFE_S - 1
@@ -41,7 +27,7 @@ def test_a_code_ends_after_its_life() -> None:
 
 
 def test_the_oldest_of_too_many_codes_goes() -> None:
-    codes = SignInCodes(Now())
+    codes = SignInCodes(MovedClock())
     first, *others = [codes.issue() for _ in range(65)]
     assert not codes.redeem(first)
     assert all(codes.redeem(code) for code in others)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from models.errors import BadInput
 from web.errors import Forbidden
 
 __all__ = ["OriginGuard", "host_name", "is_loopback"]
@@ -48,6 +49,8 @@ class OriginGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        if len(headers.getlist("host")) > 1:
+            raise BadInput("a request has one Host header")  # RFC 9112 3.2
         host = headers.get("host", "")
         name = host_name(host)
         if self.check_host and not is_loopback(name) and name not in self.hosts:

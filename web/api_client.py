@@ -1,0 +1,124 @@
+"""Commands of this package talking to a running Parley server over its own API."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from models.errors import ParleyError
+from web.errors import WebError
+from web.runfile import RunFile
+from web.settings import Settings
+
+__all__ = ["ApiClient", "ServerRefused", "ServerUnreachable", "Target", "find_server"]
+
+
+class ServerUnreachable(WebError):
+    code = "server_unreachable"
+    retryable = True
+    default_hint = "start it with `parley up`"
+
+
+class ServerRefused(WebError):
+    """The server answered with an error; the message is the server's own."""
+
+    code = "server_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server: `url` without a slash at its end, and the key to use."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+def find_server(settings: Settings, url: str | None = None, key: str | None = None) -> Target:
+    """The server to talk to: the given one, else the one that runs on this machine with this PARLEY_HOME, else
+    whatever listens on PARLEY_HOST and PARLEY_PORT. Raises ServerUnreachable where there is no key for it.
+    """
+    running = RunFile(settings.home).read()
+    if url is None and running is not None:
+        return Target(running.url, key or running.key)
+    given = key or settings.admin_key
+    if not given:
+        raise ServerUnreachable(
+            "no Parley server of yours runs on this machine" if url is None else f"{url} needs a key",
+            hint="start one with `parley up`, or give --key (or PARLEY_ADMIN_KEY) for another one",
+        )
+    return Target(_http_url(url) if url else f"http://{settings.server.host}:{settings.server.port}", given)
+
+
+def _http_url(url: str) -> str:
+    """ws:// and wss:// are taken, too, and any path is cut off."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("http", "https") or not parts.netloc:
+        raise ServerUnreachable(f"{url!r} is no address of a server", hint="like http://127.0.0.1:4000")
+    return f"{scheme}://{parts.netloc}"
+
+
+class ApiClient:
+    """JSON requests with the key. Use as an async context manager. Raises ServerUnreachable, ServerRefused."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._http = aiohttp.ClientSession(headers={"authorization": f"Bearer {target.key}"})
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        return await self._call("GET", path, None)
+
+    async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return await self._call("POST", path, body or {})
+
+    async def delete(self, path: str) -> dict[str, Any]:
+        return await self._call("DELETE", path, None)
+
+    async def socket(self, path: str) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket of the same server. Messages up to 16 MiB."""
+        url = f"ws{self.target.url.removeprefix('http')}{path}"
+        try:
+            return await self._http.ws_connect(url, heartbeat=20.0, max_msg_size=2**24)
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from None
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=30)
+        try:
+            async with self._http.request(method, self.target.url + path, json=body, timeout=timeout) as response:
+                text = await response.text()
+                status = response.status
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from None
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = None
+        if status >= 400 or not isinstance(answer, dict):
+            raise _refusal(status, answer)
+        return answer
+
+    def _unreachable(self, error: Exception) -> ParleyError:
+        reason = str(error) or type(error).__name__
+        return ServerUnreachable(f"{self.target.url} does not answer: {reason}")
+
+
+def _refusal(status: int, answer: object) -> ServerRefused:
+    said = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(said, dict):
+        return ServerRefused(f"the server answered with {status}", hint="is it a Parley server?")
+    return ServerRefused(f"the server says: {said.get('message')}", hint=str(said.get("hint", "")))

@@ -1,0 +1,82 @@
+"""The application: which paths there are, and what every request passes on its way to them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from models.clock import Clock
+from web import live
+from web.guards.access_log import AccessLog
+from web.guards.authenticate import Authenticate
+from web.guards.body_limit import BodyLimit
+from web.guards.errors_to_answers import ErrorsToAnswers, on_http_exception
+from web.guards.origin import OriginGuard, is_loopback
+from web.guards.request_id import RequestId
+from web.guards.security_headers import SecurityHeaders
+from web.keys import KeyRing
+from web.services import Services
+from web.settings import ServerSettings
+
+__all__ = ["create_app", "guards"]
+
+_FOLDERS = ("web.rest", "web.pages")
+"""Every module in them that has ROUTES is served; its PUBLIC paths need no key."""
+
+
+def create_app(services: Services) -> Starlette:
+    """The ASGI application. It has no lifespan of its own: `open_services` is around it."""
+    modules = [live, *_endpoint_modules()]
+    routes: list[BaseRoute] = [route for module in modules for route in module.ROUTES]
+    routes.append(Mount("/static", StaticFiles(packages=[("web", "static")], check_dir=False), name="static"))
+    public = ["/static/", *(path for module in modules for path in getattr(module, "PUBLIC", ()))]
+    app = Starlette(
+        routes=routes,
+        middleware=guards(services.settings.server, services.clock, services.keys, public),
+        exception_handlers={HTTPException: on_http_exception},
+    )
+    app.state.services = services
+    return app
+
+
+def guards(server: ServerSettings, clock: Clock, keys: KeyRing, public: list[str]) -> list[Middleware]:
+    """What every request passes, outermost first."""
+    found = [
+        Middleware(RequestId),
+        Middleware(AccessLog, clock=clock),
+        Middleware(SecurityHeaders),
+        Middleware(ErrorsToAnswers),
+        Middleware(
+            OriginGuard,
+            check_host=is_loopback(server.host),
+            hosts=server.allowed_hosts,
+            origins=server.allowed_origins,
+        ),
+        Middleware(Authenticate, keys=keys, clock=clock, public=public),
+        Middleware(BodyLimit, max_bytes=server.max_body_mb * 2**20),
+    ]
+    if server.allowed_origins:
+        # Before the guards that refuse: a browser asks without a key first. Cookies stay at home.
+        cors = Middleware(
+            CORSMiddleware, allow_origins=server.allowed_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+        found.insert(3, cors)
+    return found
+
+
+def _endpoint_modules() -> Iterator[ModuleType]:
+    for folder in _FOLDERS:
+        package = importlib.import_module(folder)
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+            module = importlib.import_module(f"{folder}.{info.name}")
+            if hasattr(module, "ROUTES"):
+                yield module

@@ -1,0 +1,42 @@
+"""What a command is, and the flags that several of them share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from web.settings import Settings
+
+__all__ = ["Command", "add_settings_flags", "settings_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A file in web/cli/ with a `SPEC` of this type is a command. `run` returns the exit status.
+
+    Importing it must be cheap: `parley --help` imports all of them.
+    """
+
+    name: str
+    help: str
+    """One line, for the list of commands."""
+    description: str
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def add_settings_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="parley.toml to read (PARLEY_CONFIG)")
+    parser.add_argument("--host", help="address to listen on, or of the server (PARLEY_HOST; 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on, or of the server (PARLEY_PORT; 4000)")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """All settings, with the flags over file and environment. Raises SettingsError."""
+    from web.settings import Given, load
+
+    return load(Given(config=arguments.config, host=arguments.host, port=arguments.port))

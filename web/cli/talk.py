@@ -1,0 +1,170 @@
+"""`parley talk`: a real session from the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from web.cli.command import Command, add_settings_flags, settings_of
+
+if TYPE_CHECKING:
+    from web.api_client import Target
+    from web.talk.screen import Screen
+    from web.talk.sources import Clips, Lines, Microphone
+
+__all__ = ["SPEC"]
+
+_OUTPUT_HZ = 24_000
+_MICROPHONE_HZ = 16_000
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "clips", type=Path, nargs="*", metavar="FILE", help="sound to say; several files, several turns"
+    )
+    parser.add_argument("--text", action="append", metavar="LINE", help="type a turn instead; may be repeated")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write what was answered to this WAV")
+    parser.add_argument("--url", help="the server, like http://127.0.0.1:4000 (default: the one that runs here)")
+    parser.add_argument("--key", help="the key for it (PARLEY_ADMIN_KEY; not needed for a server of your own)")
+    parser.add_argument("--model", help="the language model that answers")
+    parser.add_argument("--voice", help="the voice that answers")
+    parser.add_argument("--language", help="what is spoken, like en (default: the recogniser finds out)")
+    parser.add_argument("--wake", metavar="WORDS", help='answer only after a wake word, like "hey jarvis,alexa"')
+    parser.add_argument("--wake-mode", choices=("pre", "post", "mid"), default="pre")
+    parser.add_argument(
+        "--patience", type=float, default=30.0, metavar="SECONDS", help="wait this long for an answer"
+    )
+    add_settings_flags(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import anyio
+
+    from web.talk.screen import Screen
+
+    screen = Screen()
+    status = anyio.run(_until_interrupted, arguments, screen, backend_options={"use_uvloop": _has_uvloop()})
+    return int(status)
+
+
+async def _until_interrupted(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Ctrl-C ends the session in order: its ledger is still printed, its audio still saved."""
+    import signal
+
+    import anyio
+
+    status = 130
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        try:
+            status = await _converse(arguments, screen)
+        except Exception as error:  # out of the group by hand, or it becomes a group of errors
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return status
+
+
+async def _converse(arguments: argparse.Namespace, screen: Screen) -> int:
+    from contextlib import AsyncExitStack
+
+    from models.clock import SystemClock
+    from web.api_client import ApiClient
+    from web.talk.conversation import Conversation, session_body
+    from web.talk.devices import DeviceSpeaker
+    from web.talk.speaker import Recorder, SilentSpeaker, Speaker
+
+    source, rate_hz, wanted = await _source(arguments)
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        speaker: Speaker
+        if wanted is None:
+            speaker = stack.enter_context(DeviceSpeaker(_OUTPUT_HZ))
+        else:
+            speaker = SilentSpeaker(clock, _OUTPUT_HZ)
+        recorder = Recorder(speaker, _OUTPUT_HZ)
+        target = await _target(arguments, screen, stack)
+        client = await stack.enter_async_context(ApiClient(target))
+        talk = Conversation(client, clock, screen, recorder, patience_s=arguments.patience)
+        try:
+            await talk.run(session_body(rate_hz, _OUTPUT_HZ, vars(arguments)), source)
+        finally:
+            await _finish(arguments, screen, recorder.audio(), talk.turns)
+    return 0 if wanted is None or len(talk.turns) >= wanted else 1
+
+
+async def _finish(arguments: argparse.Namespace, screen: Screen, audio: Any, turns: list[Any]) -> None:
+    import anyio
+    import anyio.to_thread
+
+    from web.talk.clip import write_wav
+
+    screen.ledger(turns)
+    if arguments.save:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(write_wav, arguments.save, audio, _OUTPUT_HZ)
+        screen.note(f"{arguments.save}: {len(audio) / _OUTPUT_HZ:.1f} s of answer")
+
+
+async def _source(arguments: argparse.Namespace) -> tuple[Clips | Lines | Microphone, int, int | None]:
+    """What speaks, its sample rate, and how many turns must come of it (None: as many as come)."""
+    import anyio.to_thread
+
+    from web.talk.clip import read_clip, session_rate
+    from web.talk.devices import load_sounddevice
+    from web.talk.sources import Clips, Lines, Microphone
+
+    if arguments.text:
+        return Lines(arguments.text), _MICROPHONE_HZ, len(arguments.text)
+    if not arguments.clips:
+        load_sounddevice()
+        return Microphone(_MICROPHONE_HZ), _MICROPHONE_HZ, None
+
+    def read() -> tuple[Clips, int]:
+        rate_hz = session_rate(arguments.clips[0])
+        return Clips([read_clip(path, rate_hz) for path in arguments.clips]), rate_hz
+
+    clips, rate_hz = await anyio.to_thread.run_sync(read)
+    return clips, rate_hz, len(clips.clips)
+
+
+async def _target(arguments: argparse.Namespace, screen: Screen, stack: Any) -> Target:
+    """A running server, or one that is started for this conversation."""
+    from web.api_client import ServerUnreachable, Target, find_server
+    from web.child_server import own_server
+
+    settings = settings_of(arguments)
+    try:
+        return find_server(settings, arguments.url, arguments.key)
+    except ServerUnreachable:
+        if arguments.url:
+            raise
+    screen.note("no server runs here: starting one for this conversation")
+    target = await stack.enter_async_context(own_server(settings, arguments.config))
+    assert isinstance(target, Target)
+    return target
+
+
+def _has_uvloop() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("uvloop") is not None
+
+
+SPEC = Command(
+    "talk",
+    "talk to Parley from the terminal",
+    "Say sound files (or typed lines, or the microphone) to a running server, or to one that is started for it. "
+    "Prints what was understood, the answer, and where the time went.",
+    _configure,
+    _run,
+)

@@ -1,0 +1,109 @@
+"""The voice WebSocket: carries frames between a client and its session, and decides nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import structlog
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from models.errors import ParleyError
+from web.errors import close_code
+from web.services import services_of
+
+__all__ = ["PATH", "PUBLIC", "ROUTES", "WebSocketChannel"]
+
+PATH = "/v1/audio/live/ws/"
+PUBLIC = (PATH,)
+"""The token in the path is the credential."""
+
+_log = structlog.get_logger("web.live")
+_MAX_REASON_BYTES = 123
+"""RFC 6455 5.5: a control frame has 125 bytes, and the close code takes two."""
+
+
+class WebSocketChannel:
+    """One connection, as `voice.session.Channel` wants it.
+
+    A frame that the client does not take within `send_timeout_s` ends the connection: the audio of a reply is
+    paced, so whoever falls that far behind is gone, or does not read.
+    """
+
+    def __init__(self, socket: WebSocket, send_timeout_s: float) -> None:
+        self._socket = socket
+        self._send_timeout_s = send_timeout_s
+        self._abort: Callable[[], None] | None = socket.scope.get("extensions", {}).get("parley.abort")
+        self._closed = False
+
+    async def receive(self) -> str | bytes:
+        """The next text or binary frame. Raises anyio.EndOfStream when the connection is over."""
+        if self._closed:
+            raise anyio.EndOfStream
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            self._closed = True
+            raise anyio.EndOfStream
+        text = message.get("text")
+        return text if text is not None else bytes(message["bytes"])
+
+    async def send(self, frame: str | bytes) -> None:
+        """Raises anyio.BrokenResourceError when the client is gone, or reads nothing."""
+        if self._closed:
+            raise anyio.BrokenResourceError
+        try:
+            with anyio.fail_after(self._send_timeout_s):
+                if isinstance(frame, str):
+                    await self._socket.send_text(frame)
+                else:
+                    await self._socket.send_bytes(frame)
+        except TimeoutError:
+            _log.warning("live.client_too_slow", waited_s=self._send_timeout_s)
+            self._drop()
+            raise anyio.BrokenResourceError from None
+        except (WebSocketDisconnect, RuntimeError):  # the client is gone; a close was sent already
+            self._closed = True
+            raise anyio.BrokenResourceError from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close from our side; nothing happens if it is closed already. Never waits long."""
+        if self._closed:
+            return
+        self._closed = True
+        reason = reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
+        with anyio.move_on_after(self._send_timeout_s) as waited:
+            try:
+                await self._socket.close(code, reason)
+            except (WebSocketDisconnect, RuntimeError):
+                return
+        if waited.cancelled_caught:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Cut the connection: a close frame would only wait behind what is not read."""
+        self._closed = True
+        if self._abort is not None:
+            self._abort()
+
+
+async def _talk(socket: WebSocket) -> None:
+    services = services_of(socket)
+    # Accepted first: a browser sees the close code of an open connection only.
+    try:
+        await socket.accept()
+    except OSError:
+        return  # gone already
+    channel = WebSocketChannel(socket, services.settings.server.send_timeout_s)
+    try:
+        await services.hub.connect(socket.path_params["token"], channel)
+    except ParleyError as error:
+        await channel.close(close_code(error), error.message)
+    except Exception:
+        _log.exception("live.failed")
+        await channel.close(1011, "something broke on our side")
+    else:
+        await channel.close(1000, "")
+
+
+ROUTES = [WebSocketRoute(PATH + "{token}", _talk)]

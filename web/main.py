@@ -1,0 +1,56 @@
+"""The `parley` command: one file a command in web/cli/, found by discovery."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from models.errors import ParleyError
+from models.registry import discover
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status. Expected failures are a sentence on stderr, never a trace."""
+    commands = discover("web.cli")
+    parser = argparse.ArgumentParser(
+        prog="parley", description="A self-hosted voice assistant. `parley up` starts it, `parley talk` speaks to it."
+    )
+    parser.add_argument("--version", action="version", version=f"parley {_version()}")
+    names = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    for command in commands.values():
+        sub = names.add_parser(command.name, help=command.help, description=command.description)
+        command.configure(sub)
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return int(commands[arguments.command].run(arguments))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except ParleyError as error:
+        sys.stderr.write(f"parley: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"        {error.hint}\n")
+        return 2
+    except BrokenPipeError:
+        # The reader of our output (head, less) has left; what is still buffered has nowhere to go.
+        sys.stdout = None
+        return 0
+
+
+def _version() -> str:
+    try:
+        return version("parley-voice")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""What endpoints work with: one object, made at the start and handed to the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+from starlette.requests import HTTPConnection
+
+from models.clock import Clock
+from web.keys import KeyRing
+from web.settings import Settings
+from web.signin import SignInCodes
+
+if TYPE_CHECKING:
+    from llm.generate import Router
+    from llm.pool import SlotPool
+    from voice.parts import Parts
+
+    from models.store import Store
+    from voice.ears import Ears
+    from voice.hub import Hub
+
+__all__ = ["Services", "services_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that endpoints may use."""
+
+    settings: Settings
+    clock: Clock
+    http: aiohttp.ClientSession
+    store: Store
+    keys: KeyRing
+    codes: SignInCodes
+    pool: SlotPool
+    router: Router
+    ears: Ears
+    parts: Parts
+    hub: Hub
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services behind a request."""
+    services = connection.app.state.services
+    assert isinstance(services, Services)
+    return services

@@ -1,0 +1,106 @@
+"""What the terminal client prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Screen"]
+
+_STAGES = {
+    "transcript": "transcript",
+    "endpoint": "endpoint",
+    "first_token": "first token",
+    "first_clause": "first clause",
+    "first_speech": "first speech",
+    "first_audio_sent": "audio sent",
+    "first_audio_played": "audio played",
+    "stopped": "stopped",
+    "done": "done",
+}
+
+
+class Screen:
+    """Lines as they happen; the reply's text grows while it comes. Partial transcripts show on a terminal only."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._open = ""
+
+    def note(self, text: str) -> None:
+        self._end_line()
+        self.console.print(Text(text, style="dim"))
+
+    def problem(self, message: str, hint: str = "") -> None:
+        self._end_line()
+        self.console.print(Text(message, style="red"))
+        if hint:
+            self.console.print(Text(f"  {hint}", style="dim"))
+
+    def heard(self, text: str, is_final: bool) -> None:
+        """What the server understood."""
+        if is_final:
+            self._clear_partial()
+            self._end_line()
+            self.console.print(Text.assemble(("you     ", "bold cyan"), text or "(nothing)"))
+        elif self.console.is_terminal and self._open in ("", "partial"):
+            self._open = "partial"
+            width = max(10, self.console.width - 10)
+            sys.stdout.write(f"\r\x1b[2Kyou ... {text[-width:]}")
+            sys.stdout.flush()
+
+    def said(self, reply: str, delta: str) -> None:
+        """A piece of the reply's text."""
+        if self._open != reply:
+            self._clear_partial()
+            self._end_line()
+            self.console.print(Text("parley  ", style="bold green"), end="")
+            self._open = reply
+        self.console.print(Text(delta), end="")
+
+    def interrupted(self, heard: str) -> None:
+        self._end_line()
+        self.console.print(Text(f"        (interrupted; heard: {heard or 'nothing'})", style="yellow"))
+
+    def turn_over(self, turn: Mapping[str, Any]) -> None:
+        self._end_line()
+        usage = turn.get("usage", {})
+        self.console.print(
+            Text(
+                f"        {turn.get('latency_ms', 0):.0f} ms to the first audio, "
+                f"{usage.get('tokens_in', 0)} tokens in, {usage.get('tokens_out', 0)} out",
+                style="dim",
+            )
+        )
+
+    def ledger(self, turns: list[Mapping[str, Any]]) -> None:
+        """The latency table: a row a turn, milliseconds since the end of speech."""
+        self._end_line()
+        if not turns:
+            return
+        reached = {stage for turn in turns for stage in turn.get("latency", {})}
+        stages = [stage for stage in (*_STAGES, *sorted(reached - set(_STAGES))) if stage in reached]
+        table = Table(title="milliseconds since the end of speech", title_style="dim", title_justify="left")
+        table.add_column("turn", justify="right")
+        for stage in stages:
+            table.add_column(_STAGES.get(stage, stage), justify="right")
+        for number, turn in enumerate(turns, 1):
+            latency = turn.get("latency", {})
+            table.add_row(str(number), *(f"{latency[s]:.0f}" if s in latency else "-" for s in stages))
+        self.console.print(table)
+
+    def _end_line(self) -> None:
+        if self._open:
+            self._open = ""
+            self.console.print()
+
+    def _clear_partial(self) -> None:
+        if self._open == "partial":
+            self._open = ""
+            sys.stdout.write("\r\x1b[2K")
+            sys.stdout.flush()
