@@ -58,9 +58,11 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class EspeakVoice:
+    """`id` is the language tag, lower case; `file` is what the library finds the voice by."""
+
     id: str
     name: str
-    language: str
+    file: str
 
 
 class _EventId(ctypes.Union):
@@ -109,7 +111,10 @@ class Espeak:
         rate = self._lib.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _DONT_EXIT)
         if rate <= 0:
             raise ModelUnreadable("espeak-ng did not start", hint="reinstall the espeakng-loader package")
+        # Breath noise is seeded by the clock; recipes want the same calls to give the same samples.
+        self._lib.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self.rate_hz: int = rate
+        self._files: dict[str, str] = {voice.id: voice.file for voice in self.voices()}
         self._blocks: list[npt.NDArray[np.int16]] = []
         self._events: list[tuple[int, str, int, int, int]] = []
         self._callback = _CALLBACK(self._on_block)  # kept: the C side holds only the pointer
@@ -126,7 +131,7 @@ class Espeak:
                 voice = table[index].contents
                 # `languages` is a priority byte, then the name: speak_lib.h, espeak_VOICE.
                 language = ctypes.string_at(ctypes.addressof(voice.languages.contents) + 1).decode()
-                found.append(EspeakVoice(id=language, name=voice.name.decode(), language=language))
+                found.append(EspeakVoice(language.lower(), voice.name.decode(), voice.identifier.decode()))
         return tuple(found)
 
     def speak(
@@ -138,8 +143,10 @@ class Espeak:
         than real time. Raises BadInput for an unknown voice.
         """
         text = _NOT_TEXT.sub(" ", text)
+        tag, plus, variant = voice.partition("+")
+        name = self._files.get(tag.lower(), tag) + plus + variant
         with self._lock:
-            if self._lib.espeak_SetVoiceByName(voice.encode()) != 0:
+            if self._lib.espeak_SetVoiceByName(name.encode()) != 0:
                 raise BadInput(f"espeak-ng has no voice {voice!r}", hint="en-us, de, fr, ...", param="voice")
             self._lib.espeak_SetParameter(_RATE, min(MAX_WPM, max(MIN_WPM, wpm)), 0)
             self._lib.espeak_SetParameter(_PITCH, pitch, 0)

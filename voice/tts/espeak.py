@@ -31,7 +31,7 @@ class EspeakTts:
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         rate_hz = self._espeak.rate_hz
-        return tuple(VoiceInfo(v.id, f"espeak-ng {v.name}", v.language, rate_hz) for v in self._voices.values())
+        return tuple(VoiceInfo(v.id, f"espeak-ng {v.name}", v.id, rate_hz) for v in self._voices.values())
 
     def synthesize(self, text: str, voice: str, speed: float, language: str | None) -> Iterator[SpeechChunk]:
         """One chunk per piece of at most 240 characters (about 30 ms of work each), words with the last.
@@ -63,7 +63,7 @@ class EspeakTts:
         1. A voice by name. 2. The language, exactly. 3. Any voice of its primary tag. 4. American English.
         """
         if voice != "default":  # 1
-            if voice.split("+", 1)[0] not in self._voices:
+            if voice.lower().split("+", 1)[0] not in self._voices:
                 raise BadInput(
                     f"espeak-ng has no voice {voice!r}",
                     hint="use a language tag such as en-us, en-gb, de or fr, or default",
