@@ -1,6 +1,7 @@
 """`python -m models.recipes.parley_mini --minutes 60 --out DIR`: corpus, tokenizer, training, export, evaluation.
 
-Leaves in DIR: tokenizer.json, model.pt, parley-mini.gguf, report.json, misses.txt. With `--only` a single
+Leaves in DIR: tokenizer.json, model.pt, training.json, parley-mini.gguf, report.json, misses.txt and the
+model card. With `--only` a single
 step is repeated on what is there. `--steps N` instead of `--minutes` makes the schedule independent of the clock.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from models.recipes.corpus.dialogue import Turn, mixture
 from models.recipes.corpus.sessions import sessions
-from models.recipes.parley_mini import tokens
+from models.recipes.parley_mini import card, tokens
 
 
 def _stream(seed: int, name: str, max_turns: int) -> Iterator[list[Turn]]:
@@ -70,6 +71,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         "same_answers": same_answers,
     }
     (args.out / "report.json").write_text(json.dumps(report, indent=1))
+    print(card.write(args.out), flush=True)
 
 
 def main() -> None:
@@ -77,6 +79,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="how long to train")
     parser.add_argument("--steps", type=int, default=0, help="train this many steps instead")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--install", action="store_true", help="copy model and card to models/bundled")
     parser.add_argument("--only", choices=("train", "export", "evaluate"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="more only help on idle cores")
@@ -92,6 +95,8 @@ def main() -> None:
     for name, step in (("train", _train), ("export", _export), ("evaluate", _evaluate)):
         if args.only in (None, name):
             step(args)
+    if args.install:
+        card.install(args.out)
 
 
 if __name__ == "__main__":

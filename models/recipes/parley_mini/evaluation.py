@@ -45,6 +45,9 @@ class Answerer:
     def __init__(self, path: Path, threads: int = 2) -> None:
         self._model = LlamaCpp(str(path), n_ctx=1024, n_threads=threads, n_batch=512, verbose=False)
 
+    def close(self) -> None:
+        self._model.close()
+
     def tokens(self, text: str) -> list[int]:
         return list(self._model.tokenize(text.encode(), add_bos=False, special=True))
 

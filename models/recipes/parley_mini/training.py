@@ -34,6 +34,7 @@ class Plan:
     seed: int = 1
     report_s: float = 10.0
     checkpoint_s: float = 300.0
+    fuse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,9 @@ def train(shape: Shape, short: Iterator[Row], long: Iterator[Row], plan: Plan, c
     torch.set_num_threads(plan.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = Llama(shape).to(device)
-    # Fused kernels save a third of the CPU time; the first two batches wait for the compiler.
-    model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
+    if plan.fuse:
+        # Fused kernels save a third of the CPU time; the first two batches wait for the compiler.
+        model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
     optimizer = Optimizer(model, muon_rate=plan.muon_rate, adam_rate=plan.adam_rate)
     count = sum(parameter.numel() for parameter in model.parameters())
     print(f"{count / 1e6:.2f} M parameters, {shape}, on {device}", flush=True)

@@ -128,7 +128,7 @@ longest bone in the body | The thigh bone is the longest bone.
 )
 
 PLAIN_FACTS = table(
-    """
+    r"""
 (how many bones [are there] in (the human body\|an adult)\|how many bones do (we\|people) have) | Two hundred six. That is for an adult.
 (how many teeth (does an adult\|do adults\|do people) have) | Thirty two, counting the wisdom teeth.
 (how far [away] is the moon) | About three hundred eighty four thousand kilometers.
