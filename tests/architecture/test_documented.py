@@ -7,6 +7,7 @@ import re
 import typing
 
 from tests.architecture.source_tree import ROOT, modules
+from voice.turn_states import TABLE, State
 from web.settings import Settings
 
 PAGE = ROOT / "docs" / "configuration.md"
@@ -79,3 +80,18 @@ def test_every_environment_name_is_documented() -> None:
     assert "PARLEY_HOME" in used
     page = PAGE.read_text(encoding="utf-8")
     assert sorted(found for found in used if f"`{found}" not in page) == []
+
+
+def _transitions() -> str:
+    """The transition table of the turn machine, as Markdown."""
+    head = ["event", *(state.name for state in State)]
+    rows = [
+        [event.__name__, *(f"`{row[state]}`" if state in row else "-" for state in State)]
+        for event, row in TABLE.items()
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def test_architecture_page_has_the_table_of_the_turn_machine() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert _transitions() in page, f"put this into docs/architecture.md:\n{_transitions()}"
