@@ -35,7 +35,8 @@ class Gate:
 
     def __init__(self, config: WakeConfig, audible: frozenset[str]) -> None:
         self._config = config
-        self._acoustic = bool(config.words) and all(_key(word) in audible for word in config.words)
+        known = {_key(word) for word in audible}
+        self._acoustic = bool(config.words) and all(_key(word) in known for word in config.words)
         self._open_until = -1.0
         self.waiting = False
         """The wake word was heard and nothing yet after it."""

@@ -3,8 +3,8 @@
 bytes -> codec -> audio -> ring, ears -> events -> TurnMachine.step -> actions -> recogniser, model, synthesiser
 -> events -> TurnMachine.step -> actions -> codec -> bytes.
 
-`_hear` is synchronous and runs in the event loop, so events reach the machine in order and at once, from the
-ears' callback as well as from the tasks. All tasks belong to one task group; those of a revision can be cancelled
+`_hear` is synchronous and is called by every task that has something to tell the machine, so events reach it in
+order and at once. All tasks belong to one task group; those of a revision can be cancelled
 together by its number.
 """
 
@@ -129,7 +129,8 @@ class Session:
         self._scopes: defaultdict[int, list[anyio.CancelScope]] = defaultdict(list)
         self._errors = 0
         self._rearm = anyio.Event()
-        self._activity_at = parts.clock.now()
+        self._ear_events: list[EarEvent] = []  # bounded by the ears: they hold seconds of audio
+        self._ear_news = anyio.Event()
 
     @property
     def state(self) -> str:
@@ -148,6 +149,7 @@ class Session:
                 self._say(Ready(self._token, describe(self.config)))
                 tasks.start_soon(self._write, channel, outlet, written)
                 tasks.start_soon(self._tick)
+                tasks.start_soon(self._attend)
                 await self._read(channel)
                 self._hear(heard.Closed())
                 outbox.close()
@@ -236,7 +238,19 @@ class Session:
                 hearing.audio_came()
 
     def _listened(self, events: list[EarEvent]) -> None:
-        """What the ears made of the audio, in order; called in the event loop."""
+        """The ears' callback: it runs in the event loop, but in no task, so it only passes on."""
+        self._ear_events.extend(events)
+        self._ear_news.set()
+
+    async def _attend(self) -> None:
+        while True:
+            await self._ear_news.wait()
+            self._ear_news = anyio.Event()
+            events, self._ear_events = self._ear_events, []
+            self._take_in(events)
+
+    def _take_in(self, events: list[EarEvent]) -> None:
+        """What the ears made of the audio, in order."""
         for event in events:
             match event:
                 case VadFrame(probability=probability, end_s=end_s):

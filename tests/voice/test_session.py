@@ -1,0 +1,377 @@
+"""The session shell: real ears, codec and clock around scripted speech parts, over an in-memory connection."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+
+from models.clock import SystemClock
+from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
+from voice.ears import Ears, load_ears
+from voice.errors import SessionBusy, SessionGone
+from voice.history import History
+from voice.hub import Hub, TooManySessions
+from voice.outgoing import TurnComplete
+from voice.port import Pcm
+from voice.session import Session, SessionParts
+from voice.session_config import AudioConfig, SessionConfig, TurnDetection
+from voice.settings import TurnSettings, VadSettings, VoiceSettings, WakeSettings
+
+PCM = AudioConfig(input_format="pcm", output_format="pcm", sample_rate=16_000)
+TYPED = SessionConfig(audio=PCM)
+
+
+class Wire:
+    """Both ends of a connection. `heard` is what the client was sent, decoded."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = anyio.create_memory_object_stream[str | bytes](10_000)
+        self.heard: list[dict[str, Any]] = []
+        self.closed: tuple[int, str] | None = None
+        self._news = anyio.Event()
+
+    async def receive(self) -> str | bytes:
+        return await self._receive.receive()
+
+    async def send(self, frame: str | bytes) -> None:
+        self.heard.append(json.loads(frame) if isinstance(frame, str) else {"type": "binary", "bytes": frame})
+        self._news.set()
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+        self._send.close()
+
+    def say(self, **message: Any) -> None:
+        self._send.send_nowait(json.dumps(message))
+
+    def put(self, frame: str | bytes) -> None:
+        self._send.send_nowait(frame)
+
+    def hang_up(self) -> None:
+        self._send.close()
+
+    def dispose(self) -> None:
+        self._receive.close()
+
+    async def speak(self, pcm: Pcm, rate_hz: int = 16_000, pace: float = 1.0) -> None:
+        """20 ms frames at the speed of time, or `pace` times as fast."""
+        step = rate_hz // 50
+        for at in range(0, len(pcm), step):
+            self.put(pcm[at : at + step].tobytes())
+            await anyio.sleep(0.02 / pace)
+
+    async def wait(self, kind: str, count: int = 1, within_s: float = 15.0) -> dict[str, Any]:
+        """The `count`th message of a type."""
+        with anyio.fail_after(within_s):
+            while len(found := self.of(kind)) < count:
+                self._news = anyio.Event()
+                await self._news.wait()
+        return found[count - 1]
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.heard if message["type"] == kind]
+
+
+class World:
+    def __init__(self, ears: Ears, tmp_path: Path) -> None:
+        self.stt, self.mind, self.voice = ScriptedStt(), ScriptedMind(), ScriptedVoice()
+        self.ears, self.home = ears, tmp_path
+        self.settings = VoiceSettings(turn=TurnSettings(silence_ms=300))
+        self.turns: list[TurnComplete] = []
+
+    def parts(self) -> SessionParts:
+        return SessionParts(self.ears, self.stt, self.mind, self.voice, self.mind.forget, SystemClock())
+
+    def hub(self) -> Hub:
+        return Hub(self.settings, self.home / "live", SystemClock(), self.parts)
+
+    @asynccontextmanager
+    async def session(self, config: SessionConfig = TYPED) -> AsyncIterator[Wire]:
+        wire = Wire()
+        session = Session(
+            "s-1", "live-x", "me", config, self.settings, self.parts(), History(), on_turn=self.turns.append
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(session.run, wire)
+            await wire.wait("ready")
+            yield wire
+            wire.hang_up()
+        wire.dispose()
+        assert self.stt.open_streams == 0 and self.mind.running == 0 and self.voice.running == 0
+        assert self.ears.statistics().ears == 0
+        assert self.mind.forgotten[-1] == "s-1"
+
+
+@pytest.fixture(scope="module")
+def loaded_ears() -> Callable[[], Ears]:
+    return lambda: load_ears(VadSettings(), WakeSettings(engine="none"))
+
+
+@pytest.fixture
+async def world(loaded_ears: Callable[[], Ears], tmp_path: Path) -> AsyncIterator[World]:
+    ears = loaded_ears()
+    # a task of its own: pytest-asyncio tears a fixture down in another task than it was set up in
+    hearing = asyncio.get_running_loop().create_task(ears.run())
+    yield World(ears, tmp_path)
+    hearing.cancel()
+    await asyncio.wait([hearing])
+
+
+@pytest.fixture(scope="module")
+def spoken(testdata: Path) -> Pcm:
+    """A human "what time is it", 16 kHz, with silence after it."""
+    import wave
+
+    with wave.open(str(testdata / "speech/commands_human/rs_what_time_is_it.wav")) as file:
+        pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    return np.concatenate((pcm, np.zeros(16_000, np.int16)))
+
+
+async def test_a_typed_turn_is_answered_in_text_and_audio(world: World) -> None:
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="what time is it")
+        turn = await wire.wait("turn_complete")
+    assert turn["input_transcript"] == "what time is it"
+    assert turn["output_transcript"] == turn["heard_transcript"] == world.mind.reply("")
+    assert turn["usage"] == {"tokens_in": 30, "tokens_out": 7}
+    assert not turn["interrupted"] and turn["latency_ms"] > 0
+    samples = sum(len(base64.b64decode(message["audio"])) // 2 for message in wire.of("audio"))
+    assert samples == pytest.approx(len(turn["output_transcript"]) / 15 * 16_000, rel=0.05)
+    assert "".join(message["text"] for message in wire.of("text")).split() == turn["output_transcript"].split()
+    assert world.turns[0].input_transcript == "what time is it"
+
+
+async def test_a_spoken_turn(world: World, spoken: Pcm) -> None:
+    async with world.session() as wire:
+        await wire.speak(spoken)
+        turn = await wire.wait("turn_complete")
+    assert turn["input_transcript"] == "what time is it"
+    kinds = [message["type"] for message in wire.heard]
+    assert kinds.index("speech_started") < kinds.index("speech_stopped") < kinds.index("audio")
+    assert any(not message["is_final"] for message in wire.of("transcript")), "partial transcripts"
+    assert 0.8 <= world.stt.fed_s[-1] <= 2.0, "the speech and a little more, not the silence around it"
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 24_000, 44_100, 48_000])
+async def test_other_rates_of_the_microphone(world: World, spoken: Pcm, rate_hz: int) -> None:
+    from voice.resample import StreamResampler
+
+    config = SessionConfig(audio=AudioConfig("pcm", "pcm", 16_000, True, rate_hz))
+    async with world.session(config) as wire:
+        await wire.speak(StreamResampler(16_000, rate_hz).process(spoken, last=True), rate_hz, pace=3.0)
+        await wire.wait("turn_complete")
+
+
+async def test_speech_interrupts_the_reply(world: World, spoken: Pcm) -> None:
+    world.mind.reply = lambda asked: "And then there was another one of them, long ago. " * 8
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="tell me a story")
+        await wire.wait("audio", 5)
+        await wire.speak(spoken[:24_000])
+        interrupted = await wire.wait("interrupted")
+        told = await wire.wait("turn_complete")
+    assert told["interrupted"] and told["heard_transcript"] == interrupted["partial_output"]
+    assert 0 < len(told["heard_transcript"]) < len(told["output_transcript"])
+
+
+async def test_interrupt_message_stops_the_model(world: World) -> None:
+    world.mind.reply = lambda asked: "word " * 500
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="talk")
+        await wire.wait("audio")
+        wire.say(type="interrupt")
+        turn = await wire.wait("turn_complete")
+        assert turn["interrupted"] and 0 < turn["usage"]["tokens_out"] < 500
+        assert world.mind.running == 0
+
+
+async def test_a_vanished_client_leaves_nothing(world: World, spoken: Pcm) -> None:
+    world.mind.reply = lambda asked: "word " * 500
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="talk")
+        await wire.wait("audio")
+        await wire.speak(spoken[:16_000], pace=5.0)
+
+
+async def test_nonsense_frames_are_answered_and_the_session_goes_on(world: World) -> None:
+    async with world.session() as wire:
+        for frame in (
+            "{",
+            "[]",
+            '"x"',
+            "{}",
+            '{"type":"dance"}',
+            '{"type":"audio","audio":7}',
+            '{"type":"audio","audio":"%%"}',
+        ):
+            wire.put(frame)
+        wire.put(b"\x01")
+        wire.say(type="played", reply=7, ms="x")
+        wire.say(type="tool_result", call_id="c", output="x")
+        wire.say(type="update", audio_config={"input_rate": 3})
+        wire.say(type="end_turn", transcript="still there")
+        await wire.wait("turn_complete")
+        assert len(wire.of("error")) == 11
+        assert all(message["code"] and message["message"] for message in wire.of("error"))
+
+
+async def test_a_giant_frame_ends_the_connection(world: World) -> None:
+    async with world.session() as wire:
+        wire.put("x" * (3 << 20))
+        error = await wire.wait("error")
+        await anyio.sleep(0.2)
+        assert error["code"] == "message_too_large"
+        assert wire.closed is not None and wire.closed[0] == 1009
+
+
+async def test_a_recogniser_that_breaks_once_loses_no_audio(world: World, spoken: Pcm) -> None:
+    world.stt.fail = 1
+    async with world.session() as wire:
+        await wire.speak(spoken)
+        await wire.wait("turn_complete")
+    assert not wire.of("error")
+    assert 0.8 <= world.stt.fed_s[-1] <= 2.0
+
+
+async def test_a_recogniser_that_stays_broken_is_told(world: World, spoken: Pcm) -> None:
+    world.stt.fail = 1000
+    async with world.session() as wire:
+        await wire.speak(spoken)
+        assert (await wire.wait("error"))["code"] == "stt_failed"
+        world.stt.fail = 0
+        wire.say(type="end_turn", transcript="hello")
+        await wire.wait("turn_complete")
+
+
+async def test_a_model_that_dies_is_told_and_the_next_turn_works(world: World) -> None:
+    world.mind.dies_after = 2
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="hello")
+        assert (await wire.wait("error"))["code"] == "worker_died"
+        await wire.wait("turn_complete")
+        world.mind.dies_after = None
+        wire.say(type="end_turn", transcript="hello")
+        assert (await wire.wait("turn_complete", 2))["output_transcript"] == world.mind.reply("")
+
+
+async def test_manual_turns(world: World, spoken: Pcm) -> None:
+    config = SessionConfig(audio=PCM, turn_detection=TurnDetection(type="none"))
+    async with world.session(config) as wire:
+        await wire.speak(spoken, pace=2.0)
+        assert not wire.of("turn_complete")
+        wire.say(type="end_turn")
+        await wire.wait("turn_complete")
+
+
+async def test_configuration_changes_in_a_running_session(world: World) -> None:
+    async with world.session() as wire:
+        wire.say(type="update", wake_word_config={"enabled": True, "words": ["computer"]})
+        await wire.wait("ready", 2)
+        wire.say(type="end_turn", transcript="what time is it")
+        await wire.wait("wake_word_required")
+        wire.say(type="end_turn", transcript="computer what time is it")
+        assert (await wire.wait("turn_complete"))["input_transcript"] == "what time is it"
+
+
+async def test_ping(world: World) -> None:
+    async with world.session() as wire:
+        wire.say(type="ping")
+        await wire.wait("pong")
+
+
+async def test_a_silent_client_is_let_go(world: World) -> None:
+    world.settings = VoiceSettings(idle_close_s=0.2)
+    async with world.session() as wire:
+        with anyio.fail_after(5):
+            while wire.closed is None:
+                await anyio.sleep(0.05)
+
+
+class TestHub:
+    async def test_a_session_survives_a_restart_with_its_history(self, world: World) -> None:
+        hub = world.hub()
+        hub.load()
+        token, record = hub.create("me", TYPED)
+        async with anyio.create_task_group() as tasks:
+            wire = Wire()
+            tasks.start_soon(hub.connect, token, wire)
+            wire.say(type="end_turn", transcript="my name is anna")
+            await wire.wait("turn_complete")
+            assert hub.live == 1 and hub.get(token).state == "idle"
+            other = Wire()
+            with pytest.raises(SessionBusy):
+                await hub.connect(token, other)
+            other.hang_up()
+            other.dispose()
+            wire.hang_up()
+        wire.dispose()
+        again = world.hub()
+        again.load()
+        kept = again.get(token)
+        assert kept.config == TYPED and kept.owner == "me" and kept.turns == 1
+        assert kept.exchanges[0].user == "my name is anna"
+        async with anyio.create_task_group() as tasks:
+            wire = Wire()
+            tasks.start_soon(again.connect, token, wire)
+            wire.say(type="end_turn", transcript="what is my name")
+            await wire.wait("turn_complete")
+            wire.hang_up()
+        wire.dispose()
+        assert [message.content for message in world.mind.requests[-1].messages[1:]] == [
+            "my name is anna",
+            world.mind.reply(""),
+            "what is my name",
+        ]
+
+    async def test_the_disk_holds_no_token(self, world: World) -> None:
+        hub = world.hub()
+        hub.load()
+        token, _ = hub.create("me", TYPED)
+        for path in (world.home / "live").iterdir():
+            assert token not in path.name and token not in path.read_text()
+            assert path.stat().st_mode & 0o077 == 0
+
+    async def test_an_ended_session_is_gone(self, world: World) -> None:
+        hub = world.hub()
+        hub.load()
+        token, _ = hub.create("me", TYPED)
+        async with anyio.create_task_group() as tasks:
+            wire = Wire()
+            tasks.start_soon(hub.connect, token, wire)
+            await wire.wait("ready")
+            await hub.end(token)
+        wire.dispose()
+        assert wire.closed == (4004, "session ended")
+        with pytest.raises(SessionGone):
+            hub.get(token)
+        assert not list((world.home / "live").iterdir())
+
+    async def test_broken_records_do_not_stop_the_start(self, world: World) -> None:
+        hub = world.hub()
+        hub.load()
+        token, _ = hub.create("me", TYPED)
+        folder = world.home / "live"
+        (folder / "bad.json").write_text("{")
+        (folder / "half.part").write_text("{")
+        again = world.hub()
+        again.load()
+        assert again.get(token).owner == "me"
+        assert len(list(folder.iterdir())) == 1
+
+    async def test_there_is_a_limit(self, world: World) -> None:
+        world.settings = VoiceSettings(max_sessions=1)
+        hub = world.hub()
+        hub.load()
+        for _ in range(4):
+            hub.create("me", TYPED)
+        with pytest.raises(TooManySessions):
+            hub.create("me", TYPED)
