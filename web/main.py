@@ -12,6 +12,7 @@ from models.registry import discover
 
 __all__ = ["main"]
 
+_FAILED = 2
 _INTERRUPTED = 130
 
 
@@ -35,14 +36,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except ParleyError as error:
-        sys.stderr.write(f"parley: {error.message}\n")
-        if error.hint:
-            sys.stderr.write(f"        {error.hint}\n")
-        return 2
+        return _report(error)
+    except BaseExceptionGroup as group:
+        # Task groups raise groups; one expected failure in them is all there is to say.
+        expected = _expected(group)
+        if expected is None:
+            raise
+        return _report(expected)
     except BrokenPipeError:
         # The reader of our output (head, less) has left; what is still buffered has nowhere to go.
         sys.stdout = None
         return 0
+
+
+def _expected(group: BaseExceptionGroup[BaseException]) -> ParleyError | None:
+    for error in group.exceptions:
+        found = _expected(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, ParleyError):
+            return found
+    return None
+
+
+def _report(error: ParleyError) -> int:
+    sys.stderr.write(f"parley: {error.message}\n")
+    if error.hint:
+        sys.stderr.write(f"        {error.hint}\n")
+    return _FAILED
 
 
 def _version() -> str:

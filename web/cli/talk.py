@@ -55,7 +55,6 @@ async def _until_interrupted(arguments: argparse.Namespace, screen: Screen) -> i
     import anyio
 
     status = 130
-    failure: Exception | None = None
     async with anyio.create_task_group() as group:
 
         async def watch() -> None:
@@ -64,13 +63,8 @@ async def _until_interrupted(arguments: argparse.Namespace, screen: Screen) -> i
                     group.cancel_scope.cancel()
 
         group.start_soon(watch)
-        try:
-            status = await _converse(arguments, screen)
-        except Exception as error:  # out of the group by hand, or it becomes a group of errors
-            failure = error
+        status = await _converse(arguments, screen)
         group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
     return status
 
 

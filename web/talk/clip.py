@@ -66,7 +66,7 @@ def read_clip(path: Path, rate_hz: int) -> Clip:
 def write_wav(path: Path, pcm: Pcm, rate_hz: int) -> None:
     """A mono 16-bit WAV. Blocks. Raises BadInput if it cannot be written."""
     try:
-        with wave.open(str(path), "wb") as file:
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(rate_hz)

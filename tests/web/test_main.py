@@ -1,0 +1,95 @@
+"""The command line, as a person calls it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from web.main import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _parley(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+    return subprocess.run(
+        [sys.executable, "-m", "web.main", *arguments],
+        cwd=ROOT,
+        env={**environment, "PARLEY_HOME": str(home), **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    for command in ("up", "talk", "doctor", "keys", "link"):
+        assert f"\n    {command} " in shown
+
+
+@pytest.mark.parametrize("command", ["up", "talk", "doctor", "keys", "link"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([command, "--help"])
+    assert left.value.code == 0
+    assert "--port" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("parley 0.")
+
+
+def test_keys_are_shown_once_and_change(tmp_path: Path) -> None:
+    assert "none yet" in _parley("keys", home=tmp_path).stdout
+    first = _parley("keys", "reset", home=tmp_path)
+    second = _parley("keys", "reset", home=tmp_path)
+    assert first.returncode == second.returncode == 0
+    keys = [done.stdout.splitlines()[0] for done in (first, second)]
+    assert keys[0] != keys[1] and all(key.startswith("sk-") for key in keys)
+    shown = _parley("keys", home=tmp_path).stdout
+    assert keys[1][:7] in shown and keys[1] not in shown
+
+
+def test_a_wrong_configuration_is_a_sentence_and_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "parley.toml").write_text("[voice.turn]\nsilence = 3\n", encoding="utf-8")
+    for command in (["up", "--no-browser"], ["talk", "--text", "hi"], ["keys"]):
+        done = _parley(*command, home=tmp_path, PARLEY_CONFIG=str(tmp_path / "parley.toml"))
+        assert done.returncode == 2
+        assert "voice.turn.silence" in done.stderr and "silence_ms" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_without_a_server_link_and_talk_say_so(tmp_path: Path) -> None:
+    done = _parley("link", home=tmp_path)
+    assert done.returncode == 2 and "parley up" in done.stderr
+    done = _parley("talk", "--text", "hi", "--url", "http://127.0.0.1:9", home=tmp_path)
+    assert done.returncode == 2 and "needs a key" in done.stderr
+    done = _parley("talk", "--text", "hi", "--url", "http://127.0.0.1:9", "--key", "sk-x-y-z-w", home=tmp_path)
+    assert done.returncode == 2 and "does not answer" in done.stderr
+    done = _parley("talk", "nothing.wav", home=tmp_path)
+    assert done.returncode == 2 and "nothing.wav" in done.stderr
+    assert not list(tmp_path.iterdir()), "nothing was started for a file that is not there"
+
+
+def test_the_doctor_finds_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "broken.gguf").write_bytes(b"GGUF and then nonsense")
+    done = _parley("doctor", home=tmp_path, PARLEY_PROT="4001")
+    assert "Traceback" not in done.stderr
+    assert "PARLEY_PROT" in done.stdout and "PARLEY_PORT" in done.stdout
+    assert "broken.gguf" in done.stdout
+    assert "hey jarvis" in done.stdout
+    assert "llama.cpp (language models): 0." in done.stdout
+    wrong = _parley("doctor", home=tmp_path, PARLEY_PORT="seven")
+    assert wrong.returncode == 1 and "PARLEY_PORT" in wrong.stdout

@@ -1,0 +1,73 @@
+"""`parley doctor`: what works here, what does not, and what to do next."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from web.cli.command import Command, add_settings_flags, settings_of
+
+if TYPE_CHECKING:
+    from web.doctor.finding import Finding
+
+__all__ = ["SPEC"]
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import os
+    from functools import partial
+
+    import anyio
+    from rich.console import Console
+    from rich.text import Text
+
+    from models.errors import SettingsError
+    from web.doctor import house, running
+    from web.doctor.finding import Finding, worst
+    from web.doctor.installation import installation
+    from web.logs import configure
+    from web.runfile import RunFile
+
+    configure("error")
+    console = Console(highlight=False, soft_wrap=True)
+    findings: list[Finding] = []
+
+    def say(found: list[Finding]) -> None:
+        for finding in found:
+            mark, style = {"ok": ("  ok  ", "green"), "warn": (" warn ", "yellow"), "fail": (" FAIL ", "bold red")}[
+                finding.level
+            ]
+            console.print(Text.assemble((mark, style), f" {finding.subject}: {finding.text}"))
+            if finding.next:
+                console.print(Text(f"        -> {finding.next}", style="dim"))
+        findings.extend(found)
+
+    try:
+        settings = settings_of(arguments)
+    except SettingsError as error:
+        say([Finding("fail", "Configuration", error.message, error.hint)])
+        return 1
+    server = RunFile(settings.home).read()
+    for look in (
+        partial(house.environment, settings, os.environ),
+        partial(house.home, settings),
+        partial(house.ports, settings, server.url if server else None),
+        partial(house.installed_models, settings),
+        installation,
+        partial(house.ears, settings),
+        running.microphone,
+        partial(anyio.run, running.server, server),
+    ):
+        say(look())
+    level = worst(findings)
+    console.print({"ok": "All well.", "warn": "It works; see the hints.", "fail": "Something does not work."}[level])
+    return 1 if level == "fail" else 0
+
+
+SPEC = Command(
+    "doctor",
+    "check this machine and say what to do next",
+    "Check Python, libraries, models, ports, disk and a running server. Exit status 1 if something does not work.",
+    add_settings_flags,
+    _run,
+)
