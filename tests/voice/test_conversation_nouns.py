@@ -1,0 +1,171 @@
+"""The small pure parts around the turn machine: history, ledger, barge-in, gate, patience, audio clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from voice.audio_time import AudioTime
+from voice.bargein import BACK_CHANNELS, STOP_WORDS, BargeInRules, Verdict, judge
+from voice.endpointing import Manners
+from voice.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
+from voice.history import Exchange, History
+from voice.ledger import Ledger, Stage
+from voice.outgoing import ErrorOut, WakeWordRequired
+from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.settings import TurnSettings
+
+RULES = BargeInRules(voiced_ms=384, verdict_ms=500)
+
+
+class TestHistory:
+    def test_the_prompt(self) -> None:
+        history = History()
+        history.add(Exchange("hi", "Hello.", False))
+        history.add(Exchange("tell me", "Once upon", True))
+        history.add(Exchange("stop", "", True))
+        contents = [(m.role, m.content) for m in history.messages("Be brief.", "and now", 20)]
+        assert contents == [
+            ("system", "Be brief."),
+            ("user", "hi"),
+            ("assistant", "Hello."),
+            ("user", "tell me"),
+            ("assistant", "Once upon [INTERRUPTED BY USER]"),
+            ("user", "stop"),
+            ("assistant", "[INTERRUPTED BY USER]"),
+            ("user", "and now"),
+        ]
+
+    @pytest.mark.parametrize(("limit", "kept"), [(0, 0), (1, 0), (2, 1), (5, 2), (100, 3)])
+    def test_it_is_cut_at_an_exchange(self, limit: int, kept: int) -> None:
+        history = History(tuple(Exchange(str(n), "a", False) for n in range(3)))
+        assert len(history.messages("", "x", limit)) == 2 * kept + 1
+
+    def test_it_is_bounded(self) -> None:
+        history = History(keep=2)
+        for number in range(5):
+            history.add(Exchange(str(number), "", False))
+        assert [exchange.user for exchange in history.exchanges] == ["3", "4"]
+
+
+class TestLedger:
+    def test_milliseconds_since_the_end_of_speech_in_order(self) -> None:
+        ledger = Ledger(10.0)
+        ledger.mark(Stage.ENDPOINT, 10.5)
+        ledger.mark(Stage.TRANSCRIPT, 10.2)
+        ledger.mark(Stage.TRANSCRIPT, 10.9)
+        assert list(ledger.milliseconds().items()) == [("transcript", 200.0), ("endpoint", 500.0)]
+
+    def test_the_answer_is_the_first_audio_else_the_end(self) -> None:
+        ledger = Ledger(10.0)
+        assert ledger.answer_ms() == 0.0
+        ledger.mark(Stage.DONE, 12.0)
+        assert ledger.answer_ms() == 2000.0
+        ledger.mark(Stage.FIRST_AUDIO_SENT, 10.7)
+        assert ledger.answer_ms() == 700.0
+
+
+class TestBargeIn:
+    @pytest.mark.parametrize(
+        ("voiced", "elapsed", "ended", "text", "verdict"),
+        [
+            (100, 100, False, None, Verdict.WAIT),
+            (100, 300, True, None, Verdict.WAIT),
+            (100, 300, True, "", Verdict.RESUME),
+            (100, 1000, False, None, Verdict.RESUME),
+            (400, 420, False, None, Verdict.INTERRUPT),
+            (400, 420, False, "yeah", Verdict.WAIT),
+            (400, 420, True, "yeah okay", Verdict.RESUME),
+            (520, 540, False, "yeah", Verdict.INTERRUPT),
+            (200, 250, False, "stop", Verdict.INTERRUPT),
+            (200, 400, True, "Stop!", Verdict.INTERRUPT),
+            (250, 450, True, "what time", Verdict.INTERRUPT),
+            (250, 450, True, "the", Verdict.RESUME),
+        ],
+    )
+    def test_verdicts(self, voiced: float, elapsed: float, ended: bool, text: str | None, verdict: Verdict) -> None:
+        assert judge(RULES, voiced, elapsed, ended, text) is verdict
+
+    def test_no_word_is_both(self) -> None:
+        assert not BACK_CHANNELS & STOP_WORDS
+
+
+class TestManners:
+    def test_the_clients_wish_goes_before_the_servers_setting(self) -> None:
+        config = SessionConfig(
+            turn_detection=TurnDetection(silence_duration_ms=900, prefix_padding_ms=100),
+            turn=TurnConfig(follow_up_s=3.0),
+        )
+        manners = Manners(config, TurnSettings())
+        assert (manners.silence_s, manners.preroll_s, manners.follow_up_s) == (0.9, 0.1, 3.0)
+
+    def test_eagerness_scales_the_silence(self) -> None:
+        def silence(eagerness: str) -> float:
+            detection = TurnDetection("semantic_vad", eagerness=eagerness)  # type: ignore[arg-type]
+            return Manners(SessionConfig(turn_detection=detection), TurnSettings()).silence_s
+
+        assert silence("high") < silence("medium") == silence("auto") < silence("low")
+
+    def test_manual_is_not_interrupted_by_sound(self) -> None:
+        manners = Manners(SessionConfig(turn_detection=TurnDetection("none")), TurnSettings())
+        assert not manners.listening and not manners.barge_in
+
+    def test_barge_in_needs_leave(self) -> None:
+        assert not Manners(SessionConfig(audio=AudioConfig(allow_interrupt=False)), TurnSettings()).barge_in
+        assert not Manners(SessionConfig(turn=TurnConfig(barge_in=False)), TurnSettings()).barge_in
+
+
+class TestGate:
+    def gate(self, *words: str, mode: str = "pre") -> Gate:
+        return Gate(WakeConfig(True, words or ("hey jarvis",), mode), frozenset({"Hey_Jarvis", "alexa"}))  # type: ignore[arg-type]
+
+    def test_without_wake_words_everything_passes(self) -> None:
+        gate = Gate(WakeConfig(), frozenset())
+        assert not gate.shut(0.0)
+        assert gate.admit(" hello ", woken=False, typed=False, at_s=0.0) == Request("hello")
+
+    def test_it_is_acoustic_only_where_every_word_can_be_heard(self) -> None:
+        assert self.gate("hey-jarvis", "Alexa").acoustic
+        assert not self.gate("alexa", "computer").acoustic
+
+    def test_the_word_opens_it_for_a_while(self) -> None:
+        gate = self.gate()
+        assert gate.shut(5.0)
+        gate.woken_alone(5.0)
+        assert gate.is_open(5.0 + WAIT_AFTER_WAKE_S - 0.1) and not gate.expired(6.0)
+        assert gate.expired(5.0 + WAIT_AFTER_WAKE_S) and not gate.expired(99.0)
+
+    def test_a_follow_up_opens_it_and_none_shuts_it(self) -> None:
+        gate = self.gate()
+        gate.follow_up(5.0, 3.0)
+        assert gate.is_open(7.9) and gate.shut(8.0)
+        gate.follow_up(5.0, 0.0)
+        assert gate.shut(5.0)
+
+    def test_what_of_the_text_is_the_request(self) -> None:
+        gate = self.gate()
+        assert gate.admit("hey jarvis lights on", woken=True, typed=False, at_s=0.0).text == "lights on"
+        assert gate.admit("lights on", woken=True, typed=False, at_s=0.0).text == "lights on"
+        assert gate.admit("lights on", woken=False, typed=False, at_s=0.0).problem == "wake_word_required"
+        assert gate.admit("hey jarvis", woken=False, typed=True, at_s=0.0).problem == "empty_request"
+        assert gate.admit("", woken=False, typed=False, at_s=0.0) == Request("")
+
+    def test_an_open_gate_is_for_speech_not_for_typing(self) -> None:
+        gate = self.gate()
+        gate.follow_up(0.0, 9.0)
+        assert gate.admit("lights on", woken=False, typed=False, at_s=1.0) == Request("lights on")
+        assert gate.admit("lights on", woken=False, typed=True, at_s=1.0).problem == "wake_word_required"
+
+    def test_refusals(self) -> None:
+        assert isinstance(refusal(Request("", "wake_word_required"), asked=False), WakeWordRequired)
+        assert isinstance(refusal(Request("", "empty_request"), asked=False), ErrorOut)
+        assert isinstance(refusal(Request(""), asked=True), ErrorOut)
+        assert refusal(Request(""), asked=False) is None
+
+
+def test_the_audio_clock_knows_when_a_sample_was_spoken() -> None:
+    audio = AudioTime()
+    assert audio.when(1.0, 50.0) == 50.0 and audio.late_at(1.0) is None
+    audio.hear(10.0, 100.0)
+    assert audio.when(9.0, 100.5) == 99.0
+    assert audio.when(11.0, 100.5) == 100.5
+    assert audio.late_at(0.5) == 100.5

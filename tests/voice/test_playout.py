@@ -1,0 +1,93 @@
+"""The playout clock: paced, bounded, corrected, never past what was sent."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice.playout import Playout
+
+
+def test_it_plays_at_the_speed_of_time_from_the_first_audio_on() -> None:
+    playout = Playout(0.3)
+    playout.sent(1.0, now=10.0)
+    assert playout.position(10.4) == pytest.approx(0.4)
+    assert playout.position(99.0) == 1.0
+
+
+def test_room_is_the_lead_less_what_is_buffered() -> None:
+    playout = Playout(0.3)
+    assert playout.room(10.0) == 0.3
+    playout.sent(0.3, now=10.0)
+    assert playout.room(10.0) == 0.0
+    assert playout.room(10.1) == pytest.approx(0.1)
+
+
+def test_after_an_underrun_time_starts_again() -> None:
+    playout = Playout(0.3)
+    playout.sent(0.2, now=10.0)
+    playout.sent(0.2, now=15.0)
+    assert playout.position(15.1) == pytest.approx(0.3)
+
+
+def test_a_report_corrects_the_clock_and_never_goes_back() -> None:
+    playout = Playout(0.3)
+    playout.sent(2.0, now=10.0)
+    playout.report(0.5, now=11.0)
+    assert playout.position(11.0) == 0.5
+    playout.report(0.2, now=11.1)
+    assert playout.position(11.1) == 0.5
+    playout.report(9.0, now=11.2)
+    assert playout.position(11.2) == 2.0
+
+
+def test_held_it_sends_nothing_and_a_reporting_client_stands_still() -> None:
+    playout = Playout(0.3)
+    playout.sent(2.0, now=10.0)
+    playout.report(0.5, now=10.5)
+    playout.hold(10.6)
+    assert playout.held and playout.room(10.6) == 0.0
+    assert playout.position(11.5) == pytest.approx(0.6)
+    playout.release(11.5)
+    assert playout.position(11.6) == pytest.approx(0.7)
+
+
+def test_held_a_client_that_reports_nothing_plays_what_it_has() -> None:
+    playout = Playout(0.3)
+    playout.sent(0.3, now=10.0)
+    playout.hold(10.1)
+    assert playout.position(11.0) == 0.3
+
+
+def test_when_everything_sent_will_have_been_played() -> None:
+    playout = Playout(0.3)
+    playout.sent(0.5, now=10.0)
+    assert playout.empties_at(10.2) == pytest.approx(10.5)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["send", "report", "hold", "release", "wait"]), st.floats(0, 3, allow_nan=False))
+    )
+)
+def test_the_position_never_passes_what_was_sent_nor_goes_back_but_by_report(steps: list[tuple[str, float]]) -> None:
+    playout, now, last = Playout(0.3), 100.0, 0.0
+    for kind, value in steps:
+        match kind:
+            case "send":
+                playout.sent(value, now)
+            case "report":
+                playout.report(value, now)
+                last = 0.0
+            case "hold":
+                playout.hold(now)
+            case "release":
+                playout.release(now)
+            case _:
+                now += value
+        position = playout.position(now)
+        assert 0 <= position <= playout.sent_s
+        assert position >= last - 1e-9
+        assert 0 <= playout.room(now) <= playout.lead_s
+        last = position

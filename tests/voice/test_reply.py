@@ -1,0 +1,155 @@
+"""One reply: held back, spoken clause by clause, and what of it was heard at any moment."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from voice.port import Word
+from voice.reply import PREFETCH_S, Reply
+
+RATE_HZ = 8_000
+TEXT = "Well, there was a fox. It lived by the sea, and it was happy there."
+
+
+def pcm(seconds: float) -> np.ndarray:
+    return np.ones(round(seconds * RATE_HZ), np.int16)
+
+
+def made(text: str = TEXT, second_per_word: float = 0.5, timed: bool = True) -> Reply:
+    """A finished reply whose every word takes the same time."""
+    reply = Reply("r", RATE_HZ, lead_s=1000.0)
+    reply.add_tokens(text, 5)
+    reply.finish_text()
+    while (clause := reply.next_clause()) is not None:
+        words = clause[1].split()
+        times = tuple(Word(w, i * second_per_word, (i + 1) * second_per_word) for i, w in enumerate(words))
+        reply.add_audio(clause[0], pcm(len(words) * second_per_word), times if timed else (), True)
+        reply.release()
+        reply.pump(0.0)  # so that the next clause is not held back by the prefetch
+    return reply
+
+
+class TestHolding:
+    def test_nothing_leaves_before_the_release(self) -> None:
+        reply = Reply("r", RATE_HZ, 0.3)
+        reply.add_tokens("Hello there. ", 2)
+        reply.finish_text()
+        index, _ = reply.next_clause() or (0, "")
+        reply.add_audio(index, pcm(1.0), (), True)
+        assert reply.take_text() == "" and reply.pump(0.0) == [] and reply.pumps_at(0.0) is None
+        reply.release()
+        assert reply.take_text() == "Hello there. "
+        assert sum(len(piece.pcm) for piece in reply.pump(0.0)) == pytest.approx(0.3 * RATE_HZ)
+
+    def test_text_is_told_once(self) -> None:
+        reply = Reply("r", RATE_HZ, 0.3)
+        reply.release()
+        reply.add_tokens("one ", 1)
+        assert reply.take_text() == "one "
+        reply.add_tokens("two ", 1)
+        assert reply.take_text() == "two "
+        assert reply.take_text() == ""
+
+
+class TestSpeaking:
+    def test_one_clause_at_a_time(self) -> None:
+        reply = Reply("r", RATE_HZ, 0.3)
+        reply.add_tokens(TEXT, 5)
+        reply.finish_text()
+        first = reply.next_clause()
+        assert first is not None and reply.next_clause() is None
+        reply.add_audio(first[0], pcm(0.5), (), True)
+        second = reply.next_clause()
+        assert second is not None and second[0] == first[0] + 1
+
+    def test_no_clause_is_made_far_ahead_of_playout(self) -> None:
+        reply = Reply("r", RATE_HZ, 0.3)
+        reply.add_tokens(TEXT, 5)
+        reply.finish_text()
+        first = reply.next_clause()
+        assert first is not None
+        reply.add_audio(first[0], pcm(PREFETCH_S + 1), (), True)
+        assert reply.next_clause() is None
+
+    def test_late_and_foreign_audio_is_ignored(self) -> None:
+        reply = made()
+        sent = reply.playout.sent_s
+        reply.add_audio(0, pcm(1.0), (), False)
+        reply.add_audio(77, pcm(1.0), (), False)
+        reply.fail_clause(77)
+        reply.pump(0.0)
+        assert reply.playout.sent_s == sent
+
+    def test_what_cannot_be_spoken_is_passed_over(self) -> None:
+        reply = Reply("r", RATE_HZ, 0.3)
+        reply.release()
+        reply.add_tokens("🙂", 1)
+        reply.finish_text()
+        assert reply.next_clause() is None
+        assert reply.pump(0.0) == []
+        assert reply.is_over(0.0) and reply.heard(0.0) == ""
+
+
+class TestHeard:
+    def test_nothing_before_the_first_word_is_over(self) -> None:
+        assert made().heard(0.2) == ""
+
+    @pytest.mark.parametrize("timed", [True, False])
+    def test_it_grows_word_by_word(self, timed: bool) -> None:
+        reply = made(timed=timed)
+        words = TEXT.split()
+        before = -1
+        for tenth in range(0, 90):
+            at = tenth / 10
+            heard = reply.heard(at).split()
+            assert heard == words[: len(heard)], "always a prefix, cut at a word"
+            assert len(heard) >= before
+            if timed:
+                assert len(heard) == min(int(at * 2 + 0.06 + 1e-9), len(words))
+            else:
+                assert abs(len(heard) - min(at * 2, len(words))) <= 2
+            before = len(heard)
+        assert reply.heard(99.0) == TEXT
+
+    def test_numbers_read_out_as_several_words_are_cut_in_proportion(self) -> None:
+        reply = Reply("r", RATE_HZ, 1000.0)
+        reply.add_tokens("It is 25 degrees. ", 5)
+        reply.finish_text()
+        reply.release()
+        index, _ = reply.next_clause() or (0, "")
+        spoken = ["it", "is", "twenty", "five", "degrees"]
+        times = tuple(Word(w, i * 0.5, i * 0.5 + 0.5) for i, w in enumerate(spoken))
+        reply.add_audio(index, pcm(2.5), times, True)
+        reply.pump(0.0)
+        assert reply.heard(1.0) == "It"
+        assert reply.heard(1.5) == "It is"
+        assert reply.heard(2.5) == "It is 25 degrees."
+
+    def test_a_clause_still_being_made_is_never_overstated(self) -> None:
+        reply = Reply("r", RATE_HZ, 1000.0)
+        reply.add_tokens("There was a very long sentence here. ", 5)
+        reply.finish_text()
+        reply.release()
+        index, _ = reply.next_clause() or (0, "")
+        reply.add_audio(index, pcm(0.5), (), False)
+        reply.pump(0.0)
+        assert len(reply.heard(0.5)) <= 0.5 * 15
+
+    def test_a_failed_clause_was_not_heard(self) -> None:
+        reply = Reply("r", RATE_HZ, 0.3)
+        reply.release()
+        reply.add_tokens("Hello. ", 1)
+        reply.finish_text()
+        index, _ = reply.next_clause() or (0, "")
+        reply.fail_clause(index)
+        assert reply.next_clause() is None
+        reply.pump(0.0)
+        assert reply.heard(9.0) == "" and reply.is_over(9.0)
+
+
+def test_it_is_over_when_written_spoken_sent_and_played() -> None:
+    reply = made()
+    assert reply.all_sent and not reply.is_over(1.0)
+    assert reply.is_over(reply.playout.sent_s + 0.01)
+    assert reply.pumps_at(1.0) == pytest.approx(reply.playout.sent_s)
