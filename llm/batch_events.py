@@ -1,0 +1,178 @@
+"""What the batcher hears and what it wants: its limits, events and actions. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llm.messages import Priority
+
+__all__ = [
+    "Action",
+    "Admit",
+    "Cancel",
+    "Clear",
+    "Copy",
+    "End",
+    "EndReason",
+    "Event",
+    "Forget",
+    "Job",
+    "Limits",
+    "Lost",
+    "Next",
+    "Ran",
+    "Refuse",
+    "RefuseReason",
+    "Row",
+    "Run",
+    "Sampled",
+    "Submit",
+    "Trim",
+]
+
+EndReason = Literal["stop", "length", "cancelled", "failed"]
+RefuseReason = Literal["queue_full", "too_long", "empty"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    places: int
+    """Requests answered at once, of any kind."""
+    voice_places: int
+    """Beside `places`, for voice turns alone."""
+    sequences: int
+    """KV sequences, at least places + voice_places; the rest keeps idle conversations."""
+    context: int
+    """Tokens one sequence may hold."""
+    pool: int
+    """Tokens all sequences may hold together, at least `context`."""
+    step_tokens: int
+    """Tokens in one decode step."""
+    queue: int
+    """Requests of other kinds, and as many voice turns, that may wait; more are refused."""
+    step_s: float = 0.1
+    """A step with prompt tokens in it shall not hold up running replies for longer."""
+    rewind: bool = True
+    """Whether a sequence can be cut back to an earlier token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: int
+    tokens: list[int]
+    max_tokens: int | None = None
+    priority: Priority = Priority.INTERACTIVE
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The conversation is over: its sequence is emptied, at once or when its request ends."""
+
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What shall run now?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """`done`: the model or a stop string ended the reply with this token."""
+
+    job_id: int
+    token: int
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache."""
+
+    sampled: tuple[Sampled, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The engine could not cut this sequence back and has emptied it (answer to Trim or Copy)."""
+
+    sequence: int
+
+
+Event = Submit | Cancel | Forget | Next | Ran | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    job_id: int
+    why: RefuseReason
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    job_id: int
+    sequence: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """Remove every position from `keep` on."""
+
+    sequence: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let `target`, which is empty, share the first `count` positions of `source`."""
+
+    source: int
+    target: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Tokens of one sequence in a step, from position `start`; `sample` asks for a token after the last one."""
+
+    job_id: int
+    sequence: int
+    start: int
+    tokens: list[int]
+    sample: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    job_id: int
+    reason: EndReason
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+Action = Refuse | Admit | Clear | Trim | Copy | Run | End

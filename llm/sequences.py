@@ -1,0 +1,125 @@
+"""Which tokens each KV sequence of a model holds, and which of them a new prompt can keep. Pure.
+
+A sequence is a numbered row of the KV cache. While a request is answered it *holds* one; afterwards the
+sequence stays as it is, idle, until somebody continues it or needs its room. A conversation's next turn finds
+its own sequence and pays only for the tokens that are new; other prompts that begin alike (a common system
+prompt) copy that beginning, which in a unified KV cache copies no data.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+__all__ = ["KvSequence", "Placement", "SequenceTable", "common_prefix"]
+
+SHARE_AT_LEAST = 16
+"""Fewer common tokens than this are not worth another sequence's attention."""
+
+
+@dataclass(slots=True)
+class KvSequence:
+    id: int
+    tokens: list[int] = field(default_factory=list)
+    """Token at every position that is in the KV cache (or in the batch that is about to run)."""
+    conversation: str | None = None
+    holder: int | None = None
+    """The request that uses it now."""
+    last_used: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Use `sequence`: clear it if `clear`, else cut it to `keep`; then copy `keep` tokens of `donor`, if any."""
+
+    sequence: KvSequence
+    keep: int
+    donor: KvSequence | None = None
+    clear: bool = False
+
+
+def common_prefix(a: list[int], b: list[int]) -> int:
+    """Length of the common beginning. Slices are compared in C, so it is fast where it counts."""
+    limit = min(len(a), len(b))
+    if limit == 0 or a[0] != b[0]:
+        return 0
+    if a[:limit] == b[:limit]:
+        return limit
+    return bisect_left(range(1, limit + 1), True, key=lambda n: a[:n] != b[:n])
+
+
+class SequenceTable:
+    """`rewind` False is for models whose state cannot be cut back (recurrent ones): only whole states are reused."""
+
+    def __init__(self, count: int, rewind: bool = True) -> None:
+        self.all = tuple(KvSequence(number) for number in range(count))
+        self.rewind = rewind
+
+    @property
+    def idle_tokens(self) -> int:
+        return sum(len(sequence.tokens) for sequence in self.all if sequence.holder is None)
+
+    def place(self, prompt: list[int], conversation: str | None) -> Placement | None:
+        """Where to run this prompt. At least its last token is always computed anew: its logits are needed.
+
+        The sequence: 1. the conversation's own, if idle; 2. an idle one that belongs to nobody and of which the
+        prompt keeps at least half; 3. an empty one; 4. the idle one that is missed least. None: all are held.
+        The beginning: 5. a donor, held or idle, if it has SHARE_AT_LEAST tokens more; 6. else what it has itself.
+        """
+        head = prompt[:-1]
+        matches = {row.id: self._usable(row, head) for row in self.all if row.tokens}
+        row = self._own(conversation) or self._alike(matches) or self._empty() or self._least_missed()
+        if row is None:
+            return None
+        own = matches.get(row.id, 0)
+        if self.rewind and matches:
+            donor = max(self.all, key=lambda candidate: matches.get(candidate.id, 0))
+            if donor is not row and matches.get(donor.id, 0) >= own + SHARE_AT_LEAST:  # 5
+                return Placement(row, matches[donor.id], donor, clear=True)
+        return Placement(row, own, clear=own == 0)  # 6
+
+    def hold(self, row: KvSequence, holder: int, conversation: str | None, keep: int, prompt: list[int]) -> None:
+        """Begin to use a placed sequence. A conversation has one sequence: the newest."""
+        if conversation is not None:
+            for other in self.all:
+                if other.conversation == conversation:
+                    other.conversation = None
+        row.tokens = prompt[:keep]
+        row.conversation = conversation
+        row.holder = holder
+
+    def release(self, row: KvSequence, now: float) -> None:
+        row.holder = None
+        row.last_used = now
+
+    def of(self, conversation: str) -> KvSequence | None:
+        return next((row for row in self.all if row.conversation == conversation), None)
+
+    def victim(self, spare: tuple[KvSequence | None, ...]) -> KvSequence | None:
+        """The idle sequence to empty when room is short; never one of `spare`."""
+        return self._least_missed(spare)
+
+    def _usable(self, row: KvSequence, head: list[int]) -> int:
+        match = common_prefix(row.tokens, head)
+        if not self.rewind and (match < len(row.tokens) or row.holder is not None):
+            return 0
+        return match
+
+    def _own(self, conversation: str | None) -> KvSequence | None:  # 1
+        row = None if conversation is None else self.of(conversation)
+        return row if row is not None and row.holder is None else None
+
+    def _alike(self, matches: dict[int, int]) -> KvSequence | None:  # 2
+        free = [row for row in self.all if row.holder is None and row.conversation is None and row.tokens]
+        best = max(free, key=lambda row: matches[row.id], default=None)
+        if best is None or matches[best.id] < SHARE_AT_LEAST or 2 * matches[best.id] < len(best.tokens):
+            return None
+        return best
+
+    def _empty(self) -> KvSequence | None:  # 3
+        return next((row for row in self.all if row.holder is None and not row.tokens), None)
+
+    def _least_missed(self, spare: tuple[KvSequence | None, ...] = ()) -> KvSequence | None:  # 4
+        """Nobody's before a conversation's, then the one unused for longest."""
+        idle = [row for row in self.all if row.holder is None and row.tokens and row not in spare]
+        return min(idle, key=lambda row: (row.conversation is not None, row.last_used), default=None)

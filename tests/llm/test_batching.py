@@ -1,0 +1,429 @@
+"""The batcher against a model of the KV cache: rules for single cases, and random walks over any order of events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from llm.batch_events import (
+    Admit,
+    Cancel,
+    Clear,
+    Copy,
+    End,
+    Forget,
+    Job,
+    Limits,
+    Lost,
+    Next,
+    Ran,
+    Refuse,
+    Run,
+    Sampled,
+    Submit,
+    Trim,
+)
+from llm.batching import Batcher
+from llm.messages import Priority
+
+VOICE, CHAT, BATCH = Priority.VOICE, Priority.INTERACTIVE, Priority.BATCH
+
+
+def limits(**changes: object) -> Limits:
+    values: dict[str, object] = {
+        "places": 2,
+        "voice_places": 1,
+        "sequences": 5,
+        "context": 100,
+        "pool": 1000,
+        "step_tokens": 32,
+        "queue": 4,
+    }
+    return Limits(**(values | changes))  # type: ignore[arg-type]
+
+
+class Engine:
+    """Does to lists what llama.cpp does to its KV cache. Each list item is (cell, token); copies share cells."""
+
+    def __init__(self, of: Limits, keeps_states: bool = True) -> None:
+        self.batcher = Batcher(of)
+        self.kv: dict[int, list[tuple[int, int]]] = {number: [] for number in range(of.sequences)}
+        self.jobs: dict[int, Job] = {}
+        self.written: dict[int, list[int]] = {}
+        self.ended: dict[int, End | Refuse] = {}
+        self.admitted: dict[int, Admit] = {}
+        self.running: Run | None = None
+        self.keeps_states = keeps_states
+        self.now = 0.0
+        self._cells = 0
+
+    def submit(self, number: int, tokens: list[int], **more: object) -> None:
+        self.jobs[number] = Job(number, tokens, **more)  # type: ignore[arg-type]
+        self.written[number] = []
+        self.tell(Submit(self.jobs[number]))
+
+    def tell(self, event: object) -> None:
+        for action in self.batcher.step(event, self.now):  # type: ignore[arg-type]
+            match action:
+                case Refuse(job_id) | End(job_id):
+                    assert job_id not in self.ended, "ended twice"
+                    self.ended[job_id] = action
+                case Admit(job_id):
+                    self.admitted[job_id] = action
+                case Clear(sequence):
+                    self.kv[sequence] = []
+                case Trim(sequence, keep):
+                    assert keep < len(self.kv[sequence])
+                    self.kv[sequence] = self.kv[sequence][:keep]
+                    if not self.keeps_states:
+                        self.kv[sequence] = []
+                        self.tell(Lost(sequence))
+                case Copy(source, target, count):
+                    assert not self.kv[target] and count <= len(self.kv[source])
+                    self.kv[target] = self.kv[source][:count]
+                case Run():
+                    assert self.running is None
+                    self.running = action
+
+    def next(self) -> Run | None:
+        """Ask until there is a step or nothing to do; check the step and put its tokens into the cache."""
+        while self.running is None:
+            before = len(self.admitted)
+            self.tell(Next())
+            if self.running is None and len(self.admitted) == before:
+                return None
+        self._check(self.running)
+        for row in self.running.rows:
+            for token in row.tokens:
+                self._cells += 1
+                self.kv[row.sequence].append((self._cells, token))
+        return self.running
+
+    def _check(self, run: Run) -> None:
+        of = self.batcher.limits
+        assert 0 < sum(len(row.tokens) for row in run.rows) <= of.step_tokens
+        assert len({row.sequence for row in run.rows}) == len(run.rows), "a sequence twice in a step"
+        for row in run.rows:
+            assert row.tokens
+            job = self.jobs[row.job_id]
+            held = [token for _, token in self.kv[row.sequence]]
+            assert row.start == len(held), "a hole in the positions"
+            assert (held + row.tokens) == (job.tokens + self.written[row.job_id])[: row.start + len(row.tokens)]
+            assert row.sample == (row.start + len(row.tokens) == len(job.tokens) + len(self.written[row.job_id]))
+            assert row.start + len(row.tokens) <= of.context
+
+    def ran(self, done: frozenset[int] = frozenset(), failed: bool = False, seconds: float = 0.01) -> None:
+        run, self.running = self.running, None
+        assert run is not None
+        self.now += seconds
+        sampled = []
+        for row in run.rows:
+            if row.sample and not failed:
+                token = 1000 + row.job_id
+                self.written[row.job_id].append(token)
+                sampled.append(Sampled(row.job_id, token, row.job_id in done))
+        self.tell(Ran(tuple(sampled), failed))
+
+    def finish(self) -> None:
+        for _ in range(5000):
+            if self.running is None and self.next() is None:
+                return
+            self.ran()
+        raise AssertionError("it never comes to an end")
+
+    def cells(self) -> int:
+        return len({cell for held in self.kv.values() for cell, _ in held})
+
+
+def test_eight_requests_are_decoded_together() -> None:
+    engine = Engine(limits(places=8, sequences=9, queue=8))
+    for number in range(8):
+        engine.submit(number, [number + 1, 2], max_tokens=5)
+    engine.finish()
+    assert engine.batcher.statistics.widths[8] >= 4
+    assert all(end.reason == "length" and end.completion_tokens == 5 for end in engine.ended.values())  # type: ignore[union-attr]
+
+
+def test_a_long_prompt_goes_in_chunks_beside_a_running_reply_that_gets_a_token_in_every_step() -> None:
+    engine = Engine(limits(context=500, pool=1000))
+    engine.submit(1, [1, 2, 3])
+    engine.next()
+    engine.ran()
+    engine.submit(2, [7] * 200, max_tokens=1)
+    while 2 not in engine.ended:
+        run = engine.next()
+        assert run is not None and run.rows[0].job_id == 1 and len(run.rows[0].tokens) == 1
+        assert sum(len(row.tokens) for row in run.rows) <= 32
+        engine.ran()
+    assert len(engine.written[1]) >= 200 / 31
+
+
+def test_a_slow_machine_gets_smaller_chunks_and_a_fast_one_larger() -> None:
+    def chunk(seconds: float) -> int:
+        engine = Engine(limits(context=5000, pool=5000, step_tokens=512))
+        engine.submit(1, list(range(4000)))
+        sizes = []
+        for _ in range(6):
+            run = engine.next()
+            assert run is not None
+            sizes.append(len(run.rows[0].tokens))
+            engine.ran(seconds=seconds * sizes[-1])
+        assert sizes[0] == 64
+        return sizes[-1]
+
+    assert chunk(0.01) == 16
+    assert chunk(0.001) == 100
+    assert chunk(0.00001) == 512
+
+
+def test_voice_first_and_with_places_of_its_own() -> None:
+    engine = Engine(limits(places=2, voice_places=1, sequences=4))
+    engine.submit(1, [1, 2], priority=BATCH)
+    engine.submit(2, [3, 4], priority=BATCH)
+    engine.submit(3, [5, 6], priority=BATCH)
+    engine.submit(4, [5, 6], priority=CHAT)
+    engine.submit(5, [7, 8], priority=VOICE)
+    engine.next()
+    assert set(engine.admitted) == {5, 4, 1}  # voice in its own place, then the chat, then the first of the batch
+    engine.ran(done=frozenset({4}))
+    engine.submit(6, [7, 8], priority=VOICE)
+    engine.next()
+    assert 6 in engine.admitted and 2 not in engine.admitted
+    engine.ran(done=frozenset({5, 6}))
+    engine.next()
+    assert 2 in engine.admitted and 3 not in engine.admitted
+
+
+def test_batch_work_that_waits_long_is_not_starved() -> None:
+    engine = Engine(limits(places=1, voice_places=0))
+    engine.submit(1, [1], priority=CHAT)
+    engine.next()
+    engine.submit(2, [2], priority=BATCH)
+    engine.now += 31.0
+    engine.submit(3, [3], priority=CHAT)
+    engine.ran(done=frozenset({1}))
+    engine.next()
+    assert 2 in engine.admitted and 3 not in engine.admitted
+
+
+def test_the_queue_is_bounded_for_each_kind() -> None:
+    engine = Engine(limits(queue=2))
+    for number in range(3):
+        engine.submit(number, [1], priority=BATCH)
+    assert engine.ended == {2: Refuse(2, "queue_full")}
+    engine.submit(9, [1], priority=VOICE)
+    assert 9 not in engine.ended
+
+
+@pytest.mark.parametrize(("tokens", "why"), [([], "empty"), ([1] * 100, "too_long"), ([1] * 500, "too_long")])
+def test_prompts_that_cannot_be(tokens: list[int], why: str) -> None:
+    engine = Engine(limits())
+    engine.submit(1, tokens)
+    assert engine.ended == {1: Refuse(1, why)}  # type: ignore[arg-type]
+
+
+def test_a_reply_that_fills_the_context_ends_by_length() -> None:
+    engine = Engine(limits())
+    engine.submit(1, [5] * 90)
+    engine.finish()
+    assert engine.ended[1] == End(1, "length", 90, 10, 0)
+
+
+def test_the_next_turn_costs_only_its_new_tokens() -> None:
+    engine = Engine(limits())
+    engine.submit(1, [1, 2, 3], conversation="c", max_tokens=4)
+    engine.finish()
+    reply = engine.written[1]
+    engine.submit(2, [1, 2, 3, *reply, 8, 9], conversation="c", max_tokens=1)
+    engine.finish()
+    # The last token written was never decoded, so it is new together with the two of the user.
+    assert engine.ended[2] == End(2, "length", 9, 1, 6)
+
+
+def test_after_an_interruption_the_common_part_is_kept() -> None:
+    engine = Engine(limits())
+    engine.submit(1, [1, 2, 3], conversation="c", max_tokens=50)
+    for _ in range(6):
+        engine.next()
+        engine.ran()
+    engine.tell(Cancel(1))
+    assert engine.ended[1] == End(1, "cancelled", 3, 6, 0)
+    heard = engine.written[1][:2]
+    engine.submit(2, [1, 2, 3, *heard, 77, 8, 9], conversation="c", max_tokens=1)
+    engine.finish()
+    assert engine.ended[2] == End(2, "length", 8, 1, 5)
+
+
+def test_a_forgotten_conversation_leaves_nothing() -> None:
+    engine = Engine(limits())
+    engine.submit(1, [1, 2, 3], conversation="c", max_tokens=2)
+    engine.finish()
+    assert engine.cells() > 0
+    engine.tell(Forget("c"))
+    assert engine.cells() == 0
+    engine.submit(2, [1, 2, 3], conversation="c", max_tokens=9)
+    engine.next()
+    engine.tell(Forget("c"))
+    assert engine.cells() > 0
+    engine.ran()
+    engine.finish()
+    assert engine.cells() == 0 and engine.batcher.sequences.of("c") is None
+
+
+def test_a_step_that_fails_ends_its_requests_and_nobody_elses() -> None:
+    engine = Engine(limits(step_tokens=32, context=90))
+    engine.submit(1, [1] * 40)
+    engine.submit(2, [2] * 40)
+    engine.next()  # only tokens of 1 fit
+    engine.ran(failed=True)
+    assert engine.ended == {1: End(1, "failed", 40, 0, 0)}
+    engine.finish()
+    assert engine.ended[2].reason == "length"  # type: ignore[union-attr]
+
+
+def test_a_state_that_cannot_be_cut_is_computed_anew() -> None:
+    engine = Engine(limits(), keeps_states=False)
+    engine.submit(1, [1, 2, 3], conversation="c", max_tokens=3)
+    engine.finish()
+    engine.submit(2, [1, 2, 9, 9], conversation="c", max_tokens=1)
+    engine.finish()
+    assert engine.ended[2] == End(2, "length", 4, 1, 0)
+
+
+def test_a_small_pool_serves_one_after_the_other_and_loses_nothing() -> None:
+    engine = Engine(limits(places=4, sequences=6, pool=100))
+    for number in range(4):
+        engine.submit(number, [number + 1] * 30, max_tokens=40, conversation=str(number))
+    engine.finish()
+    assert sorted(engine.ended) == [0, 1, 2, 3]
+
+
+def test_limits_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError):
+        Batcher(limits(sequences=2))
+    with pytest.raises(ValueError):
+        Batcher(limits(pool=50))
+
+
+class Walk(RuleBasedStateMachine):
+    """Any order of everything. The engine checks every step; the invariants check what lies between."""
+
+    @initialize(
+        places=st.integers(1, 4),
+        voice=st.integers(0, 2),
+        spare=st.integers(0, 3),
+        context=st.integers(8, 60),
+        pool=st.integers(0, 200),
+        step=st.integers(8, 40),
+        queue=st.integers(1, 5),
+        rewind=st.booleans(),
+        keeps=st.booleans(),
+    )
+    def begin(
+        self,
+        places: int,
+        voice: int,
+        spare: int,
+        context: int,
+        pool: int,
+        step: int,
+        queue: int,
+        rewind: bool,
+        keeps: bool,
+    ) -> None:
+        of = Limits(places, voice, places + voice + spare, context, context + pool, step, queue, rewind=rewind)
+        self.engine = Engine(of, keeps)
+        self.count = 0
+
+    @rule(
+        head=st.integers(0, 40),
+        tail=st.lists(st.integers(0, 2), max_size=30),
+        priority=st.sampled_from(list(Priority)),
+        conversation=st.sampled_from([None, "a", "b", "c"]),
+        max_tokens=st.none() | st.integers(1, 20),
+    )
+    def submit(
+        self, head: int, tail: list[int], priority: Priority, conversation: str | None, max_tokens: int | None
+    ) -> None:
+        self.count += 1
+        tokens = [*range(head), *tail]
+        self.engine.submit(self.count, tokens, priority=priority, conversation=conversation, max_tokens=max_tokens)
+
+    @rule(number=st.integers(1, 40))
+    def cancel(self, number: int) -> None:
+        self.engine.tell(Cancel(number))
+
+    @rule(conversation=st.sampled_from(["a", "b", "c"]))
+    def forget(self, conversation: str) -> None:
+        self.engine.tell(Forget(conversation))
+
+    @rule()
+    def more(self) -> None:
+        """A second question while a step runs has no answer."""
+        if self.engine.running is not None:
+            assert self.engine.batcher.step(Next(), self.engine.now) == []
+        self.engine.next() if self.engine.running is None else None
+
+    @precondition(lambda self: self.engine.running is not None)
+    @rule(done=st.frozensets(st.integers(1, 40), max_size=5), seconds=st.floats(0.0, 40.0))
+    def ran(self, done: frozenset[int], seconds: float) -> None:
+        self.engine.ran(done, seconds=seconds)
+
+    @precondition(lambda self: self.engine.running is not None)
+    @rule()
+    def broke(self) -> None:
+        self.engine.ran(failed=True)
+
+    @invariant()
+    def places_are_kept(self) -> None:
+        if not hasattr(self, "engine"):
+            return
+        batcher = self.engine.batcher
+        active = [self.engine.jobs[row.holder] for row in batcher.sequences.all if row.holder is not None]
+        assert len(active) == batcher.active <= batcher.limits.places + batcher.limits.voice_places
+        assert sum(job.priority is not VOICE for job in active) <= batcher.limits.places
+
+    @invariant()
+    def the_cache_fits(self) -> None:
+        if hasattr(self, "engine"):
+            assert self.engine.cells() <= self.engine.batcher.limits.pool
+            for row in self.engine.batcher.sequences.all:
+                assert [token for _, token in self.engine.kv[row.id]] == row.tokens
+
+    def teardown(self) -> None:
+        """Left alone, everything comes to its end, exactly once, and only idle sequences remain."""
+        if hasattr(self, "engine"):
+            self.engine.finish()
+            assert set(self.engine.ended) == set(self.engine.jobs)
+            assert self.engine.batcher.active == self.engine.batcher.waiting == 0
+
+
+TestWalk = Walk.TestCase
+TestWalk.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_any_event_in_any_state_is_answered(data: st.DataObject) -> None:
+    """Also events that no engine would send: no exception, and every job ends at most once."""
+    batcher = Batcher(limits())
+    ended: list[int] = []
+    sequences = st.integers(0, 4)
+    ids = st.integers(0, 50)
+    event = st.one_of(
+        st.builds(Submit, st.builds(Job, st.just(0), st.lists(st.integers(0, 2), max_size=50))),
+        st.builds(Cancel, ids),
+        st.builds(Forget, st.sampled_from(["a", "b"])),
+        st.just(Next()),
+        st.builds(Ran, st.lists(st.builds(Sampled, ids, ids, st.booleans()), max_size=3).map(tuple), st.booleans()),
+        st.builds(Lost, sequences),
+    )
+    for number, event_now in enumerate(data.draw(st.lists(event, max_size=50))):
+        if isinstance(event_now, Submit):
+            event_now = Submit(replace(event_now.job, id=number))  # ids are never used twice
+        ended += [a.job_id for a in batcher.step(event_now, 0.0) if isinstance(a, (End, Refuse))]
+    assert len(ended) == len(set(ended))
