@@ -1,0 +1,45 @@
+"""Server-sent events, as a client reads them. Pure; any chunking of the same bytes gives the same events.
+
+Source: the HTML standard, section 9.2.6 (interpreting an event stream). Only `data` is of use here.
+"""
+
+from __future__ import annotations
+
+from llm.errors import BackendFailed
+
+__all__ = ["SseReader"]
+
+MAX_EVENT_BYTES = 4 << 20
+
+
+class SseReader:
+    """`feed(bytes)` returns the data of every event that is complete. Comments (keep-alives) give nothing."""
+
+    __slots__ = ("_data", "_rest", "_size")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[str] = []
+        self._size = 0
+
+    def feed(self, piece: bytes) -> list[str]:
+        """Raises BackendFailed where an event has no end."""
+        done: list[str] = []
+        lines = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            text = line.rstrip(b"\r").decode("utf-8", "replace")
+            if not text:
+                if self._data:
+                    done.append("\n".join(self._data))
+                self._data, self._size = [], 0
+            elif text.startswith("data:"):
+                self._data.append(text[5:].removeprefix(" "))
+                self._size += len(text)
+        if self._size + len(self._rest) > MAX_EVENT_BYTES:
+            raise BackendFailed("the server sent an event without an end")
+        return done
+
+    def close(self) -> list[str]:
+        """The stream has ended; some servers leave out the last empty line."""
+        return self.feed(b"\n\n")
