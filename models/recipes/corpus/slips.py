@@ -35,7 +35,23 @@ _SOUNDS_LIKE = {
     "know": "no",
 }
 _FILLERS = ("uh", "um", "er", "hmm", "well", "okay", "so")
-_QUESTION = ("what", "who", "where", "when", "which", "why", "how", "is", "are", "do", "does", "can", "could", "did", "will")
+_QUESTION = (
+    "what",
+    "who",
+    "where",
+    "when",
+    "which",
+    "why",
+    "how",
+    "is",
+    "are",
+    "do",
+    "does",
+    "can",
+    "could",
+    "did",
+    "will",
+)
 _NUMBERS = {words(number): str(number) for number in range(100, -1, -1)}
 _NUMBER = re.compile(r"\b(" + "|".join(sorted(_NUMBERS, key=len, reverse=True)) + r")\b")
 _BIG = re.compile(r"\b(hundred|thousand|point|half|first|second|third)\b")

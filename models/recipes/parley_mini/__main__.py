@@ -56,8 +56,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     from models.recipes.parley_mini import checks, evaluation
 
     answerer = evaluation.Answerer(args.out / "parley-mini.gguf", args.threads)
-    same_tokens, same_answers = checks.compare(answerer, args.out)
-    print(f"same tokens as the trainer: {same_tokens}; same greedy answers as torch: {same_answers}", flush=True)
+    comparison = checks.compare(answerer, args.out)
+    print(comparison, flush=True)
     misses: list[str] = []
     scores = evaluation.evaluate(answerer, evaluation.held_out(args.seed + 1, args.questions), misses)
     asked, right = sum(score.asked for score in scores.values()), sum(score.right for score in scores.values())
@@ -67,8 +67,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     (args.out / "misses.txt").write_text("\n".join(misses) + "\n", encoding="utf-8")
     report = {
         "scores": {name: asdict(score) for name, score in scores.items()},
-        "same_tokens": same_tokens,
-        "same_answers": same_answers,
+        "comparison": asdict(comparison),
     }
     (args.out / "report.json").write_text(json.dumps(report, indent=1))
     print(card.write(args.out), flush=True)

@@ -17,11 +17,13 @@ put a real instruct model into a slot for that.
 | | |
 |---|---|
 | File | `parley-mini.gguf`, {megabytes:.1f} MB, matrices f16, norms f32 |
-| Architecture | llama: {layers} layers, width {width}, {heads} heads, SwiGLU {hidden}, tied embeddings, {parameters:.2f} M parameters |
+| Architecture | llama, {layers} layers, width {width}, {heads} heads, SwiGLU {hidden}, tied embeddings |
+| Size | {parameters:.2f} M parameters |
 | Vocabulary | byte-level BPE, {vocabulary} entries, `gpt-2` pre-tokenizer |
 | Context | {context} tokens |
 | Chat template | ChatML (`<\\|im_start\\|>`, `<\\|im_end\\|>`), in the file's metadata; stops at `<\\|im_end\\|>` |
-| Training | {tokens:.1f} M tokens ({learned:.1f} M of them answers, the only ones with a loss) in {steps} steps, {minutes:.0f} minutes on {device} |
+| Training | {tokens:.1f} M tokens, {learned:.1f} M of them answers (the only ones with a loss) |
+| Run | {steps} steps in {minutes:.0f} minutes on {device} |
 | Data | written by `models/recipes/corpus`: templates and tables of this project, no outside text |
 | Licence | Apache-2.0, weights and data |
 
@@ -58,7 +60,7 @@ answer holds the asked-for value; where a domain has no single value, eight in t
 {rows}
 
 llama.cpp splits {same_tokens} test texts as the trainer does, and answers {same_answers} questions with the same
-words as the torch model.
+words as the torch model; log-probabilities of likely first tokens differ by at most {logit_gap:.3f}.
 """
 
 
@@ -90,8 +92,7 @@ def write(folder: Path) -> Path:
             asked=asked,
             share=right / max(asked, 1),
             rows=rows,
-            same_tokens=report["same_tokens"],
-            same_answers=report["same_answers"],
+            **report["comparison"],
         ),
         encoding="utf-8",
     )

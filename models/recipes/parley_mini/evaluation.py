@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from llama_cpp import Llama as LlamaCpp
+import llama_cpp
+import numpy as np
 
 from models.recipes.corpus.dialogue import Dialogue, Turn, mixture
 from models.recipes.parley_mini.tokens import prompt
@@ -43,13 +44,20 @@ class Answerer:
     """Greedy answers of a GGUF file through llama-cpp-python."""
 
     def __init__(self, path: Path, threads: int = 2) -> None:
-        self._model = LlamaCpp(str(path), n_ctx=1024, n_threads=threads, n_batch=512, verbose=False)
+        self._model = llama_cpp.Llama(str(path), n_ctx=1024, n_threads=threads, n_batch=512, verbose=False)
 
     def close(self) -> None:
         self._model.close()
 
     def tokens(self, text: str) -> list[int]:
         return list(self._model.tokenize(text.encode(), add_bos=False, special=True))
+
+    def next_logits(self, ids: list[int]) -> np.ndarray:
+        """Logits over the vocabulary for the token after `ids`, as float32."""
+        self._model.reset()
+        self._model.eval(ids)
+        pointer = llama_cpp.llama_get_logits_ith(self._model.ctx, -1)
+        return np.ctypeslib.as_array(pointer, (self._model.n_vocab(),)).copy()
 
     def answer(self, turns: Iterable[Turn], limit: int = 200) -> str:
         ids = self.tokens(prompt(turns))

@@ -110,13 +110,14 @@ class Llama(nn.Module):
         return F.cross_entropy(F.linear(chosen, self.embed.weight).float(), targets[learn])
 
     @torch.no_grad()
+    def next_logits(self, ids: list[int]) -> Tensor:
+        """Float logits over the vocabulary for the token after `ids` (the last `context` of them)."""
+        window = torch.tensor([ids[-self.shape.context :]], device=self.embed.weight.device)
+        return F.linear(self.hidden(window)[0, -1].float(), self.embed.weight)
+
     def greedy(self, ids: list[int], stop: int, limit: int) -> list[int]:
         """Up to `limit` tokens, each the most likely one, without the stop token. Slow and plain: for checks."""
         out: list[int] = []
-        while len(out) < limit:
-            window = torch.tensor([[*ids, *out][-self.shape.context :]], device=self.embed.weight.device)
-            best = int(F.linear(self.hidden(window)[0, -1].float(), self.embed.weight).argmax())
-            if best == stop:
-                break
+        while len(out) < limit and (best := int(self.next_logits([*ids, *out]).argmax())) != stop:
             out.append(best)
         return out

@@ -89,7 +89,9 @@ def train(shape: Shape, short: Iterator[Row], long: Iterator[Row], plan: Plan, c
         progress = step / plan.steps if plan.steps else (now - started) / (plan.minutes * 60)
         if progress >= 1:
             break
-        source, length = (long, plan.long_row) if step % plan.long_every == plan.long_every - 1 else (short, plan.short_row)
+        source, length = (
+            (long, plan.long_row) if step % plan.long_every == plan.long_every - 1 else (short, plan.short_row)
+        )
         rows = [next(source) for _ in range(max(1, plan.batch_tokens // length))]
         ids = torch.tensor([row[0] for row in rows], device=device)
         learn = torch.tensor([row[1] for row in rows], device=device)

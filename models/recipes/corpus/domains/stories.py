@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import INTERRUPTED, Dialogue, Turn, talk
-from models.recipes.corpus.phrases import polite, say
+from models.recipes.corpus.phrases import say
 
 WEIGHT = 1.6
 
