@@ -43,7 +43,7 @@ class RemoteStt:
 
     async def open(self, language: str | None) -> SttStream:
         """A stream of its own in the worker. Raises SttFailed, or what `address` raises."""
-        params = {"language": language} if language else {}
+        params = {"language": language} if language and language != "auto" else {}
         timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
         for last_try in (False, True):
             url = await self._address() + PATH

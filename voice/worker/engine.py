@@ -13,11 +13,16 @@ from voice.errors import SpeechEngineError, SttFailed, TtsFailed
 from voice.port import Pcm, SpeakRequest, SpeechChunk, SttEngine, SttEngineStream, Transcript, TtsEngine, VoiceInfo
 from voice.worker.model_thread import LIVE, ModelThread
 
-__all__ = ["Loaded", "Recogniser", "Speaker"]
+__all__ = ["Loaded", "Recogniser", "Speaker", "spoken_language"]
 
 E = TypeVar("E")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+
+
+def spoken_language(asked: str | None) -> str | None:
+    """ "auto", empty and absent all leave the language to the engine."""
+    return None if asked in (None, "", "auto") else asked
 
 
 class Loaded(Generic[E]):
@@ -91,7 +96,10 @@ class Speaker(Loaded[TtsEngine]):
         """Chunks as they are made, each a job of its own. Closing stops the synthesis at the next chunk."""
         engine = self.engine
         chunks = await self.run(
-            lambda: iter(engine.synthesize(request.text, request.voice, request.speed, request.language)), priority
+            lambda: iter(
+                engine.synthesize(request.text, request.voice, request.speed, spoken_language(request.language))
+            ),
+            priority,
         )
         try:
             while (chunk := await self.run(lambda: next(chunks, None), priority)) is not None:

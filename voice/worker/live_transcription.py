@@ -20,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from models.errors import ParleyError
 from voice.errors import AudioError, ProtocolError
 from voice.port import SttEngineStream
-from voice.worker.engine import Recogniser
+from voice.worker.engine import Recogniser, spoken_language
 from voice.worker.transcript_json import to_json
 
 __all__ = ["LiveTranscription"]
@@ -46,7 +46,7 @@ class LiveTranscription:
         """One stream from accept to disconnect. The engine's stream is freed whatever happens."""
         await socket.accept()
         try:
-            stream = await self._recogniser.open(socket.query_params.get("language") or None)
+            stream = await self._recogniser.open(spoken_language(socket.query_params.get("language")))
         except ParleyError as error:
             await socket.send_json(_error(error, None))
             await socket.close(1011, error.code)

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from models.errors import BadInput
 from voice.port import Pcm, Transcript, Word
-from voice.worker.engine import Recogniser
+from voice.worker.engine import Recogniser, spoken_language
 from voice.worker.live_transcription import LiveTranscription
 from voice.worker.model_thread import BATCH
 from voice.worker.upload import RATE_HZ, decode
@@ -31,7 +31,7 @@ def transcription_routes(recogniser: Recogniser) -> list[BaseRoute]:
                 raise BadInput("the form has no file", hint="send multipart/form-data with a file", param="file")
             data = await file.read()
             shape = str(form.get("response_format", "json"))
-            language = str(form.get("language", "")) or None
+            language = spoken_language(str(form.get("language", "")))
         if shape not in FORMATS:
             raise BadInput(
                 f"unknown response_format {shape!r}", hint="one of " + ", ".join(FORMATS), param="response_format"
