@@ -1,0 +1,141 @@
+"""The life of a server in the foreground: open the door, build the house, say where it is, wait, take it down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Mapping
+
+import anyio
+import anyio.to_thread
+import structlog
+from anyio.abc import TaskStatus
+
+from models.clock import Clock, SystemClock
+from web.app import create_app
+from web.composition import open_services
+from web.keys import AdminKey, KeyFile, KeyRing, new_key
+from web.rest.signin import link_path
+from web.runfile import RunFile, RunningServer
+from web.server import address_of, listen, serve
+from web.services import Services
+from web.settings import Settings
+from web.stages import stages_of
+from web.welcome import Welcome
+
+__all__ = ["run_server", "wants_browser"]
+
+_log = structlog.get_logger("web")
+_END_WITHIN_S = 4.5
+"""After a signal everything has this long; then the process ends as it is. Workers end with it by their lifeline."""
+_READY_EVERY_S = 0.1
+
+
+async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool) -> None:
+    """Run until SIGINT or SIGTERM. Raises AddressTaken, SettingsError and what opening the parts raises."""
+    listener = listen(settings.server.host, settings.server.port)
+    async with anyio.create_task_group() as group:
+        await group.start(_end_on_signal, group.cancel_scope, welcome)
+        try:
+            await _run(settings, welcome, listener, open_browser)
+        finally:
+            listener.close()
+        group.cancel_scope.cancel()
+
+
+async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, open_browser: bool) -> None:
+    clock = SystemClock()
+    started_s = clock.now()
+    file = KeyFile(settings.home / "keys.json")
+    admin, fresh_key = await anyio.to_thread.run_sync(_admin_key, settings, file)
+    local_key = new_key()
+    keys = KeyRing(admin, local_key, settings.admin_key)
+    run_file = RunFile(settings.home)
+    url = address_of(listener)
+    async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
+        group.start_soon(_watch_keys, keys, file)
+        await group.start(serve, create_app(services), listener)
+        await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
+        try:
+            welcome.address(url, fresh_key)
+            await _until_ready(services, welcome, clock, started_s)
+            link = url + link_path(services.codes.issue())
+            welcome.ready(link, clock.now() - started_s)
+            if open_browser and wants_browser(os.environ, sys.stdout.isatty()):
+                await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)
+            await anyio.sleep_forever()
+        finally:
+            run_file.remove()
+
+
+async def _until_ready(services: Services, welcome: Welcome, clock: Clock, started_s: float) -> None:
+    """Say each stage when it is ready, then show the table. A stage that cannot get ready does not stop the rest."""
+    shown: set[str] = set()
+    with welcome.waiting() as status:
+        while True:
+            stages = stages_of(services)
+            for stage in stages:
+                if stage.ready and stage.name not in shown:
+                    shown.add(stage.name)
+                    welcome.stage_ready(stage, clock.now() - started_s)
+            missing = [stage for stage in stages if not stage.ready]
+            if not missing or all(stage.hopeless for stage in missing):
+                break
+            status(f"starting: {', '.join(stage.name for stage in missing)}")
+            await anyio.sleep(_READY_EVERY_S)
+    welcome.table(stages)
+
+
+def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str]:
+    """The kept key; on the first start a new one, which comes along to be shown. With PARLEY_ADMIN_KEY nothing is
+    shown, but the file is made all the same: the secret of the cookies is in it, and pages stay signed in.
+    """
+    admin = file.read()
+    if admin is not None:
+        return admin, ""
+    fresh = file.reset()
+    admin = file.read()
+    assert admin is not None
+    return admin, "" if settings.admin_key else fresh
+
+
+async def _watch_keys(keys: KeyRing, file: KeyFile) -> None:
+    """Take over what `parley keys reset` writes while we run."""
+    seen_ns = await anyio.to_thread.run_sync(file.modified_ns)
+    while True:
+        await anyio.sleep(2.0)
+        now_ns = await anyio.to_thread.run_sync(file.modified_ns)
+        if now_ns != seen_ns:
+            seen_ns = now_ns
+            admin = await anyio.to_thread.run_sync(file.read)
+            if admin is not None:
+                keys.replace(admin)
+                _log.warning("keys.replaced")
+
+
+async def _end_on_signal(
+    scope: anyio.CancelScope, welcome: Welcome, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        async for number in signals:
+            if scope.cancel_called:
+                os._exit(128 + number)  # asked twice
+            welcome.stopping()
+            late = threading.Timer(_END_WITHIN_S, os._exit, (1,))
+            late.daemon = True
+            late.start()
+            scope.cancel()
+
+
+def wants_browser(environment: Mapping[str, str], is_terminal: bool) -> bool:
+    """Is somebody sitting before this machine's screen?"""
+    if not is_terminal or environment.get("SSH_CONNECTION") or environment.get("CI"):
+        return False
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))

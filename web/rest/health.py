@@ -1,0 +1,43 @@
+"""GET /health: would a voice turn work now?"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from web.services import services_of
+from web.stages import stages_of
+
+__all__ = ["PUBLIC", "ROUTES"]
+
+PUBLIC = ("/health",)
+
+
+async def _health(request: Request) -> Response:
+    """{"status": "ok" | "degraded", "timestamp", "active_models", "parts", "live_sessions"}, always with 200.
+
+    "ok" means that voice activity detection, recogniser, language model and voice are all ready. Nothing secret is in
+    it, for it needs no key: why a part is not ready is told to signed-in people only.
+    """
+    services = services_of(request)
+    stages = stages_of(services)
+    trusted = "principal" in request.scope.get("state", {})
+    parts = []
+    for stage in stages:
+        part = {"stage": stage.name, "part": stage.part, "ready": stage.ready}
+        if trusted:
+            part |= {"why": stage.why, "improve": stage.improve}
+        parts.append(part)
+    return JSONResponse(
+        {
+            "status": "ok" if all(stage.ready for stage in stages) else "degraded",
+            "timestamp": services.clock.wall().isoformat(),
+            "active_models": [model.id for model in services.router.models()],
+            "parts": parts,
+            "live_sessions": services.hub.live,
+        }
+    )
+
+
+ROUTES = [Route("/health", _health, methods=["GET"])]

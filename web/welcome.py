@@ -1,0 +1,71 @@
+"""What `parley up` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from web.stages import Stage
+
+__all__ = ["Welcome"]
+
+
+class Welcome:
+    """Lines on stdout; the log is on stderr. Addresses and keys are never broken over lines: they are copied."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+
+    def hello(self) -> None:
+        self.console.print(Text("Parley", style="bold"))
+
+    def warning(self, text: str) -> None:
+        self.console.print(Text(text, style="yellow"))
+
+    def address(self, url: str, fresh_key: str) -> None:
+        self.console.print(f"  {url}")
+        if fresh_key:
+            self.console.print("  admin key, shown this once:")
+            self.console.print(Text(f"  {fresh_key}", style="bold"))
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """A line that moves on a terminal, and is nothing elsewhere."""
+        if not self.console.is_terminal:
+            yield lambda text: None
+            return
+        with self.console.status("starting") as status:
+            yield status.update
+
+    def stage_ready(self, stage: Stage, after_s: float) -> None:
+        self.console.print(Text(f"  {stage.name:<14} {stage.part}, after {after_s:.1f} s", style="dim"))
+
+    def table(self, stages: Sequence[Stage]) -> None:
+        """Which part runs each stage, why, and what would make it better."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for title in ("stage", "part", "why", "better with"):
+            table.add_column(title, overflow="fold")
+        for stage in stages:
+            style = "" if stage.ready else "red"
+            why = stage.why if stage.ready else f"not ready: {stage.why}"
+            table.add_row(stage.name, stage.part, why, stage.improve, style=style)
+        self.console.print()
+        self.console.print(table, soft_wrap=False)
+
+    def ready(self, link: str, after_s: float) -> None:
+        self.console.print()
+        self.console.print(f"Ready after {after_s:.1f} s. This link opens the live page, once:")
+        self.console.print(Text(f"  {link}", style="bold cyan"))
+        self.console.print(
+            Text("`parley link` prints another one, `parley talk` speaks from here, Ctrl-C ends.", "dim")
+        )
+
+    def stopping(self) -> None:
+        self.console.print("\nStopping.")
+
+    def bye(self) -> None:
+        self.console.print("Stopped.")
