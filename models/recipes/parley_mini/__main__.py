@@ -27,19 +27,27 @@ def _train(args: argparse.Namespace) -> None:
     from models.recipes.parley_mini.network import Shape
     from models.recipes.parley_mini.training import Plan, train
 
-    tokenizer = tokens.train(
-        _stream(args.seed, "tokenizer", 12), vocabulary=args.vocabulary, sample_turns=args.tokenizer_turns
-    )
-    tokenizer.save(str(args.out / "tokenizer.json"))
+    if args.resume:
+        tokenizer = tokens.load(args.out / "tokenizer.json")
+    else:
+        source = _stream(args.seed, "tokenizer", 12)
+        tokenizer = tokens.train(source, vocabulary=args.vocabulary, sample_turns=args.tokenizer_turns)
+        tokenizer.save(str(args.out / "tokenizer.json"))
     size = -(-tokenizer.get_vocab_size() // 64) * 64
     print(f"tokenizer: {tokenizer.get_vocab_size()} entries", flush=True)
     encoder = tokens.Encoder(tokenizer)
     shape = Shape(vocabulary=size, width=args.width, layers=args.layers, heads=args.heads, hidden=args.hidden)
     plan = Plan(minutes=args.minutes, steps=args.steps, threads=args.threads, seed=args.seed)
-    short = tokens.rows(encoder, _stream(args.seed, "short", 12), plan.short_row)
-    long = tokens.rows(encoder, _stream(args.seed, "long", 48), plan.long_row)
-    outcome = train(shape, short, long, plan, args.out / "model.pt")
-    (args.out / "training.json").write_text(json.dumps({**asdict(outcome), "shape": asdict(shape)}, indent=1))
+    # A resumed run must not see the same dialogues again, so its streams have other names.
+    run = "resumed " if args.resume else ""
+    short = tokens.rows(encoder, _stream(args.seed, f"{run}short", 12), plan.short_row)
+    long = tokens.rows(encoder, _stream(args.seed, f"{run}long", 48), plan.long_row)
+    outcome = asdict(train(shape, short, long, plan, args.out / "model.pt", resume=args.resume))
+    notes = args.out / "training.json"
+    if args.resume and notes.exists():
+        before = json.loads(notes.read_text(encoding="utf-8"))
+        outcome |= {name: before[name] + outcome[name] for name in ("steps", "tokens", "learned_tokens", "minutes")}
+    notes.write_text(json.dumps({**outcome, "shape": asdict(shape)}, indent=1))
     print(outcome, flush=True)
 
 
@@ -80,6 +88,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--install", action="store_true", help="copy model and card to models/bundled")
     parser.add_argument("--only", choices=("train", "export", "evaluate"))
+    parser.add_argument("--resume", action="store_true", help="go on from the model in DIR, with a new schedule")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="more only help on idle cores")
     parser.add_argument("--vocabulary", type=int, default=4096)

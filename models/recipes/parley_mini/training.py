@@ -68,12 +68,18 @@ def load(path: Path) -> Llama:
     return model.eval()
 
 
-def train(shape: Shape, short: Iterator[Row], long: Iterator[Row], plan: Plan, checkpoint: Path) -> Outcome:
-    """Train a new model, leave it in `checkpoint`, say how it went. Uses CUDA where there is one."""
+def train(
+    shape: Shape, short: Iterator[Row], long: Iterator[Row], plan: Plan, checkpoint: Path, *, resume: bool = False
+) -> Outcome:
+    """Train a new model, leave it in `checkpoint`, say how it went. Uses CUDA where there is one.
+
+    With `resume` the weights start from `checkpoint` (whose shape then counts); the schedule starts anew.
+    """
     torch.manual_seed(plan.seed)
     torch.set_num_threads(plan.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = Llama(shape).to(device)
+    model = (load(checkpoint).train() if resume else Llama(shape)).to(device)
+    shape = model.shape
     if plan.fuse:
         # Fused kernels save a third of the CPU time; the first two batches wait for the compiler.
         model.hidden = torch.compile(model.hidden, dynamic=False)  # type: ignore[method-assign]
