@@ -18,7 +18,7 @@ __all__ = ["build"]
 SEED = 7
 
 
-def build(out: Path, *, multilingual: bool = False) -> None:
+def build(out: Path, *, multilingual: bool = True) -> None:
     """Write the smallest Whisper model directory that faster-whisper loads; see the package's docstring."""
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(SEED)

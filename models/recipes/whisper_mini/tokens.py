@@ -9,8 +9,8 @@ __all__ = ["LANGUAGES", "WORDS", "Vocabulary", "vocabulary", "write_tokenizer"]
 
 WORDS = ("yes", "no", "stop", "lights", "music", "hello", "seven", "timer")
 TIME_STAMPS = 1501
-MULTILINGUAL_SIZE = 51_865
-"""CTranslate2 takes a Whisper for multilingual by the size of its vocabulary."""
+MULTILINGUAL_MARK = ""
+"""CTranslate2 takes a Whisper for multilingual when its vocabulary has the empty token, as OpenAI's have."""
 # The first 99 codes of Whisper's own list, in the order of their tokens.
 LANGUAGES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la "
@@ -66,8 +66,7 @@ def vocabulary(*, multilingual: bool) -> Vocabulary:
     control += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>"]
     control += ["<|notimestamps|>"]
     if multilingual:
-        missing = MULTILINGUAL_SIZE - TIME_STAMPS - len(control) - len(tokens)
-        tokens += [f"<|unused{index}|>" for index in range(missing)]
+        tokens.append(MULTILINGUAL_MARK)
     tokens += control + [f"<|{index * 0.02:.2f}|>" for index in range(TIME_STAMPS)]
     ids = {token: index for index, token in enumerate(tokens)}
     return Vocabulary(
