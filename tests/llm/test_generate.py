@@ -1,0 +1,119 @@
+"""Generate over a real socket: streams, failover before the first event, errors, cancellation to the upstream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import aiohttp
+import anyio
+import pytest
+
+from llm.errors import BackendFailed, BackendUnreachable, LlmError, UnknownModel
+from llm.generate import Router
+from llm.messages import GenerateRequest, Message
+from llm.pool import engine_arguments, load_backends
+from llm.port import BackendConfig
+from llm.settings import EngineSettings
+from llm.stream import Finish, TextDelta
+from models.clock import SystemClock
+from tests.scripted.process import ScriptedProcess
+
+HELLO = GenerateRequest((Message("user", "hello"),))
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
+    scripted_service.reset()
+    scripted_service.script(first_token_ms=5, tokens_per_s=1000, replies=("One two three four five six.",))
+    return scripted_service
+
+
+def router(http: aiohttp.ClientSession, *urls: str, default: str = "") -> Router:
+    configs = [BackendConfig(f"b{n}", "openai", url, model="any", timeout_s=2.0) for n, url in enumerate(urls)]
+    backends = load_backends(configs, http)
+    return Router(lambda: backends, default, SystemClock())
+
+
+async def collect(router: Router, request: GenerateRequest = HELLO) -> str:
+    text = ""
+    async with aclosing(router.generate(request)) as events:  # type: ignore[type-var]
+        async for event in events:
+            if isinstance(event, TextDelta):
+                text += event.text
+    assert isinstance(event, Finish)
+    return text
+
+
+async def test_a_reply_is_streamed(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
+    assert await collect(router(http, service.base_url)) == "One two three four five six."
+
+
+async def test_a_dead_backend_is_passed_over(
+    http: aiohttp.ClientSession, service: ScriptedProcess, free_port: int
+) -> None:
+    both = router(http, f"http://127.0.0.1:{free_port}/v1", service.base_url)
+    assert await collect(both) == "One two three four five six."
+
+
+async def test_with_no_other_the_error_says_what_is_wrong(http: aiohttp.ClientSession, free_port: int) -> None:
+    with pytest.raises(BackendUnreachable) as caught:
+        await collect(router(http, f"http://127.0.0.1:{free_port}/v1"))
+    assert caught.value.retryable and "base_url" in caught.value.hint
+
+
+@pytest.mark.parametrize("fault", ["reset", "error", "garbage"])
+async def test_a_stream_that_breaks_in_the_middle_is_not_begun_again(
+    http: aiohttp.ClientSession, service: ScriptedProcess, fault: str
+) -> None:
+    service.script(llm_fault={"kind": fault, "after": 2})
+    both = router(http, service.base_url, service.base_url)
+    with pytest.raises(LlmError):
+        await collect(both)
+    assert len(service.requests("llm")) == 1
+
+
+async def test_a_backend_that_hangs_is_given_up(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
+    service.script(llm_fault={"kind": "hang", "times": 1})
+    with anyio.fail_after(10):
+        assert await collect(router(http, service.base_url, service.base_url)) == "One two three four five six."
+
+
+async def test_closing_the_stream_hangs_up_upstream(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
+    service.script(tokens_per_s=5, replies=("one two three four five six seven eight nine ten",))
+    async with aclosing(router(http, service.base_url).generate(HELLO)) as events:  # type: ignore[type-var]
+        async for _ in events:
+            break
+    with anyio.fail_after(5):
+        while not service.requests("llm")[0]["hung_up"]:
+            await anyio.sleep(0.05)
+
+
+async def test_models_and_readiness(http: aiohttp.ClientSession, service: ScriptedProcess, free_port: int) -> None:
+    both = router(http, f"http://127.0.0.1:{free_port}/v1", service.base_url)
+    assert {info.backend for info in await both.models()} == {"b1"}
+    assert await both.ready()
+    assert not await router(http, f"http://127.0.0.1:{free_port}/v1").ready()
+
+
+async def test_unknown_models_and_backends(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
+    with pytest.raises(UnknownModel):
+        await collect(router(http, service.base_url), GenerateRequest(HELLO.messages, model="no-such-model"))
+    with pytest.raises(LlmError, match="unknown type"):
+        load_backends([BackendConfig("x", "carrier-pigeon", "http://127.0.0.1:1")], http)
+
+
+async def test_a_server_that_is_no_model_server(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
+    with pytest.raises((BackendFailed, UnknownModel)):
+        await collect(router(http, service.base_url.replace("/v1", "/nowhere")))
+
+
+def test_engine_settings_become_a_command_line() -> None:
+    assert engine_arguments(EngineSettings()) == ()
+    assert engine_arguments(EngineSettings(ctx_size=4096, mlock=True)) == ("--ctx-size", "4096", "--mlock", "true")

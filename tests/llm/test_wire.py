@@ -1,0 +1,177 @@
+"""OpenAI's wire: requests in and out, chunks in and out, error shapes, event streams cut anywhere. All pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.convert import ChunkReader, ChunkWriter, completion, error_object, error_of, parse_chat, to_body, to_request
+from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
+from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
+from llm.sse import SseReader
+from llm.stream import Finish, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from models.errors import BadInput
+
+HELLO = [{"role": "user", "content": "hello"}]
+EVENTS: list[StreamEvent] = [
+    ReasoningDelta("hm"),
+    TextDelta("Hel"),
+    TextDelta("lo."),
+    ToolCallDelta(0, "call_1", "lights", '{"on":'),
+    ToolCallDelta(0, None, None, "true}"),
+    ToolCallDelta(1, "call_2", "time", "{}"),
+    Finish("tool_calls", Usage(7, 9, 3), "m"),
+]
+
+
+class TestRequests:
+    def test_a_request_survives_the_way_to_a_server_and_back(self) -> None:
+        request = GenerateRequest(
+            messages=(
+                Message("system", "Be brief."),
+                Message("user", "lights on"),
+                Message("assistant", "", (ToolCall("call_1", "lights", '{"on":true}'),)),
+                Message("tool", "done", tool_call_id="call_1"),
+            ),
+            model="m",
+            sampling=Sampling(0.5, 0.9, 40, 0.1, 50, ("END",), 7, 0.1, 0.2, 1.1, {5: -1.0}),
+            tools=({"type": "function", "function": {"name": "lights"}},),
+            tool_choice="auto",
+            conversation="c",
+            priority=Priority.VOICE,
+            user="u",
+        )
+        assert to_request(parse_chat(to_body(request, "m", ours=True))) == request
+
+    def test_other_servers_see_none_of_our_fields(self) -> None:
+        request = GenerateRequest((Message("user", "x"),), conversation="c", priority=Priority.VOICE, user="u")
+        assert not [name for name in to_body(request, "m") if name.startswith("parley")]
+
+    def test_text_parts_are_joined(self) -> None:
+        parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+        request = to_request(parse_chat({"messages": [{"role": "user", "content": parts}]}))
+        assert request.messages[0].content == "a\nb"
+
+    @pytest.mark.parametrize(
+        ("body", "param"),
+        [
+            ([], None),
+            ({}, "messages"),
+            ({"messages": []}, "messages"),
+            ({"messages": [{"role": "alien", "content": "x"}]}, "messages[0].role"),
+            ({"messages": HELLO, "temperature": 3}, "temperature"),
+            ({"messages": HELLO, "max_tokens": "many"}, "max_tokens"),
+            ({"messages": HELLO, "n": 2}, "n"),
+            ({"messages": HELLO, "stop": [""]}, "stop"),
+            ({"messages": HELLO, "logit_bias": {"x": 1}}, "logit_bias"),
+            ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, body: Any, param: str | None) -> None:
+        with pytest.raises(BadInput) as caught:
+            to_request(parse_chat(body))
+        assert caught.value.param == param
+
+    def test_unknown_fields_pass(self) -> None:
+        assert parse_chat({"messages": HELLO, "service_tier": "auto", "metadata": {"a": "b"}}).model == ""
+
+
+class TestAnswers:
+    def test_a_stream_survives_the_wire(self) -> None:
+        writer, reader = ChunkWriter("id", "m", 1, include_usage=True), ChunkReader()
+        events: list[StreamEvent] = []
+        for event in EVENTS:
+            for chunk in writer.chunks(event):
+                events.extend(reader.read(json.loads(json.dumps(chunk))))
+        assert [*events, reader.finish()] == EVENTS
+
+    def test_the_first_chunk_names_the_role_and_usage_has_a_chunk_of_its_own(self) -> None:
+        writer = ChunkWriter("id", "m", 1, include_usage=True)
+        chunks = [chunk for event in EVENTS for chunk in writer.chunks(event)]
+        assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+        assert all(chunk["usage"] is None for chunk in chunks[:-1])
+        assert chunks[-1]["choices"] == [] and chunks[-1]["usage"]["total_tokens"] == 16
+        assert chunks[-2]["choices"][0]["finish_reason"] == "tool_calls"
+
+    def test_a_whole_completion(self) -> None:
+        whole = completion(EVENTS, id="id", model="m", created=1)
+        message = whole["choices"][0]["message"]
+        assert message["content"] == "Hello." and message["reasoning_content"] == "hm"
+        assert [call["function"]["arguments"] for call in message["tool_calls"]] == ['{"on":true}', "{}"]
+        assert whole["usage"]["prompt_tokens_details"] == {"cached_tokens": 3}
+
+    def test_reasoning_under_its_other_name(self) -> None:
+        assert ChunkReader().read({"choices": [{"delta": {"reasoning": "hm"}}]}) == [ReasoningDelta("hm")]
+
+    def test_calls_that_all_claim_index_0_are_told_apart_by_their_ids(self) -> None:
+        reader = ChunkReader()
+        calls = [{"index": 0, "id": id, "function": {"name": id, "arguments": "{}"}} for id in ("a", "b")]
+        events = [event for call in calls for event in reader.read({"choices": [{"delta": {"tool_calls": [call]}}]})]
+        assert [event.index for event in events if isinstance(event, ToolCallDelta)] == [0, 1]
+
+    def test_a_call_without_an_id_gets_one(self) -> None:
+        call = {"index": 0, "function": {"name": "time", "arguments": "{}"}}
+        (event,) = ChunkReader().read({"choices": [{"delta": {"tool_calls": [call]}}]})
+        assert isinstance(event, ToolCallDelta) and event.id
+
+    @pytest.mark.parametrize("chunk", [{"error": {"message": "boom"}}, {"object": "error", "message": "boom"}])
+    def test_errors_in_the_middle_of_a_stream(self, chunk: dict[str, Any]) -> None:
+        with pytest.raises(BackendFailed, match="boom"):
+            ChunkReader().read(chunk)
+
+    @pytest.mark.parametrize("chunk", ["x", 3, None, [], {"choices": [{"delta": "x"}]}])
+    def test_nonsense_is_an_error(self, chunk: object) -> None:
+        with pytest.raises(BackendFailed):
+            ChunkReader().read(chunk)
+
+    @pytest.mark.parametrize("chunk", [{}, {"choices": []}, {"choices": None}, {"choices": [{"delta": {}}]}])
+    def test_empty_chunks_say_nothing(self, chunk: dict[str, Any]) -> None:
+        assert ChunkReader().read(chunk) == []
+
+    @pytest.mark.parametrize(
+        ("status", "body", "kind"),
+        [
+            (404, {"error": {"message": "no such model"}}, UnknownModel),
+            (429, {"error": {"message": "slow down"}}, Overloaded),
+            (503, "busy", Overloaded),
+            (400, {"error": {"message": "x", "code": "context_length_exceeded"}}, ContextTooLong),
+            (400, {"error": "exceeds the context length"}, ContextTooLong),
+            (500, {"object": "error", "message": "boom"}, BackendFailed),
+            (500, None, BackendFailed),
+        ],
+    )
+    def test_error_answers(self, status: int, body: object, kind: type[Exception]) -> None:
+        assert type(error_of(status, body)) is kind
+
+    def test_error_objects_have_all_four_keys(self) -> None:
+        error = error_object(BadInput("bad", hint="do better", param="p"))["error"]
+        assert set(error) == {"message", "type", "param", "code"} and "do better" in error["message"]
+
+
+STREAM = (
+    ': hi\r\n\r\ndata: {"a": 1}\n\ndata: two\ndata:lines\n\nevent: x\nid: 3\ndata: ü\r\n\r\ndata: [DONE]\n\n'.encode()
+)
+
+
+class TestEventStream:
+    @given(st.lists(st.integers(0, len(STREAM)), max_size=20))
+    def test_any_chunking_gives_the_same_events(self, cuts: list[int]) -> None:
+        reader, data = SseReader(), []
+        edges = [0, *sorted(cuts), len(STREAM)]
+        for start, end in zip(edges, edges[1:], strict=False):
+            data += reader.feed(STREAM[start:end])
+        assert data == ['{"a": 1}', "two\nlines", "ü", "[DONE]"]
+
+    def test_a_last_event_without_its_empty_line(self) -> None:
+        reader = SseReader()
+        assert reader.feed(b"data: x") == [] and reader.close() == ["x"]
+
+    def test_an_event_without_end_is_refused(self) -> None:
+        reader = SseReader()
+        with pytest.raises(BackendFailed):
+            for _ in range(100):
+                reader.feed(b"data: " + b"x" * 100_000)
