@@ -11,13 +11,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from llm.convert import ChunkWriter, completion, parse_chat, to_request
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
-from web.body import parse, read_object
+from llm.stream import Finish, StreamEvent
+from llm.wire.chat import ChatRequest
+from models.errors import BadInput
+from web.body import read_object
 from web.guards.authenticate import principal_of
-from web.rest.chat_answer import ChatAnswer
-from web.rest.chat_request import ChatRequest, to_generate
 from web.services import services_of
 from web.sse import ClientGone, EventStream, data_line, while_connected
 
@@ -26,47 +28,64 @@ __all__ = ["ROUTES"]
 _log = structlog.get_logger("web")
 _CLIENT_CLOSED = 499
 """nginx's status for a client that did not wait; nobody reads it but the log."""
+_OURS = "parley_"
+"""Fields between the gateway and its slots. From outside they could jump the queue, or reach another's memory."""
+_LARGEST = 2**31 - 1
 
 
 async def _complete(request: Request) -> Response:
     """Whole or streamed. A client that hangs up stops the decoder."""
-    body = parse(ChatRequest, await read_object(request))
-    asked = to_generate(body, principal_of(request).user)
+    body = {name: value for name, value in (await read_object(request)).items() if not name.startswith(_OURS)}
+    chat = parse_chat(body)
+    _check_served(chat)
+    asked = to_request(chat, user=principal_of(request).user)
     services = services_of(request)
-    answer = ChatAnswer(
-        f"chatcmpl-{secrets.token_hex(12)}",
-        asked.model,
-        int(services.clock.wall().timestamp()),
-        usage=body.wants_usage,
-    )
-    if body.stream:
-        return EventStream(_events(services.router, asked, answer))
+    answer_id = f"chatcmpl-{secrets.token_hex(12)}"
+    created = int(services.clock.wall().timestamp())
+    model = asked.model or "default"
+    if chat.stream:
+        usage = chat.stream_options is not None and chat.stream_options.include_usage
+        return EventStream(_events(services.router, asked, ChunkWriter(answer_id, model, created, usage)))
     try:
-        await while_connected(request.receive, lambda: _listen(services.router, asked, answer))
+        events = await while_connected(request.receive, lambda: _collect(services.router, asked))
     except ClientGone:
         _log.info("request.client_gone")
         return Response(status_code=_CLIENT_CLOSED)
-    return JSONResponse(answer.whole())
+    finish = events[-1]
+    assert isinstance(finish, Finish)
+    return JSONResponse(completion(events, id=answer_id, model=finish.model or model, created=created))
 
 
-async def _events(generator: Generator, asked: GenerateRequest, answer: ChatAnswer) -> AsyncGenerator[bytes, None]:
+def _check_served(chat: ChatRequest) -> None:
+    """Raises BadInput for what would otherwise be left out in silence, or cannot be a number for an engine."""
+    kind = (chat.response_format or {}).get("type", "text")
+    if kind != "text":
+        raise BadInput("only the text response format is served here", param="response_format.type")
+    for name in ("max_tokens", "max_completion_tokens", "top_k", "seed"):
+        value = getattr(chat, name)
+        if value is not None and abs(value) > _LARGEST:
+            raise BadInput(f"{name}: at most {_LARGEST}", param=name)
+
+
+async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWriter) -> AsyncGenerator[bytes, None]:
+    finished = False
     async with aclosing(generator.generate(asked)) as stream:  # type: ignore[type-var]
         async for event in stream:
-            yield b"".join(data_line(chunk) for chunk in answer.chunks(event))
-    _check_finished(answer)
+            finished = isinstance(event, Finish)
+            yield b"".join(data_line(chunk) for chunk in writer.chunks(event))
+    if not finished:
+        raise BackendFailed("the model's answer ended in the middle")
     yield b"data: [DONE]\n\n"
 
 
-async def _listen(generator: Generator, asked: GenerateRequest, answer: ChatAnswer) -> None:
+async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
     async with aclosing(generator.generate(asked)) as stream:  # type: ignore[type-var]
         async for event in stream:
-            answer.hear(event)
-    _check_finished(answer)
-
-
-def _check_finished(answer: ChatAnswer) -> None:
-    if not answer.finished:
+            events.append(event)
+    if not events or not isinstance(events[-1], Finish):
         raise BackendFailed("the model's answer ended in the middle")
+    return events
 
 
 ROUTES = [Route("/v1/chat/completions", _complete, methods=["POST"])]
