@@ -17,7 +17,9 @@ WHOLE = st.sampled_from(
 WORD = st.sampled_from(
     ["and", "I", "the", "house", "weather", "is", "good", "because", "Haus", "schön", "今天", "**bold**", "_so_", "é"]
 )
-MARK = st.sampled_from([" ", " ", " ", ", ", ". ", "! ", "? ", "; ", ": ", "\n", "\n\n", " – ", "—", "... ", "，", "。"])
+MARK = st.sampled_from(
+    [" ", " ", " ", ", ", ". ", "! ", "? ", "; ", ": ", "\n", "\n\n", " – ", "—", "... ", "，", "。"]
+)
 PROSE = st.lists(st.tuples(st.one_of(WORD, WORD, WHOLE), MARK), max_size=60).map(
     lambda parts: "".join(word + mark for word, mark in parts)
 )

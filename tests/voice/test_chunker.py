@@ -21,13 +21,17 @@ def test_first_clause_leaves_before_the_sentence_is_over() -> None:
 
 def test_first_clause_leaves_without_any_punctuation() -> None:
     chunker = Chunker()
-    clauses = chunker.push("this is a reply of a model that never learned to write a single comma and goes on and on ")
+    clauses = chunker.push(
+        "this is a reply of a model that never learned to write a single comma and goes on and on "
+    )
     assert clauses[0].text == "this is a reply of a model"
     assert len(clauses[0].text.split()) <= 13
 
 
 def test_later_clauses_are_longer_than_the_first() -> None:
-    text = "Well then, here we go. It rained, it poured, it snowed, and in the end the sun came out again for all of us."
+    text = (
+        "Well then, here we go. It rained, it poured, it snowed, and in the end the sun came out again for all of us."
+    )
     assert spoken(text) == [
         "Well then,",
         "here we go.",
@@ -52,7 +56,8 @@ def test_the_last_word_waits_for_what_follows() -> None:
 @pytest.mark.parametrize(
     ("text", "clauses"),
     [
-        ("It costs 3.14 euros, or 1,000 yen. At 10:30 sharp.", ["It costs 3.14 euros,", "or 1,000 yen.", "At 10:30 sharp."]),
+        ("It costs 3.14 euros, or 1,000 yen. At 10:30 sharp.",
+         ["It costs 3.14 euros,", "or 1,000 yen.", "At 10:30 sharp."]),
         ("Ask Dr. Smith, e.g. today. Then rest.", ["Ask Dr. Smith,", "e.g. today.", "Then rest."]),
         ("J. R. Tolkien wrote it. It is long.", ["J. R. Tolkien wrote it.", "It is long."]),
         ("Am 3. Oktober. Der 2. große Tag. Es sind 12. Mehr nicht.",
@@ -67,7 +72,8 @@ def test_the_last_word_waits_for_what_follows() -> None:
         ("Warm – und sonnig – ist es. Gut.", ["Warm – und sonnig –", "ist es.", "Gut."]),
         ("So 5 - 3 is 2, right. Ok.", ["So 5 - 3 is 2,", "right.", "Ok."]),
         ("„Guten Tag.“ Er ging.", ["„Guten Tag.“", "Er ging."]),
-        ("今天天气很好，我们去公园吧。好吗？「好。」走", ["今天天气很好，", "我们去公园吧。", "好吗？", "「好。」", "走"]),
+        ("今天天气很好，我们去公园吧。好吗？「好。」走",
+         ["今天天气很好，", "我们去公园吧。", "好吗？", "「好。」", "走"]),
         ("現在は10：30です。はい。", ["現在は10：30です。", "はい。"]),
         ("¿Qué tal? Muy bien.", ["¿Qué tal?", "Muy bien."]),
     ],

@@ -58,9 +58,9 @@ class MonoStream:
     def _drain(self) -> None:
         if self._converter is not None:
             rest = self._convert(np.zeros(0, np.int16), last=True)
-            # The converter rounds down at the end; a length is to be what the format says.
-            missing = round(self._in * self.rate_hz / self._from_hz) - self._out - len(rest)
-            self._keep(np.pad(rest, (0, missing), mode="edge") if missing > 0 and len(rest) else rest)
+            # The converter may be a sample off at the end; a length is to be what the format says.
+            left = max(0, round(self._in * self.rate_hz / self._from_hz) - self._out)
+            self._keep(np.pad(rest[:left], (0, left - len(rest[:left]))))
         self._converter, self._from_hz = None, self.rate_hz
 
     def _convert(self, pcm: Pcm, last: bool = False) -> Pcm:

@@ -58,7 +58,7 @@ class _Mp3Decoder:
 
 
 class _Mp3Encoder:
-    """64 kbit/s mono up to 24 kHz, 96 above; LAME's tag makes the decoded length exact where players read it."""
+    """64 kbit/s mono up to 24 kHz, 96 above. LAME's tag makes the decoded length exact to 46 samples."""
 
     def __init__(self, rate_hz: int) -> None:
         self.rate_hz = rate_hz
