@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import anyio
 import structlog
+from anyio.abc import TaskStatus
 
 from llm.backends.openai import OpenAIBackend
 from llm.errors import LlmError, UnknownModel
@@ -19,12 +20,12 @@ from llm.messages import GenerateRequest
 from llm.port import ModelInfo
 from llm.router import Candidate, Choice, route
 from llm.stream import StreamEvent
-from models.clock import Clock
 
 __all__ = ["Router"]
 
-FRESH_S = 10.0
-"""A backend's list of models and its health are asked for again after this long."""
+EVERY_S = 10.0
+EVERY_UNWELL_S = 1.0
+"""Backends are asked for their health and models this often; more often while one of them is starting or dead."""
 PROBE_S = 3.0
 
 log = structlog.get_logger(__name__)
@@ -33,14 +34,11 @@ log = structlog.get_logger(__name__)
 class Router:
     """`backends` is asked for at every request: slots come and go. Made once; used from one event loop."""
 
-    def __init__(self, backends: Callable[[], Sequence[OpenAIBackend]], default_model: str, clock: Clock) -> None:
+    def __init__(self, backends: Callable[[], Sequence[OpenAIBackend]], default_model: str) -> None:
         self._backends = backends
         self._default = default_model
-        self._clock = clock
         self._listed: dict[str, tuple[ModelInfo, ...]] = {}
         self._healthy: dict[str, bool] = {}
-        self._asked_at: float | None = None
-        self._asking = anyio.Lock()
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[StreamEvent]:
         """Stream the reply of the best backend that begins one. Close the iterator to cancel.
@@ -65,14 +63,20 @@ class Router:
                     raise
                 log.warning("backend.failover", backend=choice.backend, code=error.code)
 
-    async def models(self) -> tuple[ModelInfo, ...]:
-        """What all backends list, without those that do not answer in time."""
-        await self._refresh()
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep the backends' health and models fresh, so that nobody who asks has to wait for a dead one."""
+        task_status.started()
+        while True:
+            await self.refresh()
+            well = all(self._healthy.get(backend.name) for backend in self._backends())
+            await anyio.sleep(EVERY_S if well else EVERY_UNWELL_S)
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What the backends listed when they were last asked, without those that did not answer."""
         return tuple(info for backend in self._backends() for info in self._listed.get(backend.name, ()))
 
-    async def ready(self) -> bool:
+    def ready(self) -> bool:
         """The default model would be answered by a backend that is healthy."""
-        await self._refresh()
         try:
             choices = route("", self._default, self._candidates())
         except UnknownModel:
@@ -88,7 +92,7 @@ class Router:
         try:
             return route(name, self._default, self._candidates())
         except UnknownModel:
-            await self._refresh()  # it may have been loaded since the lists were read
+            await self.refresh()  # it may have been loaded since the lists were read
             return route(name, self._default, self._candidates())
 
     def _candidates(self) -> list[Candidate]:
@@ -109,18 +113,11 @@ class Router:
                 return backend
         raise UnknownModel(f"{choice.backend} was unloaded just now", hint="try again")
 
-    async def _refresh(self) -> None:
-        """Ask all backends at once, each for a bounded time, unless it was done just now."""
-        async with self._asking:
-            now = self._clock.now()
-            unknown = any(not self._healthy.get(backend.name) for backend in self._backends())
-            patience_s = 0.5 if unknown else FRESH_S  # one that is starting is soon up
-            if self._asked_at is not None and now - self._asked_at < patience_s:
-                return
-            async with anyio.create_task_group() as tasks:
-                for backend in self._backends():
-                    tasks.start_soon(self._ask, backend)
-            self._asked_at = self._clock.now()
+    async def refresh(self) -> None:
+        """Ask all backends at once, each for a bounded time."""
+        async with anyio.create_task_group() as tasks:
+            for backend in self._backends():
+                tasks.start_soon(self._ask, backend)
 
     async def _ask(self, backend: OpenAIBackend) -> None:
         healthy = False

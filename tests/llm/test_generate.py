@@ -16,7 +16,6 @@ from llm.pool import engine_arguments, load_backends
 from llm.port import BackendConfig
 from llm.settings import EngineSettings
 from llm.stream import Finish, TextDelta
-from models.clock import SystemClock
 from tests.scripted.process import ScriptedProcess
 
 HELLO = GenerateRequest((Message("user", "hello"),))
@@ -38,7 +37,7 @@ def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
 def router(http: aiohttp.ClientSession, *urls: str, default: str = "") -> Router:
     configs = [BackendConfig(f"b{n}", "openai", url, model="any", timeout_s=2.0) for n, url in enumerate(urls)]
     backends = load_backends(configs, http)
-    return Router(lambda: backends, default, SystemClock())
+    return Router(lambda: backends, default)
 
 
 async def collect(router: Router, request: GenerateRequest = HELLO) -> str:
@@ -97,9 +96,13 @@ async def test_closing_the_stream_hangs_up_upstream(http: aiohttp.ClientSession,
 
 async def test_models_and_readiness(http: aiohttp.ClientSession, service: ScriptedProcess, free_port: int) -> None:
     both = router(http, f"http://127.0.0.1:{free_port}/v1", service.base_url)
-    assert {info.backend for info in await both.models()} == {"b1"}
-    assert await both.ready()
-    assert not await router(http, f"http://127.0.0.1:{free_port}/v1").ready()
+    assert both.models() == () and not both.ready()
+    await both.refresh()
+    assert {info.backend for info in both.models()} == {"b1"}
+    assert both.ready()
+    dead = router(http, f"http://127.0.0.1:{free_port}/v1")
+    await dead.refresh()
+    assert not dead.ready()
 
 
 async def test_unknown_models_and_backends(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
