@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
 import typing
 
 from tests.architecture.source_tree import ROOT, modules
@@ -95,3 +96,27 @@ def _transitions() -> str:
 def test_architecture_page_has_the_table_of_the_turn_machine() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     assert _transitions() in page, f"put this into docs/architecture.md:\n{_transitions()}"
+
+
+def test_changelog_begins_with_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] == version
+
+
+def test_make_help_lists_every_target() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = set(re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)[0].split()) - {"compiler"}
+    assert set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)) == phony
+
+
+def test_pins_are_exact_and_from_no_certain_place() -> None:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert [pin for pin in pins if not re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][\w.]*", pin)] == []
+    names = {re.sub(r"[-_.]+", "-", pin.split("==")[0]).lower() for pin in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    asked = {re.sub(r"[-_.]+", "-", re.split(r"[><=;\[ ]", entry)[0]).lower() for entry in wanted}
+    assert sorted(asked - names) == []
+    assert not {"torch", "triton"} & names
