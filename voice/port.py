@@ -159,6 +159,8 @@ class SttSpec:
     """partial() answers while audio is still coming."""
     languages: tuple[str, ...] = ("*",)
     licence: str = ""
+    formats: tuple[str, ...] = ()
+    """Names of models/formats/ that it loads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class TtsSpec:
     """The last chunk carries real word times."""
     languages: tuple[str, ...] = ("*",)
     licence: str = ""
+    formats: tuple[str, ...] = ()
+    """Names of models/formats/ that it loads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,4 +150,5 @@ SPEC = SttSpec(
     needs_model=True,
     streaming=False,
     licence="MIT (faster-whisper, CTranslate2); the model's own licence",
+    formats=("ctranslate2",),
 )
