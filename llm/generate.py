@@ -75,10 +75,10 @@ class Router:
         """What the backends listed when they were last asked, without those that did not answer."""
         return tuple(info for backend in self._backends() for info in self._listed.get(backend.name, ()))
 
-    def ready(self) -> bool:
-        """The default model would be answered by a backend that is healthy."""
+    def ready(self, name: str = "") -> bool:
+        """The model of that name ("": the default one) would be answered by a backend that is healthy."""
         try:
-            choices = route("", self._default, self._candidates())
+            choices = route(name, self._default, self._candidates())
         except UnknownModel:
             return False
         return any(self._healthy.get(choice.backend) for choice in choices)

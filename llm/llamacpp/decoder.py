@@ -1,0 +1,128 @@
+"""A context of llama.cpp: its KV cache, and one decode step over many sequences.
+
+The KV cache is unified: all sequences share one pool of cells. So a common beginning is shared by copying no
+data, any set of sequences goes through the weights in one pass, and, with flash attention, the cells of others
+cost next to nothing (measured: 62 tokens/s beside an empty pool, 61 beside 7000 foreign tokens).
+
+The batch lies in numpy arrays that llama.cpp reads in place: filling a step is a few slice assignments a row.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from llm.batch_events import Limits, Row
+from llm.llamacpp.library import KV_TYPES, native, threads
+from llm.llamacpp.sampling import SamplerChain
+from llm.settings import EngineSettings
+from models.errors import ModelUnreadable
+
+__all__ = ["Decoder"]
+
+
+class Decoder:
+    """Raises ModelUnreadable if there is not enough memory."""
+
+    def __init__(self, model: Any, settings: EngineSettings, limits: Limits) -> None:
+        self.limits = limits
+        params = native.llama_context_default_params()
+        params.n_ctx = limits.pool
+        params.n_batch = settings.batch_size
+        params.n_ubatch = min(settings.ubatch, settings.batch_size)
+        params.n_seq_max = limits.sequences
+        params.n_outputs_max = limits.sequences  # logits of the whole batch would take a vocabulary each
+        params.n_threads = threads(settings.threads)
+        params.n_threads_batch = threads(settings.threads_batch or settings.threads)
+        params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
+        params.type_k = params.type_v = KV_TYPES[settings.kv_cache_type]
+        params.kv_unified = True
+        params.no_perf = True
+        self.context = native.llama_init_from_model(model, params)
+        if not self.context:
+            raise ModelUnreadable(
+                f"no context of {limits.pool} tokens could be made for this model",
+                hint="lower ctx_size, parallel or kv_budget_mib, or choose another kv_cache_type",
+            )
+        self._memory = native.llama_get_memory(self.context)
+        self._make_batch(settings.batch_size, limits.pool)
+
+    def close(self) -> None:
+        context, self.context = self.context, None
+        if context:
+            native.llama_free(context)
+
+    def run(self, rows: Sequence[Row]) -> bool:
+        """Decode one step; afterwards `sample` may be asked. False: it broke, nothing of it may be used."""
+        at = 0
+        for row in rows:
+            count = len(row.tokens)
+            end = at + count
+            self._token[at:end] = row.tokens
+            self._position[at:end] = self._numbers[row.start : row.start + count]
+            self._sequence[at:end] = row.sequence
+            self._wanted[at:end] = 0
+            self._wanted[end - 1] = row.sample
+            at = end
+        self._batch.n_tokens = at
+        code: int = native.llama_decode(self.context, self._batch)
+        return code == 0
+
+    def sample(self, rows: Sequence[Row], chains: Sequence[SamplerChain | None]) -> list[int | None]:
+        """A token for every row that asked for one and still has a chain."""
+        tokens: list[int | None] = []
+        at = 0
+        for row, chain in zip(rows, chains, strict=True):
+            at += len(row.tokens)
+            tokens.append(chain.sample(self.context, at - 1) if row.sample and chain is not None else None)
+        return tokens
+
+    def clear(self, sequence: int) -> None:
+        native.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def trim(self, sequence: int, keep: int) -> bool:
+        """False where the model's memory cannot be cut back; the sequence is then empty."""
+        if native.llama_memory_seq_rm(self._memory, sequence, keep, -1):
+            return True
+        self.clear(sequence)
+        return False
+
+    def copy(self, source: int, target: int, count: int) -> None:
+        native.llama_memory_seq_cp(self._memory, source, target, 0, count)
+
+    def warm_up(self, token: int) -> None:
+        """The first step reads the weights from the disk and builds the graphs; better now than in a reply."""
+        for count in (min(16, len(self._token)), 1):
+            self.run((Row(-1, 0, 0, [token] * count, True),))
+            self.clear(0)
+
+    def held(self, sequence: int) -> int:
+        """Tokens that llama.cpp has for a sequence; for tests and checks."""
+        last: int = native.llama_memory_seq_pos_max(self._memory, sequence)
+        return last + 1
+
+    def _make_batch(self, size: int, positions: int) -> None:
+        self._token = np.zeros(size, np.int32)
+        self._position = np.zeros(size, np.int32)
+        self._sequence = np.zeros(size, np.int32)
+        self._wanted = np.zeros(size, np.int8)
+        self._numbers = np.arange(positions, dtype=np.int32)
+        # llama_batch wants for every token how many sequences it belongs to and a pointer to their ids.
+        self._counts = np.ones(size, np.int32)
+        self._pointers = (self._sequence.ctypes.data + 4 * np.arange(size)).astype(np.uint64)
+        self._batch = native.llama_batch(
+            n_tokens=0,
+            token=_pointer(self._token, ctypes.c_int32),
+            embd=None,
+            pos=_pointer(self._position, ctypes.c_int32),
+            n_seq_id=_pointer(self._counts, ctypes.c_int32),
+            seq_id=_pointer(self._pointers, ctypes.POINTER(ctypes.c_int32)),
+            logits=_pointer(self._wanted, ctypes.c_int8),
+        )
+
+
+def _pointer(array: Any, kind: Any) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(kind))

@@ -1,0 +1,72 @@
+"""The library itself: its start, its log, its enums, how many threads to give it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+# libgomp reads this once, when it is loaded. Its default lets a thread that waits for another burn its core for
+# milliseconds; on a machine that also hears and speaks that made decoding a hundred times slower (measured).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import llama_cpp.llama_cpp as native  # noqa: E402
+
+from llm.settings import KvCacheType  # noqa: E402
+
+__all__ = ["KV_BYTES", "KV_TYPES", "native", "prepare", "threads"]
+
+KV_TYPES: dict[KvCacheType, int] = {"f32": 0, "f16": 1, "q4_0": 2, "q5_1": 7, "q8_0": 8, "bf16": 30}
+"""enum ggml_type in ggml.h."""
+KV_BYTES: dict[KvCacheType, float] = {
+    "f32": 4.0,
+    "f16": 2.0,
+    "bf16": 2.0,
+    "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q4_0": 18 / 32,
+}
+"""Bytes an element of the cache takes."""
+
+MOST_THREADS = 16
+"""More threads than this wait for memory, and for each other, more than they work."""
+_WARN = 3
+_CONTINUES = 5
+
+_kept: list[Any] = []  # C holds pointers to these
+
+
+def prepare() -> None:
+    """Once per process. The library's warnings and errors go to stderr, which the supervisor keeps; no more."""
+    if _kept:
+        return
+    level_now = 0
+
+    def write(level: int, text: bytes, _: Any) -> None:
+        nonlocal level_now
+        level_now = level_now if level == _CONTINUES else level
+        if level_now >= _WARN:
+            sys.stderr.write(text.decode("utf-8", "replace"))
+
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # a failed assertion would start a debugger on us
+    callback = native.llama_log_callback(write)
+    _kept.append(callback)
+    native.llama_log_set(callback, None)
+    native.llama_backend_init()
+
+
+def threads(wanted: int) -> int:
+    """`wanted`, or the cores this process may use: affinity and, in a container, its CPU quota."""
+    if wanted > 0:
+        return wanted
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, _quota(), MOST_THREADS))
+
+
+def _quota(path: str = "/sys/fs/cgroup/cpu.max") -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            quota, period = file.read().split()[:2]
+        return max(1, round(int(quota) / int(period)))
+    except (OSError, ValueError, ZeroDivisionError):
+        return MOST_THREADS  # no quota ("max"), or no such file

@@ -1,0 +1,42 @@
+"""Loading a GGUF file with llama.cpp."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm.batch_events import Limits
+from llm.engine import EngineConfig
+from llm.llamacpp.library import native, prepare
+from llm.llamacpp.plan import plan_limits
+from models.errors import ModelUnreadable
+from models.formats.gguf import GgufHeader
+
+__all__ = ["load_model"]
+
+ALL_LAYERS = 1_000_000
+
+
+def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
+    """The model's pointer and how it is going to be used. Raises ModelUnreadable."""
+    prepare()
+    settings = config.settings
+    params = native.llama_model_default_params()
+    params.n_gpu_layers = ALL_LAYERS if settings.n_gpu_layers < 0 else settings.n_gpu_layers
+    params.load_mode = (1 if settings.mmap else 0) + (2 if settings.mlock else 0)  # enum llama_load_mode
+
+    def progress(done: float, _: Any) -> bool:
+        config.on_progress(done)
+        return True
+
+    callback = native.llama_progress_callback(progress)
+    params.progress_callback = callback
+    model = native.llama_model_load_from_file(str(config.model).encode(), params)
+    if not model:
+        raise ModelUnreadable(
+            f"llama.cpp cannot load {config.model.name}", hint="the lines above in the worker's log say why"
+        )
+    if not native.llama_model_has_decoder(model) or native.llama_model_has_encoder(model):
+        raise ModelUnreadable(f"{config.model.name} has an encoder; only plain text generators are supported")
+    rewind = not (native.llama_model_is_recurrent(model) or native.llama_model_is_hybrid(model))
+    limits = plan_limits(header, settings, rewind=rewind, most_sequences=native.llama_max_parallel_sequences())
+    return model, limits

@@ -1,0 +1,46 @@
+"""How much context and how many sequences a model gets: from its header, the settings and the memory budget. Pure."""
+
+from __future__ import annotations
+
+from llm.batch_events import Limits
+from llm.llamacpp.library import KV_BYTES
+from llm.settings import EngineSettings
+from models.formats.gguf import GgufHeader
+
+__all__ = ["kv_bytes_per_token", "plan_limits"]
+
+MOST_CONTEXT = 8192
+"""Without a wish in the settings; models trained on 128k tokens would reserve gigabytes that nobody asked for."""
+IDLE_SEQUENCES = 32
+"""Conversations kept beside those that are being answered."""
+IDLE_STATES = 4
+"""The same for models with a state per sequence (recurrent ones), where each costs memory from the start."""
+
+
+def plan_limits(header: GgufHeader, settings: EngineSettings, *, rewind: bool, most_sequences: int) -> Limits:
+    """`most_sequences` is the library's own bound."""
+    trained = header.context_length or 2048
+    context = settings.ctx_size or min(trained, MOST_CONTEXT)
+    places = max(1, min(settings.parallel, most_sequences))
+    voice = max(0, min(settings.voice_places, most_sequences - places))
+    sequences = min(most_sequences, places + voice + (IDLE_SEQUENCES if rewind else IDLE_STATES))
+    affordable = int(settings.kv_budget_mib * 2**20 / max(kv_bytes_per_token(header, settings), 1.0))
+    pool = max(context, min(context * (places + voice), affordable))
+    return Limits(places, voice, sequences, context, pool, settings.batch_size, settings.queue, rewind=rewind)
+
+
+def kv_bytes_per_token(header: GgufHeader, settings: EngineSettings) -> float:
+    """Keys and values of all layers. Layers that keep less (sliding windows, recurrent ones) are counted in full."""
+
+    def number(key: str, otherwise: int) -> int:
+        value = header.metadata.get(f"{header.architecture}.{key}", otherwise)
+        if isinstance(value, tuple):  # one for each layer
+            return max((item for item in value if isinstance(item, int)), default=otherwise)
+        return value if isinstance(value, int) else otherwise
+
+    layers, width = number("block_count", 32), number("embedding_length", 4096)
+    heads = max(1, number("attention.head_count", 32))
+    kv_heads = number("attention.head_count_kv", heads)
+    head = width // heads
+    wide = number("attention.key_length", head) + number("attention.value_length", head)
+    return layers * kv_heads * wide * KV_BYTES[settings.kv_cache_type]
