@@ -83,7 +83,7 @@ async def _until_ready(services: Services, welcome: Welcome, clock: Clock, start
                     shown.add(stage.name)
                     welcome.stage_ready(stage, clock.now() - started_s)
             missing = [stage for stage in stages if not stage.ready]
-            if not missing or all(stage.hopeless for stage in missing):
+            if not missing:
                 break
             status(f"starting: {', '.join(stage.name for stage in missing)}")
             await anyio.sleep(_READY_EVERY_S)

@@ -4,24 +4,77 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.store import Store
 from web.services import Services
 
-__all__ = ["Stage", "stages_of"]
+__all__ = ["Stage", "better", "stages_of"]
+
+_BETTER = {"stt": "a Whisper model in CTranslate2 form", "llm": "a larger .gguf file", "tts": "a Piper voice"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`why`: why this part, or why it is not ready. `improve`: the one command or act that would make it better."""
+    """`why`: why this part; where it is not ready, why not. `improve`: what to do to have a better one."""
 
     name: str
     part: str
     ready: bool
     why: str = ""
     improve: str = ""
-    hopeless: bool = False
-    """It will not get ready by waiting."""
 
 
 def stages_of(services: Services) -> tuple[Stage, ...]:
     """In the order in which a turn passes them. A turn works when all are ready."""
-    raise NotImplementedError
+    vad, wake = services.settings.voice.vad.engine, services.settings.voice.wake.engine
+    words = ", ".join(services.ears.known_words())
+    speech = {
+        row.stage: Stage(
+            row.stage.upper(),
+            row.part,
+            row.ready(),
+            row.why if row.ready() else row.problem(),
+            better(row.stage, services.store) if row.improve else "",
+        )
+        for row in services.parts.table
+    }
+    return (
+        Stage("VAD", vad, True, "comes with Parley"),
+        Stage("wake word", f"{wake} ({words})" if words else "in the transcript", True, "comes with Parley"),
+        speech["stt"],
+        _language_model(services),
+        speech["tts"],
+    )
+
+
+def better(kind: str, store: Store) -> str:
+    """What to do for a better part of that kind: stt, llm, tts."""
+    return f"put {_BETTER[kind]} into {store.root}"
+
+
+def _language_model(services: Services) -> Stage:
+    settings, pool = services.settings, services.pool
+    configured = settings.voice.llm.model or settings.llm.default_model
+    slot = pool.slots[0] if pool.slots else None
+    ready = services.router.ready(settings.voice.llm.model)
+    why, improve = "configured", ""
+    if configured:
+        name = configured
+    elif slot is not None:
+        name = slot.model.name
+        why = "comes with Parley" if slot.model.bundled else "best that is installed"
+        improve = better("llm", services.store) if slot.model.bundled else ""
+    else:
+        name = ", ".join(backend.name for backend in settings.llm.backends) or "none"
+    return Stage("LLM", name, ready, why if ready else _problem(services), improve)
+
+
+def _problem(services: Services) -> str:
+    """The last word of whoever should have answered."""
+    pool = services.pool
+    if pool.problem is not None:
+        return str(pool.problem)
+    for slot in pool.slots:
+        if slot.worker.state.value != "ready":
+            tail = slot.worker.log_tail(1)
+            return tail[0][:160] if tail else f"its worker is {slot.worker.state.value}"
+    return "no backend that has it answers"

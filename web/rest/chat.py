@@ -79,10 +79,8 @@ async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWri
 
 
 async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamEvent]:
-    events: list[StreamEvent] = []
     async with aclosing(generator.generate(asked)) as stream:  # type: ignore[type-var]
-        async for event in stream:
-            events.append(event)
+        events = [event async for event in stream]
     if not events or not isinstance(events[-1], Finish):
         raise BackendFailed("the model's answer ended in the middle")
     return events

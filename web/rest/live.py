@@ -28,7 +28,7 @@ async def _open(request: Request) -> Response:
     services = services_of(request)
     principal = principal_of(request)
     config = parse_config(await read_object(request), services.settings.voice)
-    if not services.router.ready():
+    if not services.router.ready(config.llm.model):
         raise NotReady(
             "no language model can answer now",
             hint="GET /health says whether one is starting; `parley doctor` says how to get one",

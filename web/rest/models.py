@@ -18,14 +18,14 @@ PUBLIC = ("/api/models",)
 
 
 async def _list(request: Request) -> Response:
-    models = await services_of(request).router.models()
+    models = services_of(request).router.models()
     return JSONResponse({"object": "list", "data": [_model(model) for model in models]})
 
 
 async def _one(request: Request) -> Response:
     """The id may hold slashes: "backend/model", or a hub's "owner/name"."""
     wanted = request.path_params["model"]
-    for model in await services_of(request).router.models():
+    for model in services_of(request).router.models():
         if model.id == wanted:
             return JSONResponse(_model(model))
     raise UnknownModel(f"there is no model {wanted[:200]!r}", hint="GET /v1/models lists those there are")
@@ -33,7 +33,7 @@ async def _one(request: Request) -> Response:
 
 async def _public(request: Request) -> Response:
     """{"models": [{"id", "type", "status"}]}."""
-    models = await services_of(request).router.models()
+    models = services_of(request).router.models()
     return JSONResponse({"models": [{"id": model.id, "type": "text", "status": "ready"} for model in models]})
 
 

@@ -1,0 +1,68 @@
+"""The composition root: builds models -> llm -> voice -> web from the settings, and takes all down again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import anyio
+import anyio.to_thread
+
+from llm.generate import Router
+from llm.pool import SlotPool, load_backends
+from models.clock import Clock
+from models.store import Store
+from voice.ears import load_ears
+from voice.hub import Hub
+from voice.parts import open_parts
+from voice.session import SessionParts
+from web.keys import KeyRing
+from web.services import Services
+from web.settings import Settings
+from web.signin import SignInCodes
+
+__all__ = ["open_services"]
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> AsyncIterator[Services]:
+    """Everything up and working on getting ready: workers may still be loading their models when this is entered.
+
+    At the end all tasks are cancelled and all workers ended. Raises ParleyError for parts that cannot be had at all.
+    """
+    store = _store(settings)
+    # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
+    async with aiohttp.ClientSession(connector=connector) as http, anyio.create_task_group() as group:
+        pool = SlotPool(settings.llm, store, clock, http)
+        remote = load_backends(settings.llm.backends, http)
+        router = Router(lambda: (*pool.backends, *remote), settings.llm.default_model)
+        await group.start(pool.run)
+        await group.start(router.run)
+        parts = await open_parts(settings.voice, store, http, clock, group, settings.llm.slot_port_base)
+        # Loading takes a second, in which the workers load theirs.
+        ears = await anyio.to_thread.run_sync(load_ears, settings.voice.vad, settings.voice.wake)
+        await group.start(ears.run)
+        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock)
+        hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken)
+        await anyio.to_thread.run_sync(hub.load)
+        yield Services(
+            settings=settings,
+            clock=clock,
+            http=http,
+            store=store,
+            keys=keys,
+            codes=SignInCodes(clock),
+            pool=pool,
+            router=router,
+            ears=ears,
+            parts=parts,
+            hub=hub,
+        )
+        group.cancel_scope.cancel()
+
+
+def _store(settings: Settings) -> Store:
+    return Store(settings.home, [Path(folder).expanduser() for folder in settings.models.directories])
