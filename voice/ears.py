@@ -14,6 +14,7 @@ in the queues gives, and audio comes only from the loop that takes the events.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -42,6 +43,9 @@ __all__ = [
     "WakeHeard",
     "load_ears",
 ]
+
+_SETTLE_S = 0.4
+"""When no audio follows a wake word for this long, it is reported without."""
 
 Deliver = Callable[[list[EarEvent]], None]
 
@@ -199,25 +203,33 @@ class Ears:
     # ---- thread ---------------------------------------------------------------------------------------------
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        waiting: dict[Line, float] = {}
+        """Lines with a wake word that waits for the audio after it: when it has waited enough."""
         try:
             more = False
-            while self._obey(wait=not more):
+            while self._obey(0.0 if more else min(waiting.values(), default=math.inf) - loop.time()):
                 more = self._batch.step()
-                batch = []
-                for ear in self._heard:
-                    if ear._line.events:
-                        batch.append((ear, ear._line.events))
-                        ear._line.events = []
+                now = loop.time()
+                waiting = {
+                    ear._line: waiting.get(ear._line, now + _SETTLE_S)
+                    for ear in self._heard
+                    if ear._line.crossing is not None
+                }
+                for line in [line for line, until in waiting.items() if until <= now]:
+                    line.settle()
+                    del waiting[line]
+                batch = [(ear, ear._line.take_events()) for ear in self._heard if ear._line.events]
                 if batch:
                     loop.call_soon_threadsafe(self._delivered, loop, batch)
         finally:
             for ear in tuple(self._heard):
                 self._remove(ear)
 
-    def _obey(self, wait: bool) -> bool:
-        """Do all that waits in the inbox; with `wait`, at least one thing. False: stop."""
+    def _obey(self, patience_s: float) -> bool:
+        """Wait at most so long for a message, then do all that are there. False: stop."""
         try:
-            message = self._inbox.get(block=wait)
+            wait = patience_s > 0
+            message = self._inbox.get(block=wait, timeout=None if patience_s == math.inf else max(patience_s, 0.0))
             while message is not None:
                 message()
                 message = self._inbox.get_nowait()

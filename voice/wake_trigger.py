@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from voice.ear_events import WakeHeard
+import numpy as np
 
-__all__ = ["WakeTrigger", "match_words", "spoken_name"]
+from voice.port import Pcm
 
-END_BEFORE_S = 0.08
-"""The word ended about this long before the end of the frame whose score crossed the threshold."""
+__all__ = ["AHEAD_S", "BACK_S", "WakeTrigger", "locate", "match_words", "spoken_name"]
 
-LONGEST_WORD_S = 1.2
+AHEAD_S = 0.25
+"""Audio after the crossing that locate() wants to see."""
+BACK_S = 1.1
+"""Audio before it."""
+
+_RATE_HZ = 16_000
+_SMOOTH = 320
+"""Samples (20 ms) over which loudness is taken."""
 
 
 def spoken_name(name: str) -> str:
@@ -27,7 +33,7 @@ def match_words(asked: Iterable[str], known: Iterable[str]) -> dict[str, str]:
 
 
 class WakeTrigger:
-    """One stream. After a word was heard, it is deaf to that word for `refractory_ms`."""
+    """One stream. After a word was heard, the stream is deaf to that word for `refractory_ms`."""
 
     __slots__ = ("_deaf_until_s", "_refractory_s", "_threshold")
 
@@ -36,8 +42,8 @@ class WakeTrigger:
         self._refractory_s = refractory_ms / 1000
         self._deaf_until_s: dict[str, float] = {}
 
-    def step(self, scores: Mapping[str, float], frame_end_s: float) -> WakeHeard | None:
-        """The scores of one frame; of several words over the threshold the best is reported."""
+    def step(self, scores: Mapping[str, float], frame_end_s: float) -> str | None:
+        """The word whose score crosses the threshold in this frame; of several, the best."""
         heard = [
             (score, word)
             for word, score in scores.items()
@@ -45,7 +51,37 @@ class WakeTrigger:
         ]
         if not heard:
             return None
-        score, word = max(heard)
-        self._deaf_until_s.update({each: frame_end_s + self._refractory_s for _, each in heard})
-        end_s = max(0.0, frame_end_s - END_BEFORE_S)
-        return WakeHeard(word, float(score), max(0.0, end_s - LONGEST_WORD_S), end_s)
+        self._deaf_until_s.update({word: frame_end_s + self._refractory_s for _, word in heard})
+        return max(heard)[1]
+
+
+def locate(pcm: Pcm, crossing: int) -> tuple[int, int]:
+    """The word's [start, end) in `pcm`; `crossing`: the end of the frame in which its score crossed the threshold.
+
+    openWakeWord's scores cross when the word is nearly over: over 36 human "alexa" 70 ms before its end, give or
+    take 60. A fixed cut there takes 20 ms and more from one command in nine that follows after 30 ms. So the end is
+    looked for where it is quiet, in the 240 ms after the crossing, the earlier the better (100 dB louder would be
+    worth a second): in the gap, or in the closure of the first consonant. With a gap of 60 ms or more nothing of
+    212 commands was lost and nothing of the word was left; without any gap 8 % lost more than 60 ms.
+    The start is looked for likewise; what precedes a wake word matters less.
+    """
+    end = _quietest(pcm, crossing, crossing + 3840, prefer=crossing + 320, pull_db_s=100)
+    start = _quietest(pcm, crossing - 16_000, crossing - 6_400, prefer=crossing - 10_400, pull_db_s=60)
+    return min(start, end), end
+
+
+def _quietest(pcm: Pcm, first: int, last: int, prefer: int, pull_db_s: float) -> int:
+    """The sample in [first, last) with the least loudness around it, as far as `pcm` goes."""
+    first = max(first, 0)
+    last = min(last, len(pcm))
+    if last - first < 1:
+        return min(max(prefer, 0), len(pcm))
+    half = _SMOOTH // 2
+    around = np.pad(
+        pcm[max(0, first - half) : last + half].astype(np.float64) ** 2, (max(0, half - first), 0), "edge"
+    )
+    around = np.pad(around, (0, last - first + _SMOOTH - len(around)), "edge")
+    sums = np.concatenate((np.zeros(1), np.cumsum(around)))
+    loudness_db = 10 * np.log10((sums[_SMOOTH:] - sums[:-_SMOOTH])[: last - first] / _SMOOTH + 100)
+    away_s = np.abs(np.arange(first, last) - prefer) / _RATE_HZ
+    return first + int(np.argmin(loudness_db + pull_db_s * away_s))

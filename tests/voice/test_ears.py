@@ -298,8 +298,30 @@ async def test_wake_words_are_matched_by_name_and_reported_as_asked() -> None:
     first, second = listener.of(WakeHeard)
     assert (first.word, second.word) == ("Hey_Jarvis", "ALEXA")
     assert first.score == pytest.approx(0.9)
-    assert 0 <= first.start_s < first.end_s <= 4 * 0.08
-    assert second.end_s <= 36 * 0.08
+    assert 0 <= first.start_s < first.end_s <= 4 * 0.08 + 0.25
+    assert 35 * 0.08 < second.end_s <= 36 * 0.08  # nothing came after it
+
+
+async def test_a_wake_word_waits_for_the_audio_after_it_and_not_for_ever() -> None:
+    listener, other = Listener(), Listener()
+    async with running(Ears(LoudnessVad(), NumberWake())) as ears:
+        busy, ear = ears.open(other), ears.open(listener, ["alexa"])
+        voice = level(800, 2 * 1280)
+        voice[1500] = 5001
+        ear.feed(voice)
+        await listener.frames(5)
+        assert not listener.of(WakeHeard)
+        gap = np.concatenate((level(800, 800), level(0, 480), level(800, 5120)))
+        ear.feed(gap)
+        await listener.frames(15)
+        (heard,) = listener.of(WakeHeard)
+        assert 2560 + 800 <= heard.end_s * 16_000 <= 2560 + 800 + 480  # in the gap
+        ear.feed(level(800, 20 * 1280))
+        ear.feed(voice)
+        with anyio.fail_after(20):
+            while len(listener.of(WakeHeard)) < 2:  # nothing follows, though others go on
+                busy.feed(level(1, FRAME))
+                await anyio.sleep(0.01)
 
 
 async def test_wake_words_can_be_changed_and_turned_off() -> None:
@@ -336,13 +358,13 @@ async def test_silence_is_not_searched_and_the_beginning_of_a_word_is_not_missed
         await listener.frames(250)
         assert wake.frames == 0
         early = level(0, 10 * 1280)
-        early[1500] = 5001  # 0.7 s before the VAD hears anything: within the look-back
+        early[3 * 1280] = 5001  # 0.56 s before the VAD hears anything: within the look-back
         ear.feed(early)
         ear.feed(level(800, 2 * 1280))
         await listener.until(lambda events: any(isinstance(e, WakeHeard) for e in events))
     (heard,) = listener.of(WakeHeard)
-    assert heard.end_s <= 102 * 0.08
-    assert wake.frames <= 14
+    assert heard.end_s <= 112 * 0.08
+    assert wake.frames <= 12
 
 
 async def test_a_failing_wake_engine_leaves_the_voice_alone() -> None:
