@@ -27,7 +27,7 @@ MIN_WPM, MAX_WPM = 80, 450
 
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
-_UTF8, _ENDPAUSE = 1, 0x1000
+_UTF8, _PHONEMES, _ENDPAUSE = 1, 0x100, 0x1000
 _RATE, _PITCH = 1, 3
 _EVENT_END_OF_LIST, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -135,12 +135,20 @@ class Espeak:
         return tuple(found)
 
     def speak(
-        self, text: str, voice: str, wpm: int = NORMAL_WPM, *, pitch: int = 50, phonemes: bool = False
+        self,
+        text: str,
+        voice: str,
+        wpm: int = NORMAL_WPM,
+        *,
+        pitch: int = 50,
+        phonemes: bool = False,
+        mnemonics: bool = False,
     ) -> Spoken:
         """Synthesise all of `text`. Control characters are taken as spaces; SSML is read out as text.
 
         `voice` is an id of `voices()`, also with a variant ("en-gb+f3"); `pitch` 0..100. About 100 times faster
-        than real time. Raises BadInput for an unknown voice.
+        than real time. `phonemes` marks them in the result; `mnemonics` takes what stands in [[ ]] for espeak's
+        phoneme names. Raises BadInput for an unknown voice.
         """
         text = _NOT_TEXT.sub(" ", text)
         tag, plus, variant = voice.partition("+")
@@ -153,7 +161,8 @@ class Espeak:
             self._lib.espeak_ng_SetPhonemeEvents(int(phonemes), 1)
             self._blocks, self._events = [], []
             data = text.encode()
-            status = self._lib.espeak_Synth(data, len(data) + 1, 0, 0, 0, _UTF8 | _ENDPAUSE, None, None)
+            flags = _UTF8 | _ENDPAUSE | (_PHONEMES if mnemonics else 0)
+            status = self._lib.espeak_Synth(data, len(data) + 1, 0, 0, 0, flags, None, None)
             blocks, events = self._blocks, self._events
             self._blocks, self._events = [], []
         if status != 0:
