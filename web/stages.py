@@ -26,7 +26,7 @@ class Stage:
 def stages_of(services: Services) -> tuple[Stage, ...]:
     """In the order in which a turn passes them. A turn works when all are ready."""
     vad, wake = services.settings.voice.vad.engine, services.settings.voice.wake.engine
-    words = ", ".join(services.ears.known_words())
+    words = ", ".join(services.ears.known_words()) or "none"
     speech = {
         row.stage: Stage(
             row.stage.upper(),
@@ -39,7 +39,7 @@ def stages_of(services: Services) -> tuple[Stage, ...]:
     }
     return (
         Stage("VAD", vad, True, "comes with Parley"),
-        Stage("wake word", f"{wake} ({words})" if words else "in the transcript", True, "comes with Parley"),
+        Stage("wake word", wake, True, f"hears {words}; other words are found in the transcript"),
         speech["stt"],
         _language_model(services),
         speech["tts"],

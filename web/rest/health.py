@@ -17,17 +17,17 @@ PUBLIC = ("/health",)
 async def _health(request: Request) -> Response:
     """{"status": "ok" | "degraded", "timestamp", "active_models", "parts", "live_sessions"}, always with 200.
 
-    "ok" means that voice activity detection, recogniser, language model and voice are all ready. Nothing secret is in
-    it, for it needs no key: why a part is not ready is told to signed-in people only.
+    "ok" means that voice activity detection, recogniser, language model and voice are all ready. It needs no key, so
+    which parts they are, and why one is not ready, is told only to those who send one.
     """
     services = services_of(request)
     stages = stages_of(services)
     trusted = "principal" in request.scope.get("state", {})
     parts = []
     for stage in stages:
-        part = {"stage": stage.name, "part": stage.part, "ready": stage.ready}
+        part: dict[str, str | bool] = {"stage": stage.name, "ready": stage.ready}
         if trusted:
-            part |= {"why": stage.why, "improve": stage.improve}
+            part |= {"part": stage.part, "why": stage.why, "improve": stage.improve}
         parts.append(part)
     return JSONResponse(
         {

@@ -79,19 +79,21 @@ class Screen:
         )
 
     def ledger(self, turns: list[Mapping[str, Any]]) -> None:
-        """The latency table: a row a turn, milliseconds since the end of speech."""
+        """The latency table: a row a stage, a column a turn, milliseconds since the end of speech."""
         self._end_line()
         if not turns:
             return
         reached = {stage for turn in turns for stage in turn.get("latency", {})}
         stages = [stage for stage in (*_STAGES, *sorted(reached - set(_STAGES))) if stage in reached]
-        table = Table(title="milliseconds since the end of speech", title_style="dim", title_justify="left")
-        table.add_column("turn", justify="right")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("ms since the end of speech")
+        for number in range(1, len(turns) + 1):
+            table.add_column(f"turn {number}", justify="right")
         for stage in stages:
-            table.add_column(_STAGES.get(stage, stage), justify="right")
-        for number, turn in enumerate(turns, 1):
-            latency = turn.get("latency", {})
-            table.add_row(str(number), *(f"{latency[s]:.0f}" if s in latency else "-" for s in stages))
+            ledgers = [turn.get("latency", {}) for turn in turns]
+            cells = [f"{ledger[stage]:.0f}" if stage in ledger else "-" for ledger in ledgers]
+            table.add_row(_STAGES.get(stage, stage), *cells)
+        self.console.print()
         self.console.print(table)
 
     def _end_line(self) -> None:
