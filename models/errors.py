@@ -1,18 +1,33 @@
 """The root of every error that Parley raises on purpose, and the errors of this layer.
 
-    ParleyError                 code, hint, retryable
-    |- BadInput                 the caller sent something that cannot be used
-    |- ModelError
-    |  |- ModelNotFound         no such file or name in the store
-    |  |- ModelUnreadable       the file is there and is not what it says
-    |- SettingsError            parley.toml or the environment is wrong
+ParleyError                 code, hint, retryable
+|- BadInput                 the caller sent something that cannot be used
+|- ModelError
+|  |- ModelNotFound         no such file or name in the store
+|  |- ModelUnreadable       the file is there and is not what it says
+|  |- DownloadFailed         the source does not answer, refuses or breaks off (retryable)
+|  |- DownloadRefused        an address we do not connect to, or a path outside the store
+|  |- ChecksumWrong          what came is not what the source says it is (retryable)
+|  |- DiskFull               there is no room for it
+|- SettingsError            parley.toml or the environment is wrong
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-__all__ = ["BadInput", "ModelError", "ModelNotFound", "ModelUnreadable", "ParleyError", "SettingsError"]
+__all__ = [
+    "BadInput",
+    "ChecksumWrong",
+    "DiskFull",
+    "DownloadFailed",
+    "DownloadRefused",
+    "ModelError",
+    "ModelNotFound",
+    "ModelUnreadable",
+    "ParleyError",
+    "SettingsError",
+]
 
 
 class ParleyError(Exception):
@@ -60,3 +75,21 @@ class ModelNotFound(ModelError):
 
 class ModelUnreadable(ModelError):
     code = "model_unreadable"
+
+
+class DownloadFailed(ModelError):
+    code = "download_failed"
+    retryable = True
+
+
+class DownloadRefused(ModelError):
+    code = "download_refused"
+
+
+class ChecksumWrong(ModelError):
+    code = "checksum_wrong"
+    retryable = True
+
+
+class DiskFull(ModelError):
+    code = "disk_full"

@@ -28,7 +28,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import anyio
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     from models import catalog
     from models.errors import BadInput

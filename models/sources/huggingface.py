@@ -1,0 +1,67 @@
+"""The Hugging Face hub: `owner/repo` (the files a program needs) or `owner/repo/path/to/file`.
+
+The list of files, their sizes and checksums come from the hub through `huggingface_hub`; HF_ENDPOINT names a mirror
+and HF_TOKEN a person's token, as everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from models.download import RemoteFile
+from models.errors import DownloadFailed, ModelNotFound
+
+__all__ = ["endpoint", "list_files", "token"]
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+WANTED = (".gguf", ".bin", ".onnx", ".json", ".txt", ".model", ".safetensors")
+UNWANTED = ("pytorch_model", "tf_model", "flax_model", "README")
+
+
+def endpoint() -> str:
+    return os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
+
+
+def token() -> str:
+    return os.environ.get("HF_TOKEN", "")
+
+
+def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
+    """The files of `repo`, with sizes and checksums where the hub has them. Blocks: call it in a thread.
+
+    `wanted` names files; a file of several (`x.onnx`, `x.onnx.json`) keeps its own name only. Empty: all that a
+    program needs. Raises ModelNotFound, DownloadFailed.
+    """
+    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        info = HfApi(endpoint=endpoint(), token=token() or False).model_info(repo, files_metadata=True, timeout=20)
+    except RepositoryNotFoundError as error:
+        raise ModelNotFound(
+            f"the hub has no repository {repo!r}", hint="check the spelling, or set HF_TOKEN"
+        ) from error
+    except HfHubHTTPError as error:
+        raise DownloadFailed(f"the hub refuses {repo!r}: {error}", hint="try again later") from error
+    except Exception as error:  # the HTTP library beneath the hub's changes with its versions, and so do its errors
+        raise DownloadFailed(
+            "the hub does not answer", hint="is there a network? HF_ENDPOINT names a mirror"
+        ) from error
+    found = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    names = list(wanted) or [name for name in found if name.endswith(WANTED) and not name.startswith(UNWANTED)]
+    missing = [name for name in names if name not in found]
+    if missing or not names:
+        raise ModelNotFound(f"{repo} has no {missing[0] if missing else 'model files'}", hint=_some(list(found)))
+    files = []
+    for name in names:
+        lfs = found[name].lfs
+        path = PurePosixPath(name).name if wanted else name
+        url = hf_hub_url(repo, name, endpoint=endpoint())
+        files.append(RemoteFile(url, path, found[name].size, lfs.sha256 if lfs is not None else None))
+    return tuple(files)
+
+
+def _some(names: list[str]) -> str:
+    return f"it has: {', '.join(names[:12])}" if names else ""

@@ -1,0 +1,268 @@
+"""Downloads against a local server that behaves like the hub: it cuts, lies, changes, redirects and refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+from aiohttp import web
+
+from models import catalog
+from models.download import Downloader, Progress, RemoteFile
+from models.errors import ChecksumWrong, DiskFull, DownloadFailed, DownloadRefused, ModelError, ModelNotFound
+from models.outbound import check_url
+from models.sources import huggingface
+from models.store import Store
+
+DATA = os.urandom(3_000_000)
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+@dataclass
+class Hub:
+    """`cut_after` bytes the connection breaks, `cuts` times. What was asked for is in `ranges`."""
+
+    url: str = ""
+    data: bytes = DATA
+    cut_after: int = 0
+    cuts: int = 0
+    announce: int | None = None
+    redirect: str = ""
+    status: int = 200
+    etag: str = '"1"'
+    ranges: list[str] = field(default_factory=list)
+    seen_keys: list[str] = field(default_factory=list)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        self.ranges.append(request.headers.get("Range", ""))
+        self.seen_keys.append(request.headers.get("Authorization", ""))
+        if self.redirect:
+            raise web.HTTPFound(self.redirect)
+        if self.status != 200:
+            return web.Response(status=self.status)
+        start = int(self.ranges[-1].removeprefix("bytes=").rstrip("-") or 0)
+        body = self.data[start:]
+        length = len(body) if self.announce is None else self.announce
+        response = web.StreamResponse(status=206 if start else 200)
+        response.headers.update({"ETag": self.etag, "Content-Length": str(length)})
+        await response.prepare(request)
+        if self.cuts:
+            self.cuts -= 1
+            await response.write(body[: self.cut_after])
+            assert request.transport is not None
+            request.transport.close()
+            return response
+        for at in range(0, len(body), 100_000):
+            await response.write(body[at : at + 100_000])
+        return response
+
+    async def model(self, request: web.Request) -> web.Response:
+        if request.match_info["repo"] != "owner/repo":
+            headers = {"X-Error-Code": "RepoNotFound"}
+            return web.json_response({"error": "Repository not found"}, status=404, headers=headers)
+        lfs = {"size": len(self.data), "sha256": SHA, "pointerSize": 1}
+        siblings = [
+            {"rfilename": "model.gguf", "size": len(self.data), "lfs": lfs},
+            {"rfilename": "README.md", "size": 3},
+        ]
+        return web.json_response({"id": "owner/repo", "siblings": siblings, "tags": [], "downloads": 0})
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Hub]:
+    hub = Hub()
+    app = web.Application()
+    app.router.add_get("/{repo:owner/[^/]+}/resolve/{revision}/{path:.+}", hub.file)
+    app.router.add_get("/file.gguf", hub.file)
+    app.router.add_get("/api/models/{repo:[^/]+/[^/]+}", hub.model)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    hub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield hub
+    await runner.cleanup()
+
+
+def loader(tmp_path: Path, **headers: str) -> Downloader:
+    return Downloader(tmp_path / "models", {"127.0.0.1"}, headers)
+
+
+def remote(hub: Hub, **known: object) -> RemoteFile:
+    return RemoteFile(f"{hub.url}/file.gguf", "file.gguf", **known)  # type: ignore[arg-type]
+
+
+def leftovers(tmp_path: Path) -> list[str]:
+    """What a store would look at beside whole models."""
+    return [path.name for path in (tmp_path / "models").iterdir() if not path.name.startswith(".")]
+
+
+async def test_a_file_arrives_whole_with_progress(hub: Hub, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    folder = await loader(tmp_path).fetch("m", [remote(hub, size=len(DATA), sha256=SHA)], told.append)
+    assert (folder / "file.gguf").read_bytes() == DATA
+    assert [path.name for path in folder.iterdir()] == ["file.gguf"]
+    assert told[-1].received == told[-1].total == len(DATA)
+    assert [p.received for p in told] == sorted(p.received for p in told)
+
+
+async def test_a_cut_is_resumed_where_it_was(hub: Hub, tmp_path: Path) -> None:
+    hub.cut_after, hub.cuts = 1_000_000, 2
+    folder = await loader(tmp_path).fetch("m", [remote(hub, sha256=SHA)])
+    assert (folder / "file.gguf").read_bytes() == DATA
+    assert hub.ranges[0] == "" and len(hub.ranges) == 3
+    assert all(asked.startswith("bytes=") for asked in hub.ranges[1:])
+
+
+async def test_a_file_that_changed_in_between_is_begun_again(hub: Hub, tmp_path: Path) -> None:
+    await interrupted(hub, tmp_path)
+    hub.data, hub.etag = DATA[::-1], '"2"'
+    folder = await loader(tmp_path).fetch("m", [remote(hub)])
+    assert (folder / "file.gguf").read_bytes() == DATA[::-1]
+
+
+async def interrupted(hub: Hub, tmp_path: Path) -> None:
+    """A download that was ended in the middle."""
+    hub.cut_after, hub.cuts = 1_000_000, 1
+    with anyio.move_on_after(0.4):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+    assert leftovers(tmp_path) == []
+
+
+async def test_a_killed_download_leaves_no_model_and_goes_on(hub: Hub, tmp_path: Path) -> None:
+    await interrupted(hub, tmp_path)
+    assert Store(tmp_path).installed("llm") == Store(tmp_path / "empty").installed("llm")
+    folder = await loader(tmp_path).fetch("m", [remote(hub, sha256=SHA)])
+    assert (folder / "file.gguf").read_bytes() == DATA
+    assert hub.ranges[-1].startswith("bytes=")
+
+
+async def test_wrong_bytes_are_thrown_away(hub: Hub, tmp_path: Path) -> None:
+    hub.data = DATA[:-1] + b"x"
+    with pytest.raises(ChecksumWrong):
+        await loader(tmp_path).fetch("m", [remote(hub, sha256=SHA)])
+    assert leftovers(tmp_path) == []
+    hub.data = DATA
+    await loader(tmp_path).fetch("m", [remote(hub, sha256=SHA)])
+
+
+async def test_a_server_that_sends_another_length_is_refused(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match="announced"):
+        await loader(tmp_path).fetch("m", [remote(hub, size=17)])
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
+async def test_refusals_say_what_to_do(hub: Hub, tmp_path: Path, status: int) -> None:
+    hub.status = status
+    with pytest.raises(DownloadFailed, match=str(status)):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://192.0.2.1/x",
+        "https://169.254.169.254/latest/meta-data",
+        "https://10.0.0.1/x",
+        "https://[::1]/x",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "https://user:word@example.org/x",
+    ],
+)
+async def test_redirects_into_the_house_are_not_followed(hub: Hub, tmp_path: Path, address: str) -> None:
+    hub.redirect = address
+    with pytest.raises(DownloadRefused):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+
+
+async def test_a_name_that_leads_into_the_house_is_refused_when_it_is_resolved(tmp_path: Path) -> None:
+    check_url("https://localhost/x", ())  # a name says nothing yet
+    with pytest.raises(DownloadRefused):
+        await Downloader(tmp_path / "models").fetch("m", [RemoteFile("https://localhost:1/x", "x")])
+
+
+async def test_a_token_goes_to_the_first_host_only(hub: Hub, tmp_path: Path) -> None:
+    other = hub.url.replace("127.0.0.1", "localhost")
+    hub.redirect = f"{other}/file.gguf"
+    downloader = Downloader(tmp_path / "models", {"127.0.0.1", "localhost"}, {"Authorization": "Bearer secret"})
+    with pytest.raises(DownloadRefused, match="redirects"):
+        await downloader.fetch("m", [remote(hub)])
+    assert hub.seen_keys[0] == "Bearer secret" and set(hub.seen_keys[1:]) == {""}
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x", "", ".hidden", "a\\b"])
+async def test_paths_stay_in_the_store(hub: Hub, tmp_path: Path, path: str) -> None:
+    with pytest.raises(DownloadRefused):
+        await loader(tmp_path).fetch("m", [RemoteFile(f"{hub.url}/file.gguf", path)])
+    with pytest.raises(DownloadRefused):
+        await loader(tmp_path).fetch(path, [remote(hub)])
+
+
+async def test_the_disk_is_looked_at_first(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(DiskFull):
+        await loader(tmp_path).fetch("m", [remote(hub, size=1 << 60)])
+    assert hub.ranges == []
+
+
+async def test_two_that_want_the_same_fetch_it_once(hub: Hub, tmp_path: Path) -> None:
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(loader(tmp_path).fetch, "m", [remote(hub)])
+    assert len(hub.ranges) == 1
+
+
+class TestHub:
+    async def listed(self, hub: Hub, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[RemoteFile, ...]:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        return await anyio.to_thread.run_sync(lambda: huggingface.list_files(*arguments))  # type: ignore[arg-type]
+
+    async def test_files_with_sizes_and_checksums(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        (file,) = await self.listed(hub, monkeypatch, "owner/repo")
+        assert (file.path, file.size, file.sha256) == ("model.gguf", len(DATA), SHA)
+
+    async def test_what_is_not_there(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(ModelNotFound):
+            await self.listed(hub, monkeypatch, "owner/other")
+        with pytest.raises(ModelNotFound, match=r"it has: model\.gguf"):
+            await self.listed(hub, monkeypatch, "owner/repo", ("x.gguf",))
+
+    async def test_no_network(self, hub: Hub, monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+        hub.url = f"http://127.0.0.1:{free_port}"
+        with pytest.raises(DownloadFailed):
+            await self.listed(hub, monkeypatch, "owner/repo")
+
+    async def test_the_command(self, hub: Hub, tmp_path: Path) -> None:
+        environment = {**os.environ, "HF_ENDPOINT": hub.url, "PARLEY_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "web.main", "download-model", "owner/repo"]
+        done = await anyio.run_process(command, env=environment, stderr=subprocess.STDOUT, check=False)
+        assert done.returncode == 0, done.stdout.decode()
+        assert (tmp_path / "models" / "repo" / "model.gguf").read_bytes() == DATA
+        done = await anyio.run_process([*command[:-1], "owner/nothing"], env=environment, check=False)
+        assert done.returncode != 0 and b"Traceback" not in done.stderr
+
+
+class TestCatalogue:
+    def test_a_model_for_every_stage_in_english_and_german(self) -> None:
+        for kind in ("stt", "tts", "llm"):
+            for language in ("en", "de"):
+                entry = catalog.recommend(kind, language, ram_gib=8)
+                assert entry is not None and entry.licence and entry.size_mb
+
+    def test_a_small_machine_gets_a_small_model(self) -> None:
+        small, large = catalog.recommend("stt", "en", 2), catalog.recommend("stt", "en", 64)
+        assert small is not None and large is not None and small.size_mb < large.size_mb
+        assert catalog.recommend("llm", "en", 0.5) is None
+
+    def test_names(self) -> None:
+        assert catalog.find("whisper-base").repo.endswith("base")
+        with pytest.raises(ModelError, match="whisper-small"):
+            catalog.find("wisper-small")
