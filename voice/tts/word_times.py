@@ -67,7 +67,8 @@ def from_units(words: Sequence[str], weights: Sequence[float], units: Sequence[t
         gone += weight
         at = edges[-1] * gone / total
         nearest = min(edges, key=lambda edge: abs(edge - at))
-        bounds.append(max(bounds[-1], nearest if abs(nearest - at) <= snap else at))
+        near = abs(nearest - at) <= snap and nearest > bounds[-1]
+        bounds.append(nearest if near else max(bounds[-1], at))
     bounds.append(edges[-1])
     return [
         Word(word, _real(edges, units, low, after=True), _real(edges, units, high, after=False))
