@@ -2,7 +2,7 @@
 
 Everything is fetched into `{models}/.downloads/`, which the store does not look into, and renamed into place at the
 end; a process that is killed leaves nothing there that looks like a model, and the next one goes on where it was.
-Two processes that want the same model wait for each other and fetch it once.
+Two processes, or two callers of one Downloader, that want the same model wait for each other and fetch it once.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -114,6 +115,7 @@ class Downloader:
         self._staging = models / ".downloads"
         self._trusted = frozenset(trusted_hosts)
         self._headers = headers or {}
+        self._mine: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     async def fetch(
         self, name: str, files: Sequence[RemoteFile], on_progress: Callable[[Progress], None] = lambda progress: None
@@ -122,6 +124,12 @@ class Downloader:
 
         Raises DownloadRefused, DownloadFailed, ChecksumWrong, DiskFull.
         """
+        async with self._mine[name]:
+            return await self._fetch_alone(name, files, on_progress)
+
+    async def _fetch_alone(
+        self, name: str, files: Sequence[RemoteFile], on_progress: Callable[[Progress], None]
+    ) -> Path:
         target = self._models / _safe(name)
         staging = self._staging / _safe(name)
         await anyio.to_thread.run_sync(lambda: staging.mkdir(parents=True, exist_ok=True))

@@ -214,9 +214,10 @@ async def test_the_disk_is_looked_at_first(hub: Hub, tmp_path: Path) -> None:
 
 
 async def test_two_that_want_the_same_fetch_it_once(hub: Hub, tmp_path: Path) -> None:
+    downloader = loader(tmp_path)
     async with anyio.create_task_group() as tasks:
         for _ in range(3):
-            tasks.start_soon(loader(tmp_path).fetch, "m", [remote(hub)])
+            tasks.start_soon(downloader.fetch, "m", [remote(hub)])
     assert len(hub.ranges) == 1
 
 
