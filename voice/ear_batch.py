@@ -113,7 +113,7 @@ class Line:
         """Report the wake word that waits, with what there is of the audio after it."""
         if self.crossing is not None:
             self._join()
-            start, end = (self.first + i for i in locate(self.pcm, self.crossing.at - self.first))
+            start, end = (self.first + i for i in locate(self.pcm, self.crossing.at - self.first, self.crossing.word))
             self.events.append(WakeHeard(self.crossing.word, self.crossing.score, start / RATE_HZ, end / RATE_HZ))
             self.crossing = None
 
