@@ -1,44 +1,79 @@
 """Between OpenAI's wire and our own nouns. Pure.
 
 `parse_chat` and `to_request` read a client's request; `to_body` writes one for a server; `ChunkWriter` and
-`completion` write answers; `ChunkReader` reads a server's stream.
+`completion` write answers. chunk_reader.py reads a server's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from llm.errors import BackendFailed, ContextTooLong, LlmError, Overloaded, UnknownModel
 from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
-from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from llm.stream import Finish, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
 from llm.wire.chat import ChatMessage, ChatRequest
 from models.errors import BadInput, ParleyError
 
 __all__ = [
-    "ChunkReader",
     "ChunkWriter",
+    "SamplingFields",
     "completion",
     "error_object",
-    "error_of",
+    "grammar_schema",
+    "parse_body",
     "parse_chat",
+    "sampling_of",
     "to_body",
     "to_request",
     "usage_object",
 ]
 
 MAX_STOP = 16
+MAX_STOP_CHARS = 500
+MAX_BIAS = 100.0
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class SamplingFields(Protocol):
+    """The fields that chat and text completion requests share."""
+
+    @property
+    def temperature(self) -> float | None: ...
+    @property
+    def top_p(self) -> float | None: ...
+    @property
+    def top_k(self) -> int | None: ...
+    @property
+    def min_p(self) -> float | None: ...
+    @property
+    def stop(self) -> str | list[str] | None: ...
+    @property
+    def seed(self) -> int | None: ...
+    @property
+    def frequency_penalty(self) -> float | None: ...
+    @property
+    def presence_penalty(self) -> float | None: ...
+    @property
+    def repeat_penalty(self) -> float | None: ...
+    @property
+    def logit_bias(self) -> dict[str, float] | None: ...
 
 
 def parse_chat(body: object) -> ChatRequest:
     """Check the body of a chat completion request. Raises BadInput with `param` naming the field."""
+    return parse_body(ChatRequest, body)
+
+
+def parse_body(kind: type[_Model], body: object) -> _Model:
+    """Check a JSON object against a wire type. Raises BadInput with `param` naming the first wrong field."""
     if not isinstance(body, Mapping):
         raise BadInput("the request body must be a JSON object")
     try:
-        return ChatRequest.model_validate(body)
+        return kind.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
@@ -51,35 +86,61 @@ def to_request(chat: ChatRequest, *, user: str = "", priority: Priority = Priori
         raise BadInput("n: one choice a request is made here", param="n", hint="send the request n times")
     if chat.logprobs:
         raise BadInput("logprobs are not available", param="logprobs", hint="leave the field out")
-    stop = (chat.stop,) if isinstance(chat.stop, str) else tuple(chat.stop or ())
-    if len(stop) > MAX_STOP or not all(stop):
-        raise BadInput(f"stop: 1 to {MAX_STOP} non-empty strings", param="stop")
-    try:
-        bias = {int(token): float(value) for token, value in (chat.logit_bias or {}).items()}
-    except ValueError:
-        raise BadInput("logit_bias: keys are token numbers", param="logit_bias") from None
     return GenerateRequest(
         messages=tuple(_message(message, index) for index, message in enumerate(chat.messages)),
         model=chat.model,
-        sampling=Sampling(
-            temperature=chat.temperature,
-            top_p=chat.top_p,
-            top_k=chat.top_k,
-            min_p=chat.min_p,
-            max_tokens=chat.max_completion_tokens or chat.max_tokens,
-            stop=stop,
-            seed=chat.seed,
-            frequency_penalty=chat.frequency_penalty,
-            presence_penalty=chat.presence_penalty,
-            repeat_penalty=chat.repeat_penalty,
-            logit_bias=bias,
-        ),
+        sampling=sampling_of(chat, chat.max_completion_tokens or chat.max_tokens),
         tools=tuple(chat.tools or ()),
         tool_choice=chat.tool_choice,
         conversation=chat.parley_conversation,
         priority=Priority[chat.parley_priority.upper()] if chat.parley_priority else priority,
         user=chat.parley_user or user,
+        response_format=chat.response_format,
     )
+
+
+def sampling_of(fields: SamplingFields, max_tokens: int | None) -> Sampling:
+    """Raises BadInput for stop strings and biases that cannot be."""
+    stop = (fields.stop,) if isinstance(fields.stop, str) else tuple(fields.stop or ())
+    if len(stop) > MAX_STOP or not all(0 < len(text) <= MAX_STOP_CHARS for text in stop):
+        raise BadInput(f"stop: up to {MAX_STOP} strings of 1 to {MAX_STOP_CHARS} characters", param="stop")
+    try:
+        bias = {int(token): float(value) for token, value in (fields.logit_bias or {}).items()}
+    except ValueError:
+        raise BadInput("logit_bias: keys are token numbers", param="logit_bias") from None
+    if not all(abs(value) <= MAX_BIAS for value in bias.values()):
+        raise BadInput(f"logit_bias: values from {-MAX_BIAS:g} to {MAX_BIAS:g}", param="logit_bias")
+    return Sampling(
+        temperature=fields.temperature,
+        top_p=fields.top_p,
+        top_k=fields.top_k,
+        min_p=fields.min_p,
+        max_tokens=max_tokens,
+        stop=stop,
+        seed=fields.seed,
+        frequency_penalty=fields.frequency_penalty,
+        presence_penalty=fields.presence_penalty,
+        repeat_penalty=fields.repeat_penalty,
+        logit_bias=bias,
+    )
+
+
+def grammar_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The JSON schema a reply must obey, {} for any object, None for plain text. Raises BadInput."""
+    kind = (response_format or {}).get("type", "text")
+    if response_format is None or kind == "text":
+        return None
+    if kind == "json_object":
+        return {}
+    described = response_format.get("json_schema")
+    schema = described.get("schema") if isinstance(described, Mapping) else None
+    if kind != "json_schema" or not isinstance(schema, Mapping):
+        raise BadInput(
+            'response_format: {"type": "text"}, {"type": "json_object"} or '
+            '{"type": "json_schema", "json_schema": {"schema": ...}}',
+            param="response_format",
+        )
+    return schema
 
 
 def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict[str, Any]:
@@ -105,6 +166,8 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict
         body["tools"] = [dict(tool) for tool in request.tools]
         if request.tool_choice is not None:
             body["tool_choice"] = request.tool_choice
+    if request.response_format is not None:
+        body["response_format"] = dict(request.response_format)
     if ours:
         body["parley_priority"] = request.priority.name.lower()
         if request.user:
@@ -237,98 +300,6 @@ def completion(events: Iterable[StreamEvent], *, id: str, model: str, created: i
     return whole
 
 
-_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
-
-
-@dataclass(slots=True)
-class ChunkReader:
-    """A server's chunks into stream events; forgiving where servers differ.
-
-    Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx); tool calls may lack an
-    index or an id (Ollama sends index 0 for all: a new id begins a new call). `finish()` gives the last event.
-    """
-
-    reason: FinishReason | None = None
-    usage: Usage | None = None
-    model: str = ""
-    _texts: int = 0
-    _call_ids: list[str] = field(default_factory=list)
-
-    def read(self, chunk: object) -> list[StreamEvent]:
-        """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
-        if not isinstance(chunk, Mapping):
-            raise BackendFailed("the server sent something that is no chunk")
-        error = chunk.get("error")
-        if error or chunk.get("object") == "error":
-            raise error_of(0, chunk)
-        self.model = str(chunk.get("model") or self.model)
-        if isinstance(chunk.get("usage"), Mapping):
-            self.usage = _usage(chunk["usage"])
-        events: list[StreamEvent] = []
-        choices = chunk.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
-            return events
-        delta = choices[0].get("delta") or choices[0].get("message") or {}
-        if not isinstance(delta, Mapping):
-            raise BackendFailed("the server sent a delta that is no object")
-        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if isinstance(reasoning, str) and reasoning:
-            events.append(ReasoningDelta(reasoning))
-        content = delta.get("content")
-        if isinstance(content, str) and content:
-            self._texts += 1
-            events.append(TextDelta(content))
-        events.extend(self._tool_call(call) for call in delta.get("tool_calls") or () if isinstance(call, Mapping))
-        finish = choices[0].get("finish_reason")
-        if finish:
-            self.reason = _REASONS.get(str(finish), "stop")
-        return events
-
-    def finish(self) -> Finish:
-        """The end of the stream. Servers that count no tokens leave `usage` None."""
-        return Finish(self.reason or "stop", self.usage, self.model)
-
-    def _tool_call(self, call: Mapping[str, Any]) -> ToolCallDelta:
-        function = call.get("function")
-        function = function if isinstance(function, Mapping) else {}
-        id = call.get("id") or None
-        if id is not None and id not in self._call_ids:
-            self._call_ids.append(str(id))
-        index = self._call_ids.index(str(id)) if id is not None else int(call.get("index") or 0)
-        if id is None and index >= len(self._call_ids):
-            self._call_ids.append(f"call_{index}")
-            id = self._call_ids[-1] if function.get("name") else None
-        arguments = function.get("arguments")
-        return ToolCallDelta(index, id, function.get("name"), arguments if isinstance(arguments, str) else "")
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-    return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), int(cached or 0))
-
-
 def error_object(error: ParleyError, type: str = "invalid_request_error") -> dict[str, Any]:
     """OpenAI's error object: all four keys, the hint in the message."""
     return {"error": {"message": str(error), "type": type, "param": error.param, "code": error.code}}
-
-
-def error_of(status: int, body: object) -> LlmError:
-    """The typed error for a server's error answer; it understands the shapes that servers have."""
-    error = body.get("error", body) if isinstance(body, Mapping) else body
-    code = error.get("code") if isinstance(error, Mapping) else None
-    message = str(error.get("message") or error) if isinstance(error, Mapping) else str(error)
-    message = message[:500] or f"status {status}"
-    if code == "context_length_exceeded" or "context length" in message.lower():
-        return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
-    if status == 404 or code == "model_not_found":
-        return UnknownModel(message)
-    if status in (429, 503) or code == "overloaded":
-        return Overloaded(message, hint="try again in a moment")
-    return BackendFailed(message)

@@ -61,7 +61,7 @@ class GenerateRequest:
     """One request for a reply.
 
     `model` is a slot's model, "backend/model", an alias, or "" for the default one.
-    `conversation` names the KV sequence that is kept between turns; None keeps nothing.
+    `conversation` names the KV sequence that is kept between turns; None keeps it only while nobody needs its room.
     `user` is who pays and whose fair share is used.
     """
 
@@ -73,3 +73,5 @@ class GenerateRequest:
     conversation: str | None = None
     priority: Priority = Priority.INTERACTIVE
     user: str = ""
+    response_format: Mapping[str, Any] | None = None
+    """OpenAI's object: None or text, json_object, or json_schema with a schema the reply must obey."""

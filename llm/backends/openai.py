@@ -8,7 +8,8 @@ from typing import Any
 
 import aiohttp
 
-from llm.convert import ChunkReader, error_of, to_body
+from llm.chunk_reader import ChunkReader, error_of
+from llm.convert import to_body
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, BackendSpec, ModelInfo

@@ -10,9 +10,9 @@ from typing import Any
 # milliseconds; on a machine that also hears and speaks that made decoding a hundred times slower (measured).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import llama_cpp.llama_cpp as native  # noqa: E402
+import llama_cpp.llama_cpp as native
 
-from llm.settings import KvCacheType  # noqa: E402
+from llm.settings import KvCacheType
 
 __all__ = ["KV_BYTES", "KV_TYPES", "native", "prepare", "threads"]
 

@@ -13,7 +13,7 @@ __all__ = ["ChatMessage", "ChatRequest", "FunctionCall", "StreamOptions", "ToolC
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
 class FunctionCall(_Wire):
@@ -55,14 +55,14 @@ class ChatRequest(_Wire):
     n: Annotated[int | None, Field(ge=1, le=128)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    repeat_penalty: Annotated[float | None, Field(gt=0)] = None
+    repeat_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
     response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     user: str | None = None
-    parley_conversation: str | None = None
+    parley_conversation: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     """Ours: the KV sequence to keep between requests."""
     parley_priority: Literal["voice", "interactive", "batch"] | None = None
     """Ours: read by a slot from its own gateway only."""

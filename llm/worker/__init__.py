@@ -1,0 +1,1 @@
+"""The worker process: one model behind OpenAI-compatible HTTP on a loopback port."""

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.convert import ChunkReader, ChunkWriter, completion, error_object, error_of, parse_chat, to_body, to_request
+from llm.chunk_reader import ChunkReader, error_of
+from llm.convert import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
 from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
 from llm.sse import SseReader

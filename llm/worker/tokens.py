@@ -1,0 +1,41 @@
+"""POST /tokenize, /detokenize and /apply-template of the worker, as llama.cpp's server has them."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from llm.convert import parse_body, parse_chat, to_request
+from llm.wire.completions import DetokenizeRequest, TokenizeRequest
+from llm.worker.answers import JsonAnswer, read_body
+from llm.worker.server import server_of
+
+__all__ = ["ROUTES"]
+
+
+async def _tokenize(request: Request) -> Response:
+    asked = parse_body(TokenizeRequest, await read_body(request))
+    tokens = await server_of(request).bridge.tokenize(
+        asked.content, add_special=asked.add_special, parse_special=asked.parse_special
+    )
+    return JsonAnswer({"tokens": tokens})
+
+
+async def _detokenize(request: Request) -> Response:
+    asked = parse_body(DetokenizeRequest, await read_body(request))
+    return JsonAnswer({"content": server_of(request).bridge.engine.detokenize(asked.tokens)})
+
+
+async def _apply_template(request: Request) -> Response:
+    """The prompt a chat request would become, and its exact length."""
+    asked = to_request(parse_chat(await read_body(request)))
+    prompt, tokens = await server_of(request).bridge.render(asked)
+    return JsonAnswer({"prompt": prompt.text, "tokens": len(tokens)})
+
+
+ROUTES = [
+    Route("/tokenize", _tokenize, methods=["POST"]),
+    Route("/detokenize", _detokenize, methods=["POST"]),
+    Route("/apply-template", _apply_template, methods=["POST"]),
+]
