@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +17,7 @@ import pytest
 
 from tests.scripted.process import ScriptedProcess
 from tests.web.house import House, house
+from tests.web.raw_socket import frame, open_raw, read_to_end
 
 LONG = " ".join(f"This is sentence number {number} of a very long answer." for number in range(60))
 
@@ -55,45 +54,13 @@ def _settled(home: House) -> Callable[[], bool]:
     return lambda: home.services.hub.live == 0 and home.services.ears.statistics().ears == 0
 
 
-async def _raw_socket(home: House, path: str, receive_buffer: int = 0) -> socket.socket:
-    """A WebSocket opened by hand, which reads only when it is told to."""
-    parts = urlsplit(home.url)
-    raw = socket.socket()
-    if receive_buffer:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    raw.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(raw, (parts.hostname, parts.port))
-    key = base64.b64encode(os.urandom(16)).decode()
-    await loop.sock_sendall(
-        raw,
-        f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode(),
-    )
-    answer = await asyncio.wait_for(loop.sock_recv(raw, 4096), 5)
-    assert answer.startswith(b"HTTP/1.1 101")
-    return raw
-
-
-def _frame(payload: bytes, opcode: int = 1) -> bytes:
-    length = len(payload)
-    head = bytes([0x80 | opcode])
-    if length < 126:
-        head += bytes([0x80 | length])
-    elif length < 2**16:
-        head += bytes([0x80 | 126]) + struct.pack("!H", length)
-    else:
-        head += bytes([0x80 | 127]) + struct.pack("!Q", length)
-    return head + b"\0\0\0\0" + payload  # a mask of zeros leaves the payload as it is
-
-
 # ---- gone -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_client_that_vanishes_in_the_middle_of_a_reply(home: House, service: ScriptedProcess) -> None:
-    raw = await _raw_socket(home, await _open(home))
+    raw = await open_raw(home.url, await _open(home))
     await asyncio.get_running_loop().sock_sendall(
-        raw, _frame(json.dumps({"type": "end_turn", "transcript": "tell me a story"}).encode())
+        raw, frame(json.dumps({"type": "end_turn", "transcript": "tell me a story"}).encode())
     )
     await _eventually(lambda: len(service.requests("tts")) > 1, "no reply began")
     # No close frame, no FIN: a reset, as when a phone loses its network and the system gives up.
@@ -109,18 +76,18 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_reply(home: House, serv
 
 
 async def test_a_client_that_reads_nothing_is_cut_off(home: House) -> None:
-    raw = await _raw_socket(
-        home,
+    raw = await open_raw(
+        home.url,
         await _open(home, audio_config={"output_format": "pcm", "sample_rate": 48000, "binary_audio": True}),
         receive_buffer=4096,
     )
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(raw, _frame(json.dumps({"type": "end_turn", "transcript": "go on"}).encode()))
+    await loop.sock_sendall(raw, frame(json.dumps({"type": "end_turn", "transcript": "go on"}).encode()))
     await _eventually(lambda: home.services.hub.live == 1, "never connected")
 
     async def flood() -> None:
         # Every ping is answered with a pong, far faster than anything that is paced by speech.
-        pings = _frame(b'{"type":"ping"}') * 1000
+        pings = frame(b'{"type":"ping"}') * 1000
         try:
             while True:
                 await loop.sock_sendall(raw, pings)
@@ -150,7 +117,7 @@ async def test_a_client_that_only_opens_the_door(home: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "frame",
+    "nonsense",
     [
         "",
         "{",
@@ -174,12 +141,12 @@ async def test_a_client_that_only_opens_the_door(home: House) -> None:
         "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
     ],
 )
-async def test_nonsense_gets_an_error_and_the_session_goes_on(home: House, frame: str | bytes) -> None:
+async def test_nonsense_gets_an_error_and_the_session_goes_on(home: House, nonsense: str | bytes) -> None:
     async with home.client.ws_connect(await _open(home)) as client:
-        if isinstance(frame, str):
-            await client.send_str(frame)
+        if isinstance(nonsense, str):
+            await client.send_str(nonsense)
         else:
-            await client.send_bytes(frame)
+            await client.send_bytes(nonsense)
         await client.send_json({"type": "ping"})
         seen = []
         while not seen or seen[-1]["type"] != "pong":
@@ -229,26 +196,19 @@ async def test_a_giant_message_is_not_even_held(home: House) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        _frame(b"\xff\xfe\xfd", opcode=1),  # text that is no UTF-8
+        frame(b"\xff\xfe\xfd", opcode=1),  # text that is no UTF-8
         b"\x81\x05hello",  # a frame that is not masked
-        _frame(b"x", opcode=3),  # an opcode that does not exist
-        _frame(b"x" * 200, opcode=9),  # a ping that is too long
+        frame(b"x", opcode=3),  # an opcode that does not exist
+        frame(b"x" * 200, opcode=9),  # a ping that is too long
         b"\xff" * 64,
     ],
 )
 async def test_broken_frames_close_the_connection(home: House, data: bytes) -> None:
     loop = asyncio.get_running_loop()
-    raw = await _raw_socket(home, await _open(home))
+    raw = await open_raw(home.url, await _open(home))
     await loop.sock_sendall(raw, data)
 
-    async def read_to_the_end() -> None:
-        try:
-            while await loop.sock_recv(raw, 65536):
-                pass
-        except ConnectionError:
-            return
-
-    await asyncio.wait_for(read_to_the_end(), 10)
+    await read_to_end(raw)
     raw.close()
     await _eventually(_settled(home), "the session went on")
 
@@ -263,6 +223,9 @@ async def test_a_flood_of_audio_is_survived(home: House) -> None:
         while (await client.receive_json(timeout=30))["type"] != "pong":
             pass
     await _eventually(_settled(home), "the session went on", within_s=30)
+
+
+# ---- afterwards ---------------------------------------------------------------------------------------------------
 
 
 async def _still_well(home: House) -> None:
