@@ -1,0 +1,44 @@
+"""The small Whisper and the small Piper voice that the recipes make, built once in a test run."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from voice.port import EngineConfig
+
+__all__ = ["engine_config", "piper_mini", "whisper_mini"]
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="parley-speech-models-")
+
+
+@cache
+def whisper_mini() -> Path:
+    """A CTranslate2 Whisper folder."""
+    from models.recipes.whisper_mini.build import build
+
+    path = Path(_folder().name) / "whisper-mini"
+    build(path)
+    return path
+
+
+@cache
+def piper_mini() -> Path:
+    """The .onnx file of a Piper voice."""
+    from models.recipes.piper_mini.build import build
+
+    return build(Path(_folder().name) / "piper-mini")
+
+
+def engine_config(name: str, *, needs_model: bool) -> EngineConfig:
+    """What the engine `name` is loaded with in tests. An engine that needs a model says here where it comes from."""
+    if not needs_model:
+        return EngineConfig()
+    makers = {"faster_whisper": whisper_mini, "piper": piper_mini}
+    assert name in makers, f"{name} needs a model: add a maker to tests/speech_models.py"
+    return EngineConfig(model=makers[name]())
