@@ -1,4 +1,4 @@
-"""The small Whisper runs in faster-whisper, hears its words from voices it was not made with, and silence as silence."""
+"""The small Whisper runs in faster-whisper, hears its words from new voices, and silence as silence."""
 
 from __future__ import annotations
 

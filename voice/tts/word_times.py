@@ -70,10 +70,12 @@ def from_units(words: Sequence[str], weights: Sequence[float], units: Sequence[t
         near = abs(nearest - at) <= snap and nearest > bounds[-1]
         bounds.append(nearest if near else max(bounds[-1], at))
     bounds.append(edges[-1])
-    return [
-        Word(word, _real(edges, units, low, after=True), _real(edges, units, high, after=False))
-        for word, low, high in zip(words, bounds, bounds[1:], strict=False)
-    ]
+    found = []
+    for word, low, high in zip(words, bounds, bounds[1:], strict=False):
+        start_s = _real(edges, units, low, after=True)
+        # A word without any length lies on one side of a pause, not around it.
+        found.append(Word(word, start_s, max(start_s, _real(edges, units, high, after=False))))
+    return found
 
 
 def _real(edges: Sequence[float], units: Sequence[tuple[float, float]], spoken_s: float, *, after: bool) -> float:

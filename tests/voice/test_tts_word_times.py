@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice.port import Word
+from voice.tts.word_times import from_positions, from_units, spans
+
+
+def test_words_are_what_has_letters_or_digits() -> None:
+    text = 'He said: "it\'s 25" - really!'
+    assert [text[a:b] for a, b in spans(text)] == ["He", "said:", "\"it's", '25"', "really!"]
+
+
+def test_positions_become_the_words_as_written() -> None:
+    words = from_positions("Hi there", [(0, 0.0), (3, 0.4)], [], 1.0)
+    assert words == (Word("Hi", 0.0, 0.4), Word("there", 0.4, 1.0))
+
+
+def test_a_number_begun_several_times_is_one_word() -> None:
+    words = from_positions("in 1997 ok", [(0, 0.0), (3, 0.2), (4, 0.9), (8, 1.5)], [1.2], 2.0)
+    assert words == (Word("in", 0.0, 0.2), Word("1997", 0.2, 1.2), Word("ok", 1.5, 2.0))
+
+
+def test_a_pause_ends_a_word() -> None:
+    words = from_positions("one, two", [(0, 0.0), (5, 0.9)], [0.4, 1.3], 1.5)
+    assert words == (Word("one,", 0.0, 0.4), Word("two", 0.9, 1.3))
+
+
+def test_positions_outside_of_words_are_passed_over() -> None:
+    assert from_positions("- a -", [(0, 0.0), (2, 0.1), (4, 0.2), (99, 0.3)], [], 0.4) == (Word("a", 0.1, 0.4),)
+    assert from_positions("", [(0, 0.0)], [], 0.4) == ()
+
+
+def test_equal_numbers_are_one_to_one() -> None:
+    assert from_units(["a", "b"], [1, 1], [(0.0, 0.5), (0.7, 1.0)]) == [Word("a", 0.0, 0.5), Word("b", 0.7, 1.0)]
+
+
+def test_one_word_may_be_several_units_and_the_pause_between_words_is_nobodys() -> None:
+    words = from_units(["it's", "25", "degrees"], [3, 9, 6], [(0, 0.3), (0.3, 0.6), (0.6, 1.2), (1.5, 2.1)])
+    assert words[0] == Word("it's", 0, 0.3)
+    assert words[1] == Word("25", 0.3, 1.2)
+    assert words[2] == Word("degrees", 1.5, 2.1)
+
+
+def test_several_words_may_be_one_unit() -> None:
+    words = from_units(["of", "the", "house"], [2, 2, 4], [(0.0, 0.4), (0.5, 0.9)])
+    assert [word.text for word in words] == ["of", "the", "house"]
+    assert words[0].start_s == 0.0
+    assert words[0].end_s == words[1].start_s
+    assert words[2] == Word("house", 0.5, 0.9)
+
+
+units = st.lists(st.tuples(st.floats(0, 0.5), st.floats(0.01, 1)), max_size=12)
+some_words = st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0.1, 20)), max_size=12)
+
+
+@given(some_words, units)
+def test_times_are_monotone_and_within_the_units(
+    words: list[tuple[str, float]], gaps: list[tuple[float, float]]
+) -> None:
+    spoken, at = [], 0.0
+    for gap, length in gaps:
+        spoken.append((at + gap, at + gap + length))
+        at += gap + length
+    found = from_units([text for text, _ in words], [weight for _, weight in words], spoken)
+    assert len(found) == (len(words) if spoken else 0)
+    last = 0.0
+    for word in found:
+        assert last - 1e-9 <= word.start_s <= word.end_s + 1e-9 <= at + 1e-8
+        last = word.end_s
