@@ -43,7 +43,7 @@ class TurnSettings:
 
     silence_ms: int = 500
     """The turn is over after this much silence."""
-    pause_ms: int = 160
+    pause_ms: int = 128
     """Work on the answer starts, unheard, after this much silence."""
     min_speech_ms: int = 96
     """Shorter sounds are no speech."""

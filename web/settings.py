@@ -255,8 +255,8 @@ def _log_level(text: str) -> Literal["debug", "info", "warning", "error"]:
 
 def _admin_key(env: Mapping[str, str]) -> str:
     key = env.get("PARLEY_ADMIN_KEY", "").strip()
-    if key and (len(key) < 8 or not key.isascii() or not key.isprintable() or " " in key):
+    if key and (not key.isascii() or not key.isprintable() or " " in key):
         raise SettingsError(
-            "PARLEY_ADMIN_KEY is not usable as a key", hint="8 or more letters, digits and signs without a space"
+            "PARLEY_ADMIN_KEY is not usable as a key", hint="letters, digits and signs without a space"
         )
     return key

@@ -117,7 +117,6 @@ def test_a_wrong_file_is_told_where_and_how(tmp_path: Path, text: str, message: 
         {"PARLEY_PORT": "65536"},
         {"PARLEY_SLOT_PORT_BASE": "0"},
         {"PARLEY_LOG_LEVEL": "loud"},
-        {"PARLEY_ADMIN_KEY": "short"},
         {"PARLEY_ADMIN_KEY": "with a space in it"},
         {"PARLEY_CONFIG": "/does/not/exist.toml"},
     ],
