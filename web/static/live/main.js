@@ -1,0 +1,324 @@
+// The live page: microphone -> session -> loudspeaker, and everything on the page beside it.
+
+import { Controls } from "./controls.js";
+import { Conversation } from "./conversation.js";
+import { INPUT_RATE, Microphone, MicrophoneError } from "./microphone.js";
+import { Notice } from "./notice.js";
+import { Orb } from "./orb.js";
+import { Preferences } from "./preferences.js";
+import { Session } from "./session.js";
+import { OUTPUT_RATE, Speaker } from "./speaker.js";
+
+const AFTER_RELEASE_MS = 180; // the last syllable is still on its way when the key comes up
+const CONNECTIONS = { connecting: "connecting", open: "connected", waiting: "connection lost", refused: "refused", "signed-out": "signed out", closed: "not connected" };
+
+class App {
+  constructor() {
+    const find = (id) => document.getElementById(id);
+    this.state = "off"; // the server's word, "off" while there is no conversation
+    this.muted = false;
+    this.held = false;
+    this.level = 0;
+    this.replying = ""; // the reply that is being received
+    this.stateLine = find("state");
+    this.hintLine = find("hint");
+    this.connectionText = find("connection-text");
+    this.meter = find("meter");
+    this.meterBar = find("meter-bar");
+    this.notice = new Notice(document);
+    this.conversation = new Conversation(document);
+    this.preferences = new Preferences(document, (name, values) => this.preferred(name, values));
+    this.microphone = new Microphone((pcm, level) => this.heard(pcm, level), () => this.lostMicrophone());
+    this.speaker = new Speaker((reply, ms, isEnd) => this.played(reply, ms, isEnd));
+    this.session = new Session({
+      message: (message) => this.said(message),
+      audio: (reply, pcm) => this.sounded(reply, pcm),
+      status: (status, detail) => this.connected(status, detail),
+    });
+    this.orb = new Orb(find("orb"), () => ({ mic: this.level, speaker: this.speaker.level() }));
+    this.controls = new Controls(document, {
+      start: () => this.start(),
+      end: () => this.end(),
+      mute: () => this.mute(!this.muted),
+      press: () => this.press(),
+      release: (meant) => this.release(meant),
+      interrupt: () => this.interrupt(),
+      type: (text) => this.type(text),
+      settings: () => this.preferences.open(),
+    });
+    document.addEventListener("visibilitychange", () => this.wake());
+    addEventListener("online", () => this.session.wanted && this.session.connect());
+    this.show();
+    this.learn();
+  }
+
+  get hold() {
+    return this.preferences.values.mode === "hold";
+  }
+
+  // ---- beginning and ending ------------------------------------------------------------------------------------
+
+  /** What the server can do; also finds out whether we are signed in at all. */
+  async learn() {
+    const answer = await fetch("/live/options", { credentials: "same-origin" }).catch(() => null);
+    if (answer?.status === 401) this.notice.show("signed-out");
+    else if (answer?.ok) this.preferences.offer(await answer.json());
+  }
+
+  async start() {
+    this.notice.hide();
+    const speaker = this.openSpeaker();
+    if (!(await this.openMicrophone())) return;
+    await speaker;
+    this.muted = false;
+    await this.connect();
+  }
+
+  async openMicrophone() {
+    const { microphone, echo } = this.preferences.values;
+    try {
+      await this.microphone.open({ deviceId: microphone, echoCancellation: echo });
+    } catch (error) {
+      if (!(error instanceof MicrophoneError)) throw error;
+      const detail = error.kind === "failed" ? String(error.cause?.message ?? "") : "";
+      this.notice.show(error.kind, { detail, action: () => this.start() });
+      this.show();
+      return false;
+    }
+    this.show();
+    return true;
+  }
+
+  async openSpeaker() {
+    await this.speaker.open();
+    await this.speaker.wake();
+    await this.speaker.choose(this.preferences.values.loudspeaker).catch(() => {});
+  }
+
+  async connect() {
+    if (this.session.open) return;
+    if (!this.session.token) this.session.config = this.configuration();
+    await this.session.connect();
+  }
+
+  configuration() {
+    const { wake, wake_word, voice, speed, headphones } = this.preferences.values;
+    return {
+      audio_config: { input_format: "pcm", output_format: "pcm", input_rate: INPUT_RATE, sample_rate: OUTPUT_RATE, binary_audio: true },
+      wake_word_config: { enabled: wake, words: wake ? [wake_word] : [], mode: "pre" },
+      voice_config: { voice_id: voice, speed },
+      turn_detection: this.hold ? null : { type: "server_vad" },
+      turn_config: { echo: headphones ? "headphones" : "auto" },
+    };
+  }
+
+  end() {
+    this.microphone.close();
+    this.session.close();
+    this.speaker.flush();
+    this.conversation.reconnected();
+    this.state = "off";
+    this.level = 0;
+    this.show();
+  }
+
+  lostMicrophone() {
+    this.conversation.note("The microphone is gone. Plug it in again and press Start talking.", true);
+    this.show();
+  }
+
+  wake() {
+    if (document.visibilityState !== "visible") return;
+    this.microphone.wake();
+    this.speaker.wake();
+  }
+
+  // ---- from the user -------------------------------------------------------------------------------------------
+
+  heard(pcm, level) {
+    const sending = this.hold ? this.held : !this.muted;
+    this.level = sending ? level : 0;
+    const percent = Math.min(100, Math.round(Math.sqrt(this.level) * 160));
+    this.meterBar.style.transform = `scaleX(${percent / 100})`;
+    this.meter.setAttribute("aria-valuenow", percent);
+    if (sending) this.session.send(pcm);
+  }
+
+  mute(on) {
+    this.muted = on;
+    this.show();
+  }
+
+  press() {
+    clearTimeout(this.letGo);
+    if (this.busy) this.interrupt();
+    this.session.send({ type: "clear" }); // what was heard before the key went down is not meant
+    this.held = true;
+    this.show();
+  }
+
+  release(meant) {
+    this.show();
+    this.letGo = setTimeout(() => {
+      this.held = false;
+      this.session.send({ type: meant ? "end_turn" : "clear" });
+      this.show();
+    }, AFTER_RELEASE_MS);
+  }
+
+  interrupt() {
+    this.session.send({ type: "interrupt" });
+    this.session.silence(this.replying);
+    this.speaker.flush();
+  }
+
+  async type(text) {
+    await Promise.all([this.openSpeaker(), this.connect()]);
+    if (this.busy) this.interrupt();
+    if (!this.session.send({ type: "end_turn", transcript: text })) {
+      this.controls.giveBack(text);
+    }
+  }
+
+  async preferred(name, values) {
+    if (name === "microphone" || name === "echo") {
+      if (this.microphone.on) await this.openMicrophone();
+    } else if (name === "loudspeaker") {
+      await this.speaker.choose(values.loudspeaker).catch(() => this.conversation.note("That loudspeaker cannot be used.", true));
+    } else {
+      this.held = false;
+      const { audio_config: _, ...changed } = this.configuration();
+      if (this.session.token) this.session.configure(changed);
+      this.show();
+    }
+  }
+
+  // ---- from the server -----------------------------------------------------------------------------------------
+
+  said(message) {
+    const { conversation, speaker } = this;
+    switch (message.type) {
+      case "transcript":
+        if (message.is_final) conversation.final(message.text);
+        else conversation.partial(message.text);
+        break;
+      case "text":
+        conversation.write(message.reply, message.text);
+        break;
+      case "audio":
+        this.marked(message);
+        break;
+      case "interrupted":
+        if (message.reply === this.replying) speaker.flush();
+        break;
+      case "turn_complete":
+        this.turns.push(message);
+        conversation.complete(message);
+        break;
+      case "state":
+        this.state = message.state;
+        speaker.hold(message.state === "paused");
+        if (message.state === "idle" || message.state === "asleep") conversation.drop();
+        this.show();
+        break;
+      case "wake_word_required":
+        conversation.note(`Say “${this.preferences.values.wake_word}” first.`);
+        break;
+      case "error":
+        conversation.note([message.message, message.hint].filter(Boolean).join(": "), true);
+        break;
+    }
+  }
+
+  /** A clause of a reply, or its end: the binary frames that follow are its samples. */
+  marked({ reply, text, is_last: isLast }) {
+    if (this.session.silenced.has(reply)) return;
+    this.replying = reply;
+    if (isLast) {
+      this.conversation.reply(reply).end();
+      this.speaker.end(reply);
+    } else {
+      this.conversation.reply(reply).clause(text);
+    }
+  }
+
+  sounded(reply, pcm) {
+    this.conversation.reply(reply).audio(pcm.byteLength);
+    this.speaker.play(reply, pcm);
+  }
+
+  played(reply, ms) {
+    this.session.send({ type: "played", reply, ms: Math.round(ms) });
+    this.conversation.replies.get(reply)?.played(ms);
+  }
+
+  connected(status, detail) {
+    document.body.dataset.connection = status;
+    this.connectionText.textContent = CONNECTIONS[status];
+    if (status === "open") {
+      this.notice.hide("waiting");
+      this.conversation.reconnected();
+      this.state = this.state === "off" ? "idle" : this.state;
+    } else if (status === "waiting") {
+      const say = [detail.reason, detail.hint].filter(Boolean).join(". ");
+      this.notice.show("waiting", { say, seconds: detail.seconds, action: () => this.session.connect() });
+      this.state = "off";
+    } else if (status === "signed-out") {
+      this.notice.show("signed-out");
+      this.end();
+    } else if (status === "refused") {
+      const say = [detail.message, detail.hint].filter(Boolean).join(". ");
+      this.notice.show("refused", { say, action: () => this.preferences.reset() });
+    } else if (status === "closed") {
+      this.state = "off";
+      if (detail.reason) this.conversation.note(`${detail.reason}. Press Start talking to go on.`);
+    }
+    this.show();
+  }
+
+  // ---- the page ------------------------------------------------------------------------------------------------
+
+  turns = [];
+
+  get busy() {
+    return ["thinking", "speaking", "paused"].includes(this.state);
+  }
+
+  show() {
+    const { on } = this.microphone;
+    document.body.dataset.state = this.state;
+    document.body.dataset.mic = on ? "on" : "off";
+    this.orb.show(this.state);
+    this.controls.show({ started: on, muted: this.muted, hold: this.hold, busy: this.busy });
+    [this.stateLine.textContent, this.hintLine.textContent] = this.words(on);
+  }
+
+  words(on) {
+    const word = this.preferences.values.wake_word;
+    if (this.session.status === "connecting") return ["Connecting", ""];
+    if (this.state === "thinking") return ["Thinking", ""];
+    if (this.state === "speaking") return ["Speaking", on && !this.hold ? "Speak to interrupt" : "Space interrupts"];
+    if (this.state === "paused") return ["Go on?", "I am listening"];
+    if (!on) return this.state === "off" ? ["Ready when you are", "Start, then just speak"] : ["Ready", "Type, or start talking"];
+    if (this.state === "off") return ["Not connected", ""];
+    if (this.hold) return this.held ? ["I hear you", "Release to send"] : ["Ready", "Hold the button or the space bar"];
+    if (this.muted) return ["Muted", "Nothing leaves this machine"];
+    if (this.state === "asleep") return ["Asleep", `Say “${word}”`];
+    return this.state === "hearing" ? ["I hear you", ""] : ["Listening", "Just speak"];
+  }
+}
+
+const app = new App();
+
+// A look inside, for tests and for the curious. Reading changes nothing.
+Object.defineProperty(window, "parley", {
+  value: Object.freeze({
+    get connection() { return app.session.status; },
+    get state() { return app.state; },
+    get token() { return app.session.token; },
+    get microphone() { return { on: app.microphone.on, frames: app.microphone.frames, level: app.level, label: app.microphone.label }; },
+    get playback() { return { samples: app.speaker.samplesPlayed, peak: app.speaker.peak, reply: app.speaker.last.reply, rate: OUTPUT_RATE }; },
+    get turns() { return structuredClone(app.turns); },
+    get notice() { return app.notice.kind; },
+  }),
+});

@@ -1,0 +1,91 @@
+// The microphone: asks for it, runs the capture worklet, hands out PCM16 frames with their level.
+
+export const INPUT_RATE = 16000;
+const FRAME_MS = 32; // what the voice detector looks at
+
+export class MicrophoneError extends Error {
+  /** `kind`: "denied", "missing", "busy", "insecure" or "failed". */
+  constructor(kind, cause) {
+    super(kind, { cause });
+    this.kind = kind;
+  }
+}
+
+const KINDS = { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy", AbortError: "busy" };
+
+export class Microphone {
+  /** `onFrame(pcm: ArrayBuffer, level: 0..1)`; `onLost()` when the device goes away. */
+  constructor(onFrame, onLost) {
+    this.onFrame = onFrame;
+    this.onLost = onLost;
+    this.stream = null;
+    this.context = null;
+    this.frames = 0;
+  }
+
+  get on() {
+    return this.stream !== null;
+  }
+
+  get label() {
+    return this.stream?.getAudioTracks()[0]?.label ?? "";
+  }
+
+  /** Opens the device; asks the user if need be. Throws MicrophoneError. */
+  async open({ deviceId, echoCancellation }) {
+    this.close();
+    if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError("insecure");
+    const audio = { channelCount: 1, echoCancellation, noiseSuppression: true, autoGainControl: true };
+    if (deviceId) audio.deviceId = { exact: deviceId };
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio });
+    } catch (error) {
+      // A device that was chosen once and is not there today.
+      if (deviceId && KINDS[error.name] === "missing") return this.open({ deviceId: "", echoCancellation });
+      throw new MicrophoneError(KINDS[error.name] ?? "failed", error);
+    }
+    try {
+      await this.listen(stream);
+    } catch (error) {
+      for (const track of stream.getTracks()) track.stop();
+      throw new MicrophoneError("failed", error);
+    }
+  }
+
+  async listen(stream) {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    const node = new AudioWorkletNode(context, "parley-capture", {
+      numberOfOutputs: 0,
+      processorOptions: { rate: INPUT_RATE, frameMs: FRAME_MS },
+    });
+    node.port.onmessage = ({ data }) => {
+      this.frames++;
+      this.onFrame(data.pcm, data.level);
+    };
+    context.createMediaStreamSource(stream).connect(node);
+    await context.resume();
+    const [track] = stream.getAudioTracks();
+    track.addEventListener("ended", () => {
+      if (this.stream === stream) {
+        this.close();
+        this.onLost();
+      }
+    });
+    this.stream = stream;
+    this.context = context;
+  }
+
+  /** Phones put audio to sleep with the screen. */
+  async wake() {
+    if (this.context?.state === "suspended" || this.context?.state === "interrupted") await this.context.resume();
+  }
+
+  close() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.context?.close();
+    this.stream = null;
+    this.context = null;
+  }
+}

@@ -1,0 +1,110 @@
+// What needs a decision of the user: no microphone, no connection, signed out.
+
+const TEXTS = {
+  denied: {
+    title: "The microphone is blocked",
+    text: "Parley cannot hear you until this page may use the microphone.",
+    detail: "Click the sign to the left of the address, allow the microphone, and try again.",
+    act: "Try again",
+  },
+  missing: {
+    title: "There is no microphone",
+    text: "No microphone was found. Plug one in, or choose another in the settings.",
+    act: "Try again",
+  },
+  busy: {
+    title: "The microphone is in use",
+    text: "Another program holds the microphone. Close it and try again.",
+    act: "Try again",
+  },
+  insecure: {
+    title: "This address may not use the microphone",
+    text: "Browsers give the microphone only to pages from this very machine or over https.",
+    detail: "Open the page as http://localhost, through an ssh tunnel for example, or put Parley behind https.",
+  },
+  failed: {
+    title: "The microphone did not start",
+    text: "Something went wrong while opening the microphone.",
+    act: "Try again",
+  },
+  "signed-out": {
+    title: "You are signed out",
+    text: "`parley up` prints a link that signs you in, and `parley link` prints a new one. Or paste your key:",
+  },
+  refused: { title: "The server refused the settings", text: "", act: "Use the defaults" },
+  waiting: { title: "Connection lost", text: "", act: "Try now" },
+};
+const INLINE = new Set(["waiting"]);
+const CAN_TYPE = new Set(["denied", "missing", "busy", "insecure", "failed"]);
+
+export class Notice {
+  constructor(document_) {
+    const find = (id) => document_.getElementById(id);
+    this.box = find("notice");
+    this.card = this.box.querySelector(".notice-card");
+    this.title = find("notice-title");
+    this.text = find("notice-text");
+    this.detail = find("notice-detail");
+    this.act = find("notice-act");
+    this.dismiss = find("notice-close");
+    this.keyForm = find("key-form");
+    this.kind = "";
+    this.timer = 0;
+    this.act.addEventListener("click", () => {
+      const { action } = this;
+      this.hide();
+      action?.();
+    });
+    this.dismiss.addEventListener("click", () => this.hide());
+    this.box.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !this.dismiss.hidden) this.hide();
+    });
+  }
+
+  /** `say` replaces the text, `seconds` counts down to the next try, `action` is what the button does. */
+  show(kind, { say = "", detail = "", seconds = 0, action = null } = {}) {
+    const texts = TEXTS[kind];
+    this.kind = kind;
+    this.action = action;
+    this.title.textContent = texts.title;
+    this.text.replaceChildren(...withCode(say || texts.text));
+    this.detail.replaceChildren(...withCode(detail || texts.detail || ""));
+    this.act.textContent = texts.act ?? "";
+    this.act.hidden = !texts.act || !action;
+    this.dismiss.hidden = !CAN_TYPE.has(kind);
+    this.keyForm.hidden = kind !== "signed-out";
+    this.box.classList.toggle("inline", INLINE.has(kind));
+    this.box.hidden = false;
+    this.countDown(seconds);
+    if (!INLINE.has(kind)) (this.keyForm.hidden ? this.act : this.keyForm.elements.key).focus();
+  }
+
+  countDown(seconds) {
+    clearInterval(this.timer);
+    if (!seconds) return;
+    const until = performance.now() + seconds * 1000;
+    const tell = () => {
+      const left = Math.max(1, Math.ceil((until - performance.now()) / 1000));
+      this.detail.textContent = `Trying again in ${left} s`;
+    };
+    tell();
+    this.timer = setInterval(tell, 500);
+  }
+
+  hide(kind = this.kind) {
+    if (kind !== this.kind) return;
+    clearInterval(this.timer);
+    this.kind = "";
+    this.box.hidden = true;
+  }
+}
+
+/** Text with `commands` in it as nodes. */
+function withCode(text) {
+  return text.split("`").map((part, index) => {
+    if (index % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  });
+}

@@ -1,0 +1,188 @@
+// The connection to the server: opens a session, keeps its WebSocket alive, speaks the protocol. Knows no page.
+
+const BACK_OFF_S = [0.5, 1, 2, 4, 8, 15];
+const PING_S = 15;
+const PONG_S = 10;
+const GONE = 4004;
+const BUSY = 4009;
+const IDLE = 4000;
+
+export class Session {
+  /**
+   * `handlers`: message(object), audio(reply, pcm), status(name, detail). Statuses: "connecting", "open",
+   * "waiting" {seconds, reason, hint}, "refused" {message, hint} (bad configuration), "signed-out", "closed".
+   */
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.config = {};
+    this.token = "";
+    this.socket = null;
+    this.status = "closed";
+    this.tries = 0;
+    this.timer = 0;
+    this.wanted = false;
+    this.speaking = ""; // the reply that binary frames belong to
+    this.silenced = new Set(); // replies that were interrupted here: what still comes of them is dropped
+    this.opening = null;
+    this.unsent = false; // the configuration changed while there was no connection
+  }
+
+  get open() {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Connects, now and again whenever it is lost. Resolves when the first try has an outcome. */
+  connect() {
+    this.wanted = true;
+    clearTimeout(this.timer);
+    this.opening ??= this.attempt().finally(() => (this.opening = null));
+    return this.opening;
+  }
+
+  close() {
+    this.wanted = false;
+    clearTimeout(this.timer);
+    if (this.open) this.send({ type: "close" });
+    this.socket?.close(1000);
+    this.socket = null;
+    this.say("closed");
+  }
+
+  /** Sends a message or, as an ArrayBuffer, samples. False while there is no connection. */
+  send(message) {
+    if (!this.open) return false;
+    this.socket.send(message instanceof ArrayBuffer ? message : JSON.stringify(message));
+    return true;
+  }
+
+  /** Takes effect now if connected, and with every later session. */
+  configure(config) {
+    this.config = { ...this.config, ...config };
+    this.unsent = !this.send({ type: "update", ...config }) && this.token !== "";
+  }
+
+  silence(reply) {
+    if (!reply) return;
+    this.silenced.add(reply);
+    if (this.silenced.size > 8) this.silenced.delete(this.silenced.values().next().value);
+  }
+
+  say(status, detail = {}) {
+    this.status = status;
+    this.handlers.status(status, detail);
+  }
+
+  async attempt() {
+    if (this.open) return;
+    this.say("connecting");
+    try {
+      if (!this.token) await this.begin();
+    } catch (error) {
+      this.retry(error instanceof TypeError ? "The server does not answer" : error.message, error.hint);
+      return;
+    }
+    if (this.token && this.wanted) await this.attach();
+  }
+
+  async begin() {
+    const answer = await fetch("/v1/audio/live", {
+      method: "POST",
+      credentials: "same-origin",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(this.config),
+    });
+    if (answer.ok) {
+      this.token = (await answer.json()).session_token;
+      return;
+    }
+    const problem = (await answer.json().catch(() => ({}))).error ?? {};
+    const message = problem.message ?? `The server says ${answer.status}`;
+    if (answer.status === 401) {
+      this.wanted = false;
+      this.say("signed-out");
+    } else if (answer.status === 400 || answer.status === 422) {
+      this.wanted = false;
+      this.say("refused", { message, hint: problem.hint });
+    } else {
+      throw Object.assign(new Error(message), { hint: problem.hint });
+    }
+  }
+
+  attach() {
+    return new Promise((resolve) => {
+      const url = new URL(`/v1/audio/live/ws/${this.token}`, location.href);
+      url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+      const socket = new WebSocket(url);
+      socket.binaryType = "arraybuffer";
+      this.socket = socket;
+      socket.onmessage = ({ data }) => {
+        if (socket !== this.socket) return;
+        this.heardAt = performance.now();
+        if (typeof data === "string") this.take(JSON.parse(data));
+        else if (!this.silenced.has(this.speaking)) this.handlers.audio(this.speaking, data);
+        resolve();
+      };
+      socket.onclose = ({ code, reason }) => {
+        resolve();
+        if (socket !== this.socket) return;
+        this.socket = null;
+        clearInterval(this.beat);
+        this.lost(code, reason);
+      };
+      this.beat = setInterval(() => this.checkAlive(socket), PING_S * 1000);
+    });
+  }
+
+  // A connection may be dead without anybody having closed it: a phone that changed networks.
+  checkAlive(socket) {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    this.send({ type: "ping" });
+    const asked = performance.now();
+    setTimeout(() => {
+      if (socket !== this.socket || this.heardAt > asked) return;
+      this.socket = null;
+      clearInterval(this.beat);
+      socket.close();
+      this.lost(1006, "");
+    }, PONG_S * 1000);
+  }
+
+  take(message) {
+    if (message.type === "ready") {
+      this.tries = 0;
+      if (this.status !== "open") {
+        this.silenced.clear(); // replies are counted anew with every connection
+        this.say("open");
+        if (this.unsent) this.configure(this.config);
+      }
+    } else if (message.type === "audio" && message.binary) {
+      this.speaking = message.reply;
+    } else if (message.type === "interrupted") {
+      this.silence(message.reply);
+    }
+    if (message.type !== "pong") this.handlers.message(message);
+  }
+
+  lost(code, reason) {
+    this.speaking = "";
+    if (!this.wanted) return;
+    if (code === GONE) this.token = "";
+    if (code === IDLE) {
+      this.wanted = false;
+      this.say("closed", { reason: "It was quiet for a long time" });
+      return;
+    }
+    const busy = code === BUSY ? "Waiting for the old connection to end" : "";
+    // An expired session is simply begun anew, once.
+    this.retry(busy || reason || "The connection was lost", "", code === GONE && this.tries === 0);
+  }
+
+  retry(reason, hint = "", atOnce = false) {
+    if (!this.wanted) return;
+    const base = BACK_OFF_S[Math.min(this.tries, BACK_OFF_S.length - 1)];
+    this.tries++;
+    const seconds = atOnce ? 0 : base * (0.8 + 0.4 * Math.random());
+    if (!atOnce) this.say("waiting", { seconds, reason, hint });
+    this.timer = setTimeout(() => this.connect(), seconds * 1000);
+  }
+}

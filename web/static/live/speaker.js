@@ -1,0 +1,94 @@
+// The loudspeaker: plays PCM16 of replies through the playback worklet and says how far it is.
+
+export const OUTPUT_RATE = 24000;
+
+export class Speaker {
+  /** `onPosition(reply, ms, isEnd)`: what has left the loudspeaker, the device's own delay taken off. */
+  constructor(onPosition) {
+    this.onPosition = onPosition;
+    this.context = null;
+    this.node = null;
+    this.analyser = null;
+    this.samplesPlayed = 0;
+    this.peak = 0;
+    this.last = { reply: "", samples: 0 };
+    this.opening = null;
+  }
+
+  /** Needs a click or a key press before it, as all sound on the web does. */
+  open() {
+    this.opening ??= this.start();
+    return this.opening;
+  }
+
+  async start() {
+    const context = new AudioContext({ sampleRate: OUTPUT_RATE, latencyHint: "interactive" });
+    await context.audioWorklet.addModule(new URL("./playback-worklet.js", import.meta.url));
+    const node = new AudioWorkletNode(context, "parley-playback", { numberOfInputs: 0, outputChannelCount: [1] });
+    const analyser = new AnalyserNode(context, { fftSize: 512 });
+    node.connect(analyser).connect(context.destination);
+    node.port.onmessage = ({ data }) => this.hear(data);
+    this.context = context;
+    this.node = node;
+    this.analyser = analyser;
+    this.wave = new Float32Array(analyser.fftSize);
+    await context.resume();
+  }
+
+  get delayMs() {
+    return 1000 * ((this.context?.outputLatency || 0) + (this.context?.baseLatency || 0));
+  }
+
+  hear({ type, reply, samples }) {
+    const advanced = reply === this.last.reply ? samples - this.last.samples : samples;
+    this.samplesPlayed += Math.max(0, advanced);
+    this.last = { reply, samples };
+    const ms = (1000 * samples) / OUTPUT_RATE;
+    if (type !== "drained") {
+      this.onPosition(reply, Math.max(0, ms - this.delayMs), false);
+      return;
+    }
+    // The last samples are on their way through the device still.
+    setTimeout(() => this.onPosition(reply, ms, true), this.delayMs);
+  }
+
+  play(reply, pcm) {
+    this.node?.port.postMessage({ type: "pcm", reply, pcm }, [pcm]);
+  }
+
+  end(reply) {
+    this.node?.port.postMessage({ type: "end", reply });
+  }
+
+  /** Stand still, and go on later from the same sample. */
+  hold(on) {
+    this.node?.port.postMessage({ type: "hold", on });
+  }
+
+  flush() {
+    this.node?.port.postMessage({ type: "flush" });
+  }
+
+  /** How loud it is just now, 0 to 1. */
+  level() {
+    if (!this.analyser) return 0;
+    this.analyser.getFloatTimeDomainData(this.wave);
+    let sum = 0;
+    for (const sample of this.wave) sum += sample * sample;
+    const level = Math.sqrt(sum / this.wave.length);
+    this.peak = Math.max(this.peak, level);
+    return level;
+  }
+
+  async wake() {
+    if (this.context && this.context.state !== "running") await this.context.resume();
+  }
+
+  get canChoose() {
+    return typeof AudioContext.prototype.setSinkId === "function";
+  }
+
+  async choose(deviceId) {
+    if (this.context && this.canChoose) await this.context.setSinkId(deviceId);
+  }
+}
