@@ -1,0 +1,305 @@
+"""`parley up` as a process: what it prints, how it ends, what it leaves."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.ports import free_port, free_port_block
+from tests.scripted.process import ScriptedProcess
+from web.foreground import wants_browser
+from web.runfile import RunFile, RunningServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Up:
+    process: subprocess.Popen[bytes]
+    home: Path
+    port: int
+    log_path: Path
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def wait_ready(self, within_s: float = 60) -> dict[str, object]:
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=2) as answer:
+                    health = json.loads(answer.read())
+                if health["status"] == "ok" and "/signin/" in self.log:
+                    return dict(health)
+            except OSError:
+                pass
+            time.sleep(0.05)
+        raise AssertionError(f"not ready\n{self.log}")
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def get(self, path: str, key: str) -> int:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {key}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
+
+@contextmanager
+def _up(home: Path, config: str, *arguments: str, port: int | None = None, **env: str) -> Iterator[Up]:
+    home.mkdir(exist_ok=True)
+    (home / "parley.toml").write_text(config, encoding="utf-8")
+    port = port or free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
+    log_path = home / "up.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "web.main", "up", "--no-browser", *arguments],
+            cwd=ROOT,
+            env={
+                **environment,
+                "PARLEY_HOME": str(home),
+                "PARLEY_CONFIG": str(home / "parley.toml"),
+                "PARLEY_PORT": str(port),
+                "PARLEY_SLOT_PORT_BASE": str(free_port_block()),
+                **env,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    found = Up(process, home, port, log_path)
+    try:
+        yield found
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def config(scripted_service: ScriptedProcess) -> str:
+    """Scripted recogniser and model, and a synthesiser in a worker process of its own."""
+    return f"""
+[[backends]]
+name = "scripted"
+type = "openai"
+base_url = "{scripted_service.base_url}"
+[voice.llm]
+model = "scripted/any"
+[voice.stt]
+engine = "openai"
+base_url = "{scripted_service.base_url}"
+[voice.tts]
+engine = "espeak"
+[llm]
+model = "none"
+"""
+
+
+def _gone(family: list[psutil.Process], within_s: float = 5.0) -> list[str]:
+    """What is still there of these processes."""
+    _, alive = psutil.wait_procs(family, timeout=within_s)
+    left = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    return [" ".join(process.cmdline()) for process in left]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything(tmp_path: Path, config: str, number: signal.Signals) -> None:
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        family = up.family()
+        assert len(family) == 1, "the synthesiser"
+        assert RunFile(up.home).read() is not None
+        up.process.send_signal(number)
+        assert up.process.wait(timeout=5) == 0
+        assert _gone(family, 0.5) == []
+        assert "Traceback" not in up.log and "Stopped." in up.log
+        assert RunFile(up.home).read() is None
+
+
+def test_a_signal_during_the_start_ends_everything(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config) as up:
+        deadline = time.monotonic() + 30
+        while not (family := up.family()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(timeout=5) == 0
+        assert family and _gone(family, 0.5) == []
+        assert "Traceback" not in up.log
+
+
+def test_workers_end_with_a_server_that_is_killed(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        family = up.family()
+        up.process.kill()
+        up.process.wait()
+        assert family and _gone(family) == []
+        assert RunFile(up.home).read() is None, "the file of a dead server is not believed"
+
+
+def test_the_first_start_shows_a_key_and_the_second_does_not(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        [key] = re.findall(r"\bsk-\S+", up.log)
+        assert up.get("/v1/models", key) == 200
+        assert up.get("/v1/models", "sk-other") == 401
+        for stage in ("VAD", "wake word", "STT", "LLM", "TTS"):
+            assert re.search(rf"^{stage} ", up.log, re.MULTILINE)
+        assert "scripted/any" in up.log and f"http://127.0.0.1:{up.port}" in up.log
+        for path in (up.home / "keys.json", up.home / "run" / "server.json"):
+            assert path.stat().st_mode & 0o077 == 0 and key not in path.read_text(encoding="utf-8")
+        reset = subprocess.run(
+            [sys.executable, "-m", "web.main", "keys", "reset"],
+            cwd=ROOT,
+            env={**os.environ, "PARLEY_HOME": str(up.home)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+        fresh = reset.stdout.splitlines()[0]
+        deadline = time.monotonic() + 20
+        while up.get("/v1/models", fresh) != 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert up.get("/v1/models", fresh) == 200 and up.get("/v1/models", key) == 401
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(timeout=5) == 0
+        up.log_path.unlink()
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        assert not re.findall(r"\bsk-\S+", up.log)
+        assert up.get("/v1/models", fresh) == 200
+
+
+def test_the_environments_key_is_the_admins_and_is_not_shown(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config, PARLEY_ADMIN_KEY="sk-from-the-environment", PARLEY_PROT="1") as up:
+        up.wait_ready()
+        assert up.get("/v1/models", "sk-from-the-environment") == 200
+        assert not re.findall(r"\bsk-\S+", up.log)
+        assert "PARLEY_PROT" in up.log
+
+
+def test_link_and_doctor_find_the_running_server(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        said = {}
+        for command in ("link", "doctor"):
+            done = subprocess.run(
+                [sys.executable, "-m", "web.main", command],
+                cwd=ROOT,
+                env={**os.environ, "PARLEY_HOME": str(up.home)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            said[command] = done.stdout
+        link = said["link"].strip()
+        assert link.startswith(f"http://127.0.0.1:{up.port}/signin/")
+        browser = http.client.HTTPConnection("127.0.0.1", up.port, timeout=5)
+        browser.request("POST", link.removeprefix(f"http://127.0.0.1:{up.port}"))
+        answer = browser.getresponse()
+        assert (answer.status, answer.getheader("location")) == (303, "/live")
+        browser.close()
+        assert "Stage STT" in said["doctor"] and "says: ok" in said["doctor"]
+
+
+def test_a_taken_port_is_a_sentence(tmp_path: Path, config: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with _up(tmp_path / "home", config, port=port) as up:
+            assert up.process.wait(timeout=30) == 2
+            assert str(port) in up.log and "--port" in up.log and "Traceback" not in up.log
+            assert not (up.home / "keys.json").exists()
+
+
+def test_a_worker_port_that_is_taken_shows_in_the_health_and_does_not_stop_the_rest(
+    tmp_path: Path, config: str
+) -> None:
+    base = free_port_block()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", base + 21))
+        taken.listen()
+        with _up(tmp_path / "home", config, PARLEY_SLOT_PORT_BASE=str(base)) as up:
+            deadline = time.monotonic() + 30
+            parts: dict[str, bool] = {}
+            while not parts.get("LLM") and time.monotonic() < deadline:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{up.port}/health", timeout=2) as answer:
+                        health = json.loads(answer.read())
+                    parts = {part["stage"]: part["ready"] for part in health["parts"]}
+                except OSError:
+                    pass
+                time.sleep(0.1)
+            assert parts == {"VAD": True, "wake word": True, "STT": True, "LLM": True, "TTS": False}
+            assert health["status"] == "degraded"
+            up.process.send_signal(signal.SIGTERM)
+            assert up.process.wait(timeout=5) == 0
+
+
+_STT = "[voice.stt]\nengine = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (_STT + "[voice.vad]\nengine = 'sileroo'\n", "sileroo"),
+        ("[voice.stt]\nengine = 'piper'\n", "piper"),
+        (_STT + "[voice.tts]\nengine = 'piperr'\n", "piperr"),
+        ("[[backends]]\nname = 'x'\ntype = 'olama'\nbase_url = 'http://127.0.0.1:1'\n", "olama"),
+    ],
+)
+def test_a_part_that_cannot_be_had_is_a_sentence(tmp_path: Path, config: str, said: str) -> None:
+    with _up(tmp_path / "home", "[llm]\nmodel = 'none'\n" + config) as up:
+        assert up.process.wait(timeout=30) == 2
+        assert said in up.log and "parley: " in up.log and "Traceback" not in up.log
+
+
+def test_a_browser_is_opened_only_where_somebody_sits() -> None:
+    assert not wants_browser({"DISPLAY": ":0"}, is_terminal=False)
+    assert not wants_browser({"DISPLAY": ":0", "SSH_CONNECTION": "x"}, is_terminal=True)
+    assert not wants_browser({"DISPLAY": ":0", "CI": "true"}, is_terminal=True)
+    if sys.platform == "linux":
+        assert not wants_browser({}, is_terminal=True)
+        assert wants_browser({"WAYLAND_DISPLAY": "wayland-0"}, is_terminal=True)
+
+
+def test_a_run_file_is_removed_only_by_its_own_server(tmp_path: Path) -> None:
+    file = RunFile(tmp_path)
+    assert file.read() is None
+    file.write(RunningServer("http://127.0.0.1:1", os.getppid(), "sk-x"))
+    file.remove()
+    assert file.read() == RunningServer("http://127.0.0.1:1", os.getppid(), "sk-x")
+    file.write(RunningServer("http://127.0.0.1:2", os.getpid(), "sk-y"))
+    assert "sk-y" not in repr(file.read())
+    file.remove()
+    assert file.read() is None
+    file.path.write_text("nonsense", encoding="utf-8")
+    assert file.read() is None
