@@ -1,0 +1,1 @@
+"""The language model of the pocketsphinx recogniser: assistant requests over a floor of general English."""
