@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llm.errors import ContextTooLong
 from llm.messages import Message
 
-__all__ = ["INTERRUPTED_MARK", "Exchange", "History"]
+__all__ = ["INTERRUPTED_MARK", "Exchange", "History", "without_older_half"]
 
 INTERRUPTED_MARK = "[INTERRUPTED BY USER]"
 
@@ -59,3 +60,16 @@ class History:
                 kept.append(Message("assistant", heard))
         system = (Message("system", system_prompt),) if system_prompt else ()
         return (*system, *kept, Message("user", user))
+
+
+def without_older_half(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A prompt with the older half of its exchanges left out; the system prompt and the new words stay.
+
+    Raises ContextTooLong when only these are left.
+    """
+    begin = 1 if messages and messages[0].role == "system" else 0
+    questions = [at for at in range(begin, len(messages) - 1) if messages[at].role == "user"]
+    if not questions:
+        raise ContextTooLong("this turn alone is too long for the model", hint="say it in fewer words")
+    keep_from = questions[(len(questions) + 1) // 2] if len(questions) > 1 else len(messages) - 1
+    return (*messages[:begin], *messages[keep_from:])

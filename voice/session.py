@@ -24,7 +24,8 @@ import numpy as np
 import structlog
 from anyio.abc import ObjectReceiveStream
 
-from llm.messages import GenerateRequest, Priority, Sampling
+from llm.errors import ContextTooLong
+from llm.messages import GenerateRequest, Message, Priority, Sampling
 from llm.port import Generator
 from llm.stream import Finish, TextDelta
 from models.clock import Clock
@@ -36,7 +37,7 @@ from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.ears import Ear, Ears
 from voice.errors import FrameTooLarge, ProtocolError
 from voice.hearing import Hearing
-from voice.history import History
+from voice.history import History, without_older_half
 from voice.intake import RATE_HZ, Intake
 from voice.outgoing import ErrorOut, Pong, Ready, ServerEvent, TranscriptOut, TurnComplete
 from voice.port import Pcm, SpeakRequest, Stt, Tts, Word
@@ -346,27 +347,37 @@ class Session:
     # ---- mind -----------------------------------------------------------------------------------------------
 
     async def _think(self, action: Think) -> None:
+        """Ask the model; where the conversation has outgrown its context, with the older half of it left out."""
+        messages = action.messages
+        try:
+            while True:
+                try:
+                    await self._generate(action.revision, messages)
+                    return
+                except ContextTooLong:
+                    messages = without_older_half(messages)
+        except ParleyError as error:
+            self._hear(heard.MindFailed(action.revision, error.code, error.message, error.hint))
+
+    async def _generate(self, revision: int, messages: tuple[Message, ...]) -> None:
         llm = self.config.llm
         request = GenerateRequest(
-            messages=action.messages,
+            messages=messages,
             model=llm.model or self._settings.llm.model,
             sampling=Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens),
             conversation=self._name,
             priority=Priority.VOICE,
             user=self._owner,
         )
-        try:
-            usage = None
-            async with aclosing(self._parts.generator.generate(request)) as stream:  # type: ignore[type-var]
-                async for event in stream:
-                    if isinstance(event, TextDelta):
-                        self._hear(heard.TokensArrived(action.revision, event.text))
-                    elif isinstance(event, Finish):
-                        usage = event.usage
-            prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            self._hear(heard.MindFinished(action.revision, prompt, completion))
-        except ParleyError as error:
-            self._hear(heard.MindFailed(action.revision, error.code, error.message, error.hint))
+        usage = None
+        async with aclosing(self._parts.generator.generate(request)) as stream:  # type: ignore[type-var]
+            async for event in stream:
+                if isinstance(event, TextDelta):
+                    self._hear(heard.TokensArrived(revision, event.text))
+                elif isinstance(event, Finish):
+                    usage = event.usage
+        prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
+        self._hear(heard.MindFinished(revision, prompt, completion))
 
     # ---- mouth ----------------------------------------------------------------------------------------------
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from llm.errors import ContextTooLong
 from voice.audio_time import AudioTime
 from voice.bargein import BACK_CHANNELS, STOP_WORDS, BargeInRules, Verdict, judge
 from voice.endpointing import Manners
 from voice.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
-from voice.history import Exchange, History
+from voice.history import Exchange, History, without_older_half
 from voice.ledger import Ledger, Stage
 from voice.outgoing import ErrorOut, WakeWordRequired
 from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
@@ -45,6 +46,23 @@ class TestHistory:
         for number in range(5):
             history.add(Exchange(str(number), "", False))
         assert [exchange.user for exchange in history.exchanges] == ["3", "4"]
+
+
+    def test_a_prompt_that_is_too_long_loses_its_older_half_again_and_again(self) -> None:
+        history = History(tuple(Exchange(f"q{n}", f"a{n}", False) for n in range(5)))
+        messages = history.messages("Be brief.", "now", 20)
+        seen = []
+        while True:
+            try:
+                messages = without_older_half(messages)
+            except ContextTooLong:
+                break
+            seen.append([message.content for message in messages])
+        assert seen == [
+            ["Be brief.", "q3", "a3", "q4", "a4", "now"],
+            ["Be brief.", "q4", "a4", "now"],
+            ["Be brief.", "now"],
+        ]
 
 
 class TestLedger:
