@@ -20,7 +20,7 @@ from models.errors import ParleyError
 from web.errors import body_of
 from web.guards.errors_to_answers import answer
 
-__all__ = ["ClientGone", "EventStream", "data_line", "while_connected"]
+__all__ = ["ByteStream", "ClientGone", "EventStream", "data_line", "while_connected"]
 
 _log = structlog.get_logger("web")
 _Result = TypeVar("_Result")
@@ -71,45 +71,65 @@ def data_line(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
-class EventStream(Response):
-    """Answers with the byte pieces of `events`, each one or more whole server-sent events.
+class ByteStream(Response):
+    """Answers with the pieces of `pieces`, as they come.
 
     The first piece is awaited before the status goes out, so an error there is an ordinary error answer; a later one
-    becomes a last `data: {"error":...}` event, as OpenAI does. While nothing comes, a comment every 15 s keeps
-    proxies from closing the line. A client that hangs up, or reads nothing for 30 s, ends the iterator at once.
+    cuts the body, which is the only sign left. A client that hangs up, or reads nothing for 30 s, ends the iterator
+    at once.
     """
 
-    media_type = "text/event-stream"
-
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
-        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+    def __init__(self, pieces: AsyncGenerator[bytes, None], media_type: str) -> None:
+        super().__init__(media_type=media_type, headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
-        self._events = events
+        self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        line = _Line(send)
         try:
-            line = _Line(send)
-            await while_connected(receive, lambda: self._pump(line, scope, receive), line.keep_alive)
+            await while_connected(receive, lambda: self._pump(line, scope, receive), self._beside(line))
         except ClientGone:
             _log.info("stream.client_gone")
         except TimeoutError:
             _log.warning("stream.client_too_slow")
 
     async def _pump(self, line: _Line, scope: Scope, receive: Receive) -> None:
-        async with aclosing(self._events) as events:
+        async with aclosing(self._pieces) as pieces:
             try:
-                first = await anext(events)
+                first = await anext(pieces)
             except ParleyError as error:
                 await answer(error, scope["path"])(scope, receive, line.send)
                 return
             await line.open(self.raw_headers, first)
             try:
-                async for piece in events:
+                async for piece in pieces:
                     await line.write(piece)
             except ParleyError as error:
                 _log.warning("stream.failed", code=error.code)
-                await line.write(data_line(body_of(error)))
+                await self._broken(line, error)
         await line.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        return None
+
+    async def _broken(self, line: _Line, error: ParleyError) -> None:
+        raise error
+
+
+class EventStream(ByteStream):
+    """The pieces are whole server-sent events. An error on the way becomes a last `data: {"error":...}` event, as
+    with OpenAI. While nothing comes, a comment every 15 s keeps proxies from closing the line.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(events, "text/event-stream")
+        self.headers["cache-control"] = "no-cache"
+
+    def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]]:
+        return line.keep_alive
+
+    async def _broken(self, line: _Line, error: ParleyError) -> None:
+        await line.write(data_line(body_of(error)))
 
 
 class _Line:

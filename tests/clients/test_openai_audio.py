@@ -1,0 +1,128 @@
+"""OpenAI's own Python client against /v1/audio/speech and /v1/audio/transcriptions."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterator
+
+import av
+import numpy as np
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.bench.utterances import RATE_HZ, utterances
+from tests.parley_process import ParleyProcess
+from tests.scripted.process import ScriptedProcess
+from voice.worker.encode import FORMATS
+
+
+@pytest.fixture
+def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
+    scripted_service.reset()
+    scripted_service.script(stt_delay_ms=10, tts_delay_ms=10)
+    return scripted_service
+
+
+@pytest.fixture
+def client(scripted_parley: ParleyProcess, service: ScriptedProcess) -> Iterator[OpenAI]:
+    with OpenAI(
+        base_url=f"{scripted_parley.base_url}/v1", api_key=scripted_parley.admin_key, max_retries=0
+    ) as client:
+        yield client
+
+
+def _wav() -> bytes:
+    sink = io.BytesIO()
+    with wave.open(sink, "wb") as file:
+        file.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes(utterances(1)[0].pcm.astype("<i2").tobytes())
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("shape", FORMATS)
+def test_speech_in_every_format(client: OpenAI, service: ScriptedProcess, shape: str) -> None:
+    data = client.audio.speech.create(
+        model="tts-1",
+        voice="alloy",
+        input="Twenty letters are it",
+        response_format=shape,  # type: ignore[arg-type]
+        speed=1.5,
+    ).read()
+    if shape == "pcm":
+        seconds = len(data) / 2 / 24000
+    else:
+        with av.open(io.BytesIO(data)) as container:
+            frames = list(container.decode(audio=0))
+        seconds = sum(frame.samples for frame in frames) / frames[0].sample_rate
+        assert max(float(np.abs(frame.to_ndarray()).max()) for frame in frames) > 0
+    assert seconds == pytest.approx(21 * 0.06, abs=0.15)
+    asked = service.requests("tts")[-1]["request"]
+    assert asked["input"] == "Twenty letters are it" and asked["speed"] == 1.5
+
+
+def test_speech_can_be_streamed(client: OpenAI) -> None:
+    with client.audio.speech.with_streaming_response.create(
+        model="tts-1", voice="default", input="hello " * 50, response_format="pcm"
+    ) as response:
+        pieces = list(response.iter_bytes(4096))
+    assert sum(map(len, pieces)) > 24000
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"input": ""}, "input"),
+        ({"input": "a" * 5000}, "input"),
+        ({"response_format": "vorbis"}, "response_format"),
+        ({"speed": 9.0}, "speed"),
+        ({"stream_format": "sse"}, "stream_format"),
+        ({"extra_body": {"voice": 7}}, "voice"),
+    ],
+)
+def test_what_cannot_be_spoken_names_its_field(client: OpenAI, fields: dict[str, object], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.audio.speech.create(**{"model": "tts-1", "voice": "alloy", "input": "hi", **fields})  # type: ignore[arg-type]
+    assert caught.value.param == param
+
+
+def test_a_voice_that_fails_is_a_status(client: OpenAI, service: ScriptedProcess) -> None:
+    service.script(tts_fault={"kind": "error", "status": 500})
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.audio.speech.create(model="tts-1", voice="alloy", input="hi")
+    assert caught.value.code == "tts_failed"
+
+
+def test_transcripts(client: OpenAI, service: ScriptedProcess) -> None:
+    heard = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", _wav()), language="en")
+    assert heard.text == "what is the capital of france"
+    text = client.audio.transcriptions.create(model="whisper-1", file=("a.wav", _wav()), response_format="text")
+    assert str(text).strip() == "what is the capital of france"
+    verbose = client.audio.transcriptions.create(
+        model="whisper-1", file=("a.wav", _wav()), response_format="verbose_json"
+    )
+    assert verbose.text == "what is the capital of france" and verbose.duration > 0.5
+    assert verbose.segments and verbose.segments[0].start == 0.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"file": ("a.wav", b"no sound")}, "file"),
+        ({"file": ("a.m3u8", b"#EXTM3U\nfile:///etc/passwd\n")}, "file"),
+        ({"response_format": "srt"}, "response_format"),
+        ({"stream": True}, "stream"),
+    ],
+)
+def test_what_cannot_be_heard_names_its_field(client: OpenAI, fields: dict[str, object], param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.audio.transcriptions.create(**{"model": "whisper-1", "file": ("a.wav", _wav()), **fields})  # type: ignore[call-overload]
+    assert caught.value.param == param
+
+
+def test_a_recogniser_that_fails_is_a_status(client: OpenAI, service: ScriptedProcess) -> None:
+    service.script(stt_fault={"kind": "error", "status": 500})
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.audio.transcriptions.create(model="whisper-1", file=("a.wav", _wav()))
+    assert caught.value.code == "stt_failed"

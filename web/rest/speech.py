@@ -1,0 +1,90 @@
+"""POST /v1/audio/speech and GET /v1/audio/voices: the voice that sessions speak with, as OpenAI's API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from models.errors import BadInput
+from voice.errors import TtsFailed
+from voice.port import SpeakRequest, Tts
+from voice.worker.encode import FORMATS, StreamEncoder
+from voice.worker.speech_routes import OPENAI_VOICES
+from web.body import parse, read_object
+from web.services import services_of
+from web.sse import ByteStream
+
+__all__ = ["ROUTES"]
+
+_LONGEST = 4096
+"""Characters, as with OpenAI."""
+
+
+class _Body(BaseModel):
+    """Unknown fields (instructions, ...) have no effect; so has `model`, there is one voice engine."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+    input: Annotated[str, Field(max_length=_LONGEST)]
+    model: str = ""
+    voice: Annotated[str, Field(max_length=256)] = "default"
+    response_format: str = "mp3"
+    speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    language: Annotated[str, Field(max_length=64)] | None = None
+    stream_format: str = "audio"
+
+
+async def _speech(request: Request) -> Response:
+    """Audio as it is made, in mp3, opus, aac, flac, wav or pcm (24 kHz)."""
+    body = parse(_Body, await read_object(request))
+    if not body.input.strip():
+        raise BadInput("input: there is nothing to say", param="input")
+    if body.response_format not in FORMATS:
+        raise BadInput(
+            f"response_format cannot be {body.response_format[:40]!r}",
+            param="response_format",
+            hint=f"one of {', '.join(FORMATS)}",
+        )
+    if body.stream_format != "audio":
+        raise BadInput("only the stream format audio is served here", param="stream_format")
+    services = services_of(request)
+    voice = body.voice
+    if voice in OPENAI_VOICES or voice == "default":  # names every OpenAI client sends, and no engine here has
+        voice = services.settings.voice.tts.voice or "default"
+    asked = SpeakRequest(body.input, voice, body.speed, body.language)
+    media_type = {"mp3": "audio/mpeg", "opus": "audio/ogg"}.get(body.response_format, f"audio/{body.response_format}")
+    return ByteStream(_encoded(services.parts.tts, asked, body.response_format), media_type)
+
+
+async def _encoded(tts: Tts, asked: SpeakRequest, shape: str) -> AsyncGenerator[bytes, None]:
+    encoder: StreamEncoder | None = None
+    async with aclosing(tts.speak(asked)) as spoken:  # type: ignore[type-var]
+        async for chunk in spoken:
+            if encoder is None:
+                encoder = FORMATS[shape](chunk.rate_hz)
+            data = await anyio.to_thread.run_sync(encoder.feed, chunk.pcm)
+            if data:
+                yield data
+    if encoder is None:
+        raise TtsFailed("the voice made no audio")
+    yield await anyio.to_thread.run_sync(encoder.finish)
+
+
+async def _voices(request: Request) -> Response:
+    """{"voices": [{"id", "name", "language", "rate_hz"}]}."""
+    voices = await services_of(request).parts.tts.voices()
+    rows = [{"id": v.id, "name": v.name, "language": v.language, "rate_hz": v.rate_hz} for v in voices]
+    return JSONResponse({"voices": rows})
+
+
+ROUTES = [
+    Route("/v1/audio/speech", _speech, methods=["POST"]),
+    Route("/v1/audio/voices", _voices, methods=["GET"]),
+]
