@@ -9,8 +9,16 @@ from voice.bargein import BargeInRules
 from voice.session_config import SessionConfig
 from voice.settings import TurnSettings
 
-__all__ = ["Manners"]
+__all__ = ["ALONE_S", "POST_PATIENCE_S", "SLACK_S", "STALL_S", "Manners"]
 
+STALL_S = 1.5
+"""No audio for this long in mid-speech: the microphone stopped, the user has finished."""
+SLACK_S = 0.25
+"""Audio may be this late before `now` takes over from the audio clock."""
+POST_PATIENCE_S = 2.0
+"""With the wake word at the end, the request may be this long ago."""
+ALONE_S = 0.2
+"""Speech that ended this soon after the wake word was the wake word."""
 EAGERNESS_FACTOR = {"high": 0.6, "medium": 1.0, "auto": 1.0, "low": 2.0}
 """semantic_vad without a turn model: the user's eagerness scales the fixed silence."""
 

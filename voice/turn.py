@@ -18,7 +18,7 @@ from voice.actions import Abandon, Action, Listen, StopListening, Tell, Transcri
 from voice.answer import Answer
 from voice.audio_time import AudioTime
 from voice.bargein import Verdict
-from voice.endpointing import Manners
+from voice.endpointing import ALONE_S, POST_PATIENCE_S, SLACK_S, STALL_S, Manners
 from voice.events import (
     AudioClock,
     Cleared,
@@ -56,16 +56,6 @@ from voice.settings import TurnSettings
 from voice.turn_states import SHOWN, TABLE, State
 
 __all__ = ["State", "TurnMachine"]
-
-
-STALL_S = 1.5
-"""No audio for this long in the middle of speech: the microphone stopped, the user has finished."""
-SLACK_S = 0.25
-"""Audio may be this late before `now` takes over from the audio clock."""
-POST_PATIENCE_S = 2.0
-"""With the wake word at the end, the request may be this long ago."""
-ALONE_S = 0.2
-"""Speech that ended this soon after the wake word was the wake word."""
 
 
 class TurnMachine:
@@ -446,6 +436,8 @@ class TurnMachine:
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
         if request.problem is not None or not request.text:
+            if revision.turn is not None and revision.turn.told and not revision.text:
+                self._tell(TranscriptOut("", True))  # speech was announced: say that no words were made out
             self._refuse(request, typed=False)
             if revision.turn is not None and revision.turn.woken and self._gate.mode == "pre":
                 self._gate.woken_alone(self._audio.s)
