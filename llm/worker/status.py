@@ -89,5 +89,5 @@ ROUTES = [
     Route("/v1/models", _models, methods=["GET"]),
     Route("/slots", _slots, methods=["GET"]),
     Route("/statistics", _statistics, methods=["GET"]),
-    Route("/parley/conversations/{conversation}", _forget, methods=["DELETE"]),
+    Route("/parley/conversations/{conversation:path}", _forget, methods=["DELETE"]),
 ]
