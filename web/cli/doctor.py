@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
         partial(house.environment, settings, os.environ),
         partial(house.home, settings),
         partial(house.ports, settings, server.url if server else None),
-        partial(house.installed_models, settings),
+        partial(house.stages, settings),
         installation,
         partial(house.ears, settings),
         running.microphone,

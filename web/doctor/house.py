@@ -9,13 +9,18 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from models.errors import SettingsError
+from models.registry import discover
 from models.store import Store
 from voice.errors import VoiceError
+from voice.parts import Kind, choose
+from voice.settings import SpeechServiceSettings
 from web.doctor.finding import Finding
 from web.guards.origin import is_loopback
 from web.settings import Settings, unknown_environment
+from web.stages import better
 
-__all__ = ["ears", "environment", "home", "installed_models", "ports"]
+__all__ = ["ears", "environment", "home", "ports", "stages"]
 
 _GIB = 2**30
 _SPEECH_PORTS = (20, 21)
@@ -62,33 +67,43 @@ def home(settings: Settings) -> list[Finding]:
     return found
 
 
-def installed_models(settings: Settings) -> list[Finding]:
-    """What is there, what comes with Parley, and what looks like a model and is none."""
+def stages(settings: Settings) -> list[Finding]:
+    """Which part would run each stage, why, and what would be better; and model files that are none."""
     store = Store(settings.home, [Path(path).expanduser() for path in settings.models.directories])
-    found = []
-    names = {"llm": "Language models", "stt": "Recognition models", "tts": "Voices"}
-    commands = {"llm": "a .gguf file", "stt": "a Whisper model in CTranslate2 form", "tts": "a Piper voice"}
-    for kind, subject in names.items():
-        models = [model for model in store.installed() if model.kind == kind]
-        own = [model.name for model in models if not model.bundled]
-        bundled = [model.name for model in models if model.bundled]
-        if own:
-            found.append(Finding("ok", subject, ", ".join(own[:8])))
-        elif bundled or kind != "llm":
-            text = (
-                f"only what comes with Parley: {', '.join(bundled)}"
-                if bundled
-                else "none: the built-in engine does it"
-            )
-            found.append(Finding("warn", subject, text, f"put {commands[kind]} into {store.root}"))
-        elif settings.llm.backends:
-            names_of = ", ".join(backend.name for backend in settings.llm.backends)
-            found.append(Finding("ok", subject, f"none here; backends: {names_of}"))
-        else:
-            found.append(Finding("fail", subject, "none", f"put {commands[kind]} into {store.root}"))
+    voice = settings.voice
+    found = [
+        _speech("stt", "Recogniser", voice.stt, store),
+        _language_model(settings, store),
+        _speech("tts", "Voice", voice.tts, store),
+    ]
     again = "fetch it again, or remove it"
-    problems = [Finding("warn", "Model file", f"{bad.path}: {bad.reason}", again) for bad in store.problems()]
-    return found + problems
+    return found + [Finding("warn", "Model file", f"{bad.path}: {bad.reason}", again) for bad in store.problems()]
+
+
+def _speech(kind: Kind, subject: str, settings: SpeechServiceSettings, store: Store) -> Finding:
+    if settings.engine == "openai":
+        return Finding("ok", subject, f"{settings.model or 'the default model'} at {settings.base_url} (configured)")
+    try:
+        chosen = choose(kind, settings, discover(f"voice.{kind}"), store.installed(kind))
+    except (VoiceError, SettingsError) as error:
+        return Finding("fail", subject, error.message, better(kind, store))
+    text = f"{chosen.title} ({chosen.why})"
+    return Finding("warn", subject, text, better(kind, store)) if chosen.improve else Finding("ok", subject, text)
+
+
+def _language_model(settings: Settings, store: Store) -> Finding:
+    subject = "Language model"
+    if configured := settings.voice.llm.model or settings.llm.default_model:
+        return Finding("ok", subject, f"{configured} (configured)")
+    models = store.installed("llm")
+    if models and settings.llm.model != "none":
+        best = models[0]
+        if best.bundled:
+            return Finding("warn", subject, f"{best.name} (comes with Parley)", better("llm", store))
+        return Finding("ok", subject, f"{best.name} (best that is installed)")
+    if settings.llm.backends:
+        return Finding("ok", subject, ", ".join(backend.name for backend in settings.llm.backends))
+    return Finding("fail", subject, "none", better("llm", store))
 
 
 def ears(settings: Settings) -> list[Finding]:

@@ -42,6 +42,8 @@ class SecurityHeaders:
                 if headers.get("content-type", "").startswith("text/html"):
                     headers.setdefault("content-security-policy", PAGE_POLICY)
                     headers.setdefault("cache-control", "no-cache")
+                elif scope["path"].startswith("/static/"):
+                    headers.setdefault("cache-control", "no-cache")  # asked for again, and answered with 304
                 else:
                     headers.setdefault("cache-control", "no-store")
             await send(message)
