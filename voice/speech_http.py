@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,22 +26,24 @@ async def post(
     *,
     hint: str,
     timeout_s: float,
-    **request: Any,
+    body: Callable[[], Mapping[str, Any]],
+    headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """POST and give the response, whatever its status, once its headers are there.
 
-    `timeout_s` is the longest silence of the service, before the headers and between pieces of the body. A kept
-    connection that the service had just closed is replaced by a new one, once. Raises `failed` for everything
-    that is wrong with the network, also while the body is read inside the `async with`. Cancel-safe.
+    `body` gives aiohttp's `json` or `data`, anew for each try: a kept connection that the service had just closed
+    is replaced by a new one, once. `timeout_s` is the longest silence of the service, before the headers and
+    between pieces of the body. Raises `failed` for everything that is wrong with the network, also while the body
+    is read inside the `async with`. Cancel-safe.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=timeout_s)
     try:
         try:
-            response = await http.post(url, timeout=timeout, **request)
+            response = await http.post(url, timeout=timeout, headers=headers, **body())
         except aiohttp.ClientConnectorError:
             raise
         except _NO_RESPONSE:
-            response = await http.post(url, timeout=timeout, **request)
+            response = await http.post(url, timeout=timeout, headers=headers, **body())
         async with response:
             yield response
     except TimeoutError as error:

@@ -51,7 +51,9 @@ def test_speed_changes_the_length() -> None:
     assert slow > 1.8 * fast
 
 
-@pytest.mark.parametrize("text", ["", "\0", "a\0b", "\x1b[31m", "\ud800", "<speak><break time='9s'/></speak>", "\n\n"])
+@pytest.mark.parametrize(
+    "text", ["", "\0", "a\0b", "\x1b[31m", "\ud800", "<speak><break time='9s'/></speak>", "\n\n"]
+)
 def test_odd_texts_end(text: str) -> None:
     assert len(library().speak(text, "en-us").pcm) < 30 * 22_050
 

@@ -11,6 +11,7 @@ import json
 import wave
 
 import aiohttp
+import anyio
 import numpy as np
 
 from voice.errors import AudioError, SttFailed
@@ -66,17 +67,23 @@ class _Stream:
         settings = self._settings
         url = settings.base_url.rstrip("/") + "/audio/transcriptions"
         hint = f"is the service of [voice.stt] base_url ({settings.base_url}) up?"
-        async with post(
-            self._http,
-            url,
-            SttFailed,
-            hint=hint,
-            timeout_s=settings.timeout_s,
-            data=self._form(),
-            headers=_authorization(settings),
-        ) as response:
-            await raise_for(response, SttFailed, hint=hint)
-            return _transcript(await response.text(errors="replace"), self._language)
+        try:
+            # All in all: a service that sends its answer byte by byte is slow, too.
+            with anyio.fail_after(settings.timeout_s):
+                async with post(
+                    self._http,
+                    url,
+                    SttFailed,
+                    hint=hint,
+                    timeout_s=settings.timeout_s,
+                    body=lambda: {"data": self._form()},
+                    headers=_authorization(settings),
+                ) as response:
+                    await raise_for(response, SttFailed, hint=hint)
+                    answer = await response.text(errors="replace")
+        except TimeoutError as error:
+            raise SttFailed(f"{url} did not answer within {settings.timeout_s:g} s", hint=hint) from error
+        return _transcript(answer, self._language)
 
     async def aclose(self) -> None:
         self._blocks.clear()
@@ -92,14 +99,15 @@ class _Stream:
         return form
 
 
-def _wav(blocks: list[Pcm]) -> bytes:
+def _wav(blocks: list[Pcm]) -> io.BytesIO:
     sink = io.BytesIO()
     with wave.open(sink, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(np.concatenate(blocks).astype("<i2", copy=False).tobytes())
-    return sink.getvalue()
+    sink.seek(0)
+    return sink
 
 
 def _authorization(settings: SpeechServiceSettings) -> dict[str, str]:

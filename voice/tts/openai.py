@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import aiohttp
+import anyio
 import numpy as np
 
 from models.errors import BadInput
@@ -71,17 +72,34 @@ class OpenAiTts:
             TtsFailed,
             hint=hint,
             timeout_s=settings.timeout_s,
-            json=body,
+            body=lambda: {"json": body},
             headers=headers,
         ) as response:
             await raise_for(response, TtsFailed, hint=hint)
             try:
-                async for chunk in _samples(response.content.iter_any()):
+                async for chunk in _samples(_in_time(response.content.iter_any(), settings.timeout_s, hint)):
                     yield chunk
             except AudioError as error:
                 raise TtsFailed(
                     f"the service sent audio that cannot be used: {error.message}", hint="it must do pcm or wav"
                 ) from error
+
+
+async def _in_time(pieces: AsyncIterator[bytes], timeout_s: float, hint: str) -> AsyncGenerator[bytes]:
+    """Raise TtsFailed when 0.1 s of audio takes `timeout_s` of waiting: a trickle is as bad as silence."""
+    waited_s, got = 0.0, 0
+    while True:
+        asked_at = anyio.current_time()
+        piece = await anext(pieces, b"")
+        waited_s += anyio.current_time() - asked_at
+        got += len(piece)
+        if got >= PCM_RATE_HZ // 5:
+            waited_s, got = 0.0, 0
+        if waited_s > timeout_s:
+            raise TtsFailed("the speech service is far too slow", hint=hint)
+        if not piece:
+            return
+        yield piece
 
 
 async def _samples(pieces: AsyncIterator[bytes]) -> AsyncGenerator[SpeechChunk]:

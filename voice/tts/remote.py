@@ -45,7 +45,9 @@ class RemoteTts:
         }
         url = await self._address() + "/v1/parley/speech/stream"
         frames = FrameReader()
-        async with post(self._http, url, TtsFailed, hint=_HINT, timeout_s=self._timeout_s, json=body) as response:
+        async with post(
+            self._http, url, TtsFailed, hint=_HINT, timeout_s=self._timeout_s, body=lambda: {"json": body}
+        ) as response:
             await raise_for(response, TtsFailed, hint=_HINT)
             async for data in response.content.iter_any():
                 for chunk in frames.feed(data):

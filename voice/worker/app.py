@@ -46,6 +46,7 @@ def create_app(part: Recogniser | Speaker, on_load_failed: Callable[[Exception],
             tasks.start_soon(load)
             yield
             tasks.cancel_scope.cancel()
+            part.thread.stop()
 
     routes = speech_routes(part) if isinstance(part, Speaker) else transcription_routes(part)
     return Starlette(

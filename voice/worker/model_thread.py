@@ -21,6 +21,7 @@ __all__ = ["BATCH", "LIVE", "EngineBusy", "ModelThread"]
 
 T = TypeVar("T")
 LIVE, BATCH = 0, 1
+_LAST = 2
 MAX_WAITING = 512
 """More jobs than this many streams could have: something is wrong, so new ones fail at once."""
 
@@ -41,6 +42,10 @@ class ModelThread:
 
     def start(self) -> None:
         self._thread.start()
+
+    def stop(self) -> None:
+        """End once the jobs that are there are done; does not wait for it."""
+        self._put(_end, _LAST)
 
     @property
     def waiting(self) -> int:
@@ -71,6 +76,9 @@ class ModelThread:
             _, _, call, future = self._jobs.get()
             if not future.set_running_or_notify_cancel():
                 continue
+            if call is _end:
+                future.set_result(None)
+                return
             try:
                 result = call()
             except BaseException as error:
@@ -78,3 +86,7 @@ class ModelThread:
             else:
                 future.set_result(result)
             del call, future  # a waiting thread must not keep the last stream alive
+
+
+def _end() -> None:
+    """The job that is no job: it ends the thread."""

@@ -122,7 +122,8 @@ async def _framed(first: SpeechChunk, spoken: AsyncGenerator[SpeechChunk]) -> As
         try:
             async for chunk in spoken:
                 words = chunk.words or words
-                yield audio_frame(chunk)
+                if len(chunk.pcm):
+                    yield audio_frame(chunk)
         except ParleyError as error:
             yield error_frame(error)
             return
