@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 MAX_BODY_BYTES = 16 << 20
+MAX_DROPPED_BYTES = 64 << 20
 KEEP_ALIVE_S = 10.0
 """A stream that has nothing to say writes a comment this often, so that nobody takes it for dead."""
 RETRY_AFTER_S = 2
@@ -73,16 +74,21 @@ def error_answer(error: ParleyError) -> JsonAnswer:
 
 
 async def read_body(request: Request) -> Mapping[str, Any]:
-    """The JSON object of a request. Raises BadInput, BodyTooLarge (without reading the rest)."""
+    """The JSON object of a request. Raises BadInput, BodyTooLarge.
+
+    A client hears of the refusal only when it may finish sending, so the rest is read and dropped, within reason.
+    """
     data = bytearray()
-    if int(request.headers.get("content-length") or 0) <= MAX_BODY_BYTES:
-        async for piece in request.stream():
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size <= MAX_BODY_BYTES:
             data += piece
-            if len(data) > MAX_BODY_BYTES:
-                break
-        else:
-            return _object(bytes(data))
-    raise BodyTooLarge(f"the request is larger than {MAX_BODY_BYTES >> 20} MiB")
+        elif size > MAX_BODY_BYTES + MAX_DROPPED_BYTES:
+            break
+    if size > MAX_BODY_BYTES:
+        raise BodyTooLarge(f"the request is larger than {MAX_BODY_BYTES >> 20} MiB")
+    return _object(bytes(data))
 
 
 def _object(data: bytes) -> Mapping[str, Any]:
