@@ -569,3 +569,10 @@ def test_every_stream_that_was_opened_is_closed() -> None:
     opened = {action.turn for _, action in talk.actions if isinstance(action, Listen)}
     closed = {action.turn for _, action in talk.actions if isinstance(action, StopListening)}
     assert opened == closed
+
+
+def test_an_hour_of_silence_asks_for_nothing() -> None:
+    talk = Conversation()
+    talk.run(3600.0)
+    assert not talk.said and not talk.actions
+    assert talk.machine.wakes_at is None
