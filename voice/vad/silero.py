@@ -28,7 +28,7 @@ from voice.port import EngineConfig, VadEngine, VadSpec
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["FRAME", "SPEC"]
+__all__ = ["FRAME", "SPEC", "SileroVad"]
 
 FRAME = 512
 _CONTEXT = 64

@@ -21,7 +21,7 @@ from voice.port import EngineConfig, WakeEngine, WakeSpec
 from voice.wake.speech_embedding import CONTEXT, FRAME, SIZE, SpeechEmbedding
 from voice.wake.tflite import TfliteModel, wheel_folder
 
-__all__ = ["SPEC"]
+__all__ = ["SPEC", "OpenWakeWord"]
 
 Floats = npt.NDArray[np.float32]
 
