@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm.errors import BackendFailed, ContextTooLong, LlmError, Overloaded, UnknownModel
+from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
 from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from models.errors import BadInput, ParleyError
 
 __all__ = ["ChunkReader", "error_of"]
 
@@ -88,10 +89,13 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), int(cached or 0))
 
 
-def error_of(status: int, body: object) -> LlmError:
-    """The typed error for a server's error answer; it understands the shapes that servers have."""
+def error_of(status: int, body: object) -> ParleyError:
+    """The typed error for a server's error answer; it understands the shapes that servers have.
+
+    BadInput where the server blames the request: no other server would like it better.
+    """
     error = body.get("error", body) if isinstance(body, Mapping) else body
-    code = error.get("code") if isinstance(error, Mapping) else None
+    code, param = (error.get("code"), error.get("param")) if isinstance(error, Mapping) else (None, None)
     message = str(error.get("message") or error) if isinstance(error, Mapping) else str(error)
     message = message[:500] or f"status {status}"
     if code == "context_length_exceeded" or "context length" in message.lower():
@@ -100,4 +104,8 @@ def error_of(status: int, body: object) -> LlmError:
         return UnknownModel(message)
     if status in (429, 503) or code == "overloaded":
         return Overloaded(message, hint="try again in a moment")
+    if status in (400, 413, 422) or (status == 0 and code == BadInput.code):
+        return BadInput(message, param=param if isinstance(param, str) else None)
+    if status in (401, 403):
+        return BackendFailed(message, hint="check the api_key of this backend")
     return BackendFailed(message)

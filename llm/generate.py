@@ -6,7 +6,7 @@ contradict the first.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -14,10 +14,9 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from llm.backends.openai import OpenAIBackend
-from llm.errors import LlmError, UnknownModel
+from llm.errors import BackendUnreachable, LlmError, UnknownModel, WorkerDied
 from llm.messages import GenerateRequest
-from llm.port import ModelInfo
+from llm.port import Backend, ModelInfo
 from llm.router import Candidate, Choice, route
 from llm.stream import StreamEvent
 
@@ -34,34 +33,39 @@ log = structlog.get_logger(__name__)
 class Router:
     """`backends` is asked for at every request: slots come and go. Made once; used from one event loop."""
 
-    def __init__(self, backends: Callable[[], Sequence[OpenAIBackend]], default_model: str) -> None:
+    def __init__(self, backends: Callable[[], Sequence[Backend]], default_model: str) -> None:
         self._backends = backends
         self._default = default_model
         self._listed: dict[str, tuple[ModelInfo, ...]] = {}
         self._healthy: dict[str, bool] = {}
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[StreamEvent]:
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream the reply of the best backend that begins one. Close the iterator to cancel.
 
-        Raises UnknownModel, or the last backend's error where none began.
+        Raises UnknownModel; what is wrong with the request itself; or, where no backend began, the error of the
+        first one asked: the others were only its stand-ins.
         """
         choices = await self._choices(request.model)
-        for number, choice in enumerate(choices):
+        first_error: LlmError | None = None
+        for choice in choices:
             begun = False
             backend = self._backend(choice)
             try:
-                async with aclosing(backend.generate(replace(request, model=choice.model))) as events:  # type: ignore[type-var]
+                async with aclosing(backend.generate(replace(request, model=choice.model))) as events:
                     async for event in events:
                         begun = True
                         yield event
                 self._healthy[choice.backend] = True
                 return
             except LlmError as error:
-                if error.retryable:
+                if isinstance(error, BackendUnreachable | WorkerDied):
                     self._healthy[choice.backend] = False
-                if begun or not error.retryable or number == len(choices) - 1:
+                if begun:
                     raise
-                log.warning("backend.failover", backend=choice.backend, code=error.code)
+                first_error = first_error or error
+                log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+        assert first_error is not None  # route() gives at least one choice
+        raise first_error
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the backends' health and models fresh, so that nobody who asks has to wait for a dead one."""
@@ -107,7 +111,7 @@ class Router:
             for backend in self._backends()
         ]
 
-    def _backend(self, choice: Choice) -> OpenAIBackend:
+    def _backend(self, choice: Choice) -> Backend:
         for backend in self._backends():
             if backend.name == choice.backend:
                 return backend
@@ -119,7 +123,7 @@ class Router:
             for backend in self._backends():
                 tasks.start_soon(self._ask, backend)
 
-    async def _ask(self, backend: OpenAIBackend) -> None:
+    async def _ask(self, backend: Backend) -> None:
         healthy = False
         with anyio.move_on_after(PROBE_S):
             try:

@@ -11,10 +11,9 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from llm.backends.openai import OpenAIBackend
 from llm.backends.slot import SlotBackend
 from llm.errors import LlmError
-from llm.port import BackendConfig
+from llm.port import Backend, BackendConfig
 from llm.process import WorkerProcess, WorkerSpec
 from llm.settings import EngineSettings, LlmSettings
 from models.clock import Clock
@@ -114,7 +113,7 @@ def engine_arguments(engine: EngineSettings) -> tuple[str, ...]:
     return tuple(arguments)
 
 
-def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[OpenAIBackend, ...]:
+def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:
     """The configured backends. Raises LlmError for a type that does not exist."""
     specs = discover("llm.backends")
     backends = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,16 +33,6 @@ class Generator(Protocol):
         ...
 
 
-class Backend(Generator, Protocol):
-    name: str
-
-    async def health(self) -> bool: ...
-
-    async def models(self) -> tuple[ModelInfo, ...]: ...
-
-    async def aclose(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class BackendConfig:
     """One `[[backends]]` entry."""
@@ -55,6 +45,27 @@ class BackendConfig:
     priority: int = 0
     enabled: bool = True
     timeout_s: float = 120.0
+
+
+class Backend(Generator, Protocol):
+    """Somebody who answers. One file in llm/backends/."""
+
+    name: str
+    config: BackendConfig
+
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]: ...
+
+    async def health(self) -> bool: ...
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """What it serves now. Raises LlmError."""
+        ...
+
+    async def forget(self, conversation: str) -> None:
+        """Free what is kept of a conversation, where something is. Raises nothing."""
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

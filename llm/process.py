@@ -89,6 +89,11 @@ class WorkerProcess:
         """The last `n` lines the child wrote, oldest first, over all its lives."""
         return tuple(self._log)[-n:] if n > 0 else ()
 
+    def tail_hint(self) -> str:
+        """The child's last words, for the hint of an error."""
+        tail = " | ".join(line for line in self.log_tail(6) if line.strip())
+        return f"last log lines: {tail}" if tail else WorkerDied.default_hint
+
     async def ensure_ready(self, timeout_s: float) -> str:
         """Wait until the worker answers; returns its base URL.
 
@@ -104,7 +109,7 @@ class WorkerProcess:
                 await self._changed.wait()  # 3
         if self._last_error is not None:
             raise self._last_error.with_traceback(None)
-        raise WorkerDied(f"worker {self.spec.name} was not ready within {timeout_s:g} s", hint=self._tail_hint())
+        raise WorkerDied(f"worker {self.spec.name} was not ready within {timeout_s:g} s", hint=self.tail_hint())
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Supervise until cancelled. Reports `started` as soon as supervision stands, not when the child is ready."""
@@ -150,7 +155,7 @@ class WorkerProcess:
         finally:
             self.pid = None
             await self._end(process)
-        raise WorkerDied(f"worker {self.spec.name} ended {_how(code)}", hint=self._tail_hint())
+        raise WorkerDied(f"worker {self.spec.name} ended {_how(code)}", hint=self.tail_hint())
 
     async def _watch_health(self, process: Process) -> None:
         """Set READY at the first 200. A child that is not ready in time is killed, which ends this life."""
@@ -215,10 +220,6 @@ class WorkerProcess:
         env["PYTHONUNBUFFERED"] = "1"
         env[lifeline.ENV] = "1"
         return env | dict(self.spec.env)
-
-    def _tail_hint(self) -> str:
-        tail = " | ".join(line for line in self.log_tail(6) if line.strip())
-        return f"last log lines: {tail}" if tail else WorkerDied.default_hint
 
     def _become(self, state: WorkerState) -> None:
         """The only place the state changes; wakes everybody who waits in ensure_ready."""

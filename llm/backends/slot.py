@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from urllib.parse import quote
 
 import aiohttp
+import anyio
 
-from llm.backends.openai import OpenAIBackend
-from llm.errors import BackendFailed, BackendUnreachable, LlmError, WorkerDied
+from llm.errors import LlmError, WorkerDied
 from llm.messages import GenerateRequest
+from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
-from llm.process import WorkerProcess
+from llm.process import WorkerProcess, WorkerState
 from llm.stream import StreamEvent
 
 __all__ = ["SPEC", "SlotBackend"]
 
+ASK_AGAIN_S = 0.05
 
-class SlotBackend(OpenAIBackend):
+
+class SlotBackend(OpenAIClient):
     """`worker` None: a slot that somebody else runs. Otherwise requests wait, bounded, until it is ready."""
 
     ours = True
@@ -34,20 +37,39 @@ class SlotBackend(OpenAIBackend):
         self._worker = worker
         self._ready_timeout_s = ready_timeout_s
 
-    async def generate(self, request: GenerateRequest) -> AsyncIterator[StreamEvent]:
-        """As the port says. A worker that dies in the middle raises WorkerDied; the next request waits for it."""
-        await self._ensure_ready()
-        try:
-            async with aclosing(super().generate(request)) as events:  # type: ignore[type-var]
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        """As the port says. For our own worker: 1. wait until it is ready; 2. nobody listens (it died a moment ago
+        and the supervisor does not know yet): wait again, for nothing was asked; 3. it died before the first
+        event: nothing was heard, so ask the next one, but once only, for the request itself may be what kills it;
+        4. it died later: WorkerDied, for another answer would be another reply.
+        """
+        if self._worker is None:
+            async with aclosing(super().generate(request)) as events:
                 async for event in events:
                     yield event
-        except (BackendUnreachable, BackendFailed) as error:
-            if self._worker is None or type(error) is BackendFailed and "broke off" not in error.message:
-                raise
-            raise WorkerDied(f"the worker of {self.name} ended while it was answering") from error
+            return
+        patience = anyio.current_time() + self._ready_timeout_s
+        asked = 0
+        while True:
+            await self._worker.ensure_ready(max(0.0, patience - anyio.current_time()))  # 1
+            begun = False
+            try:
+                async with aclosing(super().generate(request)) as events:
+                    async for event in events:
+                        begun = True
+                        yield event
+                return
+            except _NobodyListens:  # 2
+                if anyio.current_time() > patience:
+                    raise
+            except WorkerDied:
+                asked += 1
+                if begun or asked > 1:  # 4
+                    raise
+            await anyio.sleep(ASK_AGAIN_S)  # 2, 3
 
     async def health(self) -> bool:
-        if self._worker is not None and self._worker.state.value != "ready":
+        if self._worker is not None and self._worker.state is not WorkerState.READY:
             return False
         return await super().health()
 
@@ -61,12 +83,21 @@ class SlotBackend(OpenAIBackend):
             ) as response:
                 await response.read()
 
-    async def _ensure_ready(self) -> None:
-        if self._worker is not None:
-            try:
-                await self._worker.ensure_ready(self._ready_timeout_s)
-            except LlmError as error:
-                raise WorkerDied(error.message, hint=error.hint) from error
+    def gone(self, error: BaseException) -> LlmError:
+        if self._worker is None:
+            return super().gone(error)
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return _NobodyListens(f"the worker of {self.name} does not answer", hint=self._worker.tail_hint())
+        return self.broken()
+
+    def broken(self) -> LlmError:
+        if self._worker is None:
+            return super().broken()
+        return WorkerDied(f"the worker of {self.name} ended while it was answering")
+
+
+class _NobodyListens(WorkerDied):
+    """Refused at the door: the request was not taken, so it may be sent again."""
 
 
 SPEC = BackendSpec(

@@ -16,6 +16,7 @@ from llm.pool import engine_arguments, load_backends
 from llm.port import BackendConfig
 from llm.settings import EngineSettings
 from llm.stream import Finish, TextDelta
+from models.errors import BadInput
 from tests.scripted.process import ScriptedProcess
 
 HELLO = GenerateRequest((Message("user", "hello"),))
@@ -42,7 +43,7 @@ def router(http: aiohttp.ClientSession, *urls: str, default: str = "") -> Router
 
 async def collect(router: Router, request: GenerateRequest = HELLO) -> str:
     text = ""
-    async with aclosing(router.generate(request)) as events:  # type: ignore[type-var]
+    async with aclosing(router.generate(request)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 text += event.text
@@ -67,7 +68,25 @@ async def test_with_no_other_the_error_says_what_is_wrong(http: aiohttp.ClientSe
     assert caught.value.retryable and "base_url" in caught.value.hint
 
 
-@pytest.mark.parametrize("fault", ["reset", "error", "garbage"])
+@pytest.mark.parametrize("fault", [{"kind": "error", "status": 500}, {"kind": "garbage"}, {"kind": "reset"}])
+async def test_a_server_that_fails_before_it_said_anything_is_passed_over(
+    http: aiohttp.ClientSession, service: ScriptedProcess, fault: dict[str, object]
+) -> None:
+    service.script(llm_fault={**fault, "times": 1})
+    assert await collect(router(http, service.base_url, service.base_url)) == "One two three four five six."
+    assert len(service.requests("llm")) == 2
+
+
+async def test_a_request_that_is_blamed_is_not_tried_elsewhere(
+    http: aiohttp.ClientSession, service: ScriptedProcess
+) -> None:
+    service.script(llm_fault={"kind": "error", "status": 400})
+    with pytest.raises(BadInput):
+        await collect(router(http, service.base_url, service.base_url))
+    assert len(service.requests("llm")) == 1
+
+
+@pytest.mark.parametrize("fault", ["reset", "error"])
 async def test_a_stream_that_breaks_in_the_middle_is_not_begun_again(
     http: aiohttp.ClientSession, service: ScriptedProcess, fault: str
 ) -> None:
@@ -86,7 +105,7 @@ async def test_a_backend_that_hangs_is_given_up(http: aiohttp.ClientSession, ser
 
 async def test_closing_the_stream_hangs_up_upstream(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
     service.script(tokens_per_s=5, replies=("one two three four five six seven eight nine ten",))
-    async with aclosing(router(http, service.base_url).generate(HELLO)) as events:  # type: ignore[type-var]
+    async with aclosing(router(http, service.base_url).generate(HELLO)) as events:
         async for _ in events:
             break
     with anyio.fail_after(5):

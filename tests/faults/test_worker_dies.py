@@ -1,0 +1,205 @@
+"""A language-model worker that is killed: who was being answered is told, it comes back, the next request works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import anyio
+import psutil
+import pytest
+
+from llm.backends.slot import SlotBackend
+from llm.errors import PortTaken, WorkerDied
+from llm.generate import Router
+from llm.messages import GenerateRequest, Message, Sampling
+from llm.pool import SlotPool
+from llm.port import BackendConfig
+from llm.process import WorkerProcess, WorkerSpec
+from llm.settings import LlmSettings
+from llm.stream import Finish, TextDelta
+from models.clock import SystemClock
+from models.store import Store
+from tests.llm.worker_process import model_path
+from tests.ports import free_port_block
+
+HELLO = GenerateRequest((Message("user", "hello"),), sampling=Sampling(temperature=0.0, max_tokens=8))
+ENDLESS = GenerateRequest(
+    (Message("user", "tell me everything"),),
+    sampling=Sampling(temperature=0.0, logit_bias={token: -100.0 for token in range(8)}),
+    conversation="c",
+)
+
+
+@pytest.fixture
+def settings() -> Iterator[LlmSettings]:
+    yield LlmSettings(slot_port_base=free_port_block(4), model=str(model_path()), ready_timeout_s=30.0)
+
+
+@asynccontextmanager
+async def running(settings: LlmSettings, tmp_path: Path) -> AsyncIterator[tuple[SlotPool, Router]]:
+    async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:
+        pool = SlotPool(settings, Store(tmp_path), SystemClock(), http)
+        router = Router(lambda: pool.backends, "")
+        await group.start(pool.run)
+        yield pool, router
+        group.cancel_scope.cancel()
+
+
+def worker_of(pool: SlotPool) -> WorkerProcess:
+    return pool.slots[0].worker
+
+
+def kill(worker: WorkerProcess) -> None:
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+
+
+async def reply(router: Router, request: GenerateRequest = HELLO) -> str:
+    text = ""
+    async with aclosing(router.generate(request)) as events:
+        async for event in events:
+            text += event.text if isinstance(event, TextDelta) else ""
+    assert isinstance(event, Finish) and event.usage is not None
+    return text
+
+
+async def test_killed_in_the_middle_of_a_reply(settings: LlmSettings, tmp_path: Path) -> None:
+    async with running(settings, tmp_path) as (pool, router):
+        before = await reply(router)
+        heard = 0
+        with pytest.raises(WorkerDied) as caught:
+            async with aclosing(router.generate(ENDLESS)) as events:
+                async for event in events:
+                    heard += isinstance(event, TextDelta)
+                    if heard == 3:
+                        kill(worker_of(pool))
+        assert heard >= 3
+        assert caught.value.retryable
+        assert await reply(router) == before  # waits for the new one
+        assert worker_of(pool).restarts == 1
+        pid = worker_of(pool).pid
+    assert pid is not None and not psutil.pid_exists(pid)
+
+
+async def test_killed_while_idle_costs_the_next_request_only_time(settings: LlmSettings, tmp_path: Path) -> None:
+    async with running(settings, tmp_path) as (pool, router):
+        before = await reply(router)
+        for _ in range(2):
+            kill(worker_of(pool))
+            assert await reply(router) == before
+        assert worker_of(pool).restarts == 2
+
+
+async def test_killed_with_many_in_flight_nobody_is_left_hanging(settings: LlmSettings, tmp_path: Path) -> None:
+    """Who heard something is told; who was still waiting for a place is answered by the next worker."""
+    async with running(settings, tmp_path) as (pool, router):
+        await reply(router)
+        pid = worker_of(pool).pid
+        assert pid is not None
+        told: list[WorkerDied] = []
+        answered = heard = 0
+
+        async def one() -> None:
+            nonlocal answered, heard
+            try:
+                async with aclosing(router.generate(ENDLESS)) as events:
+                    async for event in events:
+                        heard += 1
+                        answered += isinstance(event, Finish)
+                        if heard == 40:
+                            os.kill(pid, signal.SIGKILL)
+            except WorkerDied as error:
+                told.append(error)
+
+        with anyio.fail_after(90):
+            async with anyio.create_task_group() as group:
+                for _ in range(14):
+                    group.start_soon(one)
+        assert len(told) + answered == 14 and told and answered >= 4
+        assert worker_of(pool).restarts == 1
+
+
+DEADLY = """
+import os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Deadly(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers()
+    def do_POST(self):
+        print("asked", flush=True); os._exit(1)
+    def log_message(self, *_): pass
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Deadly).serve_forever()
+"""
+
+
+async def test_a_request_that_kills_every_worker_is_asked_twice_and_not_for_ever(free_port: int) -> None:
+    async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:
+        spec = WorkerSpec("deadly", (sys.executable, "-c", DEADLY, str(free_port)), free_port)
+        worker = WorkerProcess(spec, SystemClock(), http)
+        await group.start(worker.run)
+        config = BackendConfig("slot-1", "slot", f"http://127.0.0.1:{free_port}/v1")
+        with pytest.raises(WorkerDied):
+            async with aclosing(SlotBackend(config, http, worker).generate(HELLO)) as events:
+                async for _ in events:
+                    pass
+        group.cancel_scope.cancel()
+    assert worker.log_tail().count("asked") == 2
+
+
+async def test_requests_wait_for_a_worker_that_is_still_loading(settings: LlmSettings, tmp_path: Path) -> None:
+    async with running(settings, tmp_path) as (_, router):
+        assert not router.ready()
+        assert await reply(router)
+        await router.refresh()
+        assert router.ready()
+
+
+async def test_a_closed_stream_leaves_the_worker_idle(settings: LlmSettings, tmp_path: Path) -> None:
+    async with running(settings, tmp_path) as (pool, router), aiohttp.ClientSession() as http:
+        async with aclosing(router.generate(ENDLESS)) as events:
+            async for _ in events:
+                break
+
+        async def rows() -> list[dict[str, object]]:
+            async with http.get(f"{worker_of(pool).base_url}/slots") as answer:
+                slots: list[dict[str, object]] = await answer.json()
+            return slots
+
+        with anyio.fail_after(10):
+            while any(row["is_processing"] for row in await rows()):
+                await anyio.sleep(0.01)
+        assert any(row["conversation"] for row in await rows())
+        await router.forget("c")
+        assert not any(row["conversation"] or row["is_processing"] for row in await rows())
+
+
+async def test_a_model_that_cannot_be_loaded_is_said_and_not_waited_for(
+    settings: LlmSettings, tmp_path: Path
+) -> None:
+    whole = model_path().read_bytes()
+    damaged = tmp_path / "damaged.gguf"
+    damaged.write_bytes(whole.replace(b"blk.0.attn_q.weight", b"blk.0.attn_z.weight"))
+    changed = LlmSettings(slot_port_base=settings.slot_port_base, model=str(damaged), ready_timeout_s=90.0)
+    async with running(changed, tmp_path) as (pool, router):
+        with pytest.raises(WorkerDied) as caught:
+            await reply(router)
+        assert "damaged.gguf" in caught.value.hint or "attn_q" in caught.value.hint
+        with pytest.raises(WorkerDied):
+            await pool.ensure_ready(30.0)
+
+
+async def test_a_taken_port_is_named(settings: LlmSettings, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", settings.slot_port_base))
+        other.listen()
+        async with running(settings, tmp_path) as (_, router):
+            with pytest.raises(PortTaken, match=str(settings.slot_port_base)) as caught:
+                await reply(router)
+    assert "PARLEY_SLOT_PORT_BASE" in caught.value.hint
