@@ -33,6 +33,8 @@ _log = structlog.get_logger("web")
 _END_WITHIN_S = 4.5
 """After a signal everything has this long; then the process ends as it is. Workers end with it by their lifeline."""
 _READY_EVERY_S = 0.1
+_PATIENCE_S = 60.0
+"""A stage that is not ready after this long has something to say about it."""
 
 
 async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool) -> None:
@@ -56,15 +58,16 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     keys = KeyRing(admin, local_key, settings.admin_key)
     run_file = RunFile(settings.home)
     url = address_of(listener)
+    other = await anyio.to_thread.run_sync(run_file.read)
+    if other is not None:
+        welcome.warning(f"another Parley runs at {other.url} with the same data folder; commands will find this one")
     async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
         group.start_soon(_watch_keys, keys, file)
         await group.start(serve, create_app(services), listener)
         await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
         try:
             welcome.address(url, fresh_key)
-            await _until_ready(services, welcome, clock, started_s)
-            link = url + link_path(services.codes.issue())
-            welcome.ready(link, clock.now() - started_s)
+            link = await _announce(services, welcome, clock, started_s, url)
             if open_browser and wants_browser(os.environ, sys.stdout.isatty()):
                 await anyio.to_thread.run_sync(webbrowser.open, link, abandon_on_cancel=True)
             await anyio.sleep_forever()
@@ -72,8 +75,12 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
             run_file.remove()
 
 
-async def _until_ready(services: Services, welcome: Welcome, clock: Clock, started_s: float) -> None:
-    """Say each stage when it is ready, then show the table. A stage that cannot get ready does not stop the rest."""
+async def _announce(services: Services, welcome: Welcome, clock: Clock, started_s: float, url: str) -> str:
+    """Say each stage when it is ready; then the table and a link, which is returned.
+
+    A stage that does not get ready does not keep the others waiting for ever: after a while the table says what is
+    wrong with it.
+    """
     shown: set[str] = set()
     with welcome.waiting() as status:
         while True:
@@ -82,12 +89,15 @@ async def _until_ready(services: Services, welcome: Welcome, clock: Clock, start
                 if stage.ready and stage.name not in shown:
                     shown.add(stage.name)
                     welcome.stage_ready(stage, clock.now() - started_s)
-            missing = [stage for stage in stages if not stage.ready]
-            if not missing:
+            missing = [stage.name for stage in stages if not stage.ready]
+            if not missing or clock.now() - started_s > _PATIENCE_S or services.pool.problem is not None:
                 break
-            status(f"starting: {', '.join(stage.name for stage in missing)}")
+            status(f"starting: {', '.join(missing)}")
             await anyio.sleep(_READY_EVERY_S)
     welcome.table(stages)
+    link = url + link_path(services.codes.issue())
+    welcome.link(link, missing, clock.now() - started_s)
+    return link
 
 
 def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str]:

@@ -56,9 +56,14 @@ class Welcome:
         self.console.print()
         self.console.print(table, soft_wrap=False)
 
-    def ready(self, link: str, after_s: float) -> None:
+    def link(self, link: str, missing: Sequence[str], after_s: float) -> None:
+        """`missing`: the stages that are not ready."""
         self.console.print()
-        self.console.print(f"Ready after {after_s:.1f} s. This link opens the live page, once:")
+        if missing:
+            self.warning(f"Not ready: {', '.join(missing)}. `parley doctor` says more.")
+        else:
+            self.console.print(f"Ready after {after_s:.1f} s.")
+        self.console.print("This link opens the live page, once, within ten minutes:")
         self.console.print(Text(f"  {link}", style="bold cyan"))
         self.console.print(
             Text("`parley link` prints another one, `parley talk` speaks from here, Ctrl-C ends.", "dim")

@@ -117,3 +117,26 @@ async def test_only_with_a_key_there_are_new_links(home: House) -> None:
             assert response.status == 401
     async with home.client.post("/admin/api/signin-links", json={"for": "me"}) as response:
         assert response.status == 400
+
+
+async def test_pages_need_signing_in_and_their_parts_do_not(home: House) -> None:
+    async with _browser(home) as browser:
+        async with browser.get("/live") as response:
+            assert response.url.path == "/signin" and response.url.query["next"] == "/live"
+        async with browser.get("/static/live/index.html") as response:
+            assert response.status == 200 and response.headers["cache-control"] == "no-cache"
+            etag = response.headers["etag"]
+        async with browser.get("/static/live/index.html", headers={"If-None-Match": etag}) as response:
+            assert response.status == 304
+        for path in (
+            "/static/",
+            "/static/../app.py",
+            "/static/..%2fapp.py",
+            "/static/%2e%2e/keys.py",
+            "/static/live",
+        ):
+            async with browser.get(path) as response:
+                assert response.status in (404, 200) and "import" not in await response.text()
+        async with browser.post("/signin", data={"key": KEY, "next": "/live"}) as response:
+            assert response.url.path == "/live" and response.status == 200
+            assert "script-src 'self'" in response.headers["content-security-policy"]

@@ -229,6 +229,45 @@ def test_link_and_doctor_find_the_running_server(tmp_path: Path, config: str) ->
         assert "Stage STT" in said["doctor"] and "says: ok" in said["doctor"]
 
 
+def test_without_any_model_the_table_says_so_at_once(tmp_path: Path, scripted_service: ScriptedProcess) -> None:
+    config = scripted_service.parley_config('[llm]\nmodel = "no-such-model"\n').replace('"scripted/any"', '""')
+    config = config.replace('name = "scripted"', 'name = "scripted"\nenabled = false')
+    with _up(tmp_path / "home", config) as up:
+        deadline = time.monotonic() + 30
+        while "/signin/" not in up.log and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "Not ready: LLM" in up.log and "no-such-model" in up.log
+        assert up.get("/health", "sk-any") == 401
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(timeout=5) == 0
+
+
+def test_a_signal_in_the_middle_of_a_conversation_ends_it(
+    tmp_path: Path, config: str, scripted_service: ScriptedProcess
+) -> None:
+    scripted_service.reset()
+    scripted_service.script(tokens_per_s=5, replies=["and so on " * 500])
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        with subprocess.Popen(
+            [sys.executable, "-m", "web.main", "talk", "--text", "tell me a story"],
+            cwd=ROOT,
+            env={**os.environ, "PARLEY_HOME": str(up.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as talk:
+            deadline = time.monotonic() + 30
+            while not scripted_service.requests("llm") and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(1.0)
+            up.process.send_signal(signal.SIGTERM)
+            assert up.process.wait(timeout=5) == 0
+            said, errors = talk.communicate(timeout=10)
+        assert talk.returncode == 2 and "1012" in errors, said + errors
+        assert "Traceback" not in up.log + errors
+
+
 def test_a_taken_port_is_a_sentence(tmp_path: Path, config: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -18,7 +18,7 @@ import numpy as np
 
 from models.clock import Clock
 from voice.port import Pcm
-from web.api_client import ApiClient, ServerRefused
+from web.api_client import ApiClient, ServerRefused, ServerUnreachable
 from web.talk.screen import Screen
 from web.talk.speaker import Speaker
 
@@ -232,5 +232,5 @@ class Conversation:
     async def _forget(self, token: str) -> None:
         try:
             await self.client.delete(f"/v1/audio/live/{token}")
-        except ServerRefused:
-            return  # it ended by itself
+        except (ServerRefused, ServerUnreachable):
+            return  # the session ended by itself, or with the server

@@ -42,7 +42,6 @@ class Lines:
     async def speak(self, talk: Conversation) -> None:
         for line in self.lines:
             before, sent_s = talk.outcomes, talk.now_s
-            talk.screen.heard(line, is_final=True)
             await talk.send_text(line)
             while not talk.settled(before, sent_s):
                 await talk.rest()

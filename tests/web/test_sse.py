@@ -1,0 +1,165 @@
+"""Streams to clients that wait, hang up or do not read, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import aiohttp
+import anyio
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from llm.errors import BackendFailed
+from tests.web.serving import client_of, serving
+from web import sse
+from web.guards.errors_to_answers import ErrorsToAnswers
+from web.sse import ByteStream, ClientGone, EventStream, data_line, while_connected
+
+Events = Callable[[], AsyncGenerator[bytes, None]]
+
+
+def _app(events: Events, make: Callable[[AsyncGenerator[bytes, None]], Response] = EventStream) -> Any:
+    async def endpoint(request: Request) -> Response:
+        return make(events())
+
+    return ErrorsToAnswers(Starlette(routes=[Route("/", endpoint)]))
+
+
+async def test_events_and_comments_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "_KEEP_ALIVE_S", 0.05)
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield data_line({"n": 1, "text": "ä\n"})
+        await anyio.sleep(0.3)
+        yield data_line({"n": 2})
+
+    async with client_of(_app(events)) as client, client.get("/") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["cache-control"] == "no-cache"
+        lines = (await response.read()).decode().split("\n\n")
+    data = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+    assert data == [{"n": 1, "text": "ä\n"}, {"n": 2}]
+    assert 2 <= lines.count(": keep-alive") <= 8
+    assert lines[0].startswith("data: ") and lines[-1] == ""
+
+
+async def test_an_error_before_the_first_event_is_a_status() -> None:
+    async def events() -> AsyncGenerator[bytes, None]:
+        raise BackendFailed("nobody there")
+        yield b""
+
+    async with client_of(_app(events)) as client, client.get("/") as response:
+        assert response.status == 502
+        assert (await response.json())["error"]["code"] == "backend_failed"
+
+
+async def test_an_error_on_the_way_is_the_last_event() -> None:
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield data_line({"n": 1})
+        raise BackendFailed("broke")
+
+    async with client_of(_app(events)) as client, client.get("/") as response:
+        *_, last, end = (await response.read()).decode().split("\n\n")
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "backend_failed" and end == ""
+
+
+async def test_an_error_on_the_way_cuts_bytes_short() -> None:
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield b"one"
+        raise BackendFailed("broke")
+
+    app = _app(pieces, lambda found: ByteStream(found, "audio/wav"))
+    async with client_of(app) as client, client.get("/") as response:
+        assert response.status == 200
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+
+
+async def test_hanging_up_ends_the_iterator() -> None:
+    ended = anyio.Event()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            yield data_line({"n": 1})
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    async with client_of(_app(events)) as client:
+        response = await client.get("/")
+        await response.content.readline()
+        response.close()
+        with anyio.fail_after(5):
+            await ended.wait()
+
+
+async def test_hanging_up_before_the_first_event_ends_the_iterator() -> None:
+    begun, ended = anyio.Event(), anyio.Event()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            begun.set()
+            await anyio.sleep_forever()
+            yield b""
+        finally:
+            ended.set()
+
+    async with client_of(_app(events)) as client:
+        asking = asyncio.create_task(client.get("/"))
+        await begun.wait()
+        asking.cancel()
+        with anyio.fail_after(5):
+            await ended.wait()
+        await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_client_that_does_not_read_ends_the_iterator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "_SEND_TIMEOUT_S", 0.3)
+    ended = anyio.Event()
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield b"data: " + b"x" * 65536 + b"\n\n"
+        finally:
+            ended.set()
+
+    async with serving(_app(events)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with anyio.fail_after(20):
+            await ended.wait()
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def test_work_for_a_client_that_stays_and_one_that_goes() -> None:
+    gone = anyio.Event()
+
+    async def endpoint(request: Request) -> Response:
+        async def work() -> int:
+            await anyio.sleep(float(request.query_params["s"]))
+            return 7
+
+        try:
+            return JSONResponse(await while_connected(request.receive, work))
+        except ClientGone:
+            gone.set()
+            raise
+
+    async with client_of(ErrorsToAnswers(Starlette(routes=[Route("/", endpoint)]))) as client:
+        async with client.get("/?s=0.01") as response:
+            assert await response.json() == 7
+        asking = asyncio.create_task(client.get("/?s=1000"))
+        await asyncio.sleep(0.2)
+        asking.cancel()
+        with anyio.fail_after(5):
+            await gone.wait()
+        await asyncio.gather(asking, return_exceptions=True)
