@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.tts.pieces import pieces
+from voice.tts.pieces import pieces, plain
 
 
 @given(st.text(max_size=400), st.integers(1, 60))
@@ -32,3 +32,7 @@ def test_cuts_are_where_a_speaker_would_breathe(text: str, limit: int, first: st
 def test_a_limit_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="limit"):
         pieces("a", 0)
+
+
+def test_control_characters_are_spaces_and_places_stay() -> None:
+    assert plain("a\0b\ud800c\x1bd\ne\tf ü😀") == "a b c d\ne\tf ü😀"

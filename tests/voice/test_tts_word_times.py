@@ -27,6 +27,13 @@ def test_a_pause_ends_a_word() -> None:
     assert words == (Word("one,", 0.0, 0.4), Word("two", 0.9, 1.3))
 
 
+def test_words_said_in_one_breath_share_its_time() -> None:
+    words = from_positions("so on the sea", [(0, 0.0), (3, 0.2), (10, 0.7)], [], 1.0)
+    assert [word.text for word in words] == ["so", "on", "the", "sea"]
+    assert (words[1].start_s, words[2].end_s, words[3]) == (0.2, 0.7, Word("sea", 0.7, 1.0))
+    assert words[1].end_s == words[2].start_s == 0.4
+
+
 def test_positions_outside_of_words_are_passed_over() -> None:
     assert from_positions("- a -", [(0, 0.0), (2, 0.1), (4, 0.2), (99, 0.3)], [], 0.4) == (Word("a", 0.1, 0.4),)
     assert from_positions("", [(0, 0.0)], [], 0.4) == ()
@@ -49,6 +56,17 @@ def test_several_words_may_be_one_unit() -> None:
     assert words[0].start_s == 0.0
     assert words[0].end_s == words[1].start_s
     assert words[2] == Word("house", 0.5, 0.9)
+
+
+@given(st.text("ab ,", max_size=20), st.lists(st.tuples(st.integers(0, 25), st.floats(0, 5)), max_size=9))
+def test_every_word_has_its_time_once_anything_was_begun(text: str, starts: list[tuple[int, float]]) -> None:
+    ordered = sorted(starts, key=lambda start: start[1])
+    words = from_positions(text, ordered, [], 6.0)
+    assert len(words) in (0, len(spans(text)))
+    last = 0.0
+    for word in words:
+        assert last - 1e-9 <= word.start_s <= word.end_s + 1e-9 <= 6.0 + 1e-8
+        last = word.end_s
 
 
 units = st.lists(st.tuples(st.floats(0, 0.5), st.floats(0.01, 1)), max_size=12)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["pieces"]
+__all__ = ["pieces", "plain"]
 
 # Best place first: after a sentence, after a clause, between words.
 _BREAKS = (re.compile(r"[.!?…。！？]+[\"')\]]*\s+|\n+|[。！？]"), re.compile(r"[,;:，；：]\s+"), re.compile(r"\s+"))
+
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """`text` with a space for every control character and lone surrogate, which no synthesiser takes."""
+    return _NOT_TEXT.sub(" ", text)
 
 
 def pieces(text: str, limit: int = 240) -> list[str]:

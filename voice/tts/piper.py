@@ -13,7 +13,7 @@ from models.errors import BadInput, ModelUnreadable
 from voice.errors import NoModel
 from voice.port import EngineConfig, Pcm, SpeechChunk, TtsEngine, TtsSpec, VoiceInfo, Word
 from voice.tts.onnx_durations import with_durations
-from voice.tts.pieces import pieces
+from voice.tts.pieces import pieces, plain
 from voice.tts.trim import leading_silence
 from voice.tts.word_times import from_units, spans
 
@@ -52,7 +52,7 @@ class PiperTts:
         words: list[Word] = []
         done = 0
         # [[ ]] would switch Piper's text reader to raw phonemes; here it is text like any other.
-        for piece in pieces(text.replace("[[", "[ [").replace("]]", "] ]").replace("\0", " "), PIECE_CHARS):
+        for piece in pieces(plain(text).replace("[[", "[ [").replace("]]", "] ]"), PIECE_CHARS):
             units: list[tuple[float, float]] = []
             for chunk in self._voice.synthesize(piece, settings, include_alignments=self._has_times):
                 pcm: Pcm = chunk.audio_int16_array

@@ -21,27 +21,42 @@ def from_positions(
 ) -> tuple[Word, ...]:
     """`starts`: (character position, seconds) of everything that was begun to be spoken, in the order of time.
 
-    An engine may report several beginnings for one written word ("1997"), or one for several. A word lasts until
-    the next begins, or until the first of `pauses_s` (sorted) in it. Words the engine never began are left out.
+    An engine may report several beginnings for one written word ("1997"), or one for several ("on the"), which then
+    share its time by their lengths. A word lasts until the next begins, or until the first of `pauses_s` (sorted)
+    after its last beginning. Without any beginning there are no words.
     """
     places = spans(text)
     firsts = [start for start, _ in places]
-    begun: list[tuple[int, float]] = []
+    begun: list[tuple[int, float, float]] = []  # word, its first beginning, its last
     for position, at_s in starts:
         index = bisect_right(firsts, position) - 1
-        if index >= 0 and position < places[index][1] and (not begun or index > begun[-1][0]):
-            begun.append((index, at_s))
-    words = []
-    for nth, (index, at_s) in enumerate(begun):
-        until_s = begun[nth + 1][1] if nth + 1 < len(begun) else end_s
-        # Digits may pause inside a number, so only the pause after the last beginning of this word ends it.
-        last_s = max((s for p, s in starts if places[index][0] <= p < places[index][1] and s < until_s), default=at_s)
+        if index < 0 or position >= places[index][1]:
+            continue
+        if not begun or index > begun[-1][0]:
+            begun.append((index, at_s, at_s))
+        elif index == begun[-1][0]:
+            begun[-1] = (index, begun[-1][1], max(begun[-1][2], at_s))
+    words: list[Word] = []
+    for nth, (index, at_s, last_s) in enumerate(begun):
+        is_last = nth + 1 == len(begun)
+        until_s = end_s if is_last else begun[nth + 1][1]
         pause = bisect_right(pauses_s, last_s)
         if pause < len(pauses_s):
             until_s = min(until_s, pauses_s[pause])
-        start, end = places[index]
-        words.append(Word(text[start:end], at_s, max(at_s, until_s)))
+        first, after = (0 if nth == 0 else index), (len(places) if is_last else begun[nth + 1][0])
+        words += _shared([text[a:b] for a, b in places[first:after]], at_s, max(at_s, until_s))
     return tuple(words)
+
+
+def _shared(texts: Sequence[str], start_s: float, end_s: float) -> list[Word]:
+    """Words that follow each other from `start_s` to `end_s`, each as long as it has letters."""
+    total = sum(len(text) for text in texts)
+    words, done = [], 0
+    for text in texts:
+        low, high = done / total, (done + len(text)) / total
+        words.append(Word(text, start_s + low * (end_s - start_s), start_s + high * (end_s - start_s)))
+        done += len(text)
+    return words
 
 
 def from_units(words: Sequence[str], weights: Sequence[float], units: Sequence[tuple[float, float]]) -> list[Word]:
