@@ -35,7 +35,7 @@ class Decoder:
         params.n_ubatch = min(settings.ubatch, settings.batch_size)
         params.n_seq_max = limits.sequences
         params.n_outputs_max = limits.sequences  # logits of the whole batch would take a vocabulary each
-        params.n_threads = threads(settings.threads)
+        params.n_threads = threads(settings.threads, native.llama_model_n_params(model))
         params.n_threads_batch = threads(settings.threads_batch or settings.threads)
         params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
         params.type_k = params.type_v = KV_TYPES[settings.kv_cache_type]

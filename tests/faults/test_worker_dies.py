@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -105,11 +106,12 @@ async def test_killed_with_many_in_flight_nobody_is_left_hanging(settings: LlmSe
         assert pid is not None
         told: list[WorkerDied] = []
         answered = heard = 0
+        long = replace(ENDLESS, sampling=replace(ENDLESS.sampling, max_tokens=100))
 
         async def one() -> None:
             nonlocal answered, heard
             try:
-                async with aclosing(router.generate(ENDLESS)) as events:
+                async with aclosing(router.generate(long)) as events:
                     async for event in events:
                         heard += 1
                         answered += isinstance(event, Finish)

@@ -1,0 +1,121 @@
+"""The llama.cpp engine in this process: what the batcher believes the KV cache holds is what llama.cpp holds."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from llm.engine import EngineConfig, EngineEvent, EngineJob, EngineState
+from llm.engines.llama_cpp import SPEC, LlamaCppEngine
+from llm.messages import Priority, Sampling
+from llm.settings import EngineSettings
+from models.clock import SystemClock
+from models.errors import ModelUnreadable
+from tests.llm.worker_process import model_path
+
+
+class Events:
+    """A sink that a test can wait on."""
+
+    def __init__(self) -> None:
+        self.text: dict[int, str] = {}
+        self.ended: dict[int, EngineEvent] = {}
+        self._changed = threading.Condition()
+        self.death = ""
+
+    def sink(self, events: list[EngineEvent]) -> None:
+        with self._changed:
+            for event in events:
+                assert event.job_id not in self.ended, "something after the end"
+                self.text[event.job_id] = self.text.get(event.job_id, "") + event.text
+                if event.finish is not None or event.error is not None:
+                    self.ended[event.job_id] = event
+            self._changed.notify_all()
+
+    def wait(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.ended) >= count, 60), f"{len(self.ended)} of {count} ended"
+
+
+@pytest.fixture(params=[EngineSettings(parallel=3, voice_places=1), EngineSettings(parallel=3, kv_budget_mib=1)])
+def engine(request: pytest.FixtureRequest) -> Iterator[tuple[LlamaCppEngine, Events]]:
+    loaded = SPEC.load(EngineConfig(model_path(), "m", request.param, SystemClock()))
+    assert isinstance(loaded, LlamaCppEngine)
+    events = Events()
+    loaded.start(events.sink, lambda reason: setattr(events, "death", reason))
+    yield loaded, events
+    assert loaded.close(20.0)
+    assert events.death == ""
+
+
+def state_of(engine: LlamaCppEngine) -> tuple[EngineState, list[int]]:
+    """The batcher's view, and llama.cpp's own, of the same moment."""
+    found: list[tuple[EngineState, list[int]]] = []
+    here = threading.Event()
+
+    def answer(state: EngineState) -> None:  # in the engine's thread: nothing moves meanwhile
+        found.append((state, [engine._decoder.held(row.id) for row in state.sequences]))
+        here.set()
+
+    engine.ask_state(answer)
+    assert here.wait(60)
+    return found[0]
+
+
+def test_the_books_are_right_after_a_random_crowd(engine: tuple[LlamaCppEngine, Events]) -> None:
+    loaded, events = engine
+    rng = random.Random(5)
+    words = loaded.tokenize(
+        "what is the capital of france and of italy please", add_special=False, parse_special=True
+    )
+    head = words * 4
+    for number in range(60):
+        tail = rng.choices(words, k=rng.randint(1, 40))
+        sampling = Sampling(temperature=1.0, seed=number, max_tokens=rng.randint(1, 20))
+        name = rng.choice([None, "a", "b", "c", "d"])
+        loaded.submit(EngineJob(number, head + tail, sampling, None, name, rng.choice(list(Priority))))
+        if rng.random() < 0.3:
+            loaded.cancel(rng.randrange(number + 1))
+        if rng.random() < 0.1:
+            loaded.forget(rng.choice("abcd"))
+        if rng.random() < 0.2:
+            state, held = state_of(loaded)
+            assert [row.tokens for row in state.sequences] == held
+    events.wait(60)
+    state, held = state_of(loaded)
+    assert [row.tokens for row in state.sequences] == held
+    assert state.busy == state.waiting == 0 and not any(row.busy for row in state.sequences)
+    assert state.counters["cached_tokens"] > 0
+    done = [event.finish for event in events.ended.values() if event.finish is not None]
+    assert {finish.reason for finish in done} >= {"length"}
+    for name in "abcd":
+        loaded.forget(name)
+    assert not any(row.conversation for row in state_of(loaded)[0].sequences)
+
+
+def test_a_reply_is_the_same_whatever_was_cached(engine: tuple[LlamaCppEngine, Events]) -> None:
+    """Fresh, from its own sequence, from a copied beginning, after others were evicted: always the same text."""
+    loaded, events = engine
+    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
+    plan = [("x", 0), ("x", 0), ("y", 0), (None, 0), ("x", 7), ("x", 0)]
+    for number, (name, cut) in enumerate(plan):
+        tokens = prompt[: len(prompt) - cut]
+        loaded.submit(EngineJob(number, tokens, Sampling(temperature=0.0, max_tokens=15), None, name))
+        events.wait(number + 1)
+    same = [events.text[number] for number, (_, cut) in enumerate(plan) if cut == 0]
+    assert len(set(same)) == 1
+    cached = [event.finish.usage.cached_tokens for event in events.ended.values() if event.finish is not None]
+    assert cached[0] == 0 and cached[1] == len(prompt) - 1 and cached[2] == len(prompt) - 1
+
+
+def test_only_text_models_are_loaded(tmp_path: object) -> None:
+    from pathlib import Path
+
+    from tests.models.test_gguf import write
+
+    path = write(Path(str(tmp_path)) / "embed.gguf", "bert", pooling=1)
+    with pytest.raises(ModelUnreadable, match="embedding"):
+        SPEC.load(EngineConfig(path, "m", EngineSettings(), SystemClock()))
