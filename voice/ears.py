@@ -17,6 +17,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import anyio
@@ -30,7 +31,7 @@ from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.errors import AudioError, NoModel
 from voice.port import EngineConfig, Pcm, VadEngine, WakeEngine
 from voice.settings import VadSettings, WakeSettings
-from voice.wake_trigger import WakeTrigger, match_words
+from voice.wake_trigger import WakeTrigger, match_words, word_of_file
 
 __all__ = [
     "AudioLost",
@@ -251,11 +252,12 @@ class Ears:
         ear._line.take(start, pcm)
 
 
-def load_ears(vad: VadSettings, wake: WakeSettings, wake_models: dict[str, str] | None = None) -> Ears:
+def load_ears(vad: VadSettings, wake: WakeSettings, wake_models: Sequence[Path] = ()) -> Ears:
     """Load the engines that the settings name. Takes a second and blocks: call it in a thread.
 
-    `wake_models`: {word: path of a model} beside those the engine brings. `wake.engine` "none" is no wake word.
-    Raises NoModel for an engine that does not exist or cannot find its model.
+    `wake_models`: files beside those the engine brings, named after their word ("computer_v2.onnx").
+    `wake.engine` "none" is no wake word. Raises NoModel for an engine that does not exist or cannot find its model,
+    ModelUnreadable for a file that is none.
     """
     vads, wakes = discover("voice.vad"), discover("voice.wake")
     if vad.engine not in vads:
@@ -264,7 +266,9 @@ def load_ears(vad: VadSettings, wake: WakeSettings, wake_models: dict[str, str] 
         raise NoModel(f"there is no wake-word engine {wake.engine!r}", hint=f"there are: {', '.join(wakes)}, none")
     wake_engine = None
     if wake.engine != "none":
-        wake_engine = wakes[wake.engine].load(EngineConfig(options=dict(wake_models or {})))
+        wake_engine = wakes[wake.engine].load(
+            EngineConfig(options={word_of_file(path.stem): str(path) for path in wake_models})
+        )
     return Ears(
         vads[vad.engine].load(EngineConfig()),
         wake_engine,

@@ -9,7 +9,7 @@ import numpy as np
 
 from voice.port import Pcm
 
-__all__ = ["AHEAD_S", "BACK_S", "WakeTrigger", "locate", "match_words", "spoken_name"]
+__all__ = ["AHEAD_S", "BACK_S", "WakeTrigger", "locate", "match_words", "spoken_name", "word_of_file"]
 
 AHEAD_S = 0.25
 """Audio after the crossing that locate() wants to see."""
@@ -24,6 +24,11 @@ _SMOOTH = 320
 def spoken_name(name: str) -> str:
     """One spelling of a wake word: "Hey_Jarvis", "hey-jarvis" and "Hey  Jarvis!" are "hey jarvis"."""
     return " ".join(re.findall(r"[^\W_]+", name.casefold()))
+
+
+def word_of_file(stem: str) -> str:
+    """The word of a model's file name: "hey_jarvis_v0.1" is "hey jarvis"."""
+    return spoken_name(re.sub(r"[_-]?v\d+(\.\d+)*$", "", stem))
 
 
 def match_words(asked: Iterable[str], known: Iterable[str]) -> dict[str, str]:

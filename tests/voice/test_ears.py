@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.errors import ModelUnreadable
 from voice.ears import AudioLost, Ear, EarEvent, EarFailed, Ears, VadFrame, WakeHeard, load_ears
 from voice.errors import AudioError, NoModel
 from voice.port import Pcm
 from voice.settings import VadSettings, WakeSettings
+from voice.wake.tflite import wheel_folder
 
 FRAME = 512
 
@@ -382,6 +386,16 @@ async def test_other_audio_is_refused(bad: Pcm) -> None:
     ear: Ear = Ears(LoudnessVad()).open(Listener())
     with pytest.raises(AudioError):
         ear.feed(bad)
+
+
+def test_loaded_ears_know_the_words_of_the_engine_and_of_the_files(tmp_path: Path) -> None:
+    shutil.copy(wheel_folder() / "models" / "alexa.tflite", tmp_path / "computer_v2.tflite")
+    ears = load_ears(VadSettings(), WakeSettings(), [tmp_path / "computer_v2.tflite"])
+    assert {"alexa", "hey jarvis", "computer"} <= set(ears.known_words())
+    assert load_ears(VadSettings(), WakeSettings(engine="none")).known_words() == ()
+    (tmp_path / "bad.tflite").write_bytes(b"nothing")
+    with pytest.raises(ModelUnreadable, match=r"bad\.tflite"):
+        load_ears(VadSettings(), WakeSettings(), [tmp_path / "bad.tflite"])
 
 
 def test_unknown_engines_are_named() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from voice.port import Pcm
-from voice.wake_trigger import WakeTrigger, locate, match_words, spoken_name
+from voice.wake_trigger import WakeTrigger, locate, match_words, spoken_name, word_of_file
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,11 @@ from voice.wake_trigger import WakeTrigger, locate, match_words, spoken_name
 )
 def test_one_spelling(name: str) -> None:
     assert spoken_name(name) == "hey jarvis"
+
+
+@pytest.mark.parametrize("stem", ["hey_jarvis", "hey_jarvis_v0.1", "hey-jarvis-v2", "Hey_Jarvis_v1.0.2"])
+def test_the_word_of_a_file(stem: str) -> None:
+    assert word_of_file(stem) == "hey jarvis"
 
 
 def test_words_are_matched_by_name_and_keep_their_spelling() -> None:
