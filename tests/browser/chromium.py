@@ -17,6 +17,7 @@ from typing import Any
 
 import aiohttp
 import anyio
+import psutil
 
 __all__ = ["Chromium", "PageError", "find_chromium", "running_chromium"]
 
@@ -118,7 +119,9 @@ class Chromium:
         with anyio.move_on_after(timeout_s):
             while True:
                 try:
-                    value = await self.evaluate(f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()")
+                    value = await self.evaluate(
+                        f"(() => {{ try {{ return {expression} }} catch {{ return null }} }})()"
+                    )
                 except PageError:
                     value = None  # between two pages there is nothing to ask
                 if value:
@@ -204,18 +207,29 @@ async def running_chromium(microphone: Path | None = None, *, allow: bool = True
                     yield page
                     tasks.cancel_scope.cancel()
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Chromium and the processes it made."""
+    try:
+        family = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in psutil.wait_procs(family, timeout=5)[1]:
+        child.kill()
 
 
 async def _debugging_port(process: subprocess.Popen[bytes], path: Path) -> int:
     with anyio.fail_after(30):
         while process.poll() is None:
-            if path.is_file() and (lines := path.read_text().split()):
+            if path.is_file() and (lines := path.read_text(encoding="utf-8").split()):
                 return int(lines[0])
             await anyio.sleep(0.05)
     raise RuntimeError(f"Chromium ended with {process.returncode}")

@@ -19,6 +19,7 @@ export class Controls {
     this.started = false;
     this.hold = false;
     this.pressedAt = 0;
+    this.spaceIsOurs = false;
 
     this.talk.addEventListener("click", () => this.clicked());
     this.talk.addEventListener("pointerdown", (event) => this.pointerDown(event));
@@ -33,6 +34,8 @@ export class Controls {
     for (const idea of document_.querySelectorAll(".idea")) {
       idea.addEventListener("click", () => wants.type(idea.textContent));
     }
+    // A button that was clicked with the mouse shall not keep the space bar to itself.
+    document_.addEventListener("click", (event) => event.detail > 0 && event.target.closest("button")?.blur());
     document_.addEventListener("keydown", (event) => this.keyDown(event));
     document_.addEventListener("keyup", (event) => this.keyUp(event));
     addEventListener("blur", () => this.release()); // the key may come up in another window
@@ -102,6 +105,7 @@ export class Controls {
     if (event.code === "Space") {
       event.preventDefault();
       if (event.repeat) return;
+      this.spaceIsOurs = true;
       if (this.started && this.hold) this.press();
       else if (!this.interruptButton.disabled) this.wants.interrupt();
     } else if (event.key === "m" && this.started && !this.hold && !event.repeat) {
@@ -115,9 +119,9 @@ export class Controls {
   }
 
   keyUp(event) {
-    if (event.code === "Space") {
-      if (this.pressedAt) event.preventDefault();
-      this.release();
-    }
+    if (event.code !== "Space") return;
+    if (this.spaceIsOurs) event.preventDefault(); // some browsers click a button when the key comes up
+    this.spaceIsOurs = false;
+    this.release();
   }
 }

@@ -258,7 +258,8 @@ class App {
     if (status === "open") {
       this.notice.hide("waiting");
       this.conversation.reconnected();
-      this.state = this.state === "off" ? "idle" : this.state;
+      // The server tells changes only; a conversation begins like this.
+      this.state = detail.config.wake_word?.enabled ? "asleep" : "idle";
     } else if (status === "waiting") {
       const say = [detail.reason, detail.hint].filter(Boolean).join(". ");
       this.notice.show("waiting", { say, seconds: detail.seconds, action: () => this.session.connect() });

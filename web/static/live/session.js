@@ -152,7 +152,7 @@ export class Session {
       this.tries = 0;
       if (this.status !== "open") {
         this.silenced.clear(); // replies are counted anew with every connection
-        this.say("open");
+        this.say("open", { config: message.config });
         if (this.unsent) this.configure(this.config);
       }
     } else if (message.type === "audio" && message.binary) {
