@@ -58,7 +58,8 @@ class LlmConfig:
     tools: tuple[Mapping[str, Any], ...] = ()
     history_length: int = 20
     """Messages of history given to the model, the system prompt not counted."""
-    temperature: float = 0.7
+    temperature: float | None = None
+    """None: what the model's makers advise."""
     max_tokens: int = 1024
 
 

@@ -33,7 +33,8 @@ class VoiceLlmSettings:
 
     model: str = ""
     system_prompt: str = "You are Parley, a friendly voice assistant. Answer in one or two short spoken sentences."
-    temperature: float = 0.7
+    temperature: float | None = None
+    """None: what the model's makers advise, or the backend's own default."""
     max_tokens: int = 1024
 
 

@@ -74,6 +74,8 @@ _Command = EngineJob | batch.Cancel | batch.Forget | _Ask
 class LlamaCppEngine:
     def __init__(self, config: EngineConfig, header: GgufHeader, model: Any, vocab: Vocab, decoder: Decoder) -> None:
         """Use `load`. Takes over `model` and `decoder` and frees them in close()."""
+        from llm.llamacpp.sampling import recommended
+
         self._config = config
         self._model = model
         self._vocab = vocab
@@ -81,6 +83,7 @@ class LlamaCppEngine:
         self._now = config.clock.now
         self._batcher = Batcher(decoder.limits)
         self._template = _chat_template(header, vocab)
+        self._advice = recommended(header.metadata)
         self._replies: dict[int, _Reply] = {}
         self._commands: deque[_Command] = deque()
         self._wake = threading.Condition()
@@ -197,10 +200,11 @@ class LlamaCppEngine:
         return True
 
     def _accept(self, job: EngineJob, sink: Sink) -> None:
-        from llm.llamacpp.sampling import SamplerChain
+        from llm.llamacpp.sampling import SamplerChain, with_recommended
 
         try:
-            chain = SamplerChain(job.sampling, self._vocab, job.tokens, job.grammar, self._config.settings.seed)
+            sampling = with_recommended(job.sampling, self._advice)
+            chain = SamplerChain(sampling, self._vocab, job.tokens, job.grammar, self._config.settings.seed)
         except ParleyError as error:
             sink([EngineEvent(job.id, error=error)])
             return

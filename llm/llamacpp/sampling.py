@@ -7,6 +7,8 @@ the end of the prompt. Hence two penalty samplers.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from llm.llamacpp.library import native
@@ -14,7 +16,7 @@ from llm.llamacpp.vocab import Vocab
 from llm.messages import Sampling
 from models.errors import BadInput
 
-__all__ = ["SamplerChain"]
+__all__ = ["SamplerChain", "recommended", "with_recommended"]
 
 TEMPERATURE = 0.8
 TOP_K = 40
@@ -23,6 +25,29 @@ MIN_P = 0.05
 REPEAT_WINDOW = 64
 """Tokens the repeat penalty looks back."""
 MAX_GRAMMAR_BYTES = 256 * 1024
+
+
+def recommended(metadata: Mapping[str, object]) -> Sampling:
+    """What the model's makers advise, from the file's `general.sampling.*` (GGUF's own keys); None where silent."""
+
+    def number(name: str) -> float | None:
+        value = metadata.get(f"general.sampling.{name}")
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    top_k = number("top_k")
+    return Sampling(
+        temperature=number("temp"),
+        top_p=number("top_p"),
+        top_k=None if top_k is None else int(top_k),
+        min_p=number("min_p"),
+        repeat_penalty=number("penalty_repeat"),
+    )
+
+
+def with_recommended(asked: Sampling, advice: Sampling) -> Sampling:
+    """The request's own wishes, and the model's advice for what it leaves open."""
+    names = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
+    return replace(asked, **{name: getattr(advice, name) for name in names if getattr(asked, name) is None})
 
 
 class SamplerChain:
