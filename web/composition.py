@@ -14,6 +14,7 @@ from llm.generate import Router
 from llm.pool import SlotPool, load_backends
 from models.clock import Clock
 from models.store import Store
+from voice.codecs.warm_up import warm_up
 from voice.ears import load_ears
 from voice.hub import Hub
 from voice.parts import open_parts
@@ -45,6 +46,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         # Loading takes a second, in which the workers load theirs.
         ears = await anyio.to_thread.run_sync(load_ears, settings.voice.vad, settings.voice.wake)
         await group.start(ears.run)
+        await anyio.to_thread.run_sync(warm_up)
         spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock)
         hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken)
         await anyio.to_thread.run_sync(hub.load)
