@@ -289,7 +289,7 @@ class App {
     const { on } = this.microphone;
     document.body.dataset.state = this.state;
     document.body.dataset.mic = on ? "on" : "off";
-    this.orb.show(this.state);
+    this.orb.show(this.session.status === "waiting" ? "asleep" : this.state);
     this.controls.show({ started: on, muted: this.muted, hold: this.hold, busy: this.busy });
     [this.stateLine.textContent, this.hintLine.textContent] = this.words(on);
   }

@@ -32,7 +32,7 @@ const TEXTS = {
     text: "`parley up` prints a link that signs you in, and `parley link` prints a new one. Or paste your key:",
   },
   refused: { title: "The server refused the settings", text: "", act: "Use the defaults" },
-  waiting: { title: "Connection lost", text: "", act: "Try now" },
+  waiting: { title: "Connection lost", text: "Parley cannot hear you just now.", act: "Try now" },
 };
 const INLINE = new Set(["waiting"]);
 const CAN_TYPE = new Set(["denied", "missing", "busy", "insecure", "failed"]);

@@ -1,14 +1,17 @@
 // The loudspeaker's end of the audio thread: a jitter buffer that knows which reply it plays, and where it is in it.
 //
 // In: {type: "pcm", reply, pcm}, {type: "end", reply}, {type: "hold", on}, {type: "flush"}.
-// Out: {type: "position", reply, samples} about every 100 ms and whenever playing stops; {type: "drained", reply,
-// samples} when all of a reply has been played. Positions count the reply's own samples, never gaps.
+// Out: {type: "position", reply, samples} about every 100 ms (20 in the beginning) and whenever playing stops;
+// {type: "drained", reply, samples} when all of a reply has been played. Positions count the reply's own samples,
+// never gaps.
 
 const START_MS = 60; // buffered before playing starts
 const PATIENCE_MS = 150; // after this, whatever is there is played
 const MOST_MS = 200; // each gap makes the buffer longer, up to this
 const FADE_MS = 6;
 const REPORT_MS = 100;
+const FIRST_REPORT_MS = 20; // the first sound of a reply is what its latency is measured by
+const FIRST_MS = 200;
 
 class Playback extends AudioWorkletProcessor {
   constructor() {
@@ -93,7 +96,8 @@ class Playback extends AudioWorkletProcessor {
       out[i] = this.next() * this.gain;
       if (this.buffered === 0) this.ranDry();
     }
-    if (this.position - this.reported >= this.samples(REPORT_MS)) this.report("position");
+    const every = this.position < this.samples(FIRST_MS) ? FIRST_REPORT_MS : REPORT_MS;
+    if (this.position - this.reported >= this.samples(every)) this.report("position");
     return true;
   }
 

@@ -93,7 +93,9 @@ export class Preferences {
   /** What this server can do: {voices: [{id, name, language}], wake_words: [..]}. */
   offer({ voices, wake_words }) {
     const groups = Map.groupBy?.(voices, (voice) => voice.language || "other") ?? new Map([["voices", voices]]);
-    const lists = [...groups].sort(([a], [b]) => a.localeCompare(b)).map(([language, members]) => {
+    const own = navigator.language.slice(0, 2);
+    const order = ([a], [b]) => b.startsWith(own) - a.startsWith(own) || a.localeCompare(b);
+    const lists = [...groups].sort(order).map(([language, members]) => {
       const group = document.createElement("optgroup");
       group.label = languageName(language);
       group.append(...members.map((voice) => new Option(voice.name || voice.id, voice.id)));

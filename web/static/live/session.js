@@ -174,7 +174,7 @@ export class Session {
     }
     const busy = code === BUSY ? "Waiting for the old connection to end" : "";
     // An expired session is simply begun anew, once.
-    this.retry(busy || reason || "The connection was lost", "", code === GONE && this.tries === 0);
+    this.retry(busy || reason, "", code === GONE && this.tries === 0);
   }
 
   retry(reason, hint = "", atOnce = false) {
