@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import psutil
 
 from tests.ports import free_port, free_port_block
 
-__all__ = ["ADMIN_KEY", "ParleyProcess", "running_parley"]
+__all__ = ["ADMIN_KEY", "ParleyProcess", "end_with_parent", "running_parley"]
 
 ADMIN_KEY = "sk-parley-admin-key-of-the-tests"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -112,6 +113,7 @@ def running_parley(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
     try:
         _wait_ready(process, f"http://127.0.0.1:{port}/health", started + ready_timeout_s, log_path)
@@ -121,6 +123,12 @@ def running_parley(
         leftovers = _stop(process)
     if leftovers:
         raise RuntimeError(f"left running after SIGTERM: {', '.join(leftovers)}\n{_tail(log_path)}")
+
+
+def end_with_parent() -> None:
+    """In a child, before it becomes another program: have the kernel send SIGTERM when the test run is killed."""
+    pr_set_pdeathsig = 1  # linux/prctl.h
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, deadline: float, log_path: Path) -> None:

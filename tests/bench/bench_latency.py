@@ -108,7 +108,7 @@ async def _turn(client: LiveClient, utterance: Utterance) -> dict[str, float]:
     audio = await client.wait("audio", first_s, audible=True)
     done = await client.wait("turn_complete", first_s)
     # The answer plays to its end before the next question: what follows is a turn, not an interruption.
-    await client.wait_quiet(done.at_s)
+    await client.wait_quiet()
     found = {"first_audio": audio.at_s - last_s}
     for message in client.heard:
         if message.at_s < first_s or message.at_s > done.at_s:

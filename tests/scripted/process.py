@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.parley_process import end_with_parent
 from tests.ports import free_port
 
 __all__ = ["ScriptedProcess", "running_scripted"]
@@ -86,6 +87,7 @@ def running_scripted(**delays: float) -> Iterator[ScriptedProcess]:
         cwd=_ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
     try:
         _wait(process, f"http://127.0.0.1:{port}/health")
