@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import mimetypes
 import pkgutil
 from collections.abc import Iterator
 from types import ModuleType
@@ -35,6 +36,9 @@ _FOLDERS = ("web.rest", "web.pages")
 
 def create_app(services: Services) -> Starlette:
     """The ASGI application. It has no lifespan of its own: `open_services` is around it."""
+    # Read the system's table now and not in the first request; and whatever it says, scripts are scripts.
+    mimetypes.init()
+    mimetypes.add_type("text/javascript", ".js")
     modules = [live, *_endpoint_modules()]
     routes: list[BaseRoute] = [route for module in modules for route in module.ROUTES]
     routes.append(Mount("/static", StaticFiles(packages=[("web", "static")], check_dir=False), name="static"))

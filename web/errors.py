@@ -96,6 +96,10 @@ TABLE: Mapping[str, Face] = {
     "model_error": Face(500, _SERVER, 1011),
     "model_not_found": Face(404, _REQUEST, 1008),
     "model_unreadable": Face(500, _SERVER, 1011),
+    "download_failed": Face(502, _SERVER, 1013),
+    "download_refused": Face(502, _SERVER, 1011),
+    "checksum_wrong": Face(502, _SERVER, 1013),
+    "disk_full": Face(507, _SERVER, 1011),
     # llm
     "llm_error": Face(500, _SERVER, 1011),
     "backend_unreachable": Face(503, _SERVER, 1013),
@@ -103,6 +107,7 @@ TABLE: Mapping[str, Face] = {
     "port_taken": Face(503, _SERVER, 1013),
     "worker_died": Face(503, _SERVER, 1013),
     "overloaded": Face(503, _SERVER, 1013),
+    "model_loading": Face(503, _SERVER, 1013),
     "context_length_exceeded": Face(400, _REQUEST, 1008),
     # voice
     "voice_error": Face(500, _SERVER, 1011),

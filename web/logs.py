@@ -46,7 +46,7 @@ def configure(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _OverStatusLine(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -63,6 +63,14 @@ def configure(level: str) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     for noisy in ("asyncio", "aiohttp.access", "httpx", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _OverStatusLine(structlog.stdlib.ProcessorFormatter):
+    """On a terminal a line of the log takes the place of the moving status line of `parley up`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        return f"\r\x1b[2K{line}" if sys.stderr.isatty() else line
 
 
 def _mask_all(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

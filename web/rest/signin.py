@@ -23,9 +23,12 @@ __all__ = ["PUBLIC", "ROUTES", "link_path"]
 PUBLIC = ("/signin", "/signin/", "/signout")
 
 _STYLE = (
-    "body{font:17px/1.5 system-ui,sans-serif;max-width:26rem;margin:18vh auto 0;padding:0 1.2rem}"
-    "input,button{font:inherit;padding:.5rem .8rem;width:100%;box-sizing:border-box;margin-top:.6rem}"
-    "@media (prefers-color-scheme:dark){body{background:#16181d;color:#e8e8ea}}"
+    "body{font:17px/1.5 system-ui,sans-serif;max-width:24rem;margin:20vh auto 0;padding:0 1.2rem;"
+    "background:#f5f4ef;color:#1f2326}h1{font-size:1.4rem;color:#177a72}code{font-size:.9em}"
+    "input,button{font:inherit;padding:.6rem .9rem;width:100%;box-sizing:border-box;margin-top:.7rem;"
+    "border-radius:.7rem;border:1px solid #c9c7be}button{background:#177a72;color:#fff;border:0;cursor:pointer}"
+    "@media (prefers-color-scheme:dark){body{background:#16181d;color:#e8e8ea}h1{color:#5fb8ae}"
+    "input{background:#22252b;color:inherit;border-color:#3a3d44}}"
 )
 # A page that the browser only draws ahead of time must not use the code up.
 _SCRIPT = (
