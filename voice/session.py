@@ -1,4 +1,4 @@
-"""The shell of one connected session: ears, turn, mind, mouth, in that order. It decides nothing.
+"""The shell of one connected session: it carries events in and actions out, and decides nothing.
 
 bytes -> codec -> audio -> ring, ears -> events -> TurnMachine.step -> actions -> recogniser, model, synthesiser
 -> events -> TurnMachine.step -> actions -> codec -> bytes.
@@ -10,11 +10,7 @@ together by its number.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
@@ -24,31 +20,25 @@ import numpy as np
 import structlog
 from anyio.abc import ObjectReceiveStream
 
-from llm.errors import ContextTooLong
-from llm.messages import GenerateRequest, Message, Priority, Sampling
-from llm.port import Generator
-from llm.stream import Finish, TextDelta
-from models.clock import Clock
 from models.errors import ParleyError
 from voice import events as heard
 from voice import incoming
-from voice.actions import Abandon, Action, Listen, Speak, StopListening, Tell, Think, Transcribe
+from voice.actions import Action, Tell
 from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
-from voice.ears import Ear, Ears
+from voice.ears import Ear
 from voice.errors import FrameTooLarge, ProtocolError
-from voice.hearing import Hearing
-from voice.history import History, without_older_half
+from voice.history import History
 from voice.intake import RATE_HZ, Intake
 from voice.outgoing import ErrorOut, Pong, Ready, ServerEvent, TranscriptOut, TurnComplete
-from voice.port import Pcm, SpeakRequest, Stt, Tts, Word
+from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.live_config import apply_update, describe
-from voice.resample import StreamResampler
 from voice.ring import AudioRing
 from voice.segmenter import Onset, Segmenter
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
 from voice.turn import TurnMachine
+from voice.work import SessionParts, Work
 
 __all__ = ["Channel", "Session", "SessionParts"]
 
@@ -78,19 +68,6 @@ class Channel(Protocol):
     async def close(self, code: int, reason: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class SessionParts:
-    """What a session works with; shared by all sessions of the server."""
-
-    ears: Ears
-    stt: Stt
-    generator: Generator
-    tts: Tts
-    forget: Callable[[str], Awaitable[None]]
-    """Free the model's memory of a conversation."""
-    clock: Clock
-
-
 class Session:
     """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
 
@@ -111,7 +88,7 @@ class Session:
         on_update: Callable[[SessionConfig], None] = lambda config: None,
     ) -> None:
         self.config = config
-        self._name, self._token, self._owner = name, token, owner
+        self._name, self._token = name, token
         self._settings, self._parts = settings, parts
         self._on_turn, self._on_update = on_turn, on_update
         self._codec = LiveCodec(config)
@@ -126,8 +103,7 @@ class Session:
             system_prompt=settings.llm.system_prompt,
         )
         self._channel: Channel | None = None
-        self._hearings: dict[int, Hearing] = {}
-        self._scopes: defaultdict[int, list[anyio.CancelScope]] = defaultdict(list)
+        self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
         self._errors = 0
         self._rearm = anyio.Event()
         self._ear_events: list[EarEvent] = []  # bounded by the ears: they hold seconds of audio
@@ -144,6 +120,7 @@ class Session:
         try:
             async with anyio.create_task_group() as tasks, outbox, outlet:
                 self._tasks, self._outbox, self._channel = tasks, outbox, channel
+                self._work.tasks = tasks
                 written = anyio.Event()
                 ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
                 self._ear = ear
@@ -160,7 +137,6 @@ class Session:
         finally:
             if ear is not None:
                 ear.close()
-            self._hearings.clear()
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await self._parts.forget(self._name)
 
@@ -235,8 +211,7 @@ class Session:
         if len(pcm):
             self._ring.append(pcm)
             self._ear.feed(pcm)
-            for hearing in self._hearings.values():
-                hearing.audio_came()
+            self._work.audio_came()
 
     def _listened(self, events: list[EarEvent]) -> None:
         """The ears' callback: it runs in the event loop, but in no task, so it only passes on."""
@@ -289,121 +264,14 @@ class Session:
 
     def _act(self, action: Action) -> None:
         match action:
-            case Listen(turn=turn, from_s=from_s):
-                self._hearings[turn] = hearing = self._new_hearing(from_s, None)
-                self._tasks.start_soon(hearing.run, lambda text: self._hear(heard.PartialTranscript(turn, text)))
-            case StopListening(turn=turn):
-                hearing_gone = self._hearings.pop(turn, None)
-                if hearing_gone is not None:
-                    hearing_gone.close()
-            case Transcribe():
-                self._start(action.revision, partial(self._transcribe, action))
-            case Think():
-                self._start(action.revision, partial(self._think, action))
-            case Speak():
-                self._start(action.revision, partial(self._speak, action))
-            case Abandon(revision=revision):
-                for scope in self._scopes.pop(revision, []):
-                    scope.cancel()
             case Tell(event=event):
                 self._say(event)
                 if isinstance(event, TurnComplete):
                     self._on_turn(event)
+            case _:
+                self._work.do(action)
 
-    def _start(self, revision: int, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` until it is done or its revision is abandoned."""
-        scope = anyio.CancelScope()
-        self._scopes[revision].append(scope)
-
-        async def guarded() -> None:
-            with scope:
-                await work()
-            scopes = self._scopes.get(revision)
-            if scopes is not None and scope in scopes:
-                scopes.remove(scope)
-                if not scopes:
-                    del self._scopes[revision]
-
-        self._tasks.start_soon(guarded)
-
-    async def _transcribe(self, action: Transcribe) -> None:
-        hearing = self._hearings.get(action.turn)
-        from_sample = round(action.from_s * RATE_HZ)
-        until = None if action.until_s is None else round(action.until_s * RATE_HZ)
-        try:
-            if hearing is not None and until is None and hearing.from_sample == from_sample:
-                transcript = await hearing.transcribe()
-            else:
-                exact = self._new_hearing(action.from_s, until)
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(exact.run, lambda text: None)
-                    transcript = await exact.transcribe()
-                    exact.close()
-            self._hear(heard.TranscriptReady(action.revision, transcript.text))
-        except* ParleyError as group:
-            error = _first(group)
-            self._hear(heard.TranscriptFailed(action.revision, error.code, error.message, error.hint))
-
-    # ---- mind -----------------------------------------------------------------------------------------------
-
-    async def _think(self, action: Think) -> None:
-        """Ask the model; where the conversation has outgrown its context, with the older half of it left out."""
-        messages = action.messages
-        try:
-            while True:
-                try:
-                    await self._generate(action.revision, messages)
-                    return
-                except ContextTooLong:
-                    messages = without_older_half(messages)
-        except ParleyError as error:
-            self._hear(heard.MindFailed(action.revision, error.code, error.message, error.hint))
-
-    async def _generate(self, revision: int, messages: tuple[Message, ...]) -> None:
-        llm = self.config.llm
-        request = GenerateRequest(
-            messages=messages,
-            model=llm.model or self._settings.llm.model,
-            sampling=Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens),
-            conversation=self._name,
-            priority=Priority.VOICE,
-            user=self._owner,
-        )
-        usage = None
-        async with aclosing(self._parts.generator.generate(request)) as stream:  # type: ignore[type-var]
-            async for event in stream:
-                if isinstance(event, TextDelta):
-                    self._hear(heard.TokensArrived(revision, event.text))
-                elif isinstance(event, Finish):
-                    usage = event.usage
-        prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        self._hear(heard.MindFinished(revision, prompt, completion))
-
-    # ---- mouth ----------------------------------------------------------------------------------------------
-
-    async def _speak(self, action: Speak) -> None:
-        voice = self.config.voice
-        asked = voice.voice_id if voice.voice_id != "default" else self._settings.tts.voice or "default"
-        language = None if voice.language == "auto" else voice.language
-        rate_hz = self.config.audio.sample_rate
-        resampler: StreamResampler | None = None
-        words: tuple[Word, ...] = ()
-        try:
-            async with aclosing(  # type: ignore[type-var]
-                self._parts.tts.speak(SpeakRequest(action.text, asked, voice.speed, language))
-            ) as stream:
-                async for chunk in stream:
-                    if resampler is None:
-                        resampler = StreamResampler(chunk.rate_hz, rate_hz)
-                    words = chunk.words or words
-                    pcm = resampler.process(chunk.pcm)
-                    if len(pcm):
-                        self._hear(heard.ClauseAudio(action.revision, action.clause, pcm, rate_hz))
-            tail = resampler.process(SILENCE, last=True) if resampler is not None else SILENCE
-            self._hear(heard.ClauseAudio(action.revision, action.clause, tail, rate_hz, words, is_last=True))
-        except ParleyError as error:
-            failed = heard.ClauseFailed(action.revision, action.clause, error.code, error.message, error.hint)
-            self._hear(failed)
+    # ---- out ------------------------------------------------------------------------------------------------
 
     async def _write(self, channel: Channel, outlet: ObjectReceiveStream[ServerEvent], written: anyio.Event) -> None:
         try:
@@ -428,7 +296,7 @@ class Session:
 
     def _reconfigure(self, config: SessionConfig) -> None:
         old, self.config = self.config, config
-        self._codec.config = config
+        self._codec.config = self._work.config = config
         self._intake.reconfigure(config.audio)
         if old.wake != config.wake:
             self._ear.set_wake_words(self._wake_words())
@@ -451,22 +319,5 @@ class Session:
         pause_ms = min(turn.pause_ms, self.config.turn_detection.silence_duration_ms or turn.pause_ms)
         return Segmenter(self._threshold, pause_ms, turn.min_speech_ms)
 
-    def _new_hearing(self, from_s: float, until: int | None) -> Hearing:
-        language = self.config.voice.language
-        if language == "auto":
-            language = self._settings.stt.language
-        return Hearing(
-            self._parts.stt, self._ring, None if language == "auto" else language, round(from_s * RATE_HZ), until
-        )
-
     def _complain(self, error: ParleyError) -> None:
         self._say(ErrorOut(error.code, error.message, error.hint))
-
-
-def _first(group: BaseExceptionGroup[ParleyError]) -> ParleyError:
-    """The first error of a group, however deep."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            return _first(error)
-        return error
-    raise AssertionError("an exception group is never empty")
