@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.store import Store
 from web.services import Services
 
 __all__ = ["Stage", "better", "stages_of"]
 
-_BETTER = {"stt": "a Whisper model in CTranslate2 form", "llm": "a larger .gguf file", "tts": "a Piper voice"}
-
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`why`: why this part; where it is not ready, why not. `improve`: what to do to have a better one."""
+    """`why`: why this part; where it is not ready, why not. `improve`: the command for a better one."""
 
     name: str
     part: str
@@ -33,7 +30,7 @@ def stages_of(services: Services) -> tuple[Stage, ...]:
             row.part,
             row.ready(),
             row.why if row.ready() else row.problem(),
-            better(row.stage, services.store) if row.improve else "",
+            row.improve,
         )
         for row in services.parts.table
     }
@@ -46,9 +43,9 @@ def stages_of(services: Services) -> tuple[Stage, ...]:
     )
 
 
-def better(kind: str, store: Store) -> str:
-    """What to do for a better part of that kind: stt, llm, tts."""
-    return f"put {_BETTER[kind]} into {store.root}"
+def better(kind: str) -> str:
+    """The command that installs a better part of that kind: stt, llm, tts."""
+    return f"parley download-model --for {kind}"
 
 
 def _language_model(services: Services) -> Stage:
@@ -62,7 +59,7 @@ def _language_model(services: Services) -> Stage:
     elif slot is not None:
         name = slot.model.name
         why = "comes with Parley" if slot.model.bundled else "best that is installed"
-        improve = better("llm", services.store) if slot.model.bundled else ""
+        improve = better("llm") if slot.model.bundled else ""
     else:
         name = ", ".join(backend.name for backend in settings.llm.backends) or "none"
     return Stage("LLM", name, ready, why if ready else _problem(services), improve)

@@ -31,11 +31,11 @@ def _parley(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProc
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     shown = capsys.readouterr().out
-    for command in ("up", "talk", "doctor", "keys", "link"):
+    for command in ("up", "talk", "doctor", "keys", "link", "download-model"):
         assert f"\n    {command} " in shown
 
 
-@pytest.mark.parametrize("command", ["up", "talk", "doctor", "keys", "link"])
+@pytest.mark.parametrize("command", ["up", "talk", "doctor", "keys", "link", "download-model"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main([command, "--help"])

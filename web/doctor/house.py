@@ -86,9 +86,9 @@ def _speech(kind: Kind, subject: str, settings: SpeechServiceSettings, store: St
     try:
         chosen = choose(kind, settings, discover(f"voice.{kind}"), store.installed(kind))
     except (VoiceError, SettingsError) as error:
-        return Finding("fail", subject, error.message, better(kind, store))
+        return Finding("fail", subject, error.message, better(kind))
     text = f"{chosen.title} ({chosen.why})"
-    return Finding("warn", subject, text, better(kind, store)) if chosen.improve else Finding("ok", subject, text)
+    return Finding("warn", subject, text, better(kind)) if chosen.improve else Finding("ok", subject, text)
 
 
 def _language_model(settings: Settings, store: Store) -> Finding:
@@ -99,11 +99,11 @@ def _language_model(settings: Settings, store: Store) -> Finding:
     if models and settings.llm.model != "none":
         best = models[0]
         if best.bundled:
-            return Finding("warn", subject, f"{best.name} (comes with Parley)", better("llm", store))
+            return Finding("warn", subject, f"{best.name} (comes with Parley)", better("llm"))
         return Finding("ok", subject, f"{best.name} (best that is installed)")
     if settings.llm.backends:
         return Finding("ok", subject, ", ".join(backend.name for backend in settings.llm.backends))
-    return Finding("fail", subject, "none", better("llm", store))
+    return Finding("fail", subject, "none", better("llm"))
 
 
 def ears(settings: Settings) -> list[Finding]:
