@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     shown = capsys.readouterr().out
     for command in ("up", "talk", "doctor", "keys", "link", "download-model"):
-        assert f"\n    {command} " in shown
+        assert re.search(rf"^    {command}\b", shown, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", ["up", "talk", "doctor", "keys", "link", "download-model"])
