@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ class ModelInfo:
 class Generator(Protocol):
     """Anything that answers a chat request. `llm.generate.Router` is the one that voice and web are given."""
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[StreamEvent]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream the reply. Closing the iterator (aclose) cancels the work down to the decoder.
 
         Raises LlmError before the first event or in the middle; the error says which by being raised there.

@@ -7,7 +7,7 @@ asynchronous and is what a session is given; it talks to a worker, or to any Ope
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -228,7 +228,7 @@ class SpeakRequest:
 class Tts(Protocol):
     name: str
 
-    def speak(self, request: SpeakRequest) -> AsyncIterator[SpeechChunk]:
+    def speak(self, request: SpeakRequest) -> AsyncGenerator[SpeechChunk, None]:
         """Audio as it is made. Closing the iterator stops the synthesis. Raises TtsFailed."""
         ...
 

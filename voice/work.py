@@ -160,7 +160,7 @@ class Work:
             user=self._owner,
         )
         usage = None
-        async with aclosing(self._parts.generator.generate(request)) as stream:  # type: ignore[type-var]
+        async with aclosing(self._parts.generator.generate(request)) as stream:
             async for event in stream:
                 if isinstance(event, TextDelta):
                     self._hear(heard.TokensArrived(revision, event.text))
@@ -179,7 +179,7 @@ class Work:
         resampler: StreamResampler | None = None
         words: tuple[Word, ...] = ()
         try:
-            async with aclosing(  # type: ignore[type-var]
+            async with aclosing(
                 self._parts.tts.speak(SpeakRequest(action.text, asked, voice.speed, language))
             ) as stream:
                 async for chunk in stream:

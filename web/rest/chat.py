@@ -69,7 +69,7 @@ def _check_served(chat: ChatRequest) -> None:
 
 async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWriter) -> AsyncGenerator[bytes, None]:
     finished = False
-    async with aclosing(generator.generate(asked)) as stream:  # type: ignore[type-var]
+    async with aclosing(generator.generate(asked)) as stream:
         async for event in stream:
             finished = isinstance(event, Finish)
             yield b"".join(data_line(chunk) for chunk in writer.chunks(event))
@@ -79,7 +79,7 @@ async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWri
 
 
 async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamEvent]:
-    async with aclosing(generator.generate(asked)) as stream:  # type: ignore[type-var]
+    async with aclosing(generator.generate(asked)) as stream:
         events = [event async for event in stream]
     if not events or not isinstance(events[-1], Finish):
         raise BackendFailed("the model's answer ended in the middle")

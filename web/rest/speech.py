@@ -65,7 +65,7 @@ async def _speech(request: Request) -> Response:
 
 async def _encoded(tts: Tts, asked: SpeakRequest, shape: str) -> AsyncGenerator[bytes, None]:
     encoder: StreamEncoder | None = None
-    async with aclosing(tts.speak(asked)) as spoken:  # type: ignore[type-var]
+    async with aclosing(tts.speak(asked)) as spoken:
         async for chunk in spoken:
             if encoder is None:
                 encoder = FORMATS[shape](chunk.rate_hz)
