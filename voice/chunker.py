@@ -308,7 +308,9 @@ class Chunker:
                 pass
             elif last in _STRONG:
                 return end
-            elif (last in _SOFT and not _ENTITY.search(core)) or (core in _DASHES and not scan.last_word[-1:].isdigit()):
+            elif (last in _SOFT and not _ENTITY.search(core)) or (
+                core in _DASHES and not scan.last_word[-1:].isdigit()
+            ):
                 if self._long_enough(end, words):
                     return end
             elif has_letters and words >= limits.hard_words:

@@ -104,7 +104,11 @@ def speakable(raw: str, language: str = "en") -> str:
 def _code_notice(name: str, language: str) -> str:
     plain, named = _CODE.get(language[:2].casefold(), _CODE["en"])
     folded = name.casefold()
-    return plain if folded in _NO_LANGUAGE else named.format(_NAMES.get(folded, name.capitalize() if name.islower() else name))
+    return (
+        plain
+        if folded in _NO_LANGUAGE
+        else named.format(_NAMES.get(folded, name.capitalize() if name.islower() else name))
+    )
 
 
 def _row(match: re.Match[str]) -> str:

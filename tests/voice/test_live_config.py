@@ -20,7 +20,9 @@ from voice.session_config import (
 )
 from voice.settings import VoiceLlmSettings, VoiceSettings
 
-SETTINGS = VoiceSettings(llm=VoiceLlmSettings(model="mini", system_prompt="Be brief.", temperature=0.3, max_tokens=99))
+SETTINGS = VoiceSettings(
+    llm=VoiceLlmSettings(model="mini", system_prompt="Be brief.", temperature=0.3, max_tokens=99)
+)
 DEFAULT = SessionConfig(llm=LlmConfig(model="mini", system_prompt="Be brief.", temperature=0.3, max_tokens=99))
 
 
@@ -31,7 +33,10 @@ def test_an_empty_body_is_the_servers_default() -> None:
 def test_null_is_default_everywhere_but_in_turn_detection() -> None:
     sections = ("audio_config", "wake_word_config", "voice_config", "llm_config", "turn_config")
     assert parse_config(dict.fromkeys((*sections, "session_ttl_minutes", "record")), SETTINGS) == DEFAULT
-    nulls = {"audio_config": {"input_format": None, "sample_rate": None}, "llm_config": {"model": None, "tools": None}}
+    nulls = {
+        "audio_config": {"input_format": None, "sample_rate": None},
+        "llm_config": {"model": None, "tools": None},
+    }
     assert parse_config(nulls, SETTINGS) == DEFAULT
     manual = parse_config({"turn_detection": None}, SETTINGS)
     assert manual == dataclasses.replace(DEFAULT, turn_detection=TurnDetection(type="none"))
@@ -133,7 +138,9 @@ def test_the_body_must_be_an_object() -> None:
 
 
 def test_update_changes_what_it_names() -> None:
-    config = parse_config({"voice_config": {"voice_id": "amy", "speed": 1.5}, "llm_config": {"model": "big"}}, SETTINGS)
+    config = parse_config(
+        {"voice_config": {"voice_id": "amy", "speed": 1.5}, "llm_config": {"model": "big"}}, SETTINGS
+    )
     changed = apply_update(config, {"voice_config": {"speed": 2.0}, "record": True})
     assert changed == dataclasses.replace(config, voice=VoiceConfig("amy", 2.0, "auto"), record=True)
     assert apply_update(changed, {"voice": None}).voice == VoiceConfig()
@@ -152,7 +159,13 @@ def test_update_of_turn_detection() -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"voice_speed": 2}, {"voice_config": {"speed": "fast"}}, {"voice_config": 3}, {"wake_word": {"enabled": True}}],
+    [
+        {},
+        {"voice_speed": 2},
+        {"voice_config": {"speed": "fast"}},
+        {"voice_config": 3},
+        {"wake_word": {"enabled": True}},
+    ],
 )
 def test_bad_updates_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
