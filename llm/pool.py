@@ -21,7 +21,7 @@ from models.errors import ParleyError
 from models.registry import discover
 from models.store import Installed, Store
 
-__all__ = ["Slot", "SlotPool", "load_backends"]
+__all__ = ["Slot", "SlotPool", "engine_arguments", "load_backends"]
 
 log = structlog.get_logger(__name__)
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from llm.llamacpp.sampling import SamplerChain
     from llm.llamacpp.vocab import Vocab
 
-__all__ = ["SPEC", "LlamaCppEngine"]
+__all__ = ["SPEC", "LlamaCppEngine", "load"]
 
 MAX_COMMANDS = 4096
 """Requests and cancellations not yet looked at; they are looked at before every step."""

@@ -24,6 +24,11 @@ from models.errors import ModelUnreadable
 __all__ = ["Decoder"]
 
 
+SMALL_WORK = 60_000_000
+"""Tokens x parameters of a step that one thread has done before a second has woken up (one or two milliseconds);
+the other cores are better left to those who hear and speak."""
+
+
 class Decoder:
     """Raises ModelUnreadable if there is not enough memory."""
 
@@ -35,8 +40,8 @@ class Decoder:
         params.n_ubatch = min(settings.ubatch, settings.batch_size)
         params.n_seq_max = limits.sequences
         params.n_outputs_max = limits.sequences  # logits of the whole batch would take a vocabulary each
-        params.n_threads = threads(settings.threads, native.llama_model_n_params(model))
-        params.n_threads_batch = threads(settings.threads_batch or settings.threads)
+        self._threads = threads(settings.threads), threads(settings.threads_batch or settings.threads)
+        params.n_threads, params.n_threads_batch = self._threads
         params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
         params.type_k = params.type_v = KV_TYPES[settings.kv_cache_type]
         params.kv_unified = True
@@ -47,6 +52,9 @@ class Decoder:
                 f"no context of {limits.pool} tokens could be made for this model",
                 hint="lower ctx_size, parallel or kv_budget_mib, or choose another kv_cache_type",
             )
+        # With threads that were asked for, nothing is small.
+        self._small = 0 if settings.threads else SMALL_WORK // max(1, native.llama_model_n_params(model))
+        self._alone = False
         self._memory = native.llama_get_memory(self.context)
         self._make_batch(settings.batch_size, limits.pool)
 
@@ -68,6 +76,7 @@ class Decoder:
             self._wanted[end - 1] = row.sample
             at = end
         self._batch.n_tokens = at
+        self._use_threads(alone=at <= self._small)
         code: int = native.llama_decode(self.context, self._batch)
         return code == 0
 
@@ -103,6 +112,11 @@ class Decoder:
         """Tokens that llama.cpp has for a sequence; for tests and checks."""
         last: int = native.llama_memory_seq_pos_max(self._memory, sequence)
         return last + 1
+
+    def _use_threads(self, alone: bool) -> None:
+        if alone is not self._alone:
+            self._alone = alone
+            native.llama_set_n_threads(self.context, *((1, 1) if alone else self._threads))
 
     def _make_batch(self, size: int, positions: int) -> None:
         self._token = np.zeros(size, np.int32)

@@ -30,7 +30,6 @@ KV_BYTES: dict[KvCacheType, float] = {
 
 MOST_THREADS = 16
 """More threads than this wait for memory, and for each other, more than they work."""
-SMALL_PARAMETERS = 50_000_000
 _WARN = 3
 _CONTINUES = 5
 
@@ -56,16 +55,10 @@ def prepare() -> None:
     native.llama_backend_init()
 
 
-def threads(wanted: int, parameters: int | None = None) -> int:
-    """`wanted`, or the cores this process may use: affinity and, in a container, its CPU quota.
-
-    With `parameters`, for one token a step: a small model is done before a second thread has woken up, and the
-    core is better left to those who hear and speak.
-    """
+def threads(wanted: int) -> int:
+    """`wanted`, or the cores this process may use: affinity and, in a container, its CPU quota."""
     if wanted > 0:
         return wanted
-    if parameters is not None and parameters < SMALL_PARAMETERS:
-        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, _quota(), MOST_THREADS))
 
