@@ -24,10 +24,12 @@ PEER_MS = (("a peer, VAD stop 0.5 s", 1297), ("the same peer, its smart turn mod
 
 def run(options: Options) -> Section:
     spoken = utterances(options.turns)
-    measured = {
-        "speculation on (default)": _measure(spoken, speculate=True),
-        "speculation off": _measure(spoken, speculate=False),
-    }
+    default = _kind(spoken)
+    measured = {default: _measure(spoken, speculate=True)}
+    if spoken[0].human:
+        synthetic = utterances(options.turns, synthetic=True)
+        measured[_kind(synthetic)] = _measure(synthetic, speculate=True)
+    measured[f"{default}, speculation off"] = _measure(spoken, speculate=False)
     script = Script()
     parts = script.stt_delay_ms + script.first_token_ms + script.tts_delay_ms
     clause = FIRST_CLAUSE_TOKENS * 1000 / script.tokens_per_s
@@ -36,7 +38,7 @@ def run(options: Options) -> Section:
         for name, turns in measured.items()
     ]
     rows += [(name, value, "", "", "") for name, value in PEER_MS]
-    best = measured["speculation on (default)"]
+    best = measured[default]
     stages = [
         (label, *milliseconds([entry[key] for entry in best if key in entry]))
         for key, label in (
@@ -47,10 +49,9 @@ def run(options: Options) -> Section:
         )
         if any(key in entry for entry in best)
     ]
-    kind = "Recordings of people" if spoken[0].human else "espeak-ng speech"
     return Section(
         "From the last word to the first answer",
-        f"{kind}, sent through the WebSocket in 20 ms frames at real-time pace. The recogniser "
+        "Requests, sent through the WebSocket in 20 ms frames at real-time pace. The recogniser "
         f"({script.stt_delay_ms:.0f} ms), the model ({script.first_token_ms:.0f} ms to the first token, then "
         f"{script.tokens_per_s:.0f} tokens/s) and the voice ({script.tts_delay_ms:.0f} ms) are the scripted "
         f"service of `tests/scripted`, a process behind OpenAI-compatible HTTP; endpointing waits {SILENCE_MS} ms. "
@@ -81,6 +82,10 @@ def run(options: Options) -> Section:
         ),
         ("The peer's figures were measured elsewhere with the same fixed parts; its name does not matter here.",),
     )
+
+
+def _kind(spoken: list[Utterance]) -> str:
+    return "recordings of people" if spoken[0].human else "espeak-ng speech"
 
 
 def _measure(spoken: list[Utterance], *, speculate: bool) -> list[dict[str, float]]:
