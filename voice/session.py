@@ -287,7 +287,8 @@ class Session:
         try:
             self._outbox.send_nowait(event)
         except anyio.WouldBlock:
-            log.warning("client does not read", session=self._name, waiting=OUTBOX_EVENTS)
+            if not self._tasks.cancel_scope.cancel_called:
+                log.warning("client does not read", session=self._name, waiting=OUTBOX_EVENTS)
             self._tasks.cancel_scope.cancel()
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             log.debug("client is gone", session=self._name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from models.errors import ModelUnreadable
 from models.formats.port import Detected, FormatSpec
 
-__all__ = ["SPEC"]
+__all__ = ["SPEC", "specification"]
 
 MAX_NAME = 256
 

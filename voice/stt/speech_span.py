@@ -12,7 +12,7 @@ import numpy as np
 
 from voice.port import Pcm
 
-__all__ = ["pieces", "speech_span"]
+__all__ = ["levels_db", "pieces", "speech_span"]
 
 RATE_HZ = 16_000
 FRAME = RATE_HZ // 100
@@ -31,7 +31,8 @@ def levels_db(audio: Pcm) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     """Loudness of each whole 10 ms frame, in dB over one sample step; shape [frames]."""
     frames = audio[: audio.size // FRAME * FRAME].reshape(-1, FRAME).astype(np.float32)
     power: np.ndarray[tuple[int], np.dtype[np.float32]] = (frames - frames.mean(axis=1, keepdims=True)).var(axis=1)
-    return 10 * np.log10(power + 1.0)
+    levels: np.ndarray[tuple[int], np.dtype[np.float32]] = 10 * np.log10(power + 1.0)
+    return levels
 
 
 def speech_span(audio: Pcm) -> tuple[int, int] | None:
