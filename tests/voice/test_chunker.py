@@ -76,6 +76,11 @@ def test_the_last_word_waits_for_what_follows() -> None:
          ["今天天气很好，", "我们去公园吧。", "好吗？", "「好。」", "走"]),
         ("現在は10：30です。はい。", ["現在は10：30です。", "はい。"]),
         ("¿Qué tal? Muy bien.", ["¿Qué tal?", "Muy bien."]),
+        ("It says [sic] here, as it [is] (you know). Ok.", ["It says [sic] here,", "as it [is] (you know).", "Ok."]),
+        ("That is what I think — and so on.", ["That is what I think —", "and so on."]),
+        ("Oh — wait.", ["Oh — wait."]),
+        ("他们告诉我说：「非常好，」 然后走了。", ["他们告诉我说：", "「非常好，」 然后走了。"]),
+        ("he said , and then", ["he said,", "and then"]),
     ],
 )  # fmt: skip
 def test_where_clauses_end(text: str, clauses: list[str]) -> None:
@@ -116,6 +121,12 @@ def test_an_opened_bracket_does_not_hold_the_reply_for_ever() -> None:
 def test_unspaced_text_is_cut_in_the_end() -> None:
     assert len(spoken("我" * 200)) > 2
     assert max(map(len, spoken("我" * 200))) <= 110
+
+
+def test_a_first_clause_does_not_end_with_an_article_or_a_number() -> None:
+    assert spoken("take one two three five six seven eight nine the green bottle over there")[0].endswith("green")
+    assert spoken("take one two three five six seven eight nine 10 bottles over there")[0].endswith("bottles")
+    assert spoken("one two three four five six 7 and eight nine ten eleven")[0].endswith("nine")
 
 
 def test_what_says_nothing_is_a_span_without_text() -> None:

@@ -14,8 +14,11 @@ from models.registry import discover
 from tests.voice import recordings
 from tests.voice.recordings import CLUSTER, RATE_HZ, block, element, likeness, murmur, webm_head
 from voice.codecs.ebml import EbmlDemuxer
+from voice.codecs.libopus import OpusStream
+from voice.codecs.ogg import OggDemuxer, _crc
 from voice.codecs.packets import Head, Packet, packet_samples, parse_head
 from voice.codecs.spec import CodecSpec, Encoder
+from voice.codecs.warm_up import warm_up
 from voice.errors import AudioError
 from voice.port import Pcm
 
@@ -237,6 +240,132 @@ def test_what_is_wrong_is_said(name: str, data: bytes, says: str) -> None:
     with pytest.raises(AudioError) as caught:
         decoded(name, data + bytes(20), piece=1 << 20)
     assert says in caught.value.message
+
+
+OPENED = element(0x1A45DFA3, b"") + element(
+    0x1654AE6B,
+    element(0xEC, b"x")
+    + element(
+        0xAE, element(0xD7, b"\1") + element(0x86, b"A_OPUS") + element(0x63A2, b"OpusHead\1\1" + bytes(9) + b"\0")
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x1f\x43\xb6\x75\0",  # a size without a length
+        element(0xA3, b""),
+        element(0xA3, b"\x81\0"),
+        element(0xA3, b"\xff\0\0\0"),
+        element(0xA3, block([b"x" * 132_000])),
+        element(0xA3, b"\x81\0\0\x02"),
+        element(0xA3, b"\x81\0\0\x02\x02\xff\xff"),
+        element(0xA3, b"\x81\0\0\x02\x01\x09abc"),
+        element(0xA3, b"\x81\0\0\x04\x02abcd"),
+        element(0xA3, b"\x81\0\0\x06\x02\x82\x81abc"),
+        element(0xA0, b"\xa1\x89abc"),
+    ],
+)
+def test_damaged_webm_blocks(data: bytes) -> None:
+    with pytest.raises(AudioError):
+        EbmlDemuxer().feed(OPENED + data)
+
+
+def test_empty_webm_frames_are_nothing() -> None:
+    demuxer = EbmlDemuxer()
+    assert len(demuxer.feed(OPENED)) == 1
+    assert demuxer.feed(element(0xA3, block([b""]))) == []
+    assert demuxer.feed(b"\x1f\x43\xb6") == []
+    assert demuxer.feed(b"\x75\x08") == []
+
+
+def ogg_page(flags: int, packets: list[bytes], *, granule: int = 0, serial: int = 1, lacing: bytes = b"") -> bytes:
+    body = b"".join(packets)
+    lacing = lacing or b"".join(b"\xff" * (len(p) // 255) + bytes([len(p) % 255]) for p in packets)
+    head = b"OggS" + struct.pack("<BBqIIIB", 0, flags, granule, serial, 0, 0, len(lacing)) + lacing
+    page = head + body
+    return page[:22] + struct.pack("<I", _crc(page)) + page[26:]
+
+
+HEAD = b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 312, 48000, 0, 0)
+
+
+def test_ogg_in_detail() -> None:
+    packet = bytes([31 << 3]) + b"x" * 300
+    start = ogg_page(2, [HEAD]) + ogg_page(0, [b"OpusTags" + bytes(300_000 // 255)])
+    demuxer = OggDemuxer()
+    assert demuxer.feed(start) == [Head(HEAD, 1, 312)]
+    # another stream beside ours, from its beginning
+    assert demuxer.feed(ogg_page(2, [b"\x80theora"], serial=7) + ogg_page(0, [b"picture"], serial=7)) == []
+    # a packet over two pages; an empty one is none
+    first = ogg_page(0, [packet[:255]], lacing=b"\xff", granule=-1)
+    assert demuxer.feed(first) == []
+    assert demuxer.feed(ogg_page(1, [packet[255:], b""], granule=960)) == [Packet(packet)]
+    # the rest of a packet was lost
+    assert demuxer.feed(first + ogg_page(0, [packet], granule=1920)) == [Packet(packet)]
+    # the end trims over packets: of 3 x 960 samples 900 are left
+    assert demuxer.feed(ogg_page(4, [packet] * 3, granule=1920 + 900 + 0)) == [
+        Packet(packet, trim=60 - 0) if index == 0 else Packet(packet, trim=960) for index in range(3)
+    ]
+
+
+def test_ogg_that_cannot_be() -> None:
+    with pytest.raises(AudioError, match="version"):
+        OggDemuxer().feed(b"OggS\1" + bytes(30))
+    endless = OggDemuxer()
+    endless.feed(ogg_page(2, [HEAD]) + ogg_page(0, [b"OpusTags"]))
+    with pytest.raises(AudioError, match="length"):
+        for _ in range(4):
+            endless.feed(ogg_page(1, [bytes(255 * 255)], lacing=b"\xff" * 255))
+
+
+def test_a_long_answer_takes_several_pages() -> None:
+    file = encoder("opus", RATE_HZ).encode(murmur(RATE_HZ * 8))
+    assert file.count(b"OggS") > 3
+    assert len(decoded("opus", file)) == RATE_HZ * 8
+
+
+def test_opus_without_a_header_or_with_damage() -> None:
+    with pytest.raises(AudioError, match="damaged"):
+        decoded("webm", OPENED + element(0xA3, block([b"\xff\xff\xff"])))
+    stream = OpusStream(RATE_HZ, lambda: Packets([Packet(b"\xf8")]))
+    with pytest.raises(AudioError, match="header"):
+        stream.feed(b"\x1a\x45\xdf\xa3")
+
+
+class Packets:
+    """A demuxer that gives what it was given."""
+
+    def __init__(self, items: list[Head | Packet]) -> None:
+        self._items = items
+
+    def feed(self, data: bytes) -> list[Head | Packet]:
+        return self._items
+
+
+def test_damaged_mp3_frames_are_let_pass_for_a_while() -> None:
+    frame = b"\xff\xfb\x90\x64"
+    broken = frame + b"\xff" * (417 - 4)
+    decoder = CODECS["mp3"].decoder(44_100)
+    with pytest.raises(AudioError, match="damaged"):
+        for _ in range(40):
+            decoder.feed(broken)
+
+
+def test_mp3_needs_a_second_frame_to_believe_in_the_first_after_junk() -> None:
+    mp3 = encoder("mp3", RATE_HZ).encode(SPEECH)
+    false_start = b"junk" + b"\xff\xf3\x48\xc0" + b"hello" * 200
+    assert len(decoded("mp3", false_start + mp3)) == pytest.approx(len(SPEECH), abs=2000)
+
+
+def test_a_half_frame_at_the_end_of_a_wav() -> None:
+    head = b"RIFF\0\0\0\0WAVE" + b"fmt " + struct.pack("<IHHIIHH", 16, 1, 2, RATE_HZ, 4 * RATE_HZ, 4, 16)
+    assert len(decoded("wav", head + b"data" + struct.pack("<I", 10) + bytes(10))) == 2
+
+
+def test_every_codec_can_be_warmed_up() -> None:
+    warm_up()
 
 
 def test_wav_with_an_impossible_rate() -> None:

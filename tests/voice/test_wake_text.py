@@ -90,6 +90,15 @@ def test_scripts_without_spaces() -> None:
     assert cut("今天天气，小爱同学。", ["小爱同学"], "post") == WakeCut(True, "今天天气")
 
 
+def test_marks_around_the_word_do_not_stay() -> None:
+    assert cut("... jarvis, turn it off", ["jarvis"], "mid") == WakeCut(True, "turn it off")
+    assert cut("Turn it off! -- jarvis --", ["jarvis"], "mid") == WakeCut(True, "Turn it off!")
+    assert cut("Cafe\u0301 now", ["café"], "pre") == WakeCut(True, "now")
+    assert cut(
+        "please tell all of the many people in this very large room right now that jarvis", ["jarvis"], "pre"
+    ) == (MISSING)
+
+
 def test_a_very_long_text_is_no_trap() -> None:
     text = "alexa " * 20_000
     for mode in ("pre", "post", "mid"):
