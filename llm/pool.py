@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import anyio
+import psutil  # type: ignore[import-untyped]
 import structlog
 from anyio.abc import TaskStatus
 
@@ -22,6 +23,9 @@ from models.registry import discover
 from models.store import Installed, Store
 
 __all__ = ["Slot", "SlotPool", "engine_arguments", "load_backends"]
+
+MEMORY_SHARE = 0.6
+"""Of the machine's memory a model that nobody asked for by name may take."""
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +84,16 @@ class SlotPool:
             self.problem = error
             log.error("slot.model", code=error.code, reason=error.message)
             return None
-        if not installed:
-            self.problem = LlmError("no language model is installed", hint="put a .gguf file into the models folder")
-        return installed[0] if installed else None
+        memory = psutil.virtual_memory().total
+        fitting = [model for model in installed if model.size_bytes <= MEMORY_SHARE * memory]
+        for model in installed[: installed.index(fitting[0])] if fitting else installed:
+            log.warning("slot.model_too_large", model=model.name, size_bytes=model.size_bytes, memory_bytes=memory)
+        if not fitting:
+            self.problem = LlmError(
+                "no language model is installed" if not installed else "every installed language model is too large",
+                hint="put a .gguf file into the models folder",
+            )
+        return fitting[0] if fitting else None
 
     def _slot(self, number: int, model: Installed) -> Slot:
         port = self._settings.slot_port_base + number - 1

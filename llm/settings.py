@@ -39,8 +39,9 @@ class EngineSettings:
     mlock: bool = False
     mmap: bool = True
     kv_cache_type: KvCacheType = "f16"
-    kv_budget_mib: int = 4096
-    """Memory for the keys and values of all conversations together; always at least one full conversation."""
+    kv_budget_mib: int = 0
+    """Memory for the keys and values of all conversations together; always at least one full conversation.
+    0: a quarter of the machine's memory, at most 4096."""
     seed: int | None = None
     """For requests that bring none. None: a fresh one each time."""
 

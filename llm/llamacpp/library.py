@@ -14,20 +14,10 @@ import llama_cpp.llama_cpp as native
 
 from llm.settings import KvCacheType
 
-__all__ = ["KV_BYTES", "KV_TYPES", "native", "prepare", "threads"]
+__all__ = ["KV_TYPES", "native", "prepare", "threads"]
 
 KV_TYPES: dict[KvCacheType, int] = {"f32": 0, "f16": 1, "q4_0": 2, "q5_1": 7, "q8_0": 8, "bf16": 30}
 """enum ggml_type in ggml.h."""
-KV_BYTES: dict[KvCacheType, float] = {
-    "f32": 4.0,
-    "f16": 2.0,
-    "bf16": 2.0,
-    "q8_0": 34 / 32,
-    "q5_1": 24 / 32,
-    "q4_0": 18 / 32,
-}
-"""Bytes an element of the cache takes."""
-
 MOST_THREADS = 16
 """More threads than this wait for memory, and for each other, more than they work."""
 _WARN = 3

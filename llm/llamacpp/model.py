@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
+
 from llm.batch_events import Limits
 from llm.engine import EngineConfig
 from llm.llamacpp.library import native, prepare
@@ -38,5 +40,11 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
     if not native.llama_model_has_decoder(model) or native.llama_model_has_encoder(model):
         raise ModelUnreadable(f"{config.model.name} has an encoder; only plain text generators are supported")
     rewind = not (native.llama_model_is_recurrent(model) or native.llama_model_is_hybrid(model))
-    limits = plan_limits(header, settings, rewind=rewind, most_sequences=native.llama_max_parallel_sequences())
+    limits = plan_limits(
+        header,
+        settings,
+        rewind=rewind,
+        most_sequences=native.llama_max_parallel_sequences(),
+        memory_bytes=psutil.virtual_memory().total,
+    )
     return model, limits

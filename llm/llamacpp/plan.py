@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 from llm.batch_events import Limits
-from llm.llamacpp.library import KV_BYTES
-from llm.settings import EngineSettings
+from llm.settings import EngineSettings, KvCacheType
 from models.formats.gguf import GgufHeader
 
 __all__ = ["kv_bytes_per_token", "plan_limits"]
 
+KV_BYTES: dict[KvCacheType, float] = {
+    "f32": 4.0,
+    "f16": 2.0,
+    "bf16": 2.0,
+    "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q4_0": 18 / 32,
+}
+"""Bytes an element of the cache takes (ggml-common.h)."""
+
 MOST_CONTEXT = 8192
 """Without a wish in the settings; models trained on 128k tokens would reserve gigabytes that nobody asked for."""
+MOST_BUDGET_BYTES = 4 << 30
 IDLE_SEQUENCES = 32
 """Conversations kept beside those that are being answered."""
 IDLE_STATES = 4
 """The same for models with a state per sequence (recurrent ones), where each costs memory from the start."""
 
 
-def plan_limits(header: GgufHeader, settings: EngineSettings, *, rewind: bool, most_sequences: int) -> Limits:
-    """`most_sequences` is the library's own bound."""
+def plan_limits(
+    header: GgufHeader, settings: EngineSettings, *, rewind: bool, most_sequences: int, memory_bytes: int
+) -> Limits:
+    """`most_sequences` is the library's own bound, `memory_bytes` what the machine has."""
     trained = header.context_length or 2048
     context = settings.ctx_size or min(trained, MOST_CONTEXT)
     places = max(1, min(settings.parallel, most_sequences))
     voice = max(0, min(settings.voice_places, most_sequences - places))
     sequences = min(most_sequences, places + voice + (IDLE_SEQUENCES if rewind else IDLE_STATES))
-    affordable = int(settings.kv_budget_mib * 2**20 / max(kv_bytes_per_token(header, settings), 1.0))
+    budget = settings.kv_budget_mib * 2**20 or min(MOST_BUDGET_BYTES, memory_bytes // 4)
+    affordable = int(budget / max(kv_bytes_per_token(header, settings), 1.0))
     pool = max(context, min(context * (places + voice), affordable))
     return Limits(places, voice, sequences, context, pool, settings.batch_size, settings.queue, rewind=rewind)
 

@@ -100,7 +100,7 @@ class SamplerChain:
         top_p = TOP_P if sampling.top_p is None else sampling.top_p
         min_p = MIN_P if sampling.min_p is None else sampling.min_p
         if top_k > 0:
-            self._add(native.llama_sampler_init_top_k(top_k))
+            self._add(native.llama_sampler_init_top_k(min(top_k, vocab.size)))
         if top_p < 1.0:
             self._add(native.llama_sampler_init_top_p(top_p, 1))
         if min_p > 0.0:

@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             access_log=False,
             log_level="warning",
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=75,
         )
     )
     server.run()

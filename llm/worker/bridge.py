@@ -7,10 +7,10 @@ joined there, so a slow reader gets larger pieces, and it is bounded by the repl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TypeVar
+from typing import Any
 
 import anyio
 
@@ -21,8 +21,6 @@ from models.clock import Clock
 from models.errors import ParleyError
 
 __all__ = ["Bridge", "Outbox"]
-
-_T = TypeVar("_T")
 
 THREAD_FROM_CHARS = 2000
 """Longer prompts are rendered and tokenized in a thread, shorter ones at once: the way there costs more."""
@@ -101,6 +99,10 @@ class Bridge:
             return self.engine.tokenize(text, add_special=add_special, parse_special=parse_special)
 
         return work() if len(text) < THREAD_FROM_CHARS else await anyio.to_thread.run_sync(work)
+
+    async def grammar(self, schema: Mapping[str, Any]) -> str:
+        """The grammar of a JSON schema. Raises BadInput."""
+        return await anyio.to_thread.run_sync(self.engine.grammar, schema)
 
     async def state(self) -> EngineState:
         """Waits for the end of the step that runs."""

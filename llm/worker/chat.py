@@ -43,7 +43,7 @@ async def _job(bridge: Bridge, asked: GenerateRequest) -> EngineJob:
     if asked.tools and asked.tool_choice not in (None, "auto", "none"):
         raise BadInput("a tool cannot be forced here", param="tool_choice", hint='"auto" and "none" are served')
     schema = grammar_schema(asked.response_format)
-    grammar = None if schema is None else bridge.engine.grammar(schema)
+    grammar = None if schema is None else await bridge.grammar(schema)
     prompt, tokens = await bridge.render(asked)
     sampling = replace(asked.sampling, stop=(*asked.sampling.stop, *prompt.stop))
     return EngineJob(0, tokens, sampling, grammar, asked.conversation, asked.priority)

@@ -56,7 +56,7 @@ async def _native(request: Request) -> Response:
         raise BadInput("grammar and json_schema exclude each other", param="grammar")
     grammar = asked.grammar or None
     if asked.json_schema is not None:
-        grammar = server.bridge.engine.grammar(asked.json_schema)
+        grammar = await server.bridge.grammar(asked.json_schema)
     tokens = await _tokens(server.bridge, asked.prompt)
     priority = priority_of(asked.parley_priority)
     job = EngineJob(0, tokens, native_sampling(asked), grammar, asked.parley_conversation, priority)

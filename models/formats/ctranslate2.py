@@ -12,12 +12,12 @@ from pathlib import Path
 from models.errors import ModelUnreadable
 from models.formats.port import Detected, FormatSpec
 
-__all__ = ["SPEC", "specification"]
+__all__ = ["SPEC"]
 
 MAX_NAME = 256
 
 
-def specification(path: Path) -> str:
+def _specification(path: Path) -> str:
     """The name a converted model gives itself, such as `WhisperSpec`. Raises ModelUnreadable."""
     try:
         with path.open("rb") as file:
@@ -38,7 +38,7 @@ def _claims(path: Path) -> bool:
 
 
 def _read(path: Path) -> Detected | None:
-    if specification(path / "model.bin") != "WhisperSpec":
+    if _specification(path / "model.bin") != "WhisperSpec":
         return None
     if not (path / "config.json").is_file():
         raise ModelUnreadable(f"{path.name} has no config.json")

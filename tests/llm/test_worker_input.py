@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -13,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.llm.worker_process import RunningWorker, running_worker
+from llm import lifeline
+from tests.llm.worker_process import RunningWorker, model_path, running_worker
 
 HELLO = [{"role": "user", "content": "hello"}]
 CHAT = "/v1/chat/completions"
@@ -160,6 +164,45 @@ async def test_sigterm_ends_it_in_the_middle_of_a_reply() -> None:
                 while worker.process.poll() is None:
                     await anyio.sleep(0.02)
         assert worker.process.returncode in (0, -signal.SIGTERM)
+
+
+def test_it_ends_when_its_supervisor_is_gone(free_port: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "llm.worker", "--model", str(model_path()), "--port", str(free_port)],
+        stdin=subprocess.PIPE,
+        env=os.environ | {lifeline.ENV: "1"},
+    )
+    worker = RunningWorker(free_port, process)
+    try:
+        worker.until_ready()
+        assert process.stdin is not None
+        process.stdin.close()  # what the kernel does when the supervisor dies
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--ctx-size", "many"),
+        ("--mlock", "perhaps"),
+        ("--kv-cache-type", "f99"),
+        ("--nonsense", "1"),
+        ("--engine", "x"),
+    ],
+)
+def test_wrong_options_are_said(arguments: tuple[str, str]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "llm.worker", "--model", "x.gguf", "--port", "1", *arguments],
+        capture_output=True,
+        timeout=60,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert arguments[0] in ended.stderr or "there is llama_cpp" in ended.stderr
 
 
 def test_a_file_that_is_no_model_is_said_and_ends_it(tmp_path: Any) -> None:

@@ -74,6 +74,18 @@ class RunningWorker:
         tokens = self.ask("/tokenize", {"content": "<|im_end|><|endoftext|></s>"}).body["tokens"]
         return {str(token): -100.0 for token in tokens if token < 8}
 
+    def until_ready(self) -> None:
+        deadline = time.monotonic() + 60.0
+        while True:
+            try:
+                if self.ask("/health").status == 200:
+                    return
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the worker did not become ready (exit {self.process.poll()})")
+            time.sleep(0.02)
+
     def until(self, check: Any) -> None:
         deadline = time.monotonic() + 20.0
         while not check():
@@ -99,16 +111,7 @@ def running_worker(*arguments: str, model: Path | None = None) -> Iterator[Runni
     )
     worker = RunningWorker(port, process)
     try:
-        deadline = time.monotonic() + 60.0
-        while True:
-            try:
-                if worker.ask("/health").status == 200:
-                    break
-            except OSError:
-                pass
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the worker did not become ready (exit {process.poll()})")
-            time.sleep(0.02)
+        worker.until_ready()
         yield worker
     finally:
         process.terminate()
