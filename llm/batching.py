@@ -223,8 +223,7 @@ class Batcher:
 
     def _place(self, job: Job) -> list[Action] | None:
         place = self.sequences.place(job.tokens, job.conversation)
-        if place is None:
-            return None
+        assert place is not None, "there are as many sequences as places"
         row, donor = place.sequence, place.donor
         limit = self.limits.context - len(job.tokens)
         limit = limit if job.max_tokens is None else max(1, min(limit, job.max_tokens))
@@ -258,8 +257,7 @@ class Batcher:
         idle = self.sequences.idle_tokens - len(row.tokens)
         while idle > free:
             victim = self.sequences.victim((row, donor, *victims)) or donor
-            if victim is None or victim.holder is not None or victim in victims:
-                break
+            assert victim is not None, "the idle tokens are somebody's"
             idle -= len(victim.tokens)
             victims.append(victim)
         return victims

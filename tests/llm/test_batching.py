@@ -294,6 +294,20 @@ def test_a_state_that_cannot_be_cut_is_computed_anew() -> None:
     assert engine.ended[2] == End(2, "length", 4, 1, 0)
 
 
+def test_a_reply_that_loses_its_state_fails_and_nobody_elses() -> None:
+    engine = Engine(limits())
+    for number in (1, 2):
+        engine.submit(number, [number, 2, 3], max_tokens=5)
+    engine.next()
+    engine.ran()
+    lost = engine.admitted[1].sequence
+    engine.kv[lost] = []
+    engine.tell(Lost(lost))
+    assert engine.ended == {1: End(1, "failed", 3, 1, 0)}
+    engine.finish()
+    assert engine.ended[2].reason == "length"  # type: ignore[union-attr]
+
+
 def test_a_small_pool_serves_one_after_the_other_and_loses_nothing() -> None:
     engine = Engine(limits(places=4, sequences=6, pool=100))
     for number in range(4):

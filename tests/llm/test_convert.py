@@ -1,0 +1,129 @@
+"""Conversions that the chat round trips do not touch: completions, formats, stop strings, biases. All pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llm.convert import grammar_schema, parse_body, parse_chat, to_body, to_request
+from llm.convert_completions import (
+    completion_sampling,
+    native_answer,
+    native_sampling,
+    one_prompt,
+    priority_of,
+    text_answer,
+    text_chunk,
+)
+from llm.engine import EngineFinish
+from llm.messages import GenerateRequest, Message, Priority
+from llm.stream import Usage
+from llm.wire.completions import CompletionRequest, NativeCompletionRequest
+from models.errors import BadInput
+
+HELLO = [{"role": "user", "content": "hello"}]
+DONE = EngineFinish("length", Usage(10, 5, 4), 0.001, 0.002, 0.04)
+
+
+def completion(**fields: Any) -> CompletionRequest:
+    return parse_body(CompletionRequest, {"prompt": "a", **fields})
+
+
+def native(**fields: Any) -> NativeCompletionRequest:
+    return parse_body(NativeCompletionRequest, {"prompt": "a", **fields})
+
+
+def test_the_format_of_a_reply() -> None:
+    schema = {"type": "object"}
+    assert grammar_schema(None) is None
+    assert grammar_schema({"type": "text"}) is None
+    assert grammar_schema({"type": "json_object"}) == {}
+    assert grammar_schema({"type": "json_schema", "json_schema": {"schema": schema}}) == schema
+    for wrong in ({"type": "yaml"}, {"type": "json_schema"}, {"type": "json_schema", "json_schema": {"schema": 1}}):
+        with pytest.raises(BadInput):
+            grammar_schema(wrong)
+
+
+def test_the_format_goes_on_to_the_server() -> None:
+    asked = to_request(parse_chat({"messages": HELLO, "response_format": {"type": "json_object"}}))
+    assert to_body(asked, "m")["response_format"] == {"type": "json_object"}
+    assert "response_format" not in to_body(GenerateRequest((Message("user", "x"),)), "m")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"stop": ["a"] * 17}, "stop"),
+        ({"stop": ["a" * 501]}, "stop"),
+        ({"stop": [""]}, "stop"),
+        ({"logit_bias": {"a": 1}}, "logit_bias"),
+        ({"logit_bias": {"1": 101}}, "logit_bias"),
+        ({"n": 2}, "n"),
+    ],
+)
+def test_sampling_that_cannot_be(fields: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadInput) as chat:
+        to_request(parse_chat({"messages": HELLO, **fields}))
+    with pytest.raises(BadInput) as text:
+        completion_sampling(completion(**fields))
+    assert chat.value.param == text.value.param == param
+
+
+@pytest.mark.parametrize("fields", [{"echo": True}, {"suffix": "x"}, {"logprobs": 1}, {"best_of": 2}])
+def test_what_completions_do_not_offer(fields: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        completion_sampling(completion(**fields))
+
+
+def test_one_prompt_in_any_of_its_forms() -> None:
+    assert one_prompt("a") == "a"
+    assert one_prompt(["a"]) == "a"
+    assert one_prompt([1, 2]) == one_prompt([[1, 2]]) == [1, 2]
+    assert one_prompt([]) == []
+    with pytest.raises(BadInput):
+        one_prompt(["a", "b"])
+
+
+def test_llama_cpps_own_names_and_its_off_values() -> None:
+    sampling = native_sampling(native(n_predict=-1, seed=-1, top_k=-5, top_p=2.0, min_p=-1.0, stop=["", "x"]))
+    assert (sampling.max_tokens, sampling.seed, sampling.top_k, sampling.top_p, sampling.min_p) == (
+        None,
+        None,
+        0,
+        1.0,
+        0.0,
+    )
+    assert sampling.stop == ("x",)
+    assert native_sampling(native(n_predict=7, seed=0)).max_tokens == 7
+    assert native_sampling(native(logit_bias=[[5, False], [6, 1.5]])).logit_bias == {5: -1e9, 6: 1.5}
+    assert native_sampling(native(logit_bias={"5": 2})).logit_bias == {5: 2.0}
+    with pytest.raises(BadInput):
+        native_sampling(native(logit_bias={"a": 2}))
+
+
+def test_priorities() -> None:
+    assert priority_of(None) is Priority.INTERACTIVE
+    assert priority_of("voice") is Priority.VOICE
+
+
+def test_answers_of_text_completions() -> None:
+    whole = text_answer("id", "m", 1, "text", DONE)
+    assert whole["choices"] == [{"index": 0, "text": "text", "logprobs": None, "finish_reason": "length"}]
+    assert whole["usage"]["total_tokens"] == 15
+    (piece,) = text_chunk("id", "m", 1, "te", None, include_usage=False)
+    assert piece["choices"][0]["finish_reason"] is None and "usage" not in piece
+    assert text_chunk("id", "m", 1, "te", None, include_usage=True)[0]["usage"] is None
+    last, usage = text_chunk("id", "m", 1, "", DONE, include_usage=True)
+    assert last["choices"][0]["finish_reason"] == "length" and last["usage"] is None
+    assert usage["choices"] == [] and usage["usage"]["prompt_tokens_details"] == {"cached_tokens": 4}
+
+
+def test_answers_in_llama_cpps_form() -> None:
+    assert native_answer("m", "te", None) == {"content": "te", "stop": False}
+    whole = native_answer("m", "text", DONE)
+    assert whole["stop"] and whole["stop_type"] == "limit"
+    assert whole["timings"]["prompt_n"] == 6 and whole["timings"]["prompt_per_second"] == 3000.0
+    assert whole["timings"]["predicted_per_second"] == 100.0
+    nothing = native_answer("m", "", EngineFinish("stop", Usage(1, 1, 0)))
+    assert nothing["stop_type"] == "eos" and nothing["timings"]["predicted_per_second"] == 0.0
