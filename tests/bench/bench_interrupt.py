@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.bench.live_client import LiveClient, live_client
+from tests.bench.live_client import OUT_HZ, LiveClient, live_client
 from tests.bench.report import Options, Section, Table, milliseconds
 from tests.bench.utterances import Utterance, utterances
 from tests.parley_process import running_parley
@@ -44,6 +44,12 @@ def run(options: Options) -> Section:
             *milliseconds([e["told"] for e in measured]),
         ),
     ]
+    rows.append(
+        (
+            "Parley: silence from a client that only knows `interrupted`",
+            *milliseconds([e["silent"] for e in measured]),
+        )
+    )
     if held := [entry["held"] for entry in measured if "held" in entry]:
         rows.insert(1, ("Parley: reply held while it is judged (`state` paused)", *milliseconds(held)))
     rows += [(f"{name}: last reply audio sent", p50, p95, "", "") for name, p50, p95 in PEER_MS]
@@ -52,8 +58,10 @@ def run(options: Options) -> Section:
         "From an interruption to silence",
         f"{kind}, spoken {INTO_REPLY_S:.1f} s into a reply through the WebSocket, with the scripted service as "
         "recogniser, model and voice; measured from the moment the first voiced sample is recorded. "
-        "Parley first holds the reply at the onset (nothing more is sent), and stops it for good when the "
-        "voice has lasted long enough to be no cough; a cough lets the reply go on at the very sample.",
+        "Parley first holds the reply at the onset: nothing more is sent, and a client that knows the state "
+        "`paused` (the live page does) stops playing. It stops the reply for good when the voice has lasted long "
+        "enough to be no cough; after a cough the reply goes on at the very sample. An older client plays what it "
+        "has buffered, at most 300 ms, until it is told `interrupted`.",
         (Table(("onset of the interrupting voice to ..., ms", "p50", "p95", "worst", "interruptions"), tuple(rows)),),
     )
 
@@ -65,7 +73,16 @@ async def _interrupt(client: LiveClient, utterance: Utterance) -> dict[str, floa
     told = await client.wait("interrupted", first_s)
     before = [message for message in client.heard if first_s <= message.at_s <= told.at_s]
     audio = [message.at_s - first_s for message in before if message.type == "audio" and len(message.pcm)]
-    found = {"told": told.at_s - first_s, "last_audio": max(audio, default=0.0)}
+    # What came before the onset plays on from the buffer, unless the client is told to drop it.
+    plays_until_s = 0.0
+    for message in client.heard:
+        if message.type == "audio" and message.at_s <= told.at_s:
+            plays_until_s = max(message.at_s, plays_until_s) + len(message.pcm) / OUT_HZ
+    found = {
+        "told": told.at_s - first_s,
+        "last_audio": max(audio, default=0.0),
+        "silent": min(told.at_s, plays_until_s) - first_s,
+    }
     for message in before:
         if message.type == "state" and message.body.get("state") == "paused":
             found["held"] = message.at_s - first_s

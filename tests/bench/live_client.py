@@ -22,7 +22,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.bench.utterances import RATE_HZ, Utterance, quiet
 from tests.parley_process import ParleyProcess
 
-__all__ = ["Heard", "LiveClient", "live_client"]
+__all__ = ["OUT_HZ", "Heard", "LiveClient", "live_client"]
 
 FRAME_S = 0.02
 _FRAME = int(RATE_HZ * FRAME_S)
