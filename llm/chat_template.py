@@ -44,23 +44,38 @@ class ChatTemplate:
         self._arguments_as_object = bool(_ARGUMENTS_AS_OBJECT.search(source))
         self._template = _compile(source)
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        now: datetime,
+        thinking: bool | None = None,
+    ) -> str:
         """1. As they are. 2. If the template refuses them: the system message in the first user message, and
         neighbours of one role joined, for some templates know no system and want strict alternation.
         3. BadInput with the template's own words.
+
+        `thinking` is what templates of reasoning models call `enable_thinking`; None leaves it to them.
         """
+        extra = {} if thinking is None else {"enable_thinking": thinking}
         turns = [self._turn(message) for message in messages]
         try:
-            return self._run(turns, tools, now)  # 1
+            return self._run(turns, tools, now, extra)  # 1
         except _Refused as refused:
             try:
-                return self._run(_alternating(turns), tools, now)  # 2
+                return self._run(_alternating(turns), tools, now, extra)  # 2
             except _Refused:
                 raise BadInput(  # 3
                     f"the chat template of this model refuses these messages: {refused}", param="messages"
                 ) from None
 
-    def _run(self, turns: list[dict[str, Any]], tools: Sequence[Mapping[str, Any]], now: datetime) -> str:
+    def _run(
+        self,
+        turns: list[dict[str, Any]],
+        tools: Sequence[Mapping[str, Any]],
+        now: datetime,
+        extra: Mapping[str, bool],
+    ) -> str:
         from jinja2 import TemplateError
 
         try:
@@ -71,6 +86,7 @@ class ChatTemplate:
                 raise_exception=_raise,
                 strftime_now=now.strftime,
                 **self._tokens,
+                **extra,
             )
         except (TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
             raise _Refused(str(error)[:300]) from error

@@ -130,8 +130,15 @@ class Engine(Protocol):
         """Begin to work. `on_death` is called once, from the engine's thread, if it cannot go on."""
         ...
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], now: datetime) -> Prompt:
-        """The chat template. Raises BadInput if it refuses these messages. Any thread."""
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        now: datetime,
+        thinking: bool | None = None,
+    ) -> Prompt:
+        """The chat template; `thinking` None leaves that to the model. Raises BadInput if it refuses these
+        messages. Any thread."""
         ...
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:

@@ -108,8 +108,14 @@ class LlamaCppEngine:
         self._thread = threading.Thread(target=self._work, args=(sink, on_death), name="llama.cpp", daemon=True)
         self._thread.start()
 
-    def render(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], now: datetime) -> Prompt:
-        return Prompt(self._template.render(messages, tools, now), self._template.stop)
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        now: datetime,
+        thinking: bool | None = None,
+    ) -> Prompt:
+        return Prompt(self._template.render(messages, tools, now, thinking), self._template.stop)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """A template that writes the BOS itself gets no second one."""

@@ -16,7 +16,7 @@ import anyio
 
 from llm.engine import Engine, EngineEvent, EngineFinish, EngineJob, EngineState, Prompt
 from llm.errors import WorkerDied
-from llm.messages import GenerateRequest
+from llm.messages import GenerateRequest, Priority
 from models.clock import Clock
 from models.errors import ParleyError
 
@@ -87,7 +87,9 @@ class Bridge:
 
         def work() -> tuple[Prompt, list[int]]:
             tools = () if request.tool_choice == "none" else request.tools
-            prompt = self.engine.render(request.messages, tools, self.clock.wall())
+            # A voice turn cannot wait for thoughts that nobody hears.
+            thinking = False if request.priority is Priority.VOICE else None
+            prompt = self.engine.render(request.messages, tools, self.clock.wall(), thinking)
             return prompt, self.engine.tokenize(prompt.text, add_special=True, parse_special=True)
 
         if sum(len(message.content) for message in request.messages) < THREAD_FROM_CHARS and not request.tools:

@@ -89,6 +89,16 @@ def test_tools_and_their_calls_reach_the_template() -> None:
     assert render("{% for m in messages %}{{ m.tool_call_id }}{% endfor %}", result) == "c1"
 
 
+def test_thinking_is_the_templates_own_choice_unless_said() -> None:
+    source = "{{ 'default' if enable_thinking is not defined else enable_thinking }}"
+    template = ChatTemplate(source)
+    assert [template.render(TALK, (), NOW, thinking) for thinking in (None, False, True)] == [
+        "default",
+        "False",
+        "True",
+    ]
+
+
 def test_models_without_a_template() -> None:
     assert fallback(lambda token: token.startswith("<|im_"), "", "").source == CHATML
     plain = fallback(lambda _: False, "", "")

@@ -1,0 +1,90 @@
+"""Splits a reply into what the model thinks and what it says. Pure.
+
+Reasoning models (Qwen 3, DeepSeek R1 and their like) begin a reply with `<think>...</think>`, or their template has
+opened the block already. Only a block at the very beginning counts: later the words are just words.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from llm.stream import ReasoningDelta, TextDelta
+
+__all__ = ["ReasoningSplitter", "opened_by"]
+
+OPEN = "<think>"
+CLOSE = "</think>"
+
+
+def opened_by(prompt: str) -> bool:
+    """Whether the template has begun the block itself, so that the reply starts inside of it."""
+    return prompt.rstrip().endswith(OPEN)
+
+
+class _State(Enum):
+    START = 0
+    THINKING = 1
+    AFTER = 2
+    """The block is closed; blank lines before the answer are dropped."""
+    SAYING = 3
+
+
+class ReasoningSplitter:
+    """One per reply. Text that may still turn out to be a mark is held back."""
+
+    def __init__(self, inside: bool = False) -> None:
+        self._state = _State.THINKING if inside else _State.START
+        self._held = ""
+
+    def push(self, text: str) -> list[TextDelta | ReasoningDelta]:
+        if self._state is _State.SAYING:
+            return [TextDelta(text)] if text else []
+        self._held += text
+        out: list[TextDelta | ReasoningDelta] = []
+        while self._advance(out):
+            pass
+        return out
+
+    def finish(self) -> list[TextDelta | ReasoningDelta]:
+        """What was held back: the reply ended there."""
+        held, self._held = self._held, ""
+        if not held or self._state is _State.AFTER:
+            return []
+        return [ReasoningDelta(held) if self._state is _State.THINKING else TextDelta(held)]
+
+    def _advance(self, out: list[TextDelta | ReasoningDelta]) -> bool:
+        """One decision on the held text; True if there may be another."""
+        match self._state:
+            case _State.START:
+                begun = self._held.lstrip()
+                if begun.startswith(OPEN):
+                    return self._go(_State.THINKING, begun[len(OPEN) :])
+                if not OPEN.startswith(begun):
+                    return self._go(_State.SAYING, self._held)
+                return False
+            case _State.THINKING:
+                thought, closed, rest = self._held.partition(CLOSE)
+                keep = 0 if closed else _open_end(thought)
+                if thought[: len(thought) - keep]:
+                    out.append(ReasoningDelta(thought[: len(thought) - keep]))
+                if closed:
+                    return self._go(_State.AFTER, rest)
+                self._held = thought[len(thought) - keep :]
+                return False
+            case _State.AFTER:
+                said = self._held.lstrip()
+                return bool(said) and self._go(_State.SAYING, said)
+            case _State.SAYING:
+                if self._held:
+                    out.append(TextDelta(self._held))
+                self._held = ""
+                return False
+
+    def _go(self, state: _State, held: str) -> bool:
+        self._state, self._held = state, held
+        return True
+
+
+def _open_end(text: str) -> int:
+    """Length of the longest end of the text that is the beginning of the closing mark."""
+    return next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if CLOSE.startswith(text[-n:])), 0)
