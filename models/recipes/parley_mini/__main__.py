@@ -70,7 +70,10 @@ def _evaluate(args: argparse.Namespace) -> None:
     scores = evaluation.evaluate(answerer, evaluation.held_out(args.seed + 1, args.questions), misses)
     asked, right = sum(score.asked for score in scores.values()), sum(score.right for score in scores.values())
     for name, score in scores.items():
-        print(f"{name:12} {score.right:4} of {score.asked:4} right, {score.exact:4} word for word")
+        print(
+            f"{name:12} {score.right:4} of {score.asked:4} dialogues right, {score.exact:4} word for word; "
+            f"{score.questions_right:4} of {score.questions:4} different last questions"
+        )
     print(f"{'all':12} {right:4} of {asked:4} right = {right / max(asked, 1):.1%}", flush=True)
     (args.out / "misses.txt").write_text("\n".join(misses) + "\n", encoding="utf-8")
     report = {

@@ -21,9 +21,16 @@ _IDLE = frozenset("a an the is are it i i'm i'll okay done sure you to of in on 
 
 @dataclass(slots=True)
 class Score:
+    """`asked` dialogues; `questions` counts each last question once (its first dialogue stands for it).
+
+    One unseen way to ask, such as "what number did i tell you", ends many dialogues, so the two differ.
+    """
+
     asked: int = 0
     right: int = 0
     exact: int = 0
+    questions: int = 0
+    questions_right: int = 0
 
 
 def is_right(dialogue: Dialogue, answer: str) -> bool:
@@ -89,14 +96,18 @@ def held_out(seed: int, count: int, per_domain: int = 60) -> list[Dialogue]:
 def evaluate(answerer: Answerer, dialogues: Iterable[Dialogue], misses: list[str]) -> dict[str, Score]:
     """Scores by domain, and "domain: question -> answer (wanted: ...)" lines for wrong answers in `misses`."""
     scores: dict[str, Score] = defaultdict(Score)
+    seen: set[str] = set()
     for dialogue in dialogues:
         answer = answerer.answer(dialogue.turns[:-1])
         score = scores[dialogue.domain]
         score.asked += 1
         score.exact += answer == dialogue.turns[-1].text
-        if is_right(dialogue, answer):
-            score.right += 1
-        else:
+        right, new = is_right(dialogue, answer), dialogue.turns[-2].text not in seen
+        seen.add(dialogue.turns[-2].text)
+        score.right += right
+        score.questions += new
+        score.questions_right += new and right
+        if not right:
             asked = " / ".join(turn.text for turn in dialogue.turns[:-1])
             misses.append(f"{dialogue.domain}: {asked} -> {answer} (wanted: {dialogue.turns[-1].text})")
     return dict(sorted(scores.items()))

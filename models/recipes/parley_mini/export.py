@@ -44,7 +44,9 @@ def _tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, size: int) -> None
 def export(model: Llama, tokenizer: Tokenizer, path: Path) -> None:
     """Write `path`. Matrices are f16, norms f32; the output matrix is the embedding, so it is left out."""
     shape = model.shape
-    writer = gguf.GGUFWriter(path, "llama")
+    # A file that a running llama.cpp has mapped must not change under it: write beside it, then replace.
+    partial = path.with_suffix(".part")
+    writer = gguf.GGUFWriter(partial, "llama")
     writer.add_name(NAME)
     writer.add_description("A small chat model for spoken dialogue, trained from scratch on a self-written corpus.")
     writer.add_license("apache-2.0")
@@ -82,3 +84,4 @@ def export(model: Llama, tokenizer: Tokenizer, path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    partial.replace(path)
