@@ -56,7 +56,7 @@ def test_template_in_the_file_renders_what_training_saw() -> None:
 
 
 def test_held_out_questions_of_many_domains(answerer: Answerer) -> None:
-    questions = held_out(99, 20, per_domain=2)
+    questions = held_out(99, 18, per_domain=3)
     assert len(questions) >= 15 and len({dialogue.domain for dialogue in questions}) >= 8
     misses: list[str] = []
     scores = evaluate(answerer, questions, misses)

@@ -49,7 +49,8 @@ punctuation, as simple recognisers give it, and ordinary writing too.
   number to another mostly fails.
 - Yes-or-no questions often get the right fact behind the wrong word ("Yes, Tunisia is in Africa").
 - Made-up or unknown names may get an answer instead of "I don't know".
-- Sums with two-digit numbers are often wrong, bigger ones always. Long talks, other languages and unusual wording go wrong.
+- Sums with two-digit numbers are often wrong; it is trained to decline bigger ones.
+- Long talks, other languages and unusual wording go wrong.
 - It follows a system prompt only as far as a name given to it or to the user.
 
 ## Measured
