@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.architecture.source_tree import ROOT
 from tests.bench.utterances import RATE_HZ, quiet, utterances
 from tests.parley_process import ParleyProcess
+from voice.port import EngineConfig
 
 _PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"```python\n# docs-example: (?P<name>[\w-]+)\n(?P<code>.*?)```", re.DOTALL)
@@ -41,7 +43,23 @@ def _run(name: str, server: ParleyProcess, folder: Path, *arguments: str) -> str
 
 
 def test_every_example_has_a_test() -> None:
-    assert set(EXAMPLES) == {"openai-sdk", "websocket"}
+    assert set(EXAMPLES) == {"engine", "openai-sdk", "websocket"}
+
+
+def test_engine_example(tmp_path: Path) -> None:
+    """The smallest engine there can be is one, as discovery and a worker would use it."""
+    path = tmp_path / "beep.py"
+    path.write_text(EXAMPLES["engine"], encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("beep", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.SPEC.name == path.stem
+    engine = module.SPEC.load(EngineConfig())
+    chunks = list(engine.synthesize("one two", "default", 2.0, None))
+    assert [len(chunk.pcm) for chunk in chunks] == [1600, 1600]
+    assert chunks[0].rate_hz == engine.voices()[0].rate_hz
 
 
 def test_openai_sdk_example(parley_server: ParleyProcess, tmp_path: Path) -> None:
