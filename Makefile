@@ -39,7 +39,7 @@ format: $(VENV)/.installed-dev ## let ruff put the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## measure this machine and write docs/performance.md (some 10 minutes)
+bench: $(VENV)/.installed-dev ## measure this machine and write docs/performance.md (half an hour or so)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove the virtual environment, caches and build output (models and settings stay)
