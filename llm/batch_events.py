@@ -48,7 +48,7 @@ class Limits:
     pool: int
     """Tokens all sequences may hold together, at least `context`."""
     step_tokens: int
-    """Tokens in one decode step."""
+    """Tokens in one decode step, at least places + voice_places."""
     queue: int
     """Requests of other kinds, and as many voice turns, that may wait; more are refused."""
     step_s: float = 0.1

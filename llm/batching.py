@@ -90,8 +90,9 @@ class _Active:
 
 class Batcher:
     def __init__(self, limits: Limits) -> None:
-        if limits.sequences < limits.places + limits.voice_places or limits.pool < limits.context:
-            raise ValueError("too few sequences or too small a pool")
+        most = limits.places + limits.voice_places
+        if limits.sequences < most or limits.step_tokens < most or limits.pool < limits.context:
+            raise ValueError("too few sequences, too small a step or too small a pool")
         self.limits = limits
         self.sequences = SequenceTable(limits.sequences, limits.rewind)
         self.statistics = Statistics()
@@ -185,14 +186,13 @@ class Batcher:
     # ---- the next step ---------------------------------------------------------------------------------------
 
     def _next(self, now: float) -> list[Action]:
-        """Admissions alone if there are any, for the engine may answer them with Lost; else the next Run."""
+        """One admission if there may be one; else the next Run. The engine may answer an admission with Lost,
+        and the next one, which may want to copy from it, must know.
+        """
         if self._running:
             return []
-        actions: list[Action] = []
-        while admitted := self._admit(now):
-            actions += admitted
-        if actions:
-            return actions
+        if admitted := self._admit(now):
+            return admitted
         self._running = self._plan()
         if not self._running:
             return []

@@ -6,10 +6,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llm.port import BackendConfig
+from models.errors import SettingsError
 
 __all__ = ["EngineSettings", "KvCacheType", "LlmSettings"]
 
 KvCacheType = Literal["f16", "bf16", "f32", "q8_0", "q5_1", "q4_0"]
+
+
+_LOWEST = {
+    "ctx_size": 0,
+    "parallel": 1,
+    "voice_places": 0,
+    "queue": 0,
+    "n_gpu_layers": -1,
+    "threads": 0,
+    "threads_batch": 0,
+    "batch_size": 1,
+    "ubatch": 1,
+    "kv_budget_mib": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,12 @@ class EngineSettings:
     0: a quarter of the machine's memory, at most 4096."""
     seed: int | None = None
     """For requests that bring none. None: a fresh one each time."""
+
+    def __post_init__(self) -> None:
+        """Raises SettingsError for numbers that no engine can work with."""
+        for name, lowest in _LOWEST.items():
+            if getattr(self, name) < lowest:
+                raise SettingsError(f"[llm.engine] {name} must be at least {lowest}", param=name)
 
 
 @dataclass(frozen=True, slots=True)

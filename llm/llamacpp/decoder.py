@@ -36,8 +36,8 @@ class Decoder:
         self.limits = limits
         params = native.llama_context_default_params()
         params.n_ctx = limits.pool
-        params.n_batch = settings.batch_size
-        params.n_ubatch = min(settings.ubatch, settings.batch_size)
+        params.n_batch = limits.step_tokens
+        params.n_ubatch = min(settings.ubatch, limits.step_tokens)
         params.n_seq_max = limits.sequences
         params.n_outputs_max = limits.sequences  # logits of the whole batch would take a vocabulary each
         self._threads = threads(settings.threads), threads(settings.threads_batch or settings.threads)
@@ -56,7 +56,7 @@ class Decoder:
         self._small = 0 if settings.threads else SMALL_WORK // max(1, native.llama_model_n_params(model))
         self._alone = False
         self._memory = native.llama_get_memory(self.context)
-        self._make_batch(settings.batch_size, limits.pool)
+        self._make_batch(limits.step_tokens, limits.pool)
 
     def close(self) -> None:
         context, self.context = self.context, None

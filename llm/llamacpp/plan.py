@@ -39,7 +39,8 @@ def plan_limits(
     budget = settings.kv_budget_mib * 2**20 or min(MOST_BUDGET_BYTES, memory_bytes // 4)
     affordable = int(budget / max(kv_bytes_per_token(header, settings), 1.0))
     pool = max(context, min(context * (places + voice), affordable))
-    return Limits(places, voice, sequences, context, pool, settings.batch_size, settings.queue, rewind=rewind)
+    step = max(settings.batch_size, places + voice)
+    return Limits(places, voice, sequences, context, pool, step, settings.queue, rewind=rewind)
 
 
 def kv_bytes_per_token(header: GgufHeader, settings: EngineSettings) -> float:

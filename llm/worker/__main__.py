@@ -23,6 +23,7 @@ from llm.settings import EngineSettings
 from llm.worker import chat, completions, status, tokens
 from llm.worker.server import ModelServer, create_app
 from models.clock import SystemClock
+from models.errors import SettingsError
 from models.registry import discover
 
 BROKEN = 3
@@ -42,7 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         model.progress = done
 
     engine = {field.name: getattr(args, field.name) for field in fields(EngineSettings)}
-    config = EngineConfig(args.model, args.name or args.model.stem, EngineSettings(**engine), SystemClock(), progress)
+    try:
+        settings = EngineSettings(**engine)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    config = EngineConfig(args.model, args.name or args.model.stem, settings, SystemClock(), progress)
     model = ModelServer(_engine(args), config, fail)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -321,6 +321,8 @@ def test_limits_that_cannot_work_are_refused() -> None:
         Batcher(limits(sequences=2))
     with pytest.raises(ValueError):
         Batcher(limits(pool=50))
+    with pytest.raises(ValueError):
+        Batcher(limits(step_tokens=2))
 
 
 class Walk(RuleBasedStateMachine):

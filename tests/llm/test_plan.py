@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from llm.batch_events import Limits
 from llm.llamacpp.plan import kv_bytes_per_token, plan_limits
 from llm.settings import EngineSettings
+from models.errors import SettingsError
 from models.formats.gguf import GgufHeader
 
 GIB = 1 << 30
@@ -54,6 +57,17 @@ def test_places_and_sequences() -> None:
     assert (many.places, many.voice_places, many.sequences) == (256, 0, 256)
     states = plan_limits(header(), EngineSettings(), rewind=False, most_sequences=256, memory_bytes=64 * GIB)
     assert states.sequences == 14 and not states.rewind
+
+
+def test_a_step_has_room_for_everybody() -> None:
+    assert limits(batch_size=4).step_tokens == 10
+
+
+@pytest.mark.parametrize("wrong", [{"parallel": 0}, {"ctx_size": -1}, {"batch_size": 0}, {"n_gpu_layers": -2}])
+def test_settings_that_cannot_be(wrong: dict[str, int]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        EngineSettings(**wrong)  # type: ignore[arg-type]
+    assert caught.value.param in wrong
 
 
 def test_a_header_that_says_nothing() -> None:

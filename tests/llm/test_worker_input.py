@@ -191,6 +191,7 @@ def test_it_ends_when_its_supervisor_is_gone(free_port: int) -> None:
         ("--kv-cache-type", "f99"),
         ("--nonsense", "1"),
         ("--engine", "x"),
+        ("--parallel", "0"),
     ],
 )
 def test_wrong_options_are_said(arguments: tuple[str, str]) -> None:
@@ -202,7 +203,7 @@ def test_wrong_options_are_said(arguments: tuple[str, str]) -> None:
         check=False,
     )
     assert ended.returncode == 2
-    assert arguments[0] in ended.stderr or "there is llama_cpp" in ended.stderr
+    assert arguments[0].strip("-") in ended.stderr or "there is llama_cpp" in ended.stderr
 
 
 def test_a_file_that_is_no_model_is_said_and_ends_it(tmp_path: Any) -> None:
