@@ -17,6 +17,7 @@ from voice.errors import AudioError, TtsFailed
 from voice.port import SpeakRequest, SpeechChunk, VoiceInfo
 from voice.settings import SpeechServiceSettings
 from voice.speech_http import post, raise_for
+from voice.tts.pieces import plain
 from voice.tts.wav_stream import WavStream
 
 __all__ = ["OpenAiTts"]
@@ -60,7 +61,7 @@ class OpenAiTts:
         voice = request.voice if request.voice != "default" else settings.voice or DEFAULT_VOICE
         body = {
             "model": settings.model or "tts-1",
-            "input": request.text,
+            "input": plain(request.text),
             "voice": voice,
             "response_format": response_format,
             "speed": min(4.0, max(0.25, request.speed)),

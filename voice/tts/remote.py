@@ -9,6 +9,7 @@ import aiohttp
 from voice.errors import TtsFailed
 from voice.port import SpeakRequest, SpeechChunk, VoiceInfo
 from voice.speech_http import post, raise_for
+from voice.tts.pieces import plain
 from voice.worker.speech_frames import FrameReader
 
 __all__ = ["RemoteTts"]
@@ -38,7 +39,7 @@ class RemoteTts:
         Raises BadInput (an unknown voice, a speed out of range), TtsFailed, or what `address` raises.
         """
         body = {
-            "text": request.text,
+            "text": plain(request.text),
             "voice": request.voice,
             "speed": request.speed,
             "language": request.language,

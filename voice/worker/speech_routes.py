@@ -21,7 +21,7 @@ from voice.worker.model_thread import BATCH, LIVE
 from voice.worker.speech_frames import audio_frame, end_frame, error_frame
 from voice.worker.streamed import Streamed
 
-__all__ = ["speech_routes"]
+__all__ = ["SpeechBody", "StreamBody", "speech_routes"]
 
 MAX_CHARS = 32_768
 OPENAI_VOICES = frozenset("alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse".split())
