@@ -44,6 +44,8 @@ __all__ = ["Channel", "Session", "SessionParts"]
 
 OUTBOX_EVENTS = 1024
 """Audio is paced, so this many waiting events mean a client that does not read: it is disconnected."""
+MAX_TYPED = 20_000
+"""Characters of a typed turn: more is no turn of a conversation, and fits no model."""
 MAX_ERRORS = 50
 """Frames in a row that make no sense, after which the connection is closed."""
 RING_SLACK_S = 10.0
@@ -186,6 +188,10 @@ class Session:
                 if event.transcript:
                     self._say(TranscriptOut(event.transcript, event.is_final))
             case incoming.EndTurn(transcript=text):
+                if text and len(text) > MAX_TYPED:
+                    raise ProtocolError(
+                        f"A turn of {len(text)} characters", hint=f"send at most {MAX_TYPED} characters at a time"
+                    )
                 if text and text.strip():
                     self._hear(heard.Typed(text))
                 else:

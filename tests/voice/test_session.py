@@ -218,9 +218,10 @@ async def test_nonsense_frames_are_answered_and_the_session_goes_on(world: World
         wire.say(type="played", reply=7, ms="x")
         wire.say(type="tool_result", call_id="c", output="x")
         wire.say(type="update", audio_config={"input_rate": 3})
+        wire.say(type="end_turn", transcript="x " * 20_000)
         wire.say(type="end_turn", transcript="still there")
         await wire.wait("turn_complete")
-        assert len(wire.of("error")) == 11
+        assert len(wire.of("error")) == 12
         assert all(message["code"] and message["message"] for message in wire.of("error"))
 
 
