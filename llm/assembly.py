@@ -36,11 +36,14 @@ class TextAssembler:
         if not self._stop:
             return text
         text = self._held + text
-        found = min(((at, stop) for stop in self._stop if (at := text.find(stop)) >= 0), default=None)
+        # The one that is whole first counts, the longer of two that end together: so any cut of the bytes gives the
+        # same text.
+        found = min(((at + len(stop), at) for stop in self._stop if (at := text.find(stop)) >= 0), default=None)
         if found is not None:
+            end, start = found
             self._held = ""
-            self.stopped = found[1]
-            return text[: found[0]]
+            self.stopped = text[start:end]
+            return text[:start]
         keep = self._open_end(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

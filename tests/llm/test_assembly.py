@@ -26,6 +26,8 @@ def test_any_cut_of_the_bytes_gives_the_same_text(text: str, sizes: list[int]) -
 @given(short, st.lists(st.text("abc€", min_size=1, max_size=5), max_size=3), st.lists(st.integers(0, 5), max_size=20))
 @example("aab", ["ab"], [1, 1])
 @example("xabab", ["abac"], [1, 1, 1, 1])
+@example("aca", ["c", "aca"], [2])
+@example("xab", ["b", "ab"], [])
 def test_a_stop_string_is_found_over_any_border_and_no_part_of_it_leaks(
     text: str, stops: list[str], sizes: list[int]
 ) -> None:
@@ -35,9 +37,9 @@ def test_a_stop_string_is_found_over_any_border_and_no_part_of_it_leaks(
         shown += assembler.push(piece)
         assert not any(stop in shown for stop in stops)
     shown += assembler.finish()
-    ends = [text.find(stop) for stop in stops if stop in text]
-    assert shown == (text[: min(ends)] if ends else text)
-    assert (assembler.stopped is not None) == bool(ends)
+    whole = min(((text.find(stop) + len(stop), text.find(stop)) for stop in stops if stop in text), default=None)
+    assert shown == (text if whole is None else text[: whole[1]])
+    assert assembler.stopped == (None if whole is None else text[whole[1] : whole[0]])
 
 
 def test_text_is_not_held_back_longer_than_needed() -> None:
