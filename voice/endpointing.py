@@ -45,4 +45,6 @@ class Manners:
         self.follow_up_s = settings.follow_up_s if turn.follow_up_s is None else turn.follow_up_s
         self.barge_in = config.audio.allow_interrupt and turn.barge_in and self.listening
         """Speech over a reply may interrupt it."""
-        self.rules = BargeInRules(settings.barge_in_ms, settings.barge_in_verdict_ms)
+        self.rules = BargeInRules(
+            settings.barge_in_ms, settings.barge_in_verdict_ms, words_needed=turn.echo == "speaker"
+        )

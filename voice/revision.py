@@ -69,6 +69,7 @@ class Outcry:
             self.voiced_s += max(0.0, at_s - self.last_s)
         self.last_s = at_s
 
-    def verdict(self, rules: BargeInRules, audio_s: float, now: float) -> Verdict:
+    def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: str) -> Verdict:
+        """`said`: the words of the reply that it lies over."""
         elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
-        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, self.text)
+        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, self.text, said)

@@ -82,6 +82,7 @@ class TurnConfig:
     follow_up_s: float | None = None
     """After a reply, this long no wake word is needed."""
     echo: Literal["auto", "headphones", "speaker"] = "auto"
+    """speaker: no echo cancellation, so that voice over a reply counts only with words that are not the reply's."""
 
 
 @dataclass(frozen=True, slots=True)

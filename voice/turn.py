@@ -311,7 +311,9 @@ class TurnMachine:
         sound = self._outcry
         if sound is None:
             return
-        verdict = sound.verdict(self._manners.rules, self._audio.s, self._now)
+        reply = self._answer.reply
+        said = reply.text if reply is not None and sound.over_speech else ""
+        verdict = sound.verdict(self._manners.rules, self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
             self._do(Abandon(sound.revision))
             self._do(StopListening(sound.turn.number))

@@ -47,7 +47,6 @@ class TestHistory:
             history.add(Exchange(str(number), "", False))
         assert [exchange.user for exchange in history.exchanges] == ["3", "4"]
 
-
     def test_a_prompt_that_is_too_long_loses_its_older_half_again_and_again(self) -> None:
         history = History(tuple(Exchange(f"q{n}", f"a{n}", False) for n in range(5)))
         messages = history.messages("Be brief.", "now", 20)
@@ -102,6 +101,15 @@ class TestBargeIn:
     )
     def test_verdicts(self, voiced: float, elapsed: float, ended: bool, text: str | None, verdict: Verdict) -> None:
         assert judge(RULES, voiced, elapsed, ended, text) is verdict
+
+    def test_our_own_words_are_no_interruption(self) -> None:
+        said = "There was a fox, and it lived by the sea."
+        assert judge(RULES, 500, 520, False, "lived by the see", said) is Verdict.WAIT
+        assert judge(RULES, 500, 700, True, "lived by the sea", said) is Verdict.RESUME
+        assert judge(RULES, 500, 520, False, "what about the bear", said) is Verdict.INTERRUPT
+        words_needed = BargeInRules(384, 500, words_needed=True)
+        assert judge(words_needed, 500, 520, False, None, said) is Verdict.WAIT
+        assert judge(words_needed, 500, 520, False, "stop", said) is Verdict.INTERRUPT
 
     def test_no_word_is_both(self) -> None:
         assert not BACK_CHANNELS & STOP_WORDS

@@ -258,6 +258,17 @@ class TestInterruption:
         first, second = talk.told(TurnComplete)
         assert first.interrupted and second.input_transcript == "never mind"
 
+    def test_our_own_words_from_the_loudspeaker_do_not_stop_us(self) -> None:
+        config = SessionConfig(audio=AUDIO, turn=TurnConfig(echo="speaker"))
+        talk = self.story(config=config)
+        talk.speak((6.0, 6.7, "and it lived by the sea"))
+        talk.run(60.0)
+        assert [turn.interrupted for turn in talk.told(TurnComplete)] == [False]
+        other = self.story(config=config)
+        other.speak((6.0, 6.7, "what time is it"))
+        other.run(60.0)
+        assert other.told(TurnComplete)[0].interrupted
+
     def test_barge_in_can_be_switched_off(self) -> None:
         config = SessionConfig(audio=replace(AUDIO, allow_interrupt=False))
         talk = self.story(config=config)
