@@ -80,7 +80,7 @@ def run(options: Options) -> Section:
             SILENCE_MS,
             "silence that is waited for",
         ),
-        ("The peer's figures were measured elsewhere with the same fixed parts; its name does not matter here.",),
+        ("The figures of the peer, another open-source voice server, were measured with the same fixed parts.",),
     )
 
 
