@@ -16,11 +16,10 @@ from web.signin import SignInCodes
 if TYPE_CHECKING:
     from llm.generate import Router
     from llm.pool import SlotPool
-    from voice.parts import Parts
-
     from models.store import Store
     from voice.ears import Ears
     from voice.hub import Hub
+    from voice.parts import Parts
 
 __all__ = ["Services", "services_of"]
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.recipes.corpus.number_words import words as number_words
 from models.registry import discover
-from models.recipes.corpus.numbers import words as number_words
 
 SPELLINGS = {"nevermind": "never mind", "firefox": "fire fox", "alright": "all right", "colour": "color"}
 SETS = ("speech/commands_human", "speech/commands_tts", "speech/read")

@@ -58,7 +58,7 @@ RARE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """`entries[word]` are dictionary lines "word P R", variants numbered; `general[word]` is a unigram probability."""
+    """`entries[word]`: dictionary lines "word P R", variants numbered; `general[word]`: a unigram probability."""
 
     entries: dict[str, tuple[str, ...]]
     general: dict[str, float]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import re
 
-from models.recipes.corpus.numbers import words
+from models.recipes.corpus.number_words import words
 
 _SOUNDS_LIKE = {
     "two": "to",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.facts.countries import COUNTRIES
 from models.recipes.corpus.facts.nature import PLAIN_FACTS
-from models.recipes.corpus.numbers import capital, words
+from models.recipes.corpus.number_words import capital, words
 from models.recipes.corpus.phrases import heard, say
 
 WEIGHT = 1.4

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import INTERRUPTED, Dialogue, Turn, talk
-from models.recipes.corpus.numbers import capital, words
+from models.recipes.corpus.number_words import capital, words
 from models.recipes.corpus.phrases import polite, say
 
 WEIGHT = 1.2

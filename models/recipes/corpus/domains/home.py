@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.domains import _home_words as w
 from models.recipes.corpus.domains._home_words import are, room, spoken, the
-from models.recipes.corpus.numbers import words
+from models.recipes.corpus.number_words import words
 from models.recipes.corpus.phrases import asked, say
 from models.recipes.corpus.phrases import polite as polite_request
 
@@ -114,7 +114,9 @@ def _on_off_more(rng: random.Random, kind: str, name: str, state: str) -> list[s
         user = say(rng, "{b} {n} {s}|{b} {i} {s} [now]", b=be, n=name, s=asks, i="they" if be == "are" else "it")
         verdict = "Yes" if asks == state else "No"
         return [user, f"{verdict}, {spoken(name)} {are(kind)} {state}."]
-    user = say(rng, "(undo|cancel) that|no turn {t} back {o}|never mind turn {t} back {o}|change that back", t=them, o=other)
+    user = say(
+        rng, "(undo|cancel) that|no turn {t} back {o}|never mind turn {t} back {o}|change that back", t=them, o=other
+    )
     return [user, _ok(rng, f"{name} {are(kind)} {other} again")]
 
 
@@ -127,7 +129,9 @@ def everything(rng: random.Random) -> Dialogue:
         "|all {t} {s}|(turn|switch) everything {s}|turn {s} everything [in the house|{p}]|lights {s}",
         s=state, t=thing, p=_place(rng),
     )  # fmt: skip
-    return talk(polite(rng, command), "Okay, everything is " + state + "." if "every" in command else f"Okay, all {state}.")
+    return talk(
+        polite(rng, command), "Okay, everything is " + state + "." if "every" in command else f"Okay, all {state}."
+    )
 
 
 def brightness(rng: random.Random) -> Dialogue:
@@ -146,7 +150,11 @@ def brightness(rng: random.Random) -> Dialogue:
         turns = [polite(rng, command), _ok(rng, f"{the(light)} {are(light)} at {number} percent")]
         if rng.random() < 0.3:
             second = _percent(rng)
-            user = say(rng, "[and] now [to] {n} percent|no {n} percent|make (that|it) {n} percent|{n} percent is better", n=second)
+            user = say(
+                rng,
+                "[and] now [to] {n} percent|no {n} percent|make (that|it) {n} percent|{n} percent is better",
+                n=second,
+            )
             turns += [user, _ok(rng, f"{the(light)} {are(light)} at {second} percent")]
         return talk(*turns)
     up = rng.random() < 0.5
@@ -175,7 +183,11 @@ def colour(rng: random.Random) -> Dialogue:
     turns = [polite(rng, command), _ok(rng, f"{the(light)} {are(light)} {shade}")]
     if rng.random() < 0.3:
         second = rng.choice([c for c in w.COLOURS if c != shade])
-        user = say(rng, "[and] now {c}|make (it|them) {c}|no {c}|actually {c}|what about {c}|(change|turn) it to {c}", c=second)
+        user = say(
+            rng,
+            "[and] now {c}|make (it|them) {c}|no {c}|actually {c}|what about {c}|(change|turn) it to {c}",
+            c=second,
+        )
         turns += [user, _ok(rng, f"{the(light)} {are(light)} {second}")]
     return talk(*turns)
 
@@ -191,20 +203,41 @@ def cover(rng: random.Random) -> Dialogue:
         if kind in w.DOORS and state in ("up", "down"):
             verb, state = rng.choice((("open", "open"), ("close", "closed")))
         where = f"in {the(room(rng))}"
-        command = say(rng, "{v} {t}|{v} {t}|{v} {t}|{v} the {k} {p}" + ("|{v} all [of] the {k} {p}" if are(kind) == "are" else ""), v=verb, t=the(name), k=kind, p=where)
+        command = say(
+            rng,
+            "{v} {t}|{v} {t}|{v} {t}|{v} the {k} {p}" + ("|{v} all [of] the {k} {p}" if are(kind) == "are" else ""),
+            v=verb,
+            t=the(name),
+            k=kind,
+            p=where,
+        )
         subject = the(name) if the(name) in command else f"the {kind} {where}"
         turns = [polite(rng, command), _ok(rng, f"{subject} {are(kind)} {state}")]
         if rng.random() < 0.25:
             other = the(room(rng))
-            turns += [say(rng, "and in {r} [too]|[and] the {k} in {r} too|also in {r}", r=other, k=kind), _ok(rng, f"the {kind} in {other} {are(kind)} {state} too")]
+            turns += [
+                say(rng, "and in {r} [too]|[and] the {k} in {r} too|also in {r}", r=other, k=kind),
+                _ok(rng, f"the {kind} in {other} {are(kind)} {state} too"),
+            ]
         return talk(*turns)
     if roll < 0.9:
         level = rng.choice((_percent(rng) + " percent", "half", "halfway", "a quarter", "half way"))
-        pattern = "(set|move|open|close|put) {t} to {n}|{t} to {n}" if "percent" in level else "(open|close) {t} {n}|{t} {n} (open|closed)"
+        pattern = (
+            "(set|move|open|close|put) {t} to {n}|{t} to {n}"
+            if "percent" in level
+            else "(open|close) {t} {n}|{t} {n} (open|closed)"
+        )
         command = say(rng, pattern, t=the(name), n=level)
-        to = f"at {level}" if "percent" in level else f"{level} {'closed' if {'close', 'closed'} & set(command.split()) else 'open'}"
+        to = (
+            f"at {level}"
+            if "percent" in level
+            else f"{level} {'closed' if {'close', 'closed'} & set(command.split()) else 'open'}"
+        )
         return talk(polite(rng, command), _ok(rng, f"{the(name)} {are(kind)} {to}"))
-    return talk(say(rng, "stop {t}|stop opening {t}|stop closing {t}|hold {t}", t=the(name)), f"Okay, I stopped {spoken(the(name))}.")
+    return talk(
+        say(rng, "stop {t}|stop opening {t}|stop closing {t}|hold {t}", t=the(name)),
+        f"Okay, I stopped {spoken(the(name))}.",
+    )
 
 
 def lock(rng: random.Random) -> Dialogue:
@@ -229,7 +262,9 @@ def lock(rng: random.Random) -> Dialogue:
 def climate(rng: random.Random) -> Dialogue:
     degrees = words(rng.choice((rng.randint(15, 28), rng.randint(60, 80), rng.randint(5, 35))))
     unit = rng.choice(("", " degrees", " degrees", " degrees", " degrees celsius", " degrees fahrenheit"))
-    device = rng.choice(("thermostat", "heating", "temperature", "heater", "air conditioner", "ac", "radiator", "boiler", "climate"))
+    device = rng.choice(
+        ("thermostat", "heating", "temperature", "heater", "air conditioner", "ac", "radiator", "boiler", "climate")
+    )
     roll = rng.random()
     if roll < 0.55:
         where = _place(rng)
@@ -243,7 +278,9 @@ def climate(rng: random.Random) -> Dialogue:
         turns = [polite(rng, command), f"Okay, set to {degrees} degrees."]
         if rng.random() < 0.3:
             second = words(rng.randint(16, 25))
-            user = say(rng, "(make it|no|actually|change it to) {n} [degrees]|{n} [degrees] is (better|enough)", n=second)
+            user = say(
+                rng, "(make it|no|actually|change it to) {n} [degrees]|{n} [degrees] is (better|enough)", n=second
+            )
             turns += [user, f"Okay, set to {second} degrees."]
         return talk(*turns)
     step = rng.choice(("", "a bit ", "a little ", "a little bit "))
@@ -259,8 +296,29 @@ def climate(rng: random.Random) -> Dialogue:
         )
         command = say(rng, pattern, s=step, p=_place(rng), h=rng.choice(HERE), n=by, r=the(room(rng)))
         return talk(command, f"Okay, I'm making it {'warmer' if warm else 'cooler'}.")
-    mode = rng.choice(("heat", "cool", "auto", "eco", "dry", "fan only", "off", "away", "heating", "cooling", "comfort", "boost", "sleep"))
-    command = say(rng, "(set|switch|change|put) the {d} to {m} [mode]|(set|put) the {d} in {m} mode|{d} {m} mode|turn on {m} mode", d=device, m=mode)
+    mode = rng.choice(
+        (
+            "heat",
+            "cool",
+            "auto",
+            "eco",
+            "dry",
+            "fan only",
+            "off",
+            "away",
+            "heating",
+            "cooling",
+            "comfort",
+            "boost",
+            "sleep",
+        )
+    )
+    command = say(
+        rng,
+        "(set|switch|change|put) the {d} to {m} [mode]|(set|put) the {d} in {m} mode|{d} {m} mode|turn on {m} mode",
+        d=device,
+        m=mode,
+    )
     return talk(polite(rng, command), f"Okay, the mode is {mode}.")
 
 
@@ -297,7 +355,22 @@ def state(rng: random.Random) -> Dialogue:
 
 
 def fan(rng: random.Random) -> Dialogue:
-    level = rng.choice(("low", "medium", "high", "maximum", "minimum", "level one", "level two", "level three", _percent(rng) + " percent", "turbo", "auto", "full"))
+    level = rng.choice(
+        (
+            "low",
+            "medium",
+            "high",
+            "maximum",
+            "minimum",
+            "level one",
+            "level two",
+            "level three",
+            _percent(rng) + " percent",
+            "turbo",
+            "auto",
+            "full",
+        )
+    )
     where = room(rng)
     command = say(
         rng,
@@ -334,7 +407,14 @@ def robot(rng: random.Random) -> Dialogue:
         ("(announce|broadcast|say) [that] (dinner is ready|breakfast is ready|lunch is ready|it is time for bed|we are leaving in {m} minutes|i'm home|the movie starts)|tell (everyone|everybody|the kids) [that] (dinner is ready|it's time to go|it is bedtime)|call everyone to dinner", "Okay, I'll announce it."),
     )  # fmt: skip
     pattern, answer = rng.choice(rows)
-    command = say(rng, pattern, t=thing, r=the(room(rng)), n=words(rng.choice((35, 40, 55, 60, 100, 180, 200, 220))), m=words(rng.randint(2, 30)))
+    command = say(
+        rng,
+        pattern,
+        t=thing,
+        r=the(room(rng)),
+        n=words(rng.choice((35, 40, 55, 60, 100, 180, 200, 220))),
+        m=words(rng.randint(2, 30)),
+    )
     return talk(polite(rng, command), answer)
 
 
@@ -354,10 +434,34 @@ def later(rng: random.Random) -> Dialogue:
     number = rng.choice((1, 2, 3, 5, 10, 15, 20, 30, 45, rng.randint(1, 59)))
     unit = rng.choice(("minute", "minute", "minute", "hour", "second")) + ("" if number == 1 else "s")
     number_words = words(number) if number > 1 or unit != "hour" else "an"
-    when = rng.choice((f"in {number_words} {unit}", f"in {number_words} {unit}", "in half an hour", "at " + words(rng.randint(5, 11)) + rng.choice((" pm", " am", " o'clock", "")), "at sunset", "at sunrise", "at midnight", "when i leave", "tonight"))
-    command = say(rng, "(turn|switch) {s} {t} {w}|(turn|switch) {t} {s} {w}|{w} turn {s} {t}", s=state_word, t=thing, w=when)
-    said = when.replace("o'clock", "o'clock").replace(" pm", " p.m.").replace(" am", " a.m.").replace("i leave", "you leave")
-    return talk(polite(rng, command), f"Okay, I'll turn {spoken(thing)} {state_word} {said}." if not said.endswith(".") else f"Okay, I'll turn {spoken(thing)} {state_word} {said}")
+    when = rng.choice(
+        (
+            f"in {number_words} {unit}",
+            f"in {number_words} {unit}",
+            "in half an hour",
+            "at " + words(rng.randint(5, 11)) + rng.choice((" pm", " am", " o'clock", "")),
+            "at sunset",
+            "at sunrise",
+            "at midnight",
+            "when i leave",
+            "tonight",
+        )
+    )
+    command = say(
+        rng, "(turn|switch) {s} {t} {w}|(turn|switch) {t} {s} {w}|{w} turn {s} {t}", s=state_word, t=thing, w=when
+    )
+    said = (
+        when.replace("o'clock", "o'clock")
+        .replace(" pm", " p.m.")
+        .replace(" am", " a.m.")
+        .replace("i leave", "you leave")
+    )
+    return talk(
+        polite(rng, command),
+        f"Okay, I'll turn {spoken(thing)} {state_word} {said}."
+        if not said.endswith(".")
+        else f"Okay, I'll turn {spoken(thing)} {state_word} {said}",
+    )
 
 
 def two_things(rng: random.Random) -> Dialogue:

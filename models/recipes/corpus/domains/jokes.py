@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
-from models.recipes.corpus.numbers import words
+from models.recipes.corpus.number_words import words
 from models.recipes.corpus.phrases import say
 
 WEIGHT = 1.0

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
-from models.recipes.corpus.numbers import ordinal, words
+from models.recipes.corpus.number_words import ordinal, words
 from models.recipes.corpus.phrases import asked, say
 from models.recipes.corpus.relations import Relation, endless, table
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.domains.timers import DAYS, duration, moment
-from models.recipes.corpus.numbers import ordinal, words
+from models.recipes.corpus.number_words import ordinal, words
 from models.recipes.corpus.phrases import asked, polite, say
 
 WEIGHT = 2.0
@@ -47,10 +47,17 @@ EVENTS = (
     "lunch with ben|call with peter|interview|haircut|yoga class|football practice|piano lesson|concert|team meeting|"
     "dinner with mom|vacation|workout|date|conference|parent teacher meeting|flight|coffee with sarah|class"
 ).split("|")
-LISTS = ("shopping list", "grocery list", "list", "to do list", "shopping list", "shopping list", "packing list", "wish list")
-MONTHS = (
-    "january|february|march|april|may|june|july|august|september|october|november|december"
-).split("|")
+LISTS = (
+    "shopping list",
+    "grocery list",
+    "list",
+    "to do list",
+    "shopping list",
+    "shopping list",
+    "packing list",
+    "wish list",
+)
+MONTHS = ("january|february|march|april|may|june|july|august|september|october|november|december").split("|")
 
 
 def names(text: str) -> str:
@@ -80,14 +87,31 @@ def shopping(rng: random.Random) -> Dialogue:
     known = [said]
     while rng.random() < 0.35 and len(turns) < 6:
         item = rng.choice(ITEMS)
-        turns += [say(rng, "and {i} [too]|also {i}|[and] (add|put) {i} [too|as well]|and {i} please|i also need {i}", i=item), f"Okay, I added {item}."]
+        turns += [
+            say(
+                rng, "and {i} [too]|also {i}|[and] (add|put) {i} [too|as well]|and {i} please|i also need {i}", i=item
+            ),
+            f"Okay, I added {item}.",
+        ]
         known.append(item)
     roll = rng.random()
     if roll < 0.25:
-        user = say(rng, "(what is|what's) on (my|the) {l}|(read|show|tell) me (my|the) {l}|read [me] (my|the) {l}|what do i need [to buy]|what did i add", l=which)
+        user = say(
+            rng,
+            "(what is|what's) on (my|the) {l}|(read|show|tell) me (my|the) {l}|read [me] (my|the) {l}|what do i need [to buy]|what did i add",
+            l=which,
+        )
         turns += [user, f"On your list: {', '.join(known)}."]
     elif roll < 0.33:
-        turns += [say(rng, "(remove|delete|take off) {i}|(remove|delete|take) {i} (from|off) (my|the) {l}|no (remove|delete) {i}", i=known[-1].replace(",", ""), l=which), f"Okay, I removed {known[-1]}."]
+        turns += [
+            say(
+                rng,
+                "(remove|delete|take off) {i}|(remove|delete|take) {i} (from|off) (my|the) {l}|no (remove|delete) {i}",
+                i=known[-1].replace(",", ""),
+                l=which,
+            ),
+            f"Okay, I removed {known[-1]}.",
+        ]
     return talk(*turns)
 
 
@@ -123,7 +147,10 @@ def reminder(rng: random.Random) -> Dialogue:
         "|don't let me forget to {t} [{w}]|add {t} to my (to do list|to do's|tasks|task list)|remember [that i have] to {t}|make a note to {t}",
         t=task, w=when,
     ).replace("to do's", "to dos")  # fmt: skip
-    turns = [polite(rng, command) if command.startswith(("remind", "set", "add", "create")) else command, f"Okay, I'll remind you to {_mine(task)}."]
+    turns = [
+        polite(rng, command) if command.startswith(("remind", "set", "add", "create")) else command,
+        f"Okay, I'll remind you to {_mine(task)}.",
+    ]
     if rng.random() < 0.25:
         user, answer = rng.choice(
             (
@@ -137,7 +164,11 @@ def reminder(rng: random.Random) -> Dialogue:
 
 
 def calendar(rng: random.Random) -> Dialogue:
-    event, when, day = rng.choice(EVENTS), _when(rng), rng.choice((*DAYS, "today", "tomorrow", "this week", "next week", "this weekend", "tonight"))
+    event, when, day = (
+        rng.choice(EVENTS),
+        _when(rng),
+        rng.choice((*DAYS, "today", "tomorrow", "this week", "next week", "this weekend", "tonight")),
+    )
     on = f"on {day}" if day in DAYS else day
     rows = (
         ("(what is|what's) on my (calendar|schedule|agenda) [{o}]|(do i have|are there) any (appointments|meetings|plans|events) {o}|what do i have [planned] {o}|when is my (next (meeting|appointment)|{e})|am i (free|busy) {o}|what's my day like|what are my (plans|appointments) [for {d}]|how (does|is) my (day|schedule) look [{o}]|what time is my {e}", "I have no access to a calendar."),

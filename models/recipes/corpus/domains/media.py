@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.domains import _home_words as w
-from models.recipes.corpus.numbers import capital, words
+from models.recipes.corpus.number_words import capital, words
 from models.recipes.corpus.phrases import asked, heard, polite, say
 
 WEIGHT = 2.5
@@ -72,42 +72,109 @@ APP_NAMES = {"youtube": "YouTube", "hulu": "Hulu"}
 
 
 def _where(rng: random.Random) -> str:
-    """" in the kitchen", " on the tv", or nothing."""
+    """ " in the kitchen", " on the tv", or nothing."""
     roll = rng.random()
     if roll < 0.6:
         return ""
     if roll < 0.85:
         return f" in {w.the(w.room(rng))}"
     return " " + rng.choice(
-        ("everywhere", "on the tv", "on the speakers", "on the kitchen speaker", "on spotify", "upstairs", "on all speakers")
+        (
+            "everywhere",
+            "on the tv",
+            "on the speakers",
+            "on the kitchen speaker",
+            "on spotify",
+            "upstairs",
+            "on all speakers",
+        )
     )
 
 
 def play(rng: random.Random) -> Dialogue:
     artist, song, genre, where = rng.choice(ARTISTS), rng.choice(SONGS), rng.choice(GENRES), _where(rng)
-    kind = rng.choices(("artist", "song", "both", "genre", "music", "list", "station", "sound"), (5, 4, 3, 5, 4, 2, 2, 1.5))[0]
+    kind = rng.choices(
+        ("artist", "song", "both", "genre", "music", "list", "station", "sound"), (5, 4, 3, 5, 4, 2, 2, 1.5)
+    )[0]
     a, s, g = heard(artist), heard(song), genre
     if kind == "artist":
-        command, what = say(rng, "play {a}|play (something|songs|music|some music|a song|an album|the best songs) (by|from) {a}|play [some] {a} songs|i want to (hear|listen to) {a}|put on [some] {a}|listen to {a}", a=a), artist
+        command, what = (
+            say(
+                rng,
+                "play {a}|play (something|songs|music|some music|a song|an album|the best songs) (by|from) {a}|play [some] {a} songs|i want to (hear|listen to) {a}|put on [some] {a}|listen to {a}",
+                a=a,
+            ),
+            artist,
+        )
     elif kind == "song":
-        command, what = say(rng, "play {s}|play the song {s}|i want to (hear|listen to) {s}|play the track {s}|put on {s}|play [me] {s}", s=s), song
+        command, what = (
+            say(
+                rng,
+                "play {s}|play the song {s}|i want to (hear|listen to) {s}|play the track {s}|put on {s}|play [me] {s}",
+                s=s,
+            ),
+            song,
+        )
     elif kind == "both":
-        command, what = say(rng, "play {s} (by|from) {a}|play the song {s} by {a}|i want to hear {s} by {a}|play {s} of {a}|put on {s} by {a}", s=s, a=a), f"{song} by {artist}"
+        command, what = (
+            say(
+                rng,
+                "play {s} (by|from) {a}|play the song {s} by {a}|i want to hear {s} by {a}|play {s} of {a}|put on {s} by {a}",
+                s=s,
+                a=a,
+            ),
+            f"{song} by {artist}",
+        )
     elif kind == "genre":
         bare = g.removesuffix(" music")
-        command, what = say(rng, "play [some|a little] {g} [music]|play a {g} (song|playlist|album|station)|(put on|start) [some] {g} music|i (want|would like) to (hear|listen to) [some] {g} [music]|play (something|music) {g}|{g} music", g=bare), f"{bare} music"
+        command, what = (
+            say(
+                rng,
+                "play [some|a little] {g} [music]|play a {g} (song|playlist|album|station)|(put on|start) [some] {g} music|i (want|would like) to (hear|listen to) [some] {g} [music]|play (something|music) {g}|{g} music",
+                g=bare,
+            ),
+            f"{bare} music",
+        )
     elif kind == "music":
-        command, what = say(rng, "play [some|the|my] music|(start|put on) [some|the] music|play (a song|something|anything|something nice|something else|something new)|music|i want to (hear|listen to) [some] music|some music|play me a song|play my (favorite|favourite) (song|music|album|artist|band)"), "some music"
+        command, what = (
+            say(
+                rng,
+                "play [some|the|my] music|(start|put on) [some|the] music|play (a song|something|anything|something nice|something else|something new)|music|i want to (hear|listen to) [some] music|some music|play me a song|play my (favorite|favourite) (song|music|album|artist|band)",
+            ),
+            "some music",
+        )
     elif kind == "list":
         chosen = rng.choice(LISTS)
-        command, what = say(rng, "(play|start|shuffle|put on) my {l}|shuffle [all songs in] my {l}", l=chosen), f"your {chosen}"
+        command, what = (
+            say(rng, "(play|start|shuffle|put on) my {l}|shuffle [all songs in] my {l}", l=chosen),
+            f"your {chosen}",
+        )
     elif kind == "station":
         station = rng.choice(STATIONS)
-        command, what = say(rng, "(play|put on|start|turn on) {x}|listen to {x}|i want to (hear|listen to) {x}|tune (in|in to|to) {x}", x=station), station.replace("my ", "your ")
+        command, what = (
+            say(
+                rng,
+                "(play|put on|start|turn on) {x}|listen to {x}|i want to (hear|listen to) {x}|tune (in|in to|to) {x}",
+                x=station,
+            ),
+            station.replace("my ", "your "),
+        )
     else:
         sound = rng.choice(SOUNDS)
-        command, what = say(rng, "play [some] {x}|play {x} [for sleeping]|i want to hear {x}|read me {x}" if "book" in sound or "tale" in sound else "play {x}|i want to hear {x}|put on {x}", x=sound), sound.replace("my ", "your ")
-    turns = [polite(rng, command + where) if command.startswith(("play", "put", "start")) else command + where, f"Okay, playing {what}."]
+        command, what = (
+            say(
+                rng,
+                "play [some] {x}|play {x} [for sleeping]|i want to hear {x}|read me {x}"
+                if "book" in sound or "tale" in sound
+                else "play {x}|i want to hear {x}|put on {x}",
+                x=sound,
+            ),
+            sound.replace("my ", "your "),
+        )
+    turns = [
+        polite(rng, command + where) if command.startswith(("play", "put", "start")) else command + where,
+        f"Okay, playing {what}.",
+    ]
     if rng.random() < 0.3:
         turns += _follow(rng, what)
     return talk(*turns)  # fmt: skip
@@ -120,7 +187,10 @@ def _follow(rng: random.Random, what: str) -> list[str]:
         ("(quieter|softer|a bit quieter|turn it down|not so loud|too loud)", "Okay, a bit quieter."),
         ("(stop|stop it|turn it off|stop the music|enough|that's enough)", "Okay, it has stopped."),
         ("(next|skip|next song|skip this|another one|i don't like this|not this one)", "Okay, here is the next one."),
-        ("(what did i ask for|what is playing|what's playing|what is this|what are you playing)", "You asked for {w}."),
+        (
+            "(what did i ask for|what is playing|what's playing|what is this|what are you playing)",
+            "You asked for {w}.",
+        ),
         ("(and then|no|no play|actually|after that|now) {a}", "Okay, playing {b}."),
         ("[and] (also|too) in {r}|and in {r} [too|as well]", "Okay, it plays in {r2} too."),
     )
@@ -149,7 +219,9 @@ def transport(rng: random.Random) -> Dialogue:
 
 
 def volume(rng: random.Random) -> Dialogue:
-    level = words(rng.choice((10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 100, rng.randint(1, 11), rng.randint(0, 100))))
+    level = words(
+        rng.choice((10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 100, rng.randint(1, 11), rng.randint(0, 100)))
+    )
     device, where = rng.choice(PLAYERS), _where(rng)
     roll = rng.random()
     if roll < 0.45:
@@ -163,7 +235,10 @@ def volume(rng: random.Random) -> Dialogue:
         turns = [command, f"Okay, the volume is at {level}{' percent' if 'percent' in command else ''}."]
         if rng.random() < 0.25:
             second = words(rng.randint(1, 100))
-            turns += [say(rng, "(no|make it|actually|now|better) {n} [percent]", n=second), f"Okay, the volume is at {second}."]
+            turns += [
+                say(rng, "(no|make it|actually|now|better) {n} [percent]", n=second),
+                f"Okay, the volume is at {second}.",
+            ]
         return talk(*turns)
     if roll < 0.7:
         command = say(
@@ -182,13 +257,38 @@ def volume(rng: random.Random) -> Dialogue:
         )  # fmt: skip
         return talk(command, "Okay, a bit quieter.")
     off = rng.random() < 0.5
-    command = say(rng, "{m} [the|the {d}|the tv|the sound|the music|the volume|everything|yourself]|turn the sound {s}", m="mute" if off else "unmute", d=device, s="off" if off else "on")
+    command = say(
+        rng,
+        "{m} [the|the {d}|the tv|the sound|the music|the volume|everything|yourself]|turn the sound {s}",
+        m="mute" if off else "unmute",
+        d=device,
+        s="off" if off else "on",
+    )
     return talk(command, f"Okay, the sound is {'off' if off else 'on'}.")
 
 
 def television(rng: random.Random) -> Dialogue:
-    app, film, number = rng.choice(APPS), rng.choice(FILMS), words(rng.choice((rng.randint(1, 20), rng.randint(1, 200))))
-    source = rng.choice(("hdmi one", "hdmi two", "hdmi three", "the radio", "bluetooth", "cable", "the game console", "the playstation", "the xbox", "the computer", "aux", "antenna"))
+    app, film, number = (
+        rng.choice(APPS),
+        rng.choice(FILMS),
+        words(rng.choice((rng.randint(1, 20), rng.randint(1, 200)))),
+    )
+    source = rng.choice(
+        (
+            "hdmi one",
+            "hdmi two",
+            "hdmi three",
+            "the radio",
+            "bluetooth",
+            "cable",
+            "the game console",
+            "the playstation",
+            "the xbox",
+            "the computer",
+            "aux",
+            "antenna",
+        )
+    )
     rows = (
         ("(open|start|launch|play|watch|put on|turn on|go to) {a} [on the tv|on the television]|i want to watch {a}", "Okay, opening {A}."),
         ("(change|switch|turn) [the tv|the channel] to channel {n}|channel {n}|(go|tune) to channel {n}|(set|put) the tv (to|on) channel {n}", "Okay, channel {n}."),
@@ -200,7 +300,14 @@ def television(rng: random.Random) -> Dialogue:
     )  # fmt: skip
     pattern, answer = rng.choice(rows)
     name = APP_NAMES.get(app, " ".join(capital(word) for word in app.split()))
-    return talk(polite(rng, command) if (command := say(rng, pattern, a=app, n=number, s=source, f=film)).startswith(("open", "start", "play", "change", "switch")) else command, say(rng, answer, A=name, n=number, f=film))
+    return talk(
+        polite(rng, command)
+        if (command := say(rng, pattern, a=app, n=number, s=source, f=film)).startswith(
+            ("open", "start", "play", "change", "switch")
+        )
+        else command,
+        say(rng, answer, A=name, n=number, f=film),
+    )
 
 
 def dialogues(rng: random.Random) -> Iterator[Dialogue]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from models.recipes.corpus.dialogue import Dialogue, talk
 from models.recipes.corpus.domains import arithmetic, geography, greetings, nature
 from models.recipes.corpus.domains.refusals import made_up
-from models.recipes.corpus.numbers import words
+from models.recipes.corpus.number_words import words
 from models.recipes.corpus.phrases import say
 
 WEIGHT = 2.4

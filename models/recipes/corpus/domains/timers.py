@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 
 from models.recipes.corpus.dialogue import Dialogue, talk
-from models.recipes.corpus.numbers import words
+from models.recipes.corpus.number_words import words
 from models.recipes.corpus.phrases import asked, polite, say
 
 WEIGHT = 2.5
@@ -69,7 +69,11 @@ def moment(rng: random.Random) -> tuple[str, str]:
         return single, single
     minute = rng.choice(("", "", " thirty", " fifteen", " forty five", f" {words(rng.randint(10, 59))}", " oh five"))
     if roll < 0.3:
-        spoken = say(rng, "(half|quarter|a quarter|ten|twenty|five) past {h}|(quarter|a quarter|ten|five) to {h}", h=words(hour))
+        spoken = say(
+            rng,
+            "(half|quarter|a quarter|ten|twenty|five) past {h}|(quarter|a quarter|ten|five) to {h}",
+            h=words(hour),
+        )
         return spoken, spoken
     part, written = rng.choice(
         (
@@ -113,7 +117,12 @@ def timer(rng: random.Random) -> Dialogue:
             "|set [a] timer (to|of) {l}|give me {l}|(set|start|put) [another|a new|a second] timer for {l}|put {l} on the clock|new timer {l}",
             l=length, d=one,
         )  # fmt: skip
-        turns = [command if rng.random() < 0.8 or command.split()[0] not in ("set", "start", "wake", "give") else polite(rng, command), f"Okay, {length} from now."]
+        turns = [
+            command
+            if rng.random() < 0.8 or command.split()[0] not in ("set", "start", "wake", "give")
+            else polite(rng, command),
+            f"Okay, {length} from now.",
+        ]
         name = ""
     if rng.random() < 0.35:
         turns += _more(rng, length, name)
@@ -159,7 +168,19 @@ def control(rng: random.Random) -> Dialogue:
 
 def alarm(rng: random.Random) -> Dialogue:
     heard, written = moment(rng)
-    day = rng.choice(("", "", "", " tomorrow", " every day", " on weekdays", f" on {rng.choice(DAYS)}", " tomorrow morning", f" every {rng.choice(DAYS)}"))
+    day = rng.choice(
+        (
+            "",
+            "",
+            "",
+            " tomorrow",
+            " every day",
+            " on weekdays",
+            f" on {rng.choice(DAYS)}",
+            " tomorrow morning",
+            f" every {rng.choice(DAYS)}",
+        )
+    )
     roll = rng.random()
     if roll < 0.65:
         command = say(
@@ -172,7 +193,10 @@ def alarm(rng: random.Random) -> Dialogue:
         turns = [command, _end(f"Okay, the alarm is set for {written}{' ' * bool(day)}{spoken_day}")]
         if rng.random() < 0.2:
             other, other_written = moment(rng)
-            turns += [say(rng, "(make it|no|change it to|better) {t}", t=other), _end(f"Okay, the alarm is set for {other_written}")]
+            turns += [
+                say(rng, "(make it|no|change it to|better) {t}", t=other),
+                _end(f"Okay, the alarm is set for {other_written}"),
+            ]
         return talk(*turns)
     rows = (
         ("(cancel|delete|turn off|remove|stop|disable) (my|the|all|all my) [{t}|morning] (alarm|alarms)|cancel the alarm for {t}", "Okay, it is off."),
