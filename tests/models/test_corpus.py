@@ -23,7 +23,7 @@ from models.recipes.corpus.dialogue import (
     problems,
     talk,
 )
-from models.recipes.corpus.numbers import ordinal, words
+from models.recipes.corpus.number_words import ordinal, words
 from models.recipes.corpus.phrases import heard, say
 from models.recipes.corpus.sessions import sessions
 from models.recipes.corpus.slips import slip, written
