@@ -2,6 +2,8 @@
 
 The model has no hands here: answers confirm what was asked, as a home controller behind it would do it,
 and questions about a state that was not set in the same dialogue are answered with "I cannot see that".
+
+Why this file is long: it is one list of ways to say things, and most of its lines are phrases.
 """
 
 from __future__ import annotations
