@@ -8,7 +8,7 @@ from tests.bench.report import Bars
 
 __all__ = ["svg"]
 
-_WIDTH, _LABEL, _ROW, _TOP = 760, 250, 30, 40
+_WIDTH, _LABEL, _ROW, _TOP = 900, 390, 30, 40
 
 
 def svg(chart: Bars) -> str:
@@ -26,7 +26,7 @@ def svg(chart: Bars) -> str:
         parts += [
             f'<text x="{_LABEL - 10}" y="{y + 16}" text-anchor="end">{escape(label)}</text>',
             f'<rect x="{_LABEL}" y="{y + 3}" width="{max(1.0, value * scale):.1f}" height="18" rx="3" '
-            'fill="#2f81f7"/>',
+            f'fill="{"#16796f" if label.startswith("Parley") else "#9aa4ad"}"/>',
             f'<text x="{_LABEL + value * scale + 8:.1f}" y="{y + 16}">{value:g}</text>',
         ]
     if chart.mark is not None:
