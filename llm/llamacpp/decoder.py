@@ -2,7 +2,9 @@
 
 The KV cache is unified: all sequences share one pool of cells. So a common beginning is shared by copying no
 data, any set of sequences goes through the weights in one pass, and, with flash attention, the cells of others
-cost next to nothing (measured: 62 tokens/s beside an empty pool, 61 beside 7000 foreign tokens).
+cost little (parley-mini, one reply, one thread: 0.84 ms a step beside an empty pool, 1.20 ms beside 6000 foreign
+tokens; without flash attention 0.80 and 4.66 ms, and prompts take two to six times as long). With a stream of cells
+for each sequence instead, only neighbouring sequences share a pass: any gap among the active ones costs another.
 
 The batch lies in numpy arrays that llama.cpp reads in place: filling a step is a few slice assignments a row.
 """
