@@ -258,6 +258,15 @@ class TestMemory:
         other = worker.ask("/v1/chat/completions", body).body
         assert other["usage"]["prompt_tokens_details"]["cached_tokens"] >= tokens
 
+    def test_when_all_sequences_are_taken_the_oldest_idle_conversation_goes(self) -> None:
+        with running_worker("--parallel", "1", "--voice-places", "0") as narrow:
+            places = len(narrow.ask("/slots").body)
+            for number in range(places + 2):
+                body = chat(f"{number} hello", parley_conversation=f"talk {number}", max_tokens=1)
+                assert narrow.ask("/v1/chat/completions", body).status == 200
+            kept = {row["conversation"] for row in narrow.ask("/slots").body}
+            assert kept == {conversation_mark(f"talk {number}") for number in range(2, places + 2)}
+
     def test_a_forgotten_conversation_is_gone(self, worker: RunningWorker) -> None:
         name = "live/secret token?"
         worker.ask("/v1/chat/completions", chat("hello", parley_conversation=name, max_tokens=5))
