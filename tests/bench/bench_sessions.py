@@ -19,7 +19,7 @@ from tests.scripted.process import running_scripted
 
 __all__ = ["run"]
 
-LEVELS = (0, 8, 16, 32, 64, 128, 192, 256, 384, 512)
+LEVELS = (0, 8, 16, 32, 64, 96, 128, 160, 192, 256, 384, 512)
 HOLD_S = 8.0
 LOST_S = 0.3
 """Speech that is noticed this much later than in an empty server: real time is lost."""
