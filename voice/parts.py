@@ -167,7 +167,9 @@ def _worker(kind: Kind, chosen: Chosen, port: int) -> WorkerSpec:
         argv += ["--model", str(Path(chosen.model.path))]
     # the language model decodes at the same time: half of the cores each
     threads = max(1, (os.cpu_count() or 2) // 2)
-    return WorkerSpec(f"{kind}-{chosen.engine}", tuple(argv), port, env={"OMP_NUM_THREADS": str(threads)})
+    # waiting threads that spin would take the cores from the language model
+    env = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+    return WorkerSpec(f"{kind}-{chosen.engine}", tuple(argv), port, env=env)
 
 
 def _address(worker: WorkerProcess, timeout_s: float) -> Callable[[], Awaitable[str]]:
