@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 import urllib.request
 from pathlib import Path
 
@@ -21,11 +20,11 @@ from voice.port import Pcm
 from voice.resample import StreamResampler
 
 COMMANDS = (
-    ("rs_what_time_is_it", {"time"}),
-    ("stp_set_a_timer_for_5_minutes", {"timer", "five", "minutes"}),
-    ("rs_turn_off_lights_in_the_office", {"off", "lights", "office"}),
+    ("r3_play_the_beatles", {"play", "beatles"}),
+    ("rs_set_kitchen_lights_to_green", {"kitchen", "lights", "green"}),
     ("stp_lock_the_front_door", {"lock", "front", "door"}),
-    ("stp_add_apples_to_my_shopping_list", {"shopping", "list", "apples", "add"}),
+    ("stp_skip_on_tv", {"skip", "tv"}),
+    ("rs_what_time_is_it", {"time"}),
 )
 
 
@@ -86,14 +85,16 @@ async def test_human_commands_come_back_as_transcript_text_and_audio(
 
 async def test_the_answer_begins_before_the_model_has_finished(parley_server: ParleyProcess) -> None:
     async with live_client(parley_server) as client:
-        await client.socket.send(json.dumps({"type": "end_turn", "transcript": "count from one to twenty"}))
-        started = time.monotonic()
+        await client.socket.send(json.dumps({"type": "end_turn", "transcript": "tell me a story"}))
         audio = await client.wait("audio", 0.0, audible=True)
-        texts = [message for message in client.heard if message.type == "text"]
-        done = await client.wait("turn_complete", started - 1)
+        await anyio.sleep(2.0)
+        await client.socket.send(json.dumps({"type": "interrupt"}))
+        done = await client.wait("turn_complete", audio.at_s)
+    texts = [message for message in client.heard if message.type == "text"]
     told_by_then = sum(len(message.body["text"]) for message in texts if message.at_s <= audio.at_s)
-    assert told_by_then < len(str(done.body["output_transcript"])) or len(texts) > 3
-    assert done.body["usage"]["tokens_in"] > 0 and done.body["usage"]["tokens_out"] > 10  # type: ignore[index]
+    assert len(texts) > 10, "token by token"
+    assert told_by_then < len(str(done.body["output_transcript"]))
+    assert done.body["usage"]["tokens_out"] > 10  # type: ignore[index]
 
 
 async def test_speech_interrupts_a_story_and_is_answered(parley_server: ParleyProcess) -> None:
