@@ -247,6 +247,7 @@ async def test_wake_word_mode(
     async with live_page(scripted_parley, microphone) as page:
         await page.click("#open-settings")
         await page.click("[name=wake]")
+        await page.wait_for("document.querySelectorAll('#wake-words option').length > 0", "the words of the server")
         words = await page.evaluate("[...document.querySelectorAll('#wake-words option')].map(o => o.value)")
         assert "hey jarvis" in [word.replace("_", " ") for word in words]
         await page.press("Escape", "Escape")
