@@ -54,6 +54,11 @@ class Gate:
     def mode(self) -> str:
         return self._config.mode
 
+    @property
+    def opens(self) -> bool:
+        """A wake word is asked for and comes before the request."""
+        return self.enabled and self._config.mode == "pre"
+
     def shut(self, at_s: float) -> bool:
         """Nothing spoken now may pass without the wake word being heard first."""
         return self.acoustic and at_s >= self._open_until

@@ -176,7 +176,7 @@ class TurnMachine:
         turn = self._turn
         if turn is None or not self._manners.listening:
             return
-        if turn.woken and self._gate.mode == "pre" and event.at_s <= turn.from_s + ALONE_S:
+        if turn.woken and self._gate.opens and event.at_s <= turn.from_s + ALONE_S:
             self._drop_turn()
             self._gate.woken_alone(self._audio.s)
             self._rest()
@@ -441,7 +441,7 @@ class TurnMachine:
             if revision.turn is not None and revision.turn.told and not revision.text:
                 self._tell(TranscriptOut("", True))  # speech was announced: say that no words were made out
             self._refuse(request, typed=False)
-            if revision.turn is not None and revision.turn.woken and self._gate.mode == "pre":
+            if revision.turn is not None and revision.turn.woken and self._gate.opens:
                 self._gate.woken_alone(self._audio.s)
             self._no_answer()
             return

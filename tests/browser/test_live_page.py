@@ -146,7 +146,8 @@ async def test_interrupting(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener, tmp_path: Path, how: str
 ) -> None:
     scripted_service.reset()
-    scripted_service.script(transcripts=["tell me a story", "stop it please", ""], replies=[LONG, "All right."])
+    heard = [[2.2, "tell me a story"], [60, "stop it please"]]
+    scripted_service.script(transcripts_by_length=heard, replies=[LONG, "All right."])
     over = say("Please stop that now, I have heard enough of it.") if how == "voice" else 0.0
     question = say("Tell me a story.")
     microphone = write_microphone(tmp_path / "mic.wav", 1.0, question, 5.0, over, 60.0)
@@ -179,7 +180,7 @@ async def test_a_cough_only_pauses(
 ) -> None:
     scripted_service.reset()
     reply = "It is a long story about a miller, his three sons, a donkey and a cat who could speak to people."
-    scripted_service.script(transcripts=["tell me a story", ""], replies=[reply])
+    scripted_service.script(transcripts_by_length=[[1.1, ""], [60, "tell me a story"]], replies=[reply])
     question = say("Tell me a story.")
     cough = say("Ah ha!")[: int(0.25 * RATE_HZ)]
     microphone = write_microphone(tmp_path / "mic.wav", 1.0, question, 3.5, cough, 60.0)

@@ -44,6 +44,12 @@ class Script:
     """How long the spoken audio is; some 15 characters a second are an unhurried voice."""
     transcripts: tuple[str, ...] = ("what is the capital of france",)
     """One after the other, the last one for ever. "" means that no words were heard."""
+    transcripts_by_length: tuple[tuple[float, str], ...] = ()
+    """(seconds, text), ascending: audio up to that long has this transcript, however often it is asked for.
+
+    For tests that speak different sentences: in what order, and how often, revisions are transcribed is up to the
+    speaker's pauses and the machine's speed.
+    """
     replies: tuple[str, ...] = (
         "The capital of France is Paris. It lies on the river Seine, and some two million people live there.",
     )
@@ -81,6 +87,8 @@ def changed(script: Script, body: dict[str, Any]) -> Script:
             values[name] = Fault(**value)
         elif name == "tool_calls":
             values[name] = tuple((call[0], call[1]) for call in value)
+        elif name == "transcripts_by_length":
+            values[name] = tuple((float(seconds), str(text)) for seconds, text in value)
         elif name in ("transcripts", "replies"):
             values[name] = tuple(str(text) for text in value)
             if not values[name]:

@@ -10,8 +10,10 @@ every request with its times and whether the client hung up. Beside the OpenAI p
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
+import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
@@ -88,7 +90,7 @@ class ScriptedService:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         asked = {**fields, "filename": upload.filename, "bytes": len(data)}
         async with self._noted("stt", request, asked) as (record, fault):
-            text = self._next("transcripts", self.script.transcripts)
+            text = self._transcript(data)
             await _until(record.at_s + self.script.stt_delay_ms / 1000)
             if fields.get("response_format") == "text":
                 return await _answer(request, record, fault, text.encode(), "text/plain")
@@ -188,6 +190,14 @@ class ScriptedService:
 
     def _token_at(self, record: Record, index: int) -> float:
         return record.at_s + self.script.first_token_ms / 1000 + max(0, index) / self.script.tokens_per_s
+
+    def _transcript(self, wav: bytes) -> str:
+        if not self.script.transcripts_by_length:
+            return self._next("transcripts", self.script.transcripts)
+        with wave.open(io.BytesIO(wav)) as audio:
+            seconds = audio.getnframes() / audio.getframerate()
+        fitting = (text for longest_s, text in self.script.transcripts_by_length if seconds <= longest_s)
+        return next(fitting, self.script.transcripts_by_length[-1][1])
 
     def _next(self, name: str, texts: tuple[str, ...]) -> str:
         text = texts[min(self._counts[name], len(texts) - 1)]

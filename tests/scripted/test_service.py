@@ -48,6 +48,16 @@ async def test_transcribes_in_turn(service: ScriptedProcess) -> None:
     assert asked["language"] == "en"
 
 
+async def test_transcribes_by_the_length_of_the_audio(service: ScriptedProcess) -> None:
+    service.script(transcripts_by_length=[[1.5, "short"], [4, "long"]])
+    async with _client(service) as client:
+        heard = [
+            (await client.audio.transcriptions.create(file=_wav(seconds), model="whisper-1")).text
+            for seconds in (3, 1, 1, 9)
+        ]
+    assert heard == ["long", "short", "short", "long"]
+
+
 async def test_streams_tokens_on_the_timetable(service: ScriptedProcess) -> None:
     service.script(replies=["one two three four"], first_token_ms=100, tokens_per_s=20)
     async with _client(service) as client:

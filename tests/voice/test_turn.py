@@ -197,6 +197,16 @@ class TestInterruption:
         assert 0 < len(first.heard_transcript) < len(first.output_transcript)
         assert talk.told(Interrupted)[0].partial_output == first.heard_transcript
 
+    def test_an_interruption_without_words_is_no_wake_word_matter(self) -> None:
+        """A long noise stops the reply; nobody asked for a wake word, so nobody hears of one afterwards."""
+        talk = self.story()
+        talk.speak((6.0, 7.5, ""))
+        talk.run(30.0)
+        assert [turn.interrupted for turn in talk.told(TurnComplete)] == [True]
+        assert talk.told(TranscriptOut)[-1].text == ""
+        assert not talk.told(ErrorOut)
+        assert talk.machine.state is State.IDLE
+
     def test_output_is_held_at_the_onset_and_stops_within_half_a_second(self) -> None:
         talk = self.story()
         talk.speak((6.0, 7.0, "how old are you"))
