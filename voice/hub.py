@@ -23,6 +23,7 @@ from voice.errors import SessionBusy, SessionGone, VoiceError
 from voice.history import Exchange, History
 from voice.outgoing import TurnComplete
 from voice.protocols.live_config import restore, store
+from voice.protocols.port import Codec
 from voice.session import Channel, Session, SessionParts
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
@@ -118,8 +119,13 @@ class Hub:
         if record.session is not None:
             await record.session.close(4004, "session ended")
 
-    async def connect(self, token: str, channel: Channel) -> None:
-        """Serve one connection to its end. Before it begins: SessionGone, SessionBusy, TooManySessions."""
+    async def connect(
+        self, token: str, channel: Channel, codec: Callable[[SessionConfig], Codec] | None = None
+    ) -> None:
+        """Serve one connection to its end, in the protocol of `codec` (default: live).
+
+        Before it begins: SessionGone, SessionBusy, TooManySessions.
+        """
         record, key = self.get(token), _key(token)
         if record.session is not None:
             raise SessionBusy("This session is connected already", hint="close the other connection first")
@@ -147,6 +153,7 @@ class Hub:
             self._settings,
             self._parts(),
             history,
+            codec=None if codec is None else codec(record.config),
             on_turn=finished,
             on_update=updated,
         )

@@ -10,7 +10,7 @@ together by its number.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
 
@@ -29,10 +29,10 @@ from voice.ears import Ear
 from voice.errors import FrameTooLarge, ProtocolError
 from voice.history import History
 from voice.intake import RATE_HZ, Intake
-from voice.outgoing import ErrorOut, Pong, Ready, ServerEvent, TranscriptOut, TurnComplete
+from voice.outgoing import ErrorOut, Pong, ServerEvent, TranscriptOut, TurnComplete
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
-from voice.protocols.live_config import apply_update, describe
+from voice.protocols.port import Codec, Draft
 from voice.ring import AudioRing
 from voice.segmenter import Onset, Segmenter
 from voice.session_config import SessionConfig
@@ -42,8 +42,8 @@ from voice.work import SessionParts, Work
 
 __all__ = ["Channel", "Session", "SessionParts"]
 
-OUTBOX_EVENTS = 1024
-"""Audio is paced, so this many waiting events mean a client that does not read: it is disconnected."""
+OUTBOX_DRAFTS = 1024
+"""Audio is paced, so this many waiting messages mean a client that does not read: it is disconnected."""
 MAX_TYPED = 20_000
 """Characters of a typed turn: more is no turn of a conversation, and fits no model."""
 MAX_ERRORS = 50
@@ -73,7 +73,7 @@ class Channel(Protocol):
 class Session:
     """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
 
-    `on_turn` is called with every finished turn, `on_update` with every changed configuration.
+    `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with every finished turn, `on_update` with every changed configuration.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Session:
         parts: SessionParts,
         history: History,
         *,
+        codec: Codec | None = None,
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
     ) -> None:
@@ -93,7 +94,7 @@ class Session:
         self._name, self._token = name, token
         self._settings, self._parts = settings, parts
         self._on_turn, self._on_update = on_turn, on_update
-        self._codec = LiveCodec(config)
+        self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
         self._segmenter = self._new_segmenter()
@@ -117,7 +118,7 @@ class Session:
 
     async def run(self, channel: Channel) -> None:
         """Serve until the client leaves. Leaves no task, stream or KV sequence behind."""
-        outbox, outlet = anyio.create_memory_object_stream[ServerEvent](OUTBOX_EVENTS)
+        outbox, outlet = anyio.create_memory_object_stream[Draft](OUTBOX_DRAFTS)
         ear: Ear | None = None
         try:
             async with anyio.create_task_group() as tasks, outbox, outlet:
@@ -126,7 +127,7 @@ class Session:
                 written = anyio.Event()
                 ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
                 self._ear = ear
-                self._say(Ready(self._token, describe(self.config)))
+                self._send(self._codec.opened(self._token))
                 tasks.start_soon(self._write, channel, outlet, written)
                 tasks.start_soon(self._tick)
                 tasks.start_soon(self._attend)
@@ -161,10 +162,13 @@ class Session:
                 await channel.close(4000, "idle")
                 return
             try:
-                event = self._codec.receive(frame)
-                if isinstance(event, incoming.Close):
-                    return
-                self._client_said(event)
+                for said in self._codec.receive(frame):
+                    if isinstance(said, incoming.Close):
+                        return
+                    if callable(said):
+                        self._send((said,))
+                    else:
+                        self._client_said(said)
                 self._errors = 0
             except FrameTooLarge as error:
                 self._complain(error)
@@ -205,7 +209,7 @@ class Session:
             case incoming.Clear():
                 self._hear(heard.Cleared(self._ring.end / RATE_HZ))
             case incoming.Update(fields=fields):
-                self._reconfigure(apply_update(self.config, fields))
+                self._reconfigure(self._codec.apply(fields))
             case incoming.ToolResult():
                 raise ProtocolError(
                     "No tool call of this id is waiting", hint="answer a `tool_call` with its own call_id"
@@ -279,10 +283,10 @@ class Session:
 
     # ---- out ------------------------------------------------------------------------------------------------
 
-    async def _write(self, channel: Channel, outlet: ObjectReceiveStream[ServerEvent], written: anyio.Event) -> None:
+    async def _write(self, channel: Channel, outlet: ObjectReceiveStream[Draft], written: anyio.Event) -> None:
         try:
-            async for event in outlet:
-                for frame in self._codec.send(event):
+            async for draft in outlet:
+                for frame in draft():
                     await channel.send(frame)
         except anyio.BrokenResourceError:
             log.debug("client is gone", session=self._name)  # the reader notices, too
@@ -290,11 +294,15 @@ class Session:
             written.set()
 
     def _say(self, event: ServerEvent) -> None:
+        self._send(self._codec.tell(event))
+
+    def _send(self, drafts: Sequence[Draft]) -> None:
         try:
-            self._outbox.send_nowait(event)
+            for draft in drafts:
+                self._outbox.send_nowait(draft)
         except anyio.WouldBlock:
             if not self._tasks.cancel_scope.cancel_called:
-                log.warning("client does not read", session=self._name, waiting=OUTBOX_EVENTS)
+                log.warning("client does not read", session=self._name, waiting=OUTBOX_DRAFTS)
             self._tasks.cancel_scope.cancel()
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             log.debug("client is gone", session=self._name)
@@ -311,7 +319,7 @@ class Session:
             self._segmenter = self._new_segmenter()
         self._hear(heard.ConfigChanged(config))
         self._on_update(config)
-        self._say(Ready(self._token, describe(config)))
+        self._send(self._codec.updated(self._token))
 
     def _wake_words(self) -> tuple[str, ...]:
         return self.config.wake.words if self.config.wake.enabled else ()
@@ -327,4 +335,4 @@ class Session:
         return Segmenter(self._threshold, pause_ms, turn.min_speech_ms)
 
     def _complain(self, error: ParleyError) -> None:
-        self._say(ErrorOut(error.code, error.message, error.hint))
+        self._send(self._codec.complain(error))

@@ -124,7 +124,7 @@ MESSAGES = st.fixed_dictionaries(
 @given(st.one_of(MESSAGES.map(json.dumps), JSON.map(json.dumps), st.text(), st.binary()))
 def test_any_frame_is_an_event_or_a_named_error(frame: str | bytes) -> None:
     try:
-        event = LiveCodec(SessionConfig()).receive(frame)
+        event = LiveCodec(SessionConfig()).event(frame)
     except (ProtocolError, FrameTooLarge) as error:
         assert error.message
     else:

@@ -78,12 +78,12 @@ def codec(**audio: Any) -> LiveCodec:
     ],
 )
 def test_client_messages(message: dict[str, Any], event: ClientEvent) -> None:
-    assert codec().receive(json.dumps(message)) == event
+    assert codec().event(json.dumps(message)) == event
 
 
 def test_binary_frames_are_samples() -> None:
-    assert codec().receive(b"\1\2\3\4") == RawAudio(b"\1\2\3\4")
-    assert codec().receive(b"") == RawAudio(b"")
+    assert codec().event(b"\1\2\3\4") == RawAudio(b"\1\2\3\4")
+    assert codec().event(b"") == RawAudio(b"")
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_binary_frames_are_samples() -> None:
 )
 def test_ill_formed_frames_are_named_errors(frame: str | bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
-        codec().receive(frame)
+        codec().event(frame)
     assert caught.value.code == "invalid_message"
     assert caught.value.hint or caught.value.param
 
 
 def test_giant_frames() -> None:
     with pytest.raises(FrameTooLarge):
-        codec().receive(bytes(MAX_FRAME_BYTES + 2))
+        codec().event(bytes(MAX_FRAME_BYTES + 2))
     with pytest.raises(FrameTooLarge):
-        codec().receive(json.dumps({"type": "ping", "x": "y" * MAX_FRAME_BYTES}))
+        codec().event(json.dumps({"type": "ping", "x": "y" * MAX_FRAME_BYTES}))
     with pytest.raises(FrameTooLarge):
-        codec().receive('{"type": "ping", "x": "' + "é" * (MAX_FRAME_BYTES // 2) + '"}')
-    assert codec().receive(bytes(MAX_FRAME_BYTES)) == RawAudio(bytes(MAX_FRAME_BYTES))
+        codec().event('{"type": "ping", "x": "' + "é" * (MAX_FRAME_BYTES // 2) + '"}')
+    assert codec().event(bytes(MAX_FRAME_BYTES)) == RawAudio(bytes(MAX_FRAME_BYTES))
 
 
 def test_half_a_surrogate_pair_does_not_travel_on() -> None:
-    event = codec().receive('{"type": "end_turn", "transcript": "a\\ud800b"}')
+    event = codec().event('{"type": "end_turn", "transcript": "a\\ud800b"}')
     assert event == EndTurn("a\ufffdb")
 
 

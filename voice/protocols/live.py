@@ -15,11 +15,13 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, assert_never
 
 import numpy as np
 
+from models.errors import ParleyError
 from models.registry import discover
 from voice.codecs.spec import CodecSpec, Encoder
 from voice.errors import FrameTooLarge, ProtocolError
@@ -53,6 +55,8 @@ from voice.outgoing import (
     WakeOut,
     WakeWordRequired,
 )
+from voice.protocols.live_config import apply_update, describe
+from voice.protocols.port import Draft
 from voice.resample import StreamResampler
 from voice.session_config import SessionConfig
 
@@ -79,7 +83,25 @@ class LiveCodec:
         else:
             self._voice.config = config
 
-    def receive(self, frame: str | bytes) -> ClientEvent:
+    def opened(self, token: str) -> Sequence[Draft]:
+        return self.tell(Ready(token, describe(self.config)))
+
+    def receive(self, frame: str | bytes) -> Sequence[ClientEvent | Draft]:
+        return (self.event(frame),)
+
+    def apply(self, fields: Mapping[str, Any]) -> SessionConfig:
+        return apply_update(self.config, fields)
+
+    def updated(self, token: str) -> Sequence[Draft]:
+        return self.opened(token)
+
+    def complain(self, error: ParleyError) -> Sequence[Draft]:
+        return self.tell(ErrorOut(error.code, error.message, error.hint))
+
+    def tell(self, event: ServerEvent) -> Sequence[Draft]:
+        return (partial(self.send, event),)
+
+    def event(self, frame: str | bytes) -> ClientEvent:
         """What the client said. Raises ProtocolError (goes on) or FrameTooLarge (close the connection)."""
         if isinstance(frame, bytes | bytearray | memoryview):
             return _raw_audio(bytes(frame))
