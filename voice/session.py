@@ -73,7 +73,8 @@ class Channel(Protocol):
 class Session:
     """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
 
-    `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with every finished turn, `on_update` with every changed configuration.
+    `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with
+    every finished turn, `on_update` with every changed configuration.
     """
 
     def __init__(

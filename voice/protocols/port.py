@@ -1,7 +1,7 @@
 """What a session needs of a client protocol. One codec serves one connection, and does no I/O.
 
-What a message says is decided when it is said (`tell`), in the order in which things happen; how it looks (JSON, audio
-in the client's format) is worked out when its turn to leave has come: a `Draft` is called then, once, in order.
+What a message says is decided when it is said (`tell`), in the order in which things happen; how it looks (JSON,
+audio in the client's format) is worked out when its turn to leave has come: a `Draft` is called then, once, in order.
 """
 
 from __future__ import annotations
