@@ -1,0 +1,130 @@
+"""The floor of a conversation: whose turn it is, and the small moves that every rule makes. Pure.
+
+`TurnMachine` (turn.py) is made of layers, one subject each; a layer knows those below it:
+
+    turn.py           events in, work that came back, time
+    turn_requests.py  what the client asks for
+    turn_waking.py    wake words
+    turn_judging.py   a sound over the answer
+    turn_deciding.py  when the user has finished, and what happens to the answer then
+    turn_floor.py     the state they share
+"""
+
+from __future__ import annotations
+
+from voice.actions import Action, Listen, StopListening, Tell
+from voice.answer import Answer
+from voice.audio_time import AudioTime
+from voice.endpointing import SLACK_S, Manners
+from voice.gate import Gate, Request, refusal
+from voice.history import History
+from voice.outgoing import ServerEvent, SpeechStarted, StateOut
+from voice.revision import Outcry, Revision, Turn
+from voice.session_config import SessionConfig
+from voice.settings import TurnSettings
+from voice.turn_states import SHOWN, State
+
+__all__ = ["Floor"]
+
+
+class Floor:
+    """The state of a session's conversation. `audible` are the wake words that the ears can hear."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        settings: TurnSettings,
+        *,
+        audible: frozenset[str] = frozenset(),
+        history: History | None = None,
+        system_prompt: str = "",
+    ) -> None:
+        self.config = config
+        self._settings = settings
+        self._answer = Answer(config, settings, history if history is not None else History(), system_prompt)
+        self._audible = audible
+        self._gate = Gate(config.wake, audible)
+        self._manners = Manners(config, settings)
+        self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
+        self._turn: Turn | None = None
+        self._outcry: Outcry | None = None
+        self._watched_s: float | None = None  # onset of the utterance that is only watched
+        self._quiet_s: float | None = None  # end of the last speech, while nothing followed
+        self._paused_at = 0.0
+        self._audio = AudioTime()
+        self._used_s = 0.0  # audio before this belongs to earlier turns
+        self._missed_s: float | None = None  # speech began over a reply that may not be interrupted
+        self._speaking = False
+        self._numbers = 0
+        self._closed = False
+        self._now = 0.0
+
+    @property
+    def history(self) -> History:
+        return self._answer.history
+
+    def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
+        turn = Turn(self._number(), from_s, woken)
+        self._turn = turn
+        self._gate.waiting = False
+        self._do(Listen(turn.number, turn.from_s))
+        if not self._gate.enabled or woken or not self._gate.acoustic:
+            turn.told = True
+            self._tell(SpeechStarted(turn.from_s))
+        self._go(State.HEARING)
+
+    def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
+        """`quiet_s`: where in the audio the user fell silent; None for now."""
+        fell_silent = self._now if quiet_s is None else self._audio.when(quiet_s, self._now)
+        return self._answer.begin(self._number(), turn, until_s, fell_silent, self._now)
+
+    def _drop_turn(self) -> None:
+        if self._answer.revision is not None and not self._answer.revision.confirmed:
+            self._answer.abandon()
+        if self._turn is not None:
+            self._do(StopListening(self._turn.number))
+            self._turn = None
+
+    def _rest(self) -> None:
+        """Nothing is going on: listen, or sleep; speech that could not interrupt is heard now."""
+        missed, self._missed_s = self._missed_s, None
+        self._quiet_s = self._watched_s = None
+        self._go(State.ASLEEP if self._gate.shut(self._audio.s) else State.IDLE)
+        if missed is not None and self._speaking and self.state is State.IDLE and self._manners.listening:
+            self._begin_turn(self._with_preroll(missed))
+
+    def _go(self, state: State) -> None:
+        before, self.state = self.state, state
+        shown = SHOWN.get(state, state.value)
+        if shown != SHOWN.get(before, before.value):
+            self._tell(StateOut(shown))
+
+    # ---- small things ---------------------------------------------------------------------------------------
+
+    def _refuse(self, request: Request, *, typed: bool) -> None:
+        event = refusal(request, asked=typed or not self._manners.listening)
+        if event is not None:
+            self._tell(event)
+
+    def _admit(self, revision: Revision) -> Request:
+        woken = revision.turn is not None and revision.turn.woken
+        return self._gate.admit(revision.text or "", woken=woken, typed=False, at_s=self._audio.s)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _with_preroll(self, at_s: float) -> float:
+        """Audio from before the onset, but none of an earlier turn's."""
+        return max(self._used_s, at_s - self._manners.preroll_s, 0.0)
+
+    def _pause_over_at(self) -> float:
+        """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""
+        over = self._paused_at + self._manners.silence_s - self._manners.pause_s + SLACK_S
+        return max(over, self._audio.late_at(SLACK_S) or over)
+
+    def _do(self, action: Action) -> None:
+        self._answer.out.append(action)
+
+    def _tell(self, event: ServerEvent) -> None:
+        self._answer.out.append(Tell(event))
