@@ -37,7 +37,12 @@ CORES = (
     "voice/protocols/live_config.py",
     "llm/batching.py",
     "llm/convert.py",
+    "llm/eviction.py",
     "llm/router.py",
+    "llm/slot_events.py",
+    "llm/slot_queue.py",
+    "llm/slot_table.py",
+    "llm/slots.py",
     "llm/sse.py",
 )
 NO_IMPORT = {

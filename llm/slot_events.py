@@ -1,0 +1,220 @@
+"""What the slot scheduler hears and what it wants: its limits, events, effects and views. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from llm.messages import Priority
+
+__all__ = [
+    "Ask",
+    "Down",
+    "Emptied",
+    "Fail",
+    "FailReason",
+    "Failed",
+    "Gone",
+    "Grant",
+    "Load",
+    "Measured",
+    "Need",
+    "Pin",
+    "Refuse",
+    "SlotEffect",
+    "SlotEvent",
+    "SlotLimits",
+    "SlotPhase",
+    "SlotView",
+    "Start",
+    "Stop",
+    "StopReason",
+    "Unload",
+    "Up",
+]
+
+SlotPhase = Literal["empty", "loading", "ready", "down", "stopping", "blocked"]
+"""down: its worker died and is being started again. blocked: the slot's port is taken by another program."""
+FailReason = Literal["load_failed", "does_not_fit", "no_slot", "unloaded"]
+StopReason = Literal["evicted", "idle", "abandoned", "asked", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLimits:
+    slots: int = 7
+    queue: int = 256
+    """Requests that may wait, and as many voice turns beside them; of one user at most half of them."""
+    batch_share: float = 0.5
+    """Of a slot's places that batch work may take at once, at least one."""
+    patience_s: float = 10.0
+    """A request for a model that is not loaded waits so long for a slot to fall idle; then one is drained for it."""
+    aged_s: float = 20.0
+    """Who has waited this long is served by arrival, whoever they are."""
+    idle_unload_s: float = 0.0
+    """A model that nobody used for so long is unloaded; 0: never."""
+    blocked_s: float = 30.0
+    """A slot whose port was taken is tried again after this long."""
+    cool_down_s: float = 5.0
+    """A model that could not be loaded is not tried again for so long; doubled each time, at most a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a model costs. `load_s` is how long a load is expected to take."""
+
+    bytes: int = 0
+    load_s: float = 1.0
+    places: int = 8
+    """Requests its worker answers at once."""
+    voice_places: int = 2
+    """Beside `places`, for voice turns alone."""
+
+
+# ---- events ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants an answer of this model. `id` is new."""
+
+    id: int
+    model: str
+    user: str = ""
+    priority: Priority = Priority.INTERACTIVE
+    need: Need = Need()
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The request is over, or its client is: it waits no more and holds no place."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Have this model loaded, in that slot or in any; what is in the slot gives way when it is idle. `id` is new:
+    a Fail may come for it.
+    """
+
+    id: int
+    model: str
+    need: Need = Need()
+    slot: int | None = None
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unload:
+    """When what it is answering has ended; with `now` at once."""
+
+    slot: int
+    now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    slot: int
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The slot's worker answers."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The slot's worker ended by itself; it is being started again."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The slot's worker cannot be started. `slot_fault`: not because of the model (its port is taken)."""
+
+    slot: int
+    slot_fault: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """The worker that Stop asked to end has ended."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Time passes. `headroom_bytes` may be given to new models now (negative: too much is in use already);
+    `used` is what slots really take.
+    """
+
+    headroom_bytes: int
+    used: Mapping[int, int] = field(default_factory=dict)
+
+
+SlotEvent = Ask | Gone | Load | Unload | Pin | Up | Down | Failed | Emptied | Measured
+
+
+# ---- effects -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The request may go to the slot's worker. The shell answers with Gone when it is over."""
+
+    id: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The queue is full."""
+
+    id: int
+    position: int
+    retry_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """It cannot be answered. `missing_bytes` with does_not_fit: how much memory is short."""
+
+    id: int
+    why: FailReason
+    missing_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    slot: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    slot: int
+    why: StopReason
+
+
+SlotEffect = Grant | Refuse | Fail | Start | Stop
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """A slot as the scheduler sees it."""
+
+    number: int
+    phase: SlotPhase
+    model: str
+    pinned: bool
+    draining: bool
+    running: int
+    waiting: int
+    need_bytes: int
+    idle_s: float

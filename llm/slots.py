@@ -1,0 +1,364 @@
+"""Which model is in which slot, and which request may go to it now. Pure.
+
+    empty -> loading -> ready -> stopping -> empty          loading, ready -> down -> ready   (its worker died)
+                 |                  ^                       stopping -> blocked -> empty      (its port was taken)
+                 +------------------+
+
+Requests for one model are collated: they go to its slot while it is there, and another model's load waits for that
+slot to fall idle; after `patience_s` a busy slot is given no more requests (it *drains*) and is then swapped. Nothing
+that runs is ever ended for a load. Each request that was asked for gets exactly one of Grant, Refuse and Fail, unless
+it is Gone before. The shell (pool.py) answers Start with Up or Failed, and Stop with Emptied. Time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import ceil
+from typing import assert_never
+
+from llm.eviction import Occupant, victims
+from llm.messages import Priority
+from llm.slot_events import (
+    Ask,
+    Down,
+    Emptied,
+    Fail,
+    Failed,
+    FailReason,
+    Gone,
+    Grant,
+    Load,
+    Measured,
+    Need,
+    Pin,
+    Refuse,
+    SlotEffect,
+    SlotEvent,
+    SlotLimits,
+    SlotView,
+    Start,
+    Stop,
+    StopReason,
+    Unload,
+    Up,
+)
+from llm.slot_queue import Line
+from llm.slot_table import Room, SlotRecord
+
+__all__ = ["SlotScheduler"]
+
+LONGEST_COOL_DOWN_S = 60.0
+LONGEST_RETRY_AFTER_S = 60
+FIRST_SERVICE_S = 2.0
+"""How long a request is taken to hold its place until some have ended."""
+
+
+class SlotScheduler:
+    def __init__(self, limits: SlotLimits) -> None:
+        self.limits = limits
+        self._slots = {number: SlotRecord(number) for number in range(1, limits.slots + 1)}
+        self._line = Line(limits)
+        self._needs: dict[str, Need] = {}
+        self._orders: list[Load] = []
+        self._headroom = 0
+        self._cooling: dict[str, tuple[float, float]] = {}  # model -> (until, how long it was)
+        self._service_s = FIRST_SERVICE_S
+
+    # ---- questions -------------------------------------------------------------------------------------------
+
+    def views(self, now: float) -> tuple[SlotView, ...]:
+        return tuple(
+            SlotView(
+                slot.number,
+                slot.phase,
+                slot.model,
+                slot.pinned,
+                slot.drain is not None,
+                len(slot.running),
+                self._line.count(slot.model) if slot.live else 0,
+                slot.bytes if slot.phase not in ("empty", "blocked") else 0,
+                0.0 if slot.running or slot.phase != "ready" else now - slot.last_used,
+            )
+            for slot in self._slots.values()
+        )
+
+    def position(self, request_id: int) -> int:
+        """Place in the line of its model, 1 is the next; 0: it does not wait."""
+        return self._line.position(request_id)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line)
+
+    def slot_of(self, model: str) -> int | None:
+        """Where the model is or will be."""
+        return next((slot.number for slot in self._slots.values() if slot.live and slot.model == model), None)
+
+    # ---- events ----------------------------------------------------------------------------------------------
+
+    def step(self, event: SlotEvent, now: float) -> list[SlotEffect]:
+        effects: list[SlotEffect] = []
+        match event:
+            case Ask():
+                effects += self._ask(event, now)
+            case Gone(request_id):
+                effects += self._gone(request_id, now)
+            case Load():
+                self._load(event)
+            case Unload(number, at_once):
+                effects += self._unload(self._slots[number], at_once, now)
+            case Pin(number, pinned):
+                self._slots[number].pinned = pinned
+            case Up(number):
+                self._up(self._slots[number], now)
+            case Down(number):
+                self._down(self._slots[number], now)
+            case Failed(number, fault):
+                effects += self._failed(self._slots[number], fault, now)
+            case Emptied(number):
+                self._emptied(self._slots[number], now)
+            case Measured(headroom, used):
+                effects += self._measured(headroom, dict(used), now)
+            case _:
+                assert_never(event)
+        return effects + self._settle(now)
+
+    def _ask(self, ask: Ask, now: float) -> list[SlotEffect]:
+        self._needs[ask.model] = ask.need
+        slots = [slot for slot in self._slots.values() if slot.live and slot.model == ask.model]
+        until, _ = self._cooling.get(ask.model, (0.0, 0.0))
+        if (slots and all(slot.failing for slot in slots)) or (not slots and until > now):
+            return [Fail(ask.id, "load_failed")]
+        if not self._line.has_room(ask):
+            position = self._line.count(ask.model) + 1
+            return [Refuse(ask.id, position, self._retry_after_s(position, ask.need))]
+        self._line.add(ask, now)
+        return []
+
+    def _retry_after_s(self, position: int, need: Need) -> int:
+        return min(LONGEST_RETRY_AFTER_S, max(1, ceil(position * self._service_s / max(1, need.places))))
+
+    def _gone(self, request_id: int, now: float) -> list[SlotEffect]:
+        ask = self._line.remove(request_id)
+        if ask is not None:
+            return self._abandon(ask.model, now)
+        for slot in self._slots.values():
+            if (held := slot.running.pop(request_id, None)) is not None:
+                slot.last_used = now
+                self._service_s += 0.1 * (now - held[1] - self._service_s)
+        return []
+
+    def _abandon(self, model: str, now: float) -> list[SlotEffect]:
+        """A load that nobody waits for any more is broken off."""
+        if self._line.count(model):
+            return []
+        return [
+            self._stop(slot, "abandoned", now)
+            for slot in self._slots.values()
+            if slot.phase == "loading" and slot.model == model and not (slot.kept or slot.pinned)
+        ]
+
+    def _load(self, order: Load) -> None:
+        self._needs[order.model] = order.need
+        self._cooling.pop(order.model, None)
+        there = [s for s in self._slots.values() if s.live and s.model == order.model and s.drain is None]
+        if order.slot is None and there:
+            there[0].kept = True
+            there[0].pinned |= order.pinned
+            return
+        self._orders.append(order)
+        if order.slot is not None and self._slots[order.slot].live:
+            self._slots[order.slot].drain = "asked"
+
+    def _unload(self, slot: SlotRecord, at_once: bool, now: float) -> list[SlotEffect]:
+        if not slot.live:
+            return []
+        slot.pinned = slot.kept = False
+        if at_once or slot.phase != "ready":
+            return [self._stop(slot, "asked", now)]
+        slot.drain = "asked"
+        return []
+
+    def _up(self, slot: SlotRecord, now: float) -> None:
+        if slot.phase in ("loading", "down"):
+            slot.phase, slot.since, slot.last_used, slot.failing = "ready", now, now, False
+            self._cooling.pop(slot.model, None)
+
+    def _down(self, slot: SlotRecord, now: float) -> None:
+        if slot.phase == "ready":
+            slot.phase, slot.since = "down", now
+
+    def _failed(self, slot: SlotRecord, fault: bool, now: float) -> list[SlotEffect]:
+        """1. Another slot can have the model: it moves. 2. A pinned one stays and is tried on, but nobody waits for
+        it. 3. Others are given up, and the model is left alone for a while.
+        """
+        if not slot.live or slot.failing:
+            return []
+        slot.fault = fault
+        others = [s for s in self._slots.values() if s is not slot and s.phase == "empty"]
+        if fault and others:  # 1
+            if slot.pinned or slot.kept:
+                self._orders.append(Load(0, slot.model, slot.need, None, slot.pinned))
+            return [self._stop(slot, "failed", now)]
+        effects = self._fail_all(slot.model, "load_failed")
+        if slot.pinned:  # 2
+            slot.phase, slot.failing = "down", True
+            return effects
+        _, last = self._cooling.get(slot.model, (0.0, self.limits.cool_down_s / 2))
+        pause = min(LONGEST_COOL_DOWN_S, 2 * last)
+        self._cooling[slot.model] = (now + pause, pause)
+        return [*effects, self._stop(slot, "failed", now)]  # 3
+
+    def _emptied(self, slot: SlotRecord, now: float) -> None:
+        fault = slot.fault
+        self._slots[slot.number] = SlotRecord(slot.number, "blocked" if fault else "empty", since=now)
+
+    def _measured(self, headroom: int, used: dict[int, int], now: float) -> list[SlotEffect]:
+        """Idle models go after their time; when memory is short, the least needed of the idle ones goes."""
+        self._headroom = headroom
+        effects: list[SlotEffect] = []
+        for slot in self._slots.values():
+            slot.used_bytes = used.get(slot.number, slot.used_bytes if slot.live else 0)
+            if slot.phase == "blocked" and now - slot.since >= self.limits.blocked_s:
+                slot.phase = "empty"
+            elif self._is_idle(slot) and 0 < self.limits.idle_unload_s <= now - slot.last_used:
+                effects.append(self._stop(slot, "idle", now))
+        short = -(headroom + sum(slot.bytes for slot in self._slots.values() if slot.phase == "stopping"))
+        if short > 0:
+            idle = [self._occupant(slot, now) for slot in self._slots.values() if self._is_idle(slot)]
+            chosen = victims(idle, min(short, sum(occupant.bytes for occupant in idle)), 0) or ()
+            effects += [self._stop(self._slots[occupant.slot], "evicted", now) for occupant in chosen]
+        return effects
+
+    # ---- what follows from it --------------------------------------------------------------------------------
+
+    def _settle(self, now: float) -> list[SlotEffect]:
+        effects = self._grants(now)
+        for slot in self._slots.values():
+            if slot.drain is not None and slot.live and not slot.running:
+                effects.append(self._stop(slot, slot.drain, now))
+        return effects + self._placements(now)
+
+    def _grants(self, now: float) -> list[SlotEffect]:
+        effects: list[SlotEffect] = []
+        users = Counter(ask.user for slot in self._slots.values() for ask, _ in slot.running.values())
+        for slot in sorted(self._slots.values(), key=lambda slot: len(slot.running)):
+            if slot.phase != "ready" or slot.drain is not None:
+                continue
+            running = Counter(ask.priority for ask, _ in slot.running.values())
+            while (ask := self._line.take(slot.model, running, users, slot.need, now)) is not None:
+                slot.running[ask.id] = (ask, now)
+                slot.last_used = now
+                running[ask.priority] += 1
+                users[ask.user] += 1
+                effects.append(Grant(ask.id, slot.number))
+        return effects
+
+    def _placements(self, now: float) -> list[SlotEffect]:
+        """Find a slot for what is wanted and not there: orders first, then the models that are waited for."""
+        for slot in self._slots.values():
+            if slot.drain == "evicted":  # marked anew below if it is still for something
+                slot.drain = None
+        stopping = [slot for slot in self._slots.values() if slot.phase == "stopping"]
+        room = Room(
+            self._headroom,
+            [slot for slot in self._slots.values() if slot.phase == "empty"],
+            sum(slot.bytes for slot in stopping),
+            sum(not slot.fault for slot in stopping),
+        )
+        effects: list[SlotEffect] = []
+        for order in self._orders[:]:
+            effects += self._place_order(order, room, now)
+        ordered = {order.model for order in self._orders}
+        for first in self._line.models(now):
+            model = first.ask.model
+            if model in ordered or any(s.live and s.model == model and s.drain is None for s in self._slots.values()):
+                continue
+            urgent = first.ask.priority is Priority.VOICE or now - first.since >= self.limits.patience_s
+            effects += self._place(model, self._needs[model], room, urgent, now)
+        return effects
+
+    def _place_order(self, order: Load, room: Room, now: float) -> list[SlotEffect]:
+        """An order for a certain slot waits until that is empty, and then for memory like everybody."""
+        spare: list[SlotRecord] = []
+        if order.slot is not None:
+            slot = self._slots[order.slot]
+            if slot.phase != "empty":
+                if slot.phase == "ready" and slot.drain is None:
+                    slot.drain = "asked"
+                return []
+            spare = [other for other in room.slots if other is not slot]
+            room.slots = [slot]
+        effects = self._place(order.model, order.need, room, True, now, order)
+        room.slots += spare
+        return effects
+
+    def _place(
+        self, model: str, need: Need, room: Room, urgent: bool, now: float, order: Load | None = None
+    ) -> list[SlotEffect]:
+        """1. It fits: start. 2. It will when what stops has stopped: wait. 3. Idle ones give way. 4. It could never
+        fit: fail. 5. Wait for busy ones; when it is urgent, they get no more work.
+        """
+        if room.slots and need.bytes <= room.bytes:  # 1
+            slot = room.slots.pop(0)
+            room.bytes -= need.bytes
+            self._headroom -= need.bytes
+            self._slots[slot.number] = SlotRecord(slot.number, "loading", model, need, since=now, last_used=now)
+            if order is not None:
+                self._orders.remove(order)
+                self._slots[slot.number].pinned = order.pinned
+                self._slots[slot.number].kept = True
+            return [Start(slot.number, model)]
+        missing_bytes = max(0, need.bytes - room.bytes - room.coming_bytes)
+        missing_slots = max(0, 1 - len(room.slots) - room.coming_slots)
+        if missing_bytes == 0 and missing_slots == 0:  # 2
+            room.claim(need)
+            return []
+        idle = [self._occupant(slot, now) for slot in self._slots.values() if self._is_idle(slot)]
+        chosen = victims(idle, missing_bytes, missing_slots)
+        if chosen is not None:  # 3
+            room.claim(need, chosen)
+            return [self._stop(self._slots[occupant.slot], "evicted", now) for occupant in chosen]
+        movable = [slot for slot in self._slots.values() if slot.live and not slot.pinned]
+        chosen = victims([self._occupant(slot, now) for slot in movable], missing_bytes, missing_slots)
+        if chosen is None:  # 4
+            return self._give_up(model, need, order)
+        if urgent:  # 5
+            for occupant in chosen:
+                slot = self._slots[occupant.slot]
+                if slot.phase == "ready" and slot.drain is None:
+                    slot.drain = "evicted"
+            room.claim(need, chosen)
+        return []
+
+    def _give_up(self, model: str, need: Need, order: Load | None) -> list[SlotEffect]:
+        """If it could not even be had when all that may go had gone. What others were promised counts as there:
+        its turn comes after theirs. A port that is taken may be free again soon.
+        """
+        free = [s for s in self._slots.values() if not (s.live and s.pinned)]
+        gone = sum(slot.bytes for slot in free if slot.live or slot.phase == "stopping")
+        missing = max(0, need.bytes - self._headroom - gone)
+        if free and not missing:
+            return []
+        why: FailReason = "does_not_fit" if free else "no_slot"
+        if order is None:
+            return self._fail_all(model, why, missing)
+        self._orders.remove(order)
+        return [Fail(order.id, why, missing)] if order.id else []
+
+    def _is_idle(self, slot: SlotRecord) -> bool:
+        return slot.phase == "ready" and not slot.running and not slot.pinned
+
+    def _occupant(self, slot: SlotRecord, now: float) -> Occupant:
+        idle_s = 0.0 if slot.running or slot.phase != "ready" else now - slot.last_used
+        return Occupant(slot.number, slot.bytes, idle_s, slot.need.load_s)
+
+    def _stop(self, slot: SlotRecord, why: StopReason, now: float) -> Stop:
+        slot.phase, slot.since, slot.drain = "stopping", now, None
+        return Stop(slot.number, why)
+
+    def _fail_all(self, model: str, why: FailReason, missing: int = 0) -> list[SlotEffect]:
+        gone = [waiting.ask.id for waiting in self._line.of(model)]
+        for request_id in gone:
+            self._line.remove(request_id)
+        return [Fail(request_id, why, missing) for request_id in gone]
