@@ -7,6 +7,7 @@ ParleyError
    |- PortTaken             another program listens on a worker's port (retryable)
    |- WorkerDied            a local worker process ended while it was working (retryable)
    |- Overloaded            every place is taken and the queue is full (retryable)
+   |- ModelTooLarge         the model does not fit into the memory that may be had
    |- ContextTooLong        the prompt does not fit the model
    |- UnknownModel          no slot or backend serves that name
 """
@@ -20,6 +21,7 @@ __all__ = [
     "BackendUnreachable",
     "ContextTooLong",
     "LlmError",
+    "ModelTooLarge",
     "Overloaded",
     "PortTaken",
     "UnknownModel",
@@ -52,8 +54,20 @@ class PortTaken(LlmError):
 
 
 class Overloaded(LlmError):
+    """`retry_after_s`: when there may be room again."""
+
     code = "overloaded"
     retryable = True
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, param: str | None = None, retry_after_s: int = 2
+    ) -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.retry_after_s = retry_after_s
+
+
+class ModelTooLarge(LlmError):
+    code = "model_too_large"
 
 
 class ContextTooLong(LlmError):

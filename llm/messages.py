@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-__all__ = ["GenerateRequest", "Message", "Priority", "Role", "Sampling", "ToolCall"]
+__all__ = ["GenerateRequest", "Message", "Priority", "Role", "Sampling", "ToolCall", "WaitState"]
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -57,6 +57,18 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitState:
+    """Why a request has no answer yet: `position` in the line for its model, 1 is the next; how much of the model is
+    loaded, 0..1, None where it is there or nobody knows.
+    """
+
+    model: str
+    position: int
+    loading: bool = False
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """One request for a reply.
 
@@ -75,3 +87,5 @@ class GenerateRequest:
     user: str = ""
     response_format: Mapping[str, Any] | None = None
     """OpenAI's object: None or text, json_object, or json_schema with a schema the reply must obey."""
+    on_wait: Callable[[WaitState], None] | None = field(default=None, compare=False, repr=False)
+    """Told now and then how far it is, while the request waits for its turn or for its model."""

@@ -1,70 +1,220 @@
-"""The slots: worker processes of our own, each with one model, started and kept up here."""
+"""The slots: worker processes of our own, each with one model of any type. The shell around slots.py.
+
+    lease(), load(), unload() -> events -> SlotScheduler (pure) -> effects -> workers started and ended here
+
+Requests hold a place for as long as they run: `async with pool.lease(model) as slot`. Who waits can see where it
+stands; who is gone holds nothing. Everything is called from one event loop.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
 import aiohttp
 import anyio
-import psutil  # type: ignore[import-untyped]
+import anyio.to_thread
 import structlog
-from anyio.abc import TaskStatus
+from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
-from llm.errors import LlmError
-from llm.port import Backend, BackendConfig
-from llm.process import WorkerProcess, WorkerSpec
-from llm.settings import EngineSettings, LlmSettings
+from llm.errors import LlmError, Overloaded, PortTaken, WorkerDied
+from llm.fit_learned import Learned
+from llm.fit_memory import HostMemory, Usage
+from llm.launch import Launcher, Plan
+from llm.local import LocalModels
+from llm.messages import Priority, WaitState
+from llm.placement import LocalProcesses, Placement, Worker
+from llm.plan_book import PlanBook
+from llm.port import Backend, BackendConfig, ModelInfo
+from llm.process import WorkerSpec, WorkerState
+from llm.settings import LlmSettings
+from llm.slot_errors import failure, queue_full
+from llm.slot_events import (
+    Ask,
+    Down,
+    Emptied,
+    Fail,
+    Failed,
+    Gone,
+    Grant,
+    Load,
+    Measured,
+    Pin,
+    Refuse,
+    SlotEvent,
+    SlotLimits,
+    SlotView,
+    Start,
+    Stop,
+    Unload,
+    Up,
+)
+from llm.slot_memory import SlotMemory
+from llm.slots import SlotScheduler
 from models.clock import Clock
-from models.errors import ParleyError
+from models.errors import BadInput, ParleyError
+from models.formats.port import Kind
 from models.registry import discover
 from models.store import Installed, Store
 
-__all__ = ["Slot", "SlotPool", "engine_arguments", "load_backends"]
+__all__ = ["Slot", "SlotPool", "load_backends"]
 
 MEMORY_SHARE = 0.6
 """Of the machine's memory a model that nobody asked for by name may take."""
+TICK_S = 0.5
+QUIET_TICK_S = 5.0
+"""How often memory is measured and time moves on: while something waits or loads, and otherwise."""
+TELL_EVERY_S = 0.25
+SLOT_TYPES: tuple[Kind, ...] = ("llm", "embedding", "rerank", "stt", "tts")
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Slot:
-    """One place for a model."""
+    """One place with a model in it."""
 
     number: int
     port: int
-    model: Installed
-    worker: WorkerProcess
+    plan: Plan
+    worker: Worker
     backend: SlotBackend
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    used: Usage = Usage(0, 0)
+
+    @property
+    def model(self) -> Installed:
+        return self.plan.model
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request that is not yet with its worker."""
+
+    plan: Plan
+    told: anyio.Event = field(default_factory=anyio.Event)
+    slot: int = 0
+    error: ParleyError | None = None
 
 
 class SlotPool:
     """`run` starts the slots and supervises them until it is cancelled. A crash stays in its slot."""
 
-    def __init__(self, settings: LlmSettings, store: Store, clock: Clock, http: aiohttp.ClientSession) -> None:
-        self.slots: tuple[Slot, ...] = ()
-        self.problem: ParleyError | None = None
-        """Why no model could be chosen for slot 1."""
-        self._settings, self._store, self._clock, self._http = settings, store, clock, http
+    def __init__(
+        self,
+        settings: LlmSettings,
+        store: Store,
+        clock: Clock,
+        http: aiohttp.ClientSession,
+        *,
+        placement: Placement | None = None,
+        launchers: Mapping[Kind, Launcher] | None = None,
+    ) -> None:
+        """`launchers`: how models that are no language models are started, by kind."""
+        self.store = store
+        self.local = LocalModels(self)
+        self._settings, self._clock, self._http = settings, clock, http
+        self._placement = placement or LocalProcesses(clock, http)
+        self._learned = Learned(store.root.parent / "measured.json")
+        self._book = PlanBook(settings, store, launchers or {}, self._learned)
+        self._memory = SlotMemory(settings.memory_floor_mib << 20)
+        self._scheduler = SlotScheduler(
+            SlotLimits(
+                slots=settings.slots,
+                queue=settings.slot_queue,
+                patience_s=settings.swap_patience_s,
+                idle_unload_s=settings.idle_unload_s,
+            )
+        )
+        self._first_order = 0
+        self._occupied: dict[int, Slot] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._errors: dict[str, ParleyError] = {}
+        self._ids = count(1)
+        self._tasks: TaskGroup | None = None
+        self._stirred = anyio.Event()
 
     @property
-    def backends(self) -> tuple[SlotBackend, ...]:
-        return tuple(slot.backend for slot in self.slots)
+    def default(self) -> Plan | None:
+        """What a text request without a model gets."""
+        return self._book.default
+
+    @property
+    def problem(self) -> ParleyError | None:
+        """Why slot 1 has no model."""
+        return self._book.problem
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Those with a model, by number."""
+        return tuple(self._occupied[number] for number in sorted(self._occupied))
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        return (self.local,)
+
+    @property
+    def settings(self) -> LlmSettings:
+        return self._settings
+
+    @property
+    def host(self) -> HostMemory:
+        """As it was measured last."""
+        return self._memory.host
+
+    def views(self) -> tuple[SlotView, ...]:
+        """All slots, the empty ones too."""
+        return self._scheduler.views(self._clock.now())
+
+    def occupant(self, number: int) -> Slot | None:
+        return self._occupied.get(number)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return self._scheduler.waiting
+
+    def ready(self, model: str = "") -> bool:
+        """The model ("": the default one) is loaded and answers."""
+        name = model or (self.default.model.name if self.default else "")
+        return any(s.model.name == name and s.worker.state is WorkerState.READY for s in self._occupied.values())
+
+    # ---- life ------------------------------------------------------------------------------------------------
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """`started` is reported when the workers are being started, not when their models are loaded."""
-        model = await anyio.to_thread.run_sync(self._choose)
-        if model is not None:
-            self.slots = (self._slot(1, model),)
-        async with anyio.create_task_group() as tasks:
-            for slot in self.slots:
-                log.info("slot.start", slot=slot.number, port=slot.port, model=slot.model.name)
-                await tasks.start(slot.worker.run)
-            task_status.started()
-            await anyio.sleep_forever()
+        async with anyio.create_task_group() as self._tasks:
+            try:
+                await self._measure()
+                if (plan := await self._book.choose_default(self._memory.host.total)) is not None:
+                    self._first_order = next(self._ids)
+                    self._order(plan, 1, True, self._first_order)
+                task_status.started()
+                for name in self._settings.preload:
+                    await self._preload(name)
+                await self._watch_time()
+            finally:
+                self._tasks = None
+
+    async def _preload(self, name: str) -> None:
+        try:
+            await self.load(name)
+        except ParleyError as error:
+            log.error("slot.preload", model=name, code=error.code, reason=error.message)
+
+    async def _watch_time(self) -> None:
+        while True:
+            loading = any(slot.worker.state is not WorkerState.READY for slot in self._occupied.values())
+            self._stirred = anyio.Event()
+            with anyio.move_on_after(TICK_S if loading or self._waiting else QUIET_TICK_S):
+                await self._stirred.wait()
+                await anyio.sleep(TICK_S)
+            await self._measure()
+            await anyio.to_thread.run_sync(self._learned.save)
 
     async def ensure_ready(self, timeout_s: float) -> None:
         """Wait until every slot answers. Raises the problem of the first that does not."""
@@ -73,55 +223,189 @@ class SlotPool:
         for slot in self.slots:
             await slot.worker.ensure_ready(timeout_s)
 
-    def _choose(self) -> Installed | None:
-        if self._settings.model == "none":
-            return None
-        try:
-            if self._settings.model:
-                return self._store.find(self._settings.model, "llm")
-            installed = self._store.installed("llm")
-        except ParleyError as error:
-            self.problem = error
-            log.error("slot.model", code=error.code, reason=error.message)
-            return None
-        memory = psutil.virtual_memory().total
-        fitting = [model for model in installed if model.size_bytes <= MEMORY_SHARE * memory]
-        for model in installed[: installed.index(fitting[0])] if fitting else installed:
-            log.warning("slot.model_too_large", model=model.name, size_bytes=model.size_bytes, memory_bytes=memory)
-        if not fitting:
-            self.problem = LlmError(
-                "no language model is installed" if not installed else "every installed language model is too large",
-                hint="put a .gguf file into the models folder",
-            )
-        return fitting[0] if fitting else None
+    # ---- what others ask for ---------------------------------------------------------------------------------
 
-    def _slot(self, number: int, model: Installed) -> Slot:
+    @asynccontextmanager
+    async def lease(
+        self,
+        model: str,
+        *,
+        user: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        on_wait: Callable[[WaitState], None] | None = None,
+    ) -> AsyncGenerator[Slot, None]:
+        """A place in the slot of a model, which is loaded if it has to be, for as long as the block runs.
+
+        `model` is a name of the store, never a path. Raises UnknownModel, Overloaded when the queue is full,
+        ModelTooLarge, and what is wrong with the worker. Cancel-safe: a request that waits is taken out of the line
+        at once, and a load that nobody else waits for is broken off.
+        """
+        plan = next((slot.plan for slot in self._occupied.values() if slot.model.name == model), None)
+        plan = plan or await self._book.find(model, self._memory.host.total)
+        number = next(self._ids)
+        waiting = self._waiting[number] = _Waiting(plan)
+        try:
+            self._feed(Ask(number, plan.model.name, user, priority, plan.need))
+            if not waiting.told.is_set():
+                self._stirred.set()
+                await self._wait(number, waiting, on_wait)
+            if waiting.error is not None:
+                raise waiting.error
+            slot = self._occupied.get(waiting.slot)
+            if slot is None:
+                raise WorkerDied(f"{model} was unloaded just now", hint="try again")
+            yield slot
+        finally:
+            del self._waiting[number]
+            self._feed(Gone(number))
+
+    async def load(
+        self, name: str, *, slot: int | None = None, pinned: bool = False, options: Mapping[str, Any] | None = None
+    ) -> Plan:
+        """Begin to load a model of the store, or of a path, into that slot or any; `views()` says how far it is.
+
+        Raises ModelNotFound, ModelUnreadable, BadInput, ModelTooLarge, Overloaded where every slot is pinned.
+        """
+        if slot is not None and not 1 <= slot <= self._settings.slots:
+            raise BadInput(f"there is no slot {slot}", param="slot", hint=f"1 to {self._settings.slots}")
+        plan = await self._book.ordered(name, options or {}, self._memory.host.total)
+        number = next(self._ids)
+        waiting = self._waiting[number] = _Waiting(plan)
+        try:
+            self._order(plan, slot, pinned, number)
+            if waiting.error is not None:
+                raise waiting.error
+        finally:
+            del self._waiting[number]
+        return plan
+
+    def unload(self, number: int, *, at_once: bool = False) -> None:
+        """When its requests have ended; `at_once` ends them. Raises BadInput for a slot that is empty."""
+        if number not in self._occupied:
+            raise BadInput(f"slot {number} holds no model", param="slot")
+        self._feed(Unload(number, at_once))
+
+    def pin(self, number: int, pinned: bool) -> None:
+        if number not in self._occupied:
+            raise BadInput(f"slot {number} holds no model", param="slot")
+        self._feed(Pin(number, pinned))
+
+    async def models(self, kinds: Iterable[Kind] = ("llm",)) -> tuple[ModelInfo, ...]:
+        """What can be asked for: what is loaded, and what is in the store, the default one first."""
+        known = await self._book.known(kinds, [slot.model for slot in self.slots])
+        return tuple(ModelInfo(model.name, self.local.name, plan.context if plan else None) for model, plan in known)
+
+    def _order(self, plan: Plan, slot: int | None, pinned: bool, number: int) -> None:
+        self._feed(Load(number, plan.model.name, plan.need, slot, pinned))
+        self._stirred.set()
+
+    # ---- the shell -------------------------------------------------------------------------------------------
+
+    async def _wait(self, number: int, waiting: _Waiting, on_wait: Callable[[WaitState], None] | None) -> None:
+        name = waiting.plan.model.name
+        with anyio.move_on_after(self._settings.start_timeout_s):
+            while not waiting.told.is_set():
+                if on_wait is not None:
+                    on_wait(self._state(number, name))
+                with anyio.move_on_after(TELL_EVERY_S if on_wait is not None else None):
+                    await waiting.told.wait()
+        if not waiting.told.is_set():
+            raise Overloaded(f"{name} had no place for this request within {self._settings.start_timeout_s:g} s")
+
+    def _state(self, number: int, name: str) -> WaitState:
+        slot = next((slot for slot in self._occupied.values() if slot.model.name == name), None)
+        loading = slot is None or slot.worker.state is not WorkerState.READY
+        return WaitState(name, self._scheduler.position(number), loading, slot.worker.progress if slot else None)
+
+    async def _measure(self) -> None:
+        pids = {slot.number: slot.worker.pid for slot in self._occupied.values()}
+        used = await anyio.to_thread.run_sync(self._memory.measure, pids)
+        committed = 0
+        for slot in self._occupied.values():
+            if slot.worker.pid == pids.get(slot.number):
+                slot.used = used.get(slot.number, slot.used)
+            committed += max(slot.plan.need.bytes, slot.used.resident) - slot.used.private
+            if slot.worker.state is WorkerState.READY and slot.used.resident:
+                self._learned.used(slot.plan.key, slot.plan.predicted_bytes, slot.used.resident)
+        resident = {number: usage.resident for number, usage in used.items()}
+        self._feed(Measured(self._memory.headroom - committed, resident))
+
+    def _feed(self, event: SlotEvent) -> None:
+        for effect in self._scheduler.step(event, self._clock.now()):
+            match effect:
+                case Grant(number, slot):
+                    self._waiting[number].slot = slot
+                    self._waiting[number].told.set()
+                case Refuse():
+                    self._tell(effect.id, queue_full(effect))
+                case Fail():
+                    self._fail(effect)
+                case Start(slot, model):
+                    self._start(slot, self._book[model])
+                case Stop(slot, why):
+                    log.info("slot.stop", slot=slot, model=self._occupied[slot].model.name, why=why)
+                    self._occupied[slot].scope.cancel()
+
+    def _fail(self, effect: Fail) -> None:
+        waiting, default = self._waiting.get(effect.id), self._book.default
+        available = self._memory.host.available
+        if effect.id == self._first_order and default is not None:  # tried again when somebody asks for it
+            self._book.problem = failure(effect, default, None, available)
+            log.error("slot.model", code=self._book.problem.code, reason=self._book.problem.message)
+        if waiting is not None:
+            known = self._errors.get(waiting.plan.model.name)
+            self._tell(effect.id, failure(effect, waiting.plan, known, available))
+
+    def _tell(self, number: int, error: ParleyError) -> None:
+        if (waiting := self._waiting.get(number)) is not None:
+            waiting.error = error
+            waiting.told.set()
+
+    def _start(self, number: int, plan: Plan) -> None:
         port = self._settings.slot_port_base + number - 1
-        argv = (sys.executable, "-m", "llm.worker", "--model", str(model.path), "--name", model.name)
         spec = WorkerSpec(
             name=f"slot-{number}",
-            argv=(*argv, "--port", str(port), *engine_arguments(self._settings.engine)),
+            argv=(*plan.launch.argv, "--port", str(port)),
             port=port,
+            env=plan.launch.env,
             start_timeout_s=self._settings.start_timeout_s,
         )
-        worker = WorkerProcess(spec, self._clock, self._http)
-        config = BackendConfig(f"slot-{number}", "slot", f"http://127.0.0.1:{port}/v1", model=model.name)
+        worker = self._placement.place(spec)
+        config = BackendConfig(f"slot-{number}", "slot", f"http://127.0.0.1:{port}/v1", model=plan.model.name)
         backend = SlotBackend(config, self._http, worker, self._settings.ready_timeout_s)
-        return Slot(number, port, model, worker, backend)
+        self._occupied[number] = slot = Slot(number, port, plan, worker, backend)
+        log.info("slot.start", slot=number, port=port, model=plan.model.name, need_bytes=plan.need.bytes)
+        if self._tasks is not None:
+            self._tasks.start_soon(self._live, slot)
 
+    async def _live(self, slot: Slot) -> None:
+        """From Start until the worker that Stop ended has ended."""
+        with slot.scope:
+            async with anyio.create_task_group() as group:
+                group.start_soon(slot.worker.run)
+                await self._watch(slot)
+        del self._occupied[slot.number]
+        await self._measure()
+        self._feed(Emptied(slot.number))
 
-def engine_arguments(engine: EngineSettings) -> tuple[str, ...]:
-    """The command line of a worker for what differs from the defaults: --ctx-size 4096 --mlock true ..."""
-    plain = EngineSettings()
-    arguments: list[str] = []
-    for name in EngineSettings.__dataclass_fields__:
-        value = getattr(engine, name)
-        if value != getattr(plain, name):
-            arguments += [
-                f"--{name.replace('_', '-')}",
-                str(value).lower() if isinstance(value, bool) else str(value),
-            ]
-    return tuple(arguments)
+    async def _watch(self, slot: Slot) -> None:
+        """Tell the scheduler how the worker is."""
+        name, worker = slot.model.name, slot.worker
+        up = failed = False
+        started_s = self._clock.now()
+        while True:
+            if (worker.state is WorkerState.READY) != up:
+                up, failed = not up, False
+                if up:
+                    self._learned.loaded(slot.plan.key, self._clock.now() - started_s)
+                    self._errors.pop(name, None)
+                self._feed(Up(slot.number) if up else Down(slot.number))
+            if not up and not failed and (error := worker.hopeless) is not None:
+                failed = True
+                self._errors[name] = error
+                self._feed(Failed(slot.number, isinstance(error, PortTaken)))
+            started_s = self._clock.now() if worker.state is WorkerState.WAITING else started_s
+            await worker.changed()
 
 
 def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:

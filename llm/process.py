@@ -70,6 +70,8 @@ class WorkerProcess:
         self.spec = spec
         self.state = WorkerState.STOPPED
         self.pid: int | None = None
+        self.progress: float | None = None
+        """0..1 while the model loads, where the worker's /health says so."""
         self._clock = clock
         self._http = http
         self._restart = restart or Restart()
@@ -84,6 +86,15 @@ class WorkerProcess:
     @property
     def restarts(self) -> int:
         return max(0, self._restart.starts - 1)
+
+    @property
+    def hopeless(self) -> LlmError | None:
+        """The last error, when several starts in a row have failed; the attempts go on."""
+        return self._last_error if self._restart.hopeless else None
+
+    async def changed(self) -> None:
+        """Return at the next change of state."""
+        await self._changed.wait()
 
     def log_tail(self, n: int = 20) -> tuple[str, ...]:
         """The last `n` lines the child wrote, oldest first, over all its lives."""
@@ -104,8 +115,8 @@ class WorkerProcess:
             while True:
                 if self.state is WorkerState.READY:  # 1
                     return self.base_url
-                if self._restart.hopeless and self._last_error is not None:  # 2
-                    raise self._last_error.with_traceback(None)
+                if self.hopeless is not None:  # 2
+                    raise self.hopeless.with_traceback(None)
                 await self._changed.wait()  # 3
         if self._last_error is not None:
             raise self._last_error.with_traceback(None)
@@ -129,6 +140,7 @@ class WorkerProcess:
 
     async def _one_life(self) -> None:
         """Start the child and stay until it is gone. Always raises: WorkerDied or PortTaken, or cancellation."""
+        self.progress = None
         self._become(WorkerState.STARTING)
         self._restart.step(Started(), self._clock.now())
         self._check_port()
@@ -162,10 +174,11 @@ class WorkerProcess:
         timeout = aiohttp.ClientTimeout(total=2.0)
         with anyio.move_on_after(self.spec.start_timeout_s):
             while True:
-                with suppress(aiohttp.ClientError, TimeoutError):
+                with suppress(aiohttp.ClientError, TimeoutError, ValueError):
                     async with self._http.get(f"{self.base_url}/health", timeout=timeout) as answer:
                         if answer.status == 200:
                             break
+                        self.progress = _progress(await answer.json(content_type=None))
                 await anyio.sleep(HEALTH_EVERY_S)
             self._restart.step(Ready(), self._clock.now())
             self._last_error = None
@@ -235,6 +248,11 @@ def _how(code: int) -> str:
         return f"by {signal.Signals(-code).name}"
     except ValueError:
         return f"by signal {-code}"
+
+
+def _progress(health: object) -> float | None:
+    done = health.get("progress") if isinstance(health, dict) else None
+    return min(1.0, max(0.0, float(done))) if isinstance(done, int | float) else None
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -78,7 +78,19 @@ class LlmSettings:
     """What a request without a model gets: a slot's model, "backend/model", or "" for the first that is ready."""
     backends: tuple[BackendConfig, ...] = ()
     engine: EngineSettings = EngineSettings()
+    preload: tuple[str, ...] = ()
+    """Further models to load at the start, into the slots after the first."""
+    load_on_demand: bool = True
+    """Whether a request may load a model that is in the store and in no slot."""
+    slot_queue: int = 256
+    """Requests that may wait for a place in a slot, and as many voice turns; of one user half of them."""
+    idle_unload_s: float = 0.0
+    """A model that nobody asked for so long is unloaded, but never a pinned one; 0: never."""
+    swap_patience_s: float = 10.0
+    """A request for a model in no slot waits this long for a slot to be idle; then a busy one gets no more work."""
+    memory_floor_mib: int = 0
+    """Of the machine's memory models leave this much free. 0: a twentieth of it, at least 256."""
     start_timeout_s: float = 300.0
-    """A model that is not loaded after this long is given up."""
+    """A model that is not loaded after this long is given up; no request waits longer for a place."""
     ready_timeout_s: float = 60.0
-    """A request waits at most this long for a worker that is being started."""
+    """A request that a worker had already taken waits at most this long for it to be started again."""

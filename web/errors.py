@@ -107,6 +107,7 @@ TABLE: Mapping[str, Face] = {
     "port_taken": Face(503, _SERVER, 1013),
     "worker_died": Face(503, _SERVER, 1013),
     "overloaded": Face(503, _SERVER, 1013),
+    "model_too_large": Face(507, _SERVER, 1011),
     "model_loading": Face(503, _SERVER, 1013),
     "context_length_exceeded": Face(400, _REQUEST, 1008),
     # voice
@@ -166,5 +167,5 @@ def headers_of(error: ParleyError) -> dict[str, str]:
     if status == 401:
         return {"www-authenticate": "Bearer"}
     if status == 503 and error.retryable:
-        return {"retry-after": "2"}
+        return {"retry-after": str(getattr(error, "retry_after_s", 2))}
     return {}

@@ -51,15 +51,18 @@ def better(kind: str) -> str:
 def _language_model(services: Services) -> Stage:
     settings, pool = services.settings, services.pool
     configured = settings.voice.llm.model or settings.llm.default_model
-    slot = pool.slots[0] if pool.slots else None
+    default = pool.default
     ready = services.router.ready(settings.voice.llm.model)
     why, improve = "configured", ""
     if configured:
         name = configured
-    elif slot is not None:
-        name = slot.model.name
-        why = "comes with Parley" if slot.model.bundled else "best that is installed"
-        improve = better("llm") if slot.model.bundled else ""
+        if default is not None and configured == default.model.name:
+            ready = ready and pool.ready()
+    elif default is not None:
+        name = default.model.name
+        ready = ready and pool.ready()
+        why = "comes with Parley" if default.model.bundled else "best that is installed"
+        improve = better("llm") if default.model.bundled else ""
     else:
         name = ", ".join(backend.name for backend in settings.llm.backends) or "none"
     return Stage("LLM", name, ready, why if ready else _problem(services), improve)

@@ -12,8 +12,9 @@ import anyio
 from llm.errors import LlmError, WorkerDied
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
+from llm.placement import Worker
 from llm.port import BackendConfig, BackendSpec
-from llm.process import WorkerProcess, WorkerState
+from llm.process import WorkerState
 from llm.stream import StreamEvent
 
 __all__ = ["SPEC", "SlotBackend"]
@@ -30,7 +31,7 @@ class SlotBackend(OpenAIClient):
         self,
         config: BackendConfig,
         http: aiohttp.ClientSession,
-        worker: WorkerProcess | None = None,
+        worker: Worker | None = None,
         ready_timeout_s: float = 60.0,
     ) -> None:
         super().__init__(config, http)

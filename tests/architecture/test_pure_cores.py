@@ -38,6 +38,7 @@ CORES = (
     "llm/batching.py",
     "llm/convert.py",
     "llm/eviction.py",
+    "llm/fit.py",
     "llm/router.py",
     "llm/slot_events.py",
     "llm/slot_queue.py",

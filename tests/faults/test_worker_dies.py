@@ -156,9 +156,10 @@ async def test_a_request_that_kills_every_worker_is_asked_twice_and_not_for_ever
 
 
 async def test_requests_wait_for_a_worker_that_is_still_loading(settings: LlmSettings, tmp_path: Path) -> None:
-    async with running(settings, tmp_path) as (_, router):
-        assert not router.ready()
+    async with running(settings, tmp_path) as (pool, router):
+        assert not pool.ready()
         assert await reply(router)
+        assert pool.ready()
         await router.refresh()
         assert router.ready()
 
@@ -201,7 +202,8 @@ async def test_a_taken_port_is_named(settings: LlmSettings, tmp_path: Path) -> N
     with socket.socket() as other:
         other.bind(("127.0.0.1", settings.slot_port_base))
         other.listen()
-        async with running(settings, tmp_path) as (_, router):
+        alone = replace(settings, slots=1)
+        async with running(alone, tmp_path) as (_, router):
             with pytest.raises(PortTaken, match=str(settings.slot_port_base)) as caught:
                 await reply(router)
     assert "PARLEY_SLOT_PORT_BASE" in caught.value.hint

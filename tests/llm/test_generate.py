@@ -11,8 +11,9 @@ import pytest
 
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, UnknownModel
 from llm.generate import Router
+from llm.launch import engine_arguments
 from llm.messages import GenerateRequest, Message
-from llm.pool import engine_arguments, load_backends
+from llm.pool import load_backends
 from llm.port import BackendConfig
 from llm.settings import EngineSettings
 from llm.stream import Finish, TextDelta

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from web.services import services_of
+from web.services import Services, services_of
 from web.stages import stages_of
 
 __all__ = ["PUBLIC", "ROUTES"]
@@ -33,11 +33,18 @@ async def _health(request: Request) -> Response:
         {
             "status": "ok" if all(stage.ready for stage in stages) else "degraded",
             "timestamp": services.clock.wall().isoformat(),
-            "active_models": [model.id for model in services.router.models()],
+            "active_models": _active(services),
             "parts": parts,
             "live_sessions": services.hub.live,
         }
     )
+
+
+def _active(services: Services) -> list[str]:
+    """What is loaded here, and what other servers list."""
+    loaded = [slot.model.name for slot in services.pool.slots if services.pool.ready(slot.model.name)]
+    local = services.pool.local.name
+    return [*loaded, *(model.id for model in services.router.models() if model.backend != local)]
 
 
 ROUTES = [Route("/health", _health, methods=["GET"])]

@@ -1,0 +1,133 @@
+"""What memory this machine has, how much of it is free, and what a worker takes.
+
+A container's limit counts as the machine (cgroup 1 and 2). Pages of mapped model files are in nobody's way until
+something needs the room, so the system calls them available; here they belong to the worker that reads them.
+GPU memory is read through NVIDIA's management library when the package `nvidia-ml-py` and a driver are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+__all__ = ["Gpu", "HostMemory", "Usage", "gpus", "host_memory", "usage_of"]
+
+CGROUP = Path("/sys/fs/cgroup")
+_NO_LIMIT = 1 << 60
+"""cgroup 1 writes "no limit" as a number near 2**63."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostMemory:
+    """Bytes."""
+
+    total: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    name: str
+    total: int
+    free: int
+    by_pid: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process and its children hold. `resident` includes pages of mapped files, `private` does not."""
+
+    resident: int
+    private: int
+
+
+def host_memory(cgroup: Path = CGROUP, own: Callable[[], Any] = psutil.virtual_memory) -> HostMemory:
+    """Blocking, well under a millisecond."""
+    machine = own()
+    total, available = int(machine.total), int(machine.available)
+    limit, used, files = (
+        _number(cgroup / "memory.max"),
+        _number(cgroup / "memory.current"),
+        ("active_file", "inactive_file"),
+    )
+    statistics = cgroup / "memory.stat"
+    if limit is None:
+        limit, used = (
+            _number(cgroup / "memory/memory.limit_in_bytes"),
+            _number(cgroup / "memory/memory.usage_in_bytes"),
+        )
+        statistics, files = cgroup / "memory/memory.stat", ("total_active_file", "total_inactive_file")
+    if limit is None or used is None or limit >= min(total, _NO_LIMIT):
+        return HostMemory(total, available)
+    held = max(0, used - _files(statistics, files))
+    return HostMemory(limit, max(0, min(available, limit - held)))
+
+
+def usage_of(pid: int) -> Usage | None:
+    """None: it is gone. Blocking."""
+    resident = private = 0
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.Error):
+                memory = one.memory_info()
+                resident += memory.rss
+                private += max(0, memory.rss - getattr(memory, "shared", 0))
+    return Usage(resident, private) if resident else None
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """None without the package or a driver. Blocking."""
+    try:
+        import pynvml
+    except ImportError:
+        return ()
+    found = []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return ()
+    try:
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            name = pynvml.nvmlDeviceGetName(handle)
+            text = name.decode() if isinstance(name, bytes) else str(name)
+            found.append(Gpu(text, int(memory.total), int(memory.free), _by_pid(pynvml, handle)))
+    except pynvml.NVMLError:
+        return ()
+    finally:
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+    return tuple(found)
+
+
+def _by_pid(library: Any, handle: Any) -> dict[int, int]:
+    """usedGpuMemory is None where the driver does not tell (in containers, under WDDM)."""
+    try:
+        processes = library.nvmlDeviceGetComputeRunningProcesses(handle)
+    except library.NVMLError:
+        return {}
+    return {process.pid: int(process.usedGpuMemory or 0) for process in processes}
+
+
+def _number(path: Path) -> int | None:
+    """The number in a file of the kernel; None where there is no such file, or "max" in it."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _files(statistics: Path, names: Iterable[str]) -> int:
+    try:
+        lines = statistics.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    counts = dict(line.split(maxsplit=1) for line in lines if " " in line)
+    return sum(int(counts[name]) for name in names if counts.get(name, "").strip().isdecimal())

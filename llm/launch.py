@@ -1,0 +1,159 @@
+"""From a model to the command line of the worker that serves it, and to what that will cost.
+
+Language models and embedding models run in `llm.worker`. What other kinds of model need is told by the layer that
+knows them: the pool is handed a Launcher for each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+from llm.fit import FitSum, predict
+from llm.fit_learned import Learned, model_key
+from llm.settings import EngineSettings
+from llm.slot_events import Need
+from models.errors import BadInput, ModelUnreadable, SettingsError
+from models.formats.gguf import read_header
+from models.formats.port import Kind
+from models.registry import discover
+from models.store import Installed
+
+__all__ = ["Launch", "Launcher", "ModelType", "Plan", "changed_settings", "engine_arguments", "plan_for", "type_of"]
+
+ModelType = Literal["text", "vision", "omni", "embedding", "vision-embedding", "rerank", "audio", "tts"]
+_TYPES: Mapping[Kind, ModelType] = {
+    "llm": "text",
+    "embedding": "embedding",
+    "rerank": "rerank",
+    "stt": "audio",
+    "tts": "tts",
+}
+_OTHER_NAMES = {"gpu_layers": "n_gpu_layers", "context_size": "ctx_size", "n_ctx": "ctx_size"}
+"""What people call these settings elsewhere."""
+_GROWTH = 1.3
+_SPEECH_BYTES = 250 << 20
+"""Models that are no GGUF: the file with what loading adds, and the libraries. Measuring corrects it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a worker is started; `--port` is added."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    places: int = 8
+    voice_places: int = 2
+
+
+Launcher = Callable[[Installed], Launch]
+"""Raises a ParleyError for a model that no engine reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A model as it is to be loaded. `key` is what its measurements are kept under."""
+
+    model: Installed
+    type: ModelType
+    launch: Launch
+    need: Need
+    key: str
+    predicted_bytes: int
+    context: int | None = None
+    fit: FitSum | None = None
+
+
+def type_of(model: Installed, options: Mapping[str, Any]) -> ModelType | None:
+    """None: not a model that a slot can hold."""
+    if model.kind == "llm" and options.get("mmproj"):
+        return "vision"
+    return _TYPES.get(model.kind)
+
+
+def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> EngineSettings:
+    """The settings with a request's options over them. Raises BadInput that names the option."""
+    known = {item.name: item for item in fields(EngineSettings)}
+    changes: dict[str, Any] = {}
+    for given, value in options.items():
+        name = _OTHER_NAMES.get(given, given)
+        if name not in known:
+            raise BadInput(f"{given} is no option of a slot", param=given, hint=f"there are: {', '.join(known)}")
+        if not _fits(known[name].default, value):
+            raise BadInput(f"{given} cannot be {value!r:.80}", param=given)
+        changes[name] = value
+    try:
+        return replace(engine, **changes)
+    except SettingsError as error:
+        raise BadInput(error.message, param=error.param) from None
+
+
+def _fits(default: object, value: object) -> bool:
+    """Of the default's own type; a setting that may be unset takes a number or a truth value."""
+    if default is None:
+        return value is None or isinstance(value, bool | int)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
+
+
+def plan_for(
+    model: Installed,
+    settings: EngineSettings,
+    options: Mapping[str, Any],
+    launchers: Mapping[Kind, Launcher],
+    learned: Learned,
+    memory_bytes: int,
+) -> Plan:
+    """Reads the model's header: blocking. Raises ModelUnreadable, BadInput."""
+    engine = changed_settings(settings, options)
+    kind = type_of(model, options)
+    if kind is None:
+        raise BadInput(f"{model.name} is a model for {model.kind}, and no slot can hold that", param="model_path")
+    key = model_key(model.path, model.size_bytes)
+    if not model.path.exists():
+        raise ModelUnreadable(f"{model.path.name} is gone", hint=f"{model.path} was there when it was listed")
+    context, fit = None, None
+    predicted = int(model.size_bytes * _GROWTH) + _SPEECH_BYTES
+    if model.format == "gguf":
+        header = read_header(model.path)
+        fit = predict(header, engine, memory_bytes)
+        context = fit.context
+        predicted = fit.total + model.size_bytes - header.size_bytes  # the other parts of a split file
+    launch = launchers[model.kind](model) if model.kind in launchers else _language_model(model, engine)
+    need = Need(
+        bytes=int(predicted * learned.ratio(key)),
+        load_s=learned.load_s(key, model.size_bytes),
+        places=launch.places,
+        voice_places=launch.voice_places,
+    )
+    return Plan(model, kind, launch, need, key, predicted, context, fit)
+
+
+def _language_model(model: Installed, engine: EngineSettings) -> Launch:
+    argv = [sys.executable, "-m", "llm.worker", "--model", str(model.path), "--name", model.name]
+    if model.format != "gguf":
+        readers = [spec.name for spec in discover("llm.engines").values() if model.format in spec.formats]
+        if not readers:
+            raise ModelUnreadable(f"no engine here loads {model.format} models", hint="is its extra installed?")
+        argv += ["--engine", readers[0]]
+    return Launch((*argv, *engine_arguments(engine)), {}, engine.parallel, engine.voice_places)
+
+
+def engine_arguments(engine: EngineSettings) -> tuple[str, ...]:
+    """The command line of a worker for what differs from the defaults: --ctx-size 4096 --mlock true ..."""
+    plain = EngineSettings()
+    arguments: list[str] = []
+    for name in EngineSettings.__dataclass_fields__:
+        value = getattr(engine, name)
+        if value != getattr(plain, name):
+            arguments += [f"--{name.replace('_', '-')}", _written(value)]
+    return tuple(arguments)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

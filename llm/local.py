@@ -1,0 +1,72 @@
+"""Everything that our own slots can answer, as one backend: the pool decides where, and loads what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from llm.errors import UnknownModel
+from llm.messages import GenerateRequest
+from llm.port import BackendConfig, ModelInfo
+from llm.stream import StreamEvent
+
+if TYPE_CHECKING:
+    from llm.pool import SlotPool
+
+__all__ = ["LocalModels"]
+
+NAME = "local"
+UNNAMED = "auto"
+"""What the router asks for when the request named no model: then its content decides."""
+
+
+class LocalModels:
+    """A Backend."""
+
+    def __init__(self, pool: SlotPool) -> None:
+        self.name = NAME
+        self.config = BackendConfig(NAME, "slot", "", model=UNNAMED)
+        self._pool = pool
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        """Wait for a place, then stream. Closing the iterator leaves the line, or stops the decoder."""
+        name = await self._resolve(request)
+        async with self._pool.lease(
+            name, user=request.user, priority=request.priority, on_wait=request.on_wait
+        ) as slot:
+            async with aclosing(slot.backend.generate(replace(request, model=slot.model.name))) as events:
+                async for event in events:
+                    yield event
+
+    async def health(self) -> bool:
+        return bool(await self._pool.models())
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """Loaded and loadable ones. Raises the reason when there is none."""
+        found = await self._pool.models()
+        if not found:
+            raise self._pool.problem or UnknownModel("no language model is installed")
+        return found
+
+    async def forget(self, conversation: str) -> None:
+        for slot in self._pool.slots:
+            if slot.model.kind == "llm":
+                await slot.backend.forget(conversation)
+
+    async def aclose(self) -> None:
+        """The workers are the pool's."""
+
+    async def _resolve(self, request: GenerateRequest) -> str:
+        if request.model not in ("", UNNAMED, "default", NAME):
+            return request.model
+        if self._pool.default is not None:
+            return self._pool.default.model.name
+        if self._pool.problem is not None:
+            raise self._pool.problem
+        loaded = [slot.model.name for slot in self._pool.slots if slot.model.kind == "llm"]
+        names = loaded or [info.id for info in await self._pool.models()]
+        if not names:
+            raise UnknownModel("no language model is installed", hint="`parley doctor` says what to do")
+        return names[0]

@@ -1,0 +1,112 @@
+"""Which models slots can be asked for, and how each is to be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import anyio.to_thread
+import structlog
+
+from llm.errors import LlmError, UnknownModel
+from llm.fit_learned import Learned
+from llm.launch import Launcher, Plan, plan_for
+from llm.settings import LlmSettings
+from models.errors import ParleyError
+from models.formats.port import Kind
+from models.store import Installed, Store
+
+__all__ = ["PlanBook"]
+
+MEMORY_SHARE = 0.6
+"""Of the machine's memory a model that nobody asked for by name may take."""
+SLOT_KINDS: tuple[Kind, ...] = ("llm", "embedding", "rerank", "stt", "tts")
+
+log = structlog.get_logger(__name__)
+
+
+class PlanBook:
+    def __init__(
+        self, settings: LlmSettings, store: Store, launchers: Mapping[Kind, Launcher], learned: Learned
+    ) -> None:
+        self.default: Plan | None = None
+        """What slot 1 holds, and what a text request without a model gets."""
+        self.problem: ParleyError | None = None
+        """Why there is no default."""
+        self._settings, self._store, self._launchers, self._learned = settings, store, launchers, learned
+        self._plans: dict[str, Plan] = {}
+        self._ordered: dict[str, tuple[Installed, Mapping[str, Any]]] = {}
+
+    def __getitem__(self, name: str) -> Plan:
+        """The last plan that was made for the model."""
+        return self._plans[name]
+
+    async def choose_default(self, memory_bytes: int) -> Plan | None:
+        """The model of the settings, or the best that is installed; None, and `problem`, where there is none."""
+        if self._settings.model == "none":
+            return None
+        try:
+            model = await anyio.to_thread.run_sync(self._choose, memory_bytes)
+            self.default = await self._plan(model, {}, memory_bytes)
+        except ParleyError as error:
+            self.problem = error
+            log.error("slot.model", code=error.code, reason=error.message)
+        return self.default
+
+    async def ordered(self, name: str, options: Mapping[str, Any], memory_bytes: int) -> Plan:
+        """A model of the store, or of a path, with options that it keeps. Raises ModelNotFound, ModelUnreadable,
+        BadInput.
+        """
+        model = await anyio.to_thread.run_sync(self._store.find, name)
+        plan = await self._plan(model, options, memory_bytes)
+        self._ordered[model.name] = (model, options)
+        return plan
+
+    async def find(self, name: str, memory_bytes: int) -> Plan:
+        """By name only: what a client writes shall not choose a file. Raises UnknownModel."""
+        if self.default is not None and name == self.default.model.name:
+            return await self._plan(self.default.model, {}, memory_bytes)
+        if name in self._ordered:  # also from a folder that the store does not know
+            return await self._plan(*self._ordered[name], memory_bytes)
+        if self._settings.load_on_demand:
+            for model in await anyio.to_thread.run_sync(self._store.installed):
+                if model.name == name and model.kind in SLOT_KINDS:
+                    return await self._plan(model, {}, memory_bytes)
+        hint = "GET /v1/models lists what there is"
+        raise UnknownModel(f"the model {name[:200]!r} is in no slot", hint=hint, param="model")
+
+    async def known(self, kinds: Iterable[Kind], loaded: Iterable[Installed]) -> list[tuple[Installed, Plan | None]]:
+        """What can be asked for, the default first, then what is loaded, then what is in the store."""
+        models = [self.default.model] if self.default is not None else []
+        models += loaded
+        models += [model for model, _ in self._ordered.values()]
+        if self._settings.load_on_demand:
+            models += await anyio.to_thread.run_sync(self._store.installed)
+        found: dict[str, Installed] = {}
+        for model in models:
+            if model.kind in kinds:
+                found.setdefault(model.name, model)
+        return [(model, self._plans.get(model.name)) for model in found.values()]
+
+    async def _plan(self, model: Installed, options: Mapping[str, Any], memory_bytes: int) -> Plan:
+        plan = await anyio.to_thread.run_sync(
+            plan_for, model, self._settings.engine, options, self._launchers, self._learned, memory_bytes
+        )
+        self._plans[model.name] = plan
+        return plan
+
+    def _choose(self, memory_bytes: int) -> Installed:
+        if self._settings.model:
+            return self._store.find(self._settings.model, "llm")
+        installed = self._store.installed("llm")
+        fitting = [model for model in installed if model.size_bytes <= MEMORY_SHARE * memory_bytes]
+        for model in installed[: installed.index(fitting[0])] if fitting else installed:
+            log.warning(
+                "slot.model_too_large", model=model.name, size_bytes=model.size_bytes, memory_bytes=memory_bytes
+            )
+        if not fitting:
+            raise LlmError(
+                "no language model is installed" if not installed else "every installed language model is too large",
+                hint="put a .gguf file into the models folder",
+            )
+        return fitting[0]

@@ -1,0 +1,46 @@
+"""What callers are told when a slot cannot take their model. Pure."""
+
+from __future__ import annotations
+
+from llm.errors import ModelTooLarge, Overloaded, WorkerDied
+from llm.launch import Plan
+from llm.slot_events import Fail, Refuse
+from models.errors import ParleyError
+
+__all__ = ["failure", "mib", "queue_full", "too_large"]
+
+
+def mib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(0, count) / 2**20:.0f} MiB"
+
+
+def too_large(plan: Plan, missing_bytes: int, available_bytes: int) -> ModelTooLarge:
+    """With the sum, so that one sees which part of it to lower."""
+    name, fit = plan.model.name, plan.fit
+    parts = ""
+    if fit is not None:
+        parts = f" (weights {mib(fit.weights)}, KV cache {mib(fit.kv + fit.state)}, compute {mib(fit.compute)}"
+        parts += f", process {mib(fit.process)})"
+    return ModelTooLarge(
+        f"{name} needs {mib(plan.need.bytes)}{parts}; {mib(available_bytes)} are free, and {mib(missing_bytes)} "
+        "would be missing with every other model unloaded that may be",
+        hint="lower ctx_size or parallel, choose kv_cache_type q8_0 or a smaller model; `parley fit` shows the sum",
+    )
+
+
+def failure(effect: Fail, plan: Plan, known: ParleyError | None, available_bytes: int) -> ParleyError:
+    """`known` is why the model's worker could not be started. A new exception each time: one that is raised in many
+    tasks would collect all their traces.
+    """
+    if effect.why == "does_not_fit":
+        return too_large(plan, effect.missing_bytes, available_bytes)
+    if effect.why == "no_slot":
+        return Overloaded("every slot is pinned", hint="unpin or unload one", retry_after_s=60)
+    if known is None:
+        return WorkerDied(f"{plan.model.name} could not be loaded")
+    return type(known)(known.message, hint=known.hint, param=known.param)
+
+
+def queue_full(effect: Refuse) -> Overloaded:
+    hint = f"{effect.position - 1} wait for this model; try again in about {effect.retry_after_s} s"
+    return Overloaded("the queue is full", hint=hint, retry_after_s=effect.retry_after_s)
