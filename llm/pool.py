@@ -21,13 +21,13 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
-from llm.errors import LlmError, Overloaded, PortTaken, WorkerDied
+from llm.errors import LlmError, Overloaded, WorkerDied
 from llm.fit_learned import Learned
-from llm.fit_memory import HostMemory, Usage
+from llm.fit_memory import HostMemory
 from llm.launch import Launcher, Plan
 from llm.local import LocalModels
 from llm.messages import Priority, WaitState
-from llm.placement import LocalProcesses, Placement, Worker
+from llm.placement import LocalProcesses, Placement
 from llm.plan_book import PlanBook
 from llm.port import Backend, BackendConfig, ModelInfo
 from llm.process import WorkerSpec, WorkerState
@@ -35,10 +35,8 @@ from llm.settings import LlmSettings
 from llm.slot_errors import failure, queue_full
 from llm.slot_events import (
     Ask,
-    Down,
     Emptied,
     Fail,
-    Failed,
     Gone,
     Grant,
     Load,
@@ -51,15 +49,15 @@ from llm.slot_events import (
     Start,
     Stop,
     Unload,
-    Up,
 )
 from llm.slot_memory import SlotMemory
+from llm.slot_worker import Slot, watch
 from llm.slots import SlotScheduler
 from models.clock import Clock
 from models.errors import BadInput, ParleyError
 from models.formats.port import Kind
 from models.registry import discover
-from models.store import Installed, Store
+from models.store import Store
 
 __all__ = ["Slot", "SlotPool", "load_backends"]
 
@@ -72,23 +70,6 @@ TELL_EVERY_S = 0.25
 SLOT_TYPES: tuple[Kind, ...] = ("llm", "embedding", "rerank", "stt", "tts")
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Slot:
-    """One place with a model in it."""
-
-    number: int
-    port: int
-    plan: Plan
-    worker: Worker
-    backend: SlotBackend
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    used: Usage = Usage(0, 0)
-
-    @property
-    def model(self) -> Installed:
-        return self.plan.model
 
 
 @dataclass(slots=True)
@@ -383,29 +364,10 @@ class SlotPool:
         with slot.scope:
             async with anyio.create_task_group() as group:
                 group.start_soon(slot.worker.run)
-                await self._watch(slot)
+                await watch(slot, self._clock, self._feed, self._learned, self._errors)
         del self._occupied[slot.number]
         await self._measure()
         self._feed(Emptied(slot.number))
-
-    async def _watch(self, slot: Slot) -> None:
-        """Tell the scheduler how the worker is."""
-        name, worker = slot.model.name, slot.worker
-        up = failed = False
-        started_s = self._clock.now()
-        while True:
-            if (worker.state is WorkerState.READY) != up:
-                up, failed = not up, False
-                if up:
-                    self._learned.loaded(slot.plan.key, self._clock.now() - started_s)
-                    self._errors.pop(name, None)
-                self._feed(Up(slot.number) if up else Down(slot.number))
-            if not up and not failed and (error := worker.hopeless) is not None:
-                failed = True
-                self._errors[name] = error
-                self._feed(Failed(slot.number, isinstance(error, PortTaken)))
-            started_s = self._clock.now() if worker.state is WorkerState.WAITING else started_s
-            await worker.changed()
 
 
 def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:
