@@ -64,6 +64,8 @@ def _language_model(services: Services) -> Stage:
         why = "comes with Parley" if default.model.bundled else "best that is installed"
         improve = better("llm") if default.model.bundled else ""
     else:
+        if pool.problem is not None:  # then only others can answer
+            ready = any(model.backend != pool.local.name for model in services.router.models())
         name = ", ".join(backend.name for backend in settings.llm.backends) or "none"
     return Stage("LLM", name, ready, why if ready else _problem(services), improve)
 
