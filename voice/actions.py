@@ -6,7 +6,9 @@ pause, and abandoned when the user goes on. Results carry their revision's numbe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from llm.messages import Message
 from voice.outgoing import ServerEvent
@@ -41,10 +43,18 @@ class Transcribe:
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Ask the model; its tokens come back as TokensArrived of `revision`."""
+    """Ask the model; its tokens come back as TokensArrived of `revision`.
+
+    `aside`: it is no part of the conversation, and what the model remembers of that stays as it is.
+    """
 
     revision: int
     messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

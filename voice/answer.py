@@ -6,22 +6,39 @@ into clauses, clauses into audio, audio out at the pace of playout, and the one 
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import Literal
+
+from llm.messages import Message
 from voice.actions import Abandon, Action, Speak, StopListening, Tell, Think, Transcribe
 from voice.events import ClauseAudio, ClauseFailed, MindFailed, MindFinished, PlayedReport, TokensArrived
-from voice.history import Exchange, History
+from voice.history import History, Item
 from voice.ledger import Ledger, Stage
-from voice.outgoing import ErrorOut, Interrupted, TextOut, TurnComplete
+from voice.outgoing import (
+    ErrorOut,
+    Interrupted,
+    ItemAdded,
+    ItemDeleted,
+    ReplyStarted,
+    TextOut,
+    TurnComplete,
+)
 from voice.reply import Reply
+from voice.reply_options import ReplyOptions
 from voice.revision import Revision, Turn
 from voice.session_config import SessionConfig
 from voice.settings import TurnSettings
 
-__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
+__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent", "status_of", "think_of"]
 
 REPLY_TIMEOUT_S = 60.0
 """A reply that makes no progress for this long has failed."""
+PAST_REPLIES = 16
+"""Of so many replies the word times are kept, for a client that says later where it stopped playing."""
 
 AnswerEvent = TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport
+Status = Literal["completed", "cancelled", "incomplete", "failed"]
+UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Answer:
@@ -32,8 +49,10 @@ class Answer:
         self.history = history
         self.revision: Revision | None = None
         self.out: list[Action] = []
+        self.past: OrderedDict[str, Reply] = OrderedDict()
+        """The last replies that are over, by their item."""
+        self.system_prompt = system_prompt
         self._settings = settings
-        self._system_prompt = system_prompt
         self._replies = 0
 
     @property
@@ -51,17 +70,56 @@ class Answer:
         self.abandon()
         self.revision = Revision(number, turn, until_s, Ledger(speech_end), now)
         if turn is not None:
+            self.revision.user_item = turn.item
             self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
         return self.revision
 
+    def new_reply_id(self) -> str:
+        self._replies += 1
+        return f"reply-{self._replies}"
+
     def think(self, revision: Revision) -> None:
         """Ask the model; the reply is held back until it is released."""
-        self._replies += 1
-        revision.reply = Reply(f"reply-{self._replies}", self.config.audio.sample_rate, self._settings.lead_ms / 1000)
-        llm = self.config.llm
-        prompt = llm.system_prompt or self._system_prompt
-        messages = self.history.messages(prompt, revision.request, llm.history_length)
-        self.out.append(Think(revision.number, messages))
+        options = revision.options
+        spoken = self.config.spoken if options.spoken is None else options.spoken
+        lead_s = self._settings.lead_ms / 1000
+        revision.reply = Reply(self.new_reply_id(), self.config.audio.sample_rate, lead_s, spoken=spoken)
+        messages = self.prompt(options, revision.request or None)
+        self.out.append(think_of(revision.number, messages, options, self.config))
+
+    def prompt(self, options: ReplyOptions, asked: str | None) -> tuple[Message, ...]:
+        """What the model is told: the client's own messages, or the conversation and what was asked last."""
+        prompt = options.instructions
+        if prompt is None:
+            prompt = self.config.llm.system_prompt or self.system_prompt
+        if options.input is not None:
+            return (*((Message("system", prompt),) if prompt else ()), *options.input)
+        return self.history.messages(prompt, asked, self.config.llm.history_length)
+
+    def release(self, revision: Revision) -> None:
+        """It is what the user wanted: the question enters the conversation, the answer may be heard."""
+        revision.answering = True
+        reply, options = revision.reply, revision.options
+        if reply is None:
+            return
+        if revision.request:
+            self.remember(Item(revision.user_item, Message("user", revision.request)))
+        if options.remembered:
+            revision.item, revision.after = self.history.new_id(), self.history.last_id
+        reply.release()
+        self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken)))
+
+    def remember(self, item: Item, after: str | None = None) -> None:
+        """Put it into the conversation, and tell. An `after` that is gone by now means the end."""
+        if after is not None and self.history.get(after) is None:
+            after = None
+        self.out.append(Tell(ItemAdded(item, self.history.insert(item, after))))
+
+    def forget(self, item: str) -> None:
+        """Take it out of the conversation, and tell."""
+        if self.history.get(item) is not None:
+            self.history.delete(item)
+        self.out.append(Tell(ItemDeleted(item)))
 
     def abandon(self) -> None:
         """Drop the revision without a trace; only for one that was not confirmed, or had no words in it."""
@@ -69,8 +127,11 @@ class Answer:
             self.out.append(Abandon(self.revision.number))
             self.revision = None
 
-    def complete(self, now: float, *, interrupted: bool, remembered: bool = True) -> None:
-        """End the confirmed revision: the one place where a turn is told to be over and enters the history."""
+    def complete(self, now: float, *, interrupted: bool, remembered: bool = True, reason: str = "") -> None:
+        """End the confirmed revision: the one place where a turn is told to be over and enters the history.
+
+        Not `remembered`: the user was not answered, they were going on; their words are taken back, too.
+        """
         revision, self.revision = self.revision, None
         if revision is None:
             return
@@ -80,16 +141,21 @@ class Answer:
         self.out.append(Abandon(revision.number))
         if revision.turn is not None and revision.text is None:
             self.out.append(StopListening(revision.turn.number))
-        if not revision.request:
+        if not revision.answering:
+            if revision.user_item:
+                self.out.append(Tell(ItemDeleted(revision.user_item)))
             return  # it never became a turn that the client knows of
         name = reply.id if reply is not None else ""
         if interrupted:
             self.out.append(Tell(Interrupted(name, heard)))
-        if remembered:
-            self.history.add(Exchange(revision.request, heard, interrupted))
+        if not remembered:
+            self.forget(revision.user_item)
+        elif reply is not None and revision.item:
+            self._keep(revision, reply, heard, interrupted)
         tokens_out = revision.completion_tokens
         if tokens_out is None:
             tokens_out = reply.tokens if reply is not None else 0
+        status, why = status_of(revision.finish, revision.failure, reason if interrupted else None)
         self.out.append(
             Tell(
                 TurnComplete(
@@ -104,6 +170,11 @@ class Answer:
                     cost=0.0,
                     latency_ms=revision.ledger.answer_ms(),
                     latency=revision.ledger.milliseconds(),
+                    key=revision.options.key,
+                    item=revision.item,
+                    user_item=revision.user_item,
+                    status=status,
+                    reason=why,
                 )
             )
         )
@@ -111,9 +182,19 @@ class Answer:
     def hang_up(self, now: float) -> None:
         """The client is gone: nobody is told, but what was heard is remembered."""
         revision, reply = self.revision, self.reply
-        if revision is not None and revision.confirmed and reply is not None:
-            self.history.add(Exchange(revision.request, reply.heard(now), True))
+        if revision is not None and reply is not None and revision.item:
+            told, self.out = self.out, []
+            self._keep(revision, reply, reply.heard(now), True)
+            self.out = told
         self.abandon()
+
+    def _keep(self, revision: Revision, reply: Reply, heard: str, interrupted: bool) -> None:
+        if heard or interrupted:
+            self.remember(Item(revision.item, Message("assistant", heard), interrupted), revision.after)
+        reply.silence()
+        self.past[revision.item] = reply
+        while len(self.past) > PAST_REPLIES:
+            self.past.popitem(last=False)
 
     # ---- results --------------------------------------------------------------------------------------------
 
@@ -133,10 +214,12 @@ class Answer:
             case MindFinished():
                 revision.prompt_tokens = event.prompt_tokens
                 revision.completion_tokens = event.completion_tokens
+                revision.finish = event.reason
                 reply.finish_text()
             case MindFailed():
                 if revision.confirmed:
                     self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                    revision.failure = event.code
                     reply.finish_text()  # what was written is still spoken, then the turn ends
                 else:
                     self.out.append(Abandon(revision.number))  # once confirmed, the model is asked again
@@ -159,7 +242,7 @@ class Answer:
     # ---- out ------------------------------------------------------------------------------------------------
 
     def pump(self, now: float) -> bool:
-        """Tell fresh text, order the next clause, send the audio that is due. True if audio was sent."""
+        """Tell fresh text, order the next clause, send the audio that is due. True if any of it can be heard."""
         revision, reply = self.revision, self.reply
         if revision is None or reply is None:
             return False
@@ -175,7 +258,7 @@ class Answer:
         if pieces:
             revision.progress_at = now
             revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
-        return bool(pieces)
+        return bool(pieces) or (bool(text) and not reply.spoken)
 
     def overdue(self, now: float) -> bool:
         at = self._fails_at()
@@ -192,3 +275,30 @@ class Answer:
         if revision is None or not revision.confirmed or (reply is not None and reply.all_sent):
             return None
         return revision.progress_at + REPLY_TIMEOUT_S
+
+
+def think_of(
+    number: int, messages: tuple[Message, ...], options: ReplyOptions, config: SessionConfig, *, aside: bool = False
+) -> Think:
+    """The request to the model: the client's wishes for this reply over the session's configuration."""
+    llm = config.llm
+    return Think(
+        revision=number,
+        messages=messages,
+        tools=llm.tools if options.tools is None else options.tools,
+        tool_choice=llm.tool_choice if options.tool_choice is None else options.tool_choice,
+        temperature=llm.temperature if options.temperature is None else options.temperature,
+        max_tokens=llm.max_tokens if options.max_tokens is None else options.max_tokens,
+        aside=aside,
+    )
+
+
+def status_of(finish: str, failure: str, cancelled: str | None) -> tuple[Status, str]:
+    """How a reply ended, and why. `finish`: the model's word; `cancelled`: the reason if it was."""
+    if cancelled is not None:
+        return "cancelled", cancelled
+    if failure:
+        return "failed", failure
+    if finish in UNFINISHED:
+        return "incomplete", UNFINISHED[finish]
+    return "completed", ""

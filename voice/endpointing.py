@@ -26,12 +26,24 @@ EAGERNESS_FACTOR = {"high": 0.6, "medium": 1.0, "auto": 1.0, "low": 2.0}
 class Manners:
     """Read-only; made anew when the configuration changes. Times in seconds."""
 
-    __slots__ = ("barge_in", "follow_up_s", "listening", "max_turn_s", "pause_s", "preroll_s", "rules", "silence_s")
+    __slots__ = (
+        "answers",
+        "barge_in",
+        "follow_up_s",
+        "listening",
+        "max_turn_s",
+        "pause_s",
+        "preroll_s",
+        "rules",
+        "silence_s",
+    )
 
     def __init__(self, config: SessionConfig, settings: TurnSettings) -> None:
         detection, turn = config.turn_detection, config.turn
         self.listening = detection.type != "none"
         """Turns end by silence, not only by the client's word."""
+        self.answers = detection.create_response and not config.transcribe_only
+        """A turn that is over is answered."""
         silence_ms: float = settings.silence_ms
         if detection.type == "semantic_vad":
             silence_ms *= EAGERNESS_FACTOR[detection.eagerness]
@@ -43,7 +55,9 @@ class Manners:
         self.preroll_s = (settings.preroll_ms if padding_ms is None else padding_ms) / 1000
         self.max_turn_s = settings.max_turn_s
         self.follow_up_s = settings.follow_up_s if turn.follow_up_s is None else turn.follow_up_s
-        self.barge_in = config.audio.allow_interrupt and turn.barge_in and self.listening
+        self.barge_in = (
+            config.audio.allow_interrupt and turn.barge_in and detection.interrupt_response and self.listening
+        )
         """Speech over a reply may interrupt it."""
         self.rules = BargeInRules(
             settings.barge_in_ms, settings.barge_in_verdict_ms, words_needed=turn.echo == "speaker"

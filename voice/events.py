@@ -4,28 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llm.stream import FinishReason
+from voice.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
 from voice.port import Pcm, Word
 from voice.session_config import SessionConfig
 
 __all__ = [
+    "AddMessage",
     "AudioClock",
+    "CancelResponse",
     "ClauseAudio",
     "ClauseFailed",
     "Closed",
     "Cleared",
     "Committed",
     "ConfigChanged",
+    "DeleteItem",
     "InterruptAsked",
     "MindFailed",
     "MindFinished",
     "PartialTranscript",
     "PlayedReport",
+    "Respond",
     "SpeechBegan",
     "SpeechEnded",
     "Tick",
     "TokensArrived",
     "TranscriptFailed",
     "TranscriptReady",
+    "Truncate",
     "TurnEvent",
     "Typed",
     "WakeWord",
@@ -98,6 +105,7 @@ class MindFinished:
     revision: int
     prompt_tokens: int
     completion_tokens: int
+    reason: FinishReason = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,11 @@ TurnEvent = (
     | InterruptAsked
     | Cleared
     | PlayedReport
+    | AddMessage
+    | DeleteItem
+    | Respond
+    | CancelResponse
+    | Truncate
     | ConfigChanged
     | Tick
     | Closed

@@ -18,9 +18,10 @@ from typing import Any
 
 import structlog
 
+from llm.messages import Message, ToolCall
 from models.clock import Clock
 from voice.errors import SessionBusy, SessionGone, VoiceError
-from voice.history import Exchange, History
+from voice.history import Exchange, History, Item
 from voice.outgoing import TurnComplete
 from voice.protocols.live_config import restore, store
 from voice.protocols.port import Codec
@@ -48,11 +49,16 @@ class LiveRecord:
     config: SessionConfig
     created_at: datetime
     expires_at: datetime
-    exchanges: tuple[Exchange, ...] = ()
+    items: tuple[Item, ...] = ()
     turns: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     session: Session | None = field(default=None, repr=False)
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """What was said and heard."""
+        return History(self.items).exchanges
 
     @property
     def state(self) -> str:
@@ -136,7 +142,7 @@ class Hub:
             record.turns += 1
             record.tokens_in += turn.tokens_in
             record.tokens_out += turn.tokens_out
-            record.exchanges = history.exchanges
+            record.items = history.items
             record.expires_at = self._clock.wall() + timedelta(minutes=record.config.ttl_minutes)
             self._save(key, record)
 
@@ -144,7 +150,7 @@ class Hub:
             record.config = config
             self._save(key, record)
 
-        history = History(record.exchanges)
+        history = History(record.items)
         record.session = Session(
             record.name,
             token,
@@ -161,7 +167,7 @@ class Hub:
             await record.session.run(channel)
         finally:
             record.session = None
-            record.exchanges = history.exchanges
+            record.items = history.items
             self._save(key, record)
 
     def _expire(self) -> None:
@@ -198,7 +204,7 @@ def _to_json(record: LiveRecord) -> dict[str, Any]:
         "config": store(record.config),
         "created_at": record.created_at.isoformat(),
         "expires_at": record.expires_at.isoformat(),
-        "exchanges": [asdict(exchange) for exchange in record.exchanges],
+        "items": [asdict(item) for item in record.items],
         "turns": record.turns,
         "tokens_in": record.tokens_in,
         "tokens_out": record.tokens_out,
@@ -215,8 +221,14 @@ def _from_json(data: dict[str, Any]) -> LiveRecord:
     )
     return replace(
         fresh,
-        exchanges=tuple(Exchange(**exchange) for exchange in data["exchanges"]),
+        items=tuple(_item(item) for item in data["items"]),
         turns=int(data["turns"]),
         tokens_in=int(data["tokens_in"]),
         tokens_out=int(data["tokens_out"]),
     )
+
+
+def _item(data: dict[str, Any]) -> Item:
+    message = dict(data["message"])
+    calls = tuple(ToolCall(**call) for call in message.pop("tool_calls", ()))
+    return Item(data["id"], Message(**message, tool_calls=calls), bool(data["interrupted"]))

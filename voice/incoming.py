@@ -6,17 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm.messages import Message
+from voice.reply_options import ReplyOptions
+
 __all__ = [
+    "AddMessage",
+    "CancelResponse",
     "Clear",
     "Close",
     "ClientEvent",
     "ContainerAudio",
+    "DeleteItem",
     "EndTurn",
     "Interrupt",
     "Ping",
     "Played",
     "RawAudio",
+    "Respond",
     "ToolResult",
+    "Truncate",
     "Update",
 ]
 
@@ -88,4 +96,69 @@ class ToolResult:
     output: str
 
 
-ClientEvent = RawAudio | ContainerAudio | EndTurn | Interrupt | Ping | Close | Played | Clear | Update | ToolResult
+# What follows goes to the turn machine as it is. `event_id` is the client's name for the message; an error that it
+# causes carries it back.
+
+
+@dataclass(frozen=True, slots=True)
+class AddMessage:
+    """Put a message into the conversation; nobody is answered.
+
+    It stands behind item `previous_item_id` ("root": at the beginning; None: at the end). `item_id` "" lets the
+    conversation choose one.
+    """
+
+    message: Message
+    item_id: str = ""
+    previous_item_id: str | None = None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    item_id: str
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer now. While the user speaks, or is being transcribed, it waits for the end of their turn."""
+
+    options: ReplyOptions = ReplyOptions()
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelResponse:
+    """Stop reply `reply`; None: the one of the conversation."""
+
+    reply: str | None = None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """The user heard only the first `ms` of `target`, a reply or its item; during the reply, or after it."""
+
+    target: str
+    ms: float
+    event_id: str = ""
+
+
+ClientEvent = (
+    RawAudio
+    | ContainerAudio
+    | EndTurn
+    | Interrupt
+    | Ping
+    | Close
+    | Played
+    | Clear
+    | Update
+    | ToolResult
+    | AddMessage
+    | DeleteItem
+    | Respond
+    | CancelResponse
+    | Truncate
+)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+from voice.history import Item
 from voice.port import Pcm
 
 __all__ = [
     "AudioOut",
     "ErrorOut",
     "Interrupted",
+    "ItemAdded",
+    "ItemDeleted",
+    "ItemTruncated",
     "Pong",
     "Ready",
+    "ReplyStarted",
     "ServerEvent",
     "SpeechStarted",
     "SpeechStopped",
@@ -21,6 +26,7 @@ __all__ = [
     "TextOut",
     "ToolCallOut",
     "TranscriptOut",
+    "TurnCommitted",
     "TurnComplete",
     "WakeOut",
     "WakeWordRequired",
@@ -37,8 +43,56 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptOut:
+    """What the user says, or said: of item `item`."""
+
     text: str
     is_final: bool
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCommitted:
+    """The user has finished a spoken turn: it will be item `item`, unless an ItemDeleted says that it was nothing."""
+
+    item: str
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAdded:
+    """The conversation has a new item, behind item `previous` (None: at the beginning)."""
+
+    item: Item
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDeleted:
+    """It is no part of the conversation (any more): deleted, taken back, or a sound without words."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTruncated:
+    """The text of item `item` is now what was heard in `ms` of its audio."""
+
+    item: str
+    ms: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    """A reply begins. `key` is the client's name for it, "" where it asked for none.
+
+    Its words will be item `item` ("": it is not part of the conversation).
+    """
+
+    reply: str
+    item: str
+    key: str
+    spoken: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +126,9 @@ class TurnComplete:
 
     `output_transcript` is what the model wrote, `heard_transcript` what was really played.
     `latency` is the ledger: milliseconds since the end of speech for each stage that was reached.
+    `key`, `item`: as in ReplyStarted; `user_item`: what was answered, "" for a reply that the client asked for.
+    `reason` says why a reply was not completed: turn_detected or client_cancelled, max_output_tokens or
+    content_filter, or the code of the error.
     """
 
     reply: str
@@ -85,6 +142,11 @@ class TurnComplete:
     cost: float
     latency_ms: float
     latency: Mapping[str, float] = field(default_factory=dict)
+    key: str = ""
+    item: str = ""
+    user_item: str = ""
+    status: Literal["completed", "cancelled", "incomplete", "failed"] = "completed"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +164,13 @@ class WakeWordRequired:
 
 @dataclass(frozen=True, slots=True)
 class ErrorOut:
+    """`event_id`: the client's message that caused it. `item`: the turn that it ended."""
+
     code: str
     message: str
     hint: str = ""
+    event_id: str = ""
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +180,16 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The user began to speak at `at_s` of the session's audio."""
+    """The user began to speak at `at_s` of the session's audio; their words will be item `item`."""
 
     at_s: float
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
     at_s: float
+    item: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +208,23 @@ class StateOut:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallOut:
+    """The client is to run a tool. `arguments` is JSON as the model wrote it; it will be item `item`."""
+
     call_id: str
     name: str
     arguments: str
+    reply: str = ""
+    item: str = ""
 
 
 ServerEvent = (
     Ready
     | TranscriptOut
+    | TurnCommitted
+    | ItemAdded
+    | ItemDeleted
+    | ItemTruncated
+    | ReplyStarted
     | TextOut
     | AudioOut
     | TurnComplete

@@ -19,7 +19,16 @@ REPORT_TRUST_S = 1.0
 class Playout:
     """All positions are seconds of the reply's audio; `now` is monotonic seconds."""
 
-    __slots__ = ("_anchor_position", "_anchor_time", "_held", "_reported_at", "_reported_s", "lead_s", "sent_s")
+    __slots__ = (
+        "_anchor_position",
+        "_anchor_time",
+        "_held",
+        "_reported_at",
+        "_reported_s",
+        "_stopped_s",
+        "lead_s",
+        "sent_s",
+    )
 
     def __init__(self, lead_s: float) -> None:
         self.lead_s = lead_s
@@ -29,9 +38,12 @@ class Playout:
         self._held = False
         self._reported_at: float | None = None
         self._reported_s = 0.0
+        self._stopped_s: float | None = None
 
     def position(self, now: float) -> float:
         """Seconds played by now; never more than was sent."""
+        if self._stopped_s is not None:
+            return self._stopped_s
         if self._held and self._reports(now):
             return self._anchor_position  # it knows how to pause: it stands still until resumed
         return min(self.sent_s, self._anchor_position + max(0.0, now - self._anchor_time))
@@ -62,6 +74,10 @@ class Playout:
         """Go on from the very sample."""
         self._anchor(self.position(now), now)
         self._held = False
+
+    def stop_at(self, position_s: float) -> None:
+        """The client stopped playing there, for good."""
+        self._stopped_s = min(max(0.0, position_s), self.sent_s)
 
     def empties_at(self, now: float) -> float:
         """When everything sent will have been played, if nothing more is sent."""

@@ -44,11 +44,12 @@ class _Spoken:
 
 
 class Reply:
-    """`id` is the client's name for it, `rate_hz` the rate of its audio."""
+    """`id` is the client's name for it, `rate_hz` the rate of its audio. Not `spoken`: what is told is heard."""
 
-    def __init__(self, id: str, rate_hz: int, lead_s: float) -> None:
+    def __init__(self, id: str, rate_hz: int, lead_s: float, *, spoken: bool = True) -> None:
         self.id = id
         self.rate_hz = rate_hz
+        self.spoken = spoken
         self.text = ""
         self.tokens = 0
         self.playout = Playout(lead_s)
@@ -66,7 +67,8 @@ class Reply:
     def add_tokens(self, text: str, tokens: int) -> None:
         self.text += text
         self.tokens += tokens
-        self._add_clauses(self._chunker.push(text))
+        if self.spoken:
+            self._add_clauses(self._chunker.push(text))
 
     def finish_text(self) -> None:
         """The model has written everything."""
@@ -157,9 +159,10 @@ class Reply:
             return now + max(0.001, short)
         return max(now + 0.001, self.playout.empties_at(now)) if self.all_sent else None
 
-    @property
-    def audible(self) -> bool:
-        return self.playout.sent_s > 0
+    def silence(self) -> None:
+        """Drop the audio that was not sent; what was heard of it can still be asked."""
+        for spoken in self._spoken:
+            spoken.unsent.clear()
 
     @property
     def all_sent(self) -> bool:
@@ -172,7 +175,12 @@ class Reply:
 
     def heard(self, now: float) -> str:
         """The text that was played by now, cut at the last whole word."""
-        position = self.playout.position(now)
+        return self.heard_at(self.playout.position(now))
+
+    def heard_at(self, position: float) -> str:
+        """The text of the first `position` seconds of audio, cut at the last whole word."""
+        if not self.spoken:
+            return self.text[: self._told].strip()
         cut = 0
         for spoken in self._spoken:
             if spoken.failed or (spoken.clause.text and not spoken.begun):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from voice.bargein import BargeInRules, Verdict, judge
 from voice.ledger import Ledger
 from voice.reply import Reply
+from voice.reply_options import DEFAULT_OPTIONS, ReplyOptions
 
 __all__ = ["Outcry", "Revision", "Turn"]
 
@@ -16,10 +17,12 @@ class Turn:
     """Something that the user is saying, from `from_s` of the session's audio on.
 
     `woken`: it needs no wake word (any more). `told`: the client knows that speech started.
+    `item` is what it will be in the conversation.
     """
 
     number: int
     from_s: float
+    item: str
     woken: bool = False
     told: bool = False
     partial: str = ""
@@ -29,7 +32,8 @@ class Turn:
 class Revision:
     """An attempt to answer a turn. `turn` is None for typed words; `until_s` None means up to what was received.
 
-    `text` is the transcript, `request` what of it goes to the model (the wake word cut out).
+    `text` is the transcript, `request` what of it goes to the model (the wake word cut out); "" where the client
+    asked for an answer without saying anything. `user_item` and `item` are the two sides of the conversation.
     Until it is `confirmed` nothing of it may be told, remembered or charged.
     """
 
@@ -40,10 +44,17 @@ class Revision:
     progress_at: float
     text: str | None = None
     request: str = ""
+    user_item: str = ""
+    item: str = ""
+    options: ReplyOptions = DEFAULT_OPTIONS
     confirmed: bool = False
+    answering: bool = False
+    after: str | None = None
     reply: Reply | None = None
     prompt_tokens: int = 0
     completion_tokens: int | None = None
+    finish: str = "stop"
+    failure: str = ""
 
 
 @dataclass(slots=True)

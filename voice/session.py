@@ -46,6 +46,8 @@ OUTBOX_DRAFTS = 1024
 """Audio is paced, so this many waiting messages mean a client that does not read: it is disconnected."""
 MAX_TYPED = 20_000
 """Characters of a typed turn: more is no turn of a conversation, and fits no model."""
+MAX_INPUT = 200_000
+"""Characters of all the messages that a client gives for one reply."""
 MAX_ERRORS = 50
 """Frames in a row that make no sense, after which the connection is closed."""
 RING_SLACK_S = 10.0
@@ -193,10 +195,7 @@ class Session:
                 if event.transcript:
                     self._say(TranscriptOut(event.transcript, event.is_final))
             case incoming.EndTurn(transcript=text):
-                if text and len(text) > MAX_TYPED:
-                    raise ProtocolError(
-                        f"A turn of {len(text)} characters", hint=f"send at most {MAX_TYPED} characters at a time"
-                    )
+                _check_length(text or "")
                 if text and text.strip():
                     self._hear(heard.Typed(text))
                 else:
@@ -211,6 +210,14 @@ class Session:
                 self._hear(heard.Cleared(self._ring.end / RATE_HZ))
             case incoming.Update(fields=fields):
                 self._reconfigure(self._codec.apply(fields))
+            case incoming.AddMessage(message=message):
+                _check_length(message.content)
+                self._hear(event)
+            case incoming.Respond(options=options):
+                _check_length("".join(message.content for message in options.input or ()), MAX_INPUT)
+                self._hear(event)
+            case incoming.DeleteItem() | incoming.CancelResponse() | incoming.Truncate():
+                self._hear(event)
             case incoming.ToolResult():
                 raise ProtocolError(
                     "No tool call of this id is waiting", hint="answer a `tool_call` with its own call_id"
@@ -337,3 +344,8 @@ class Session:
 
     def _complain(self, error: ParleyError) -> None:
         self._send(self._codec.complain(error))
+
+
+def _check_length(text: str, most: int = MAX_TYPED) -> None:
+    if len(text) > most:
+        raise ProtocolError(f"A message of {len(text)} characters", hint=f"send at most {most} characters at a time")

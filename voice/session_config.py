@@ -61,6 +61,8 @@ class LlmConfig:
     temperature: float | None = None
     """None: what the model's makers advise."""
     max_tokens: int = 1024
+    tool_choice: str | Mapping[str, Any] | None = None
+    """OpenAI's: auto, none, required, or a function's object. None: the model's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ class TurnDetection:
     prefix_padding_ms: int | None = None
     silence_duration_ms: int | None = None
     eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    create_response: bool = True
+    """A turn that is over is answered; otherwise it enters the conversation and the client asks for the answer."""
+    interrupt_response: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +100,7 @@ class SessionConfig:
     turn: TurnConfig = TurnConfig()
     ttl_minutes: int = 15
     record: bool = False
+    spoken: bool = True
+    """Replies are spoken; otherwise text only."""
+    transcribe_only: bool = False
+    """What the user says is written down, and never answered."""

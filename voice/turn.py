@@ -17,25 +17,30 @@ from math import inf
 from voice.actions import Action
 from voice.endpointing import STALL_S, Manners
 from voice.events import (
+    AddMessage,
     AudioClock,
+    CancelResponse,
     Cleared,
     Closed,
     Committed,
     ConfigChanged,
+    DeleteItem,
     InterruptAsked,
     PartialTranscript,
+    Respond,
     SpeechBegan,
     SpeechEnded,
     Tick,
     TranscriptFailed,
     TranscriptReady,
+    Truncate,
     TurnEvent,
     Typed,
     WakeWord,
 )
 from voice.gate import Gate
 from voice.ledger import Stage
-from voice.outgoing import ErrorOut, TextOut, TranscriptOut
+from voice.outgoing import ErrorOut, ItemDeleted, TextOut, TranscriptOut
 from voice.turn_requests import Requests
 from voice.turn_states import TABLE, State
 
@@ -67,6 +72,7 @@ class TurnMachine(Requests):
                 self._on_tick()
             case Closed():
                 self._answer.hang_up(now)
+                self._asides.close()
                 self._closed = True
             case AudioClock():
                 self._audio.hear(event.at_s, now)
@@ -78,10 +84,24 @@ class TurnMachine(Requests):
             case SpeechEnded():
                 self._speaking = False
                 self._dispatch(event)
-            case WakeWord() | Typed() | Committed() | InterruptAsked() | Cleared():
+            case InterruptAsked():
+                self._wish = None  # a reply that has not begun is not wanted either
                 self._dispatch(event)
+            case WakeWord() | Typed() | Committed() | Cleared():
+                self._dispatch(event)
+            case Respond():
+                self._on_respond(event)
+            case CancelResponse():
+                self._on_cancel(event)
+            case Truncate():
+                self._on_truncate(event)
+            case AddMessage():
+                self._on_add(event)
+            case DeleteItem():
+                self._on_delete(event)
             case _:  # what is left of the union is work that came back
-                self._answer.hear(event, now)
+                if not self._asides.hear(event, now):
+                    self._answer.hear(event, now)
         self._settle()
         return out
 
@@ -89,9 +109,8 @@ class TurnMachine(Requests):
     def wakes_at(self) -> float | None:
         """When `step(Tick(), ...)` is wanted; None: only events matter now."""
         times: list[float] = []
-        at = self._answer.wakes_at(self._now)
-        if at is not None:
-            times.append(at)
+        waits = (self._answer.wakes_at(self._now), self._asides.fails_at(), self._notes_fail_at())
+        times.extend(at for at in waits if at is not None)
         if self.state is State.PAUSE:
             times.append(self._pause_over_at())
         elif self.state is State.HEARING and self._manners.listening:
@@ -114,12 +133,17 @@ class TurnMachine(Requests):
         elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
             self._turn.partial = event.text
             if event.text and self.state in (State.HEARING, State.PAUSE) and self._turn.told:
-                self._tell(TranscriptOut(event.text, False))
+                self._tell(TranscriptOut(event.text, False, self._turn.item))
 
     def _on_transcript(self, event: TranscriptReady) -> None:
         if self._outcry is not None and event.revision == self._outcry.revision:
             self._outcry.text = event.text
             self._judge()
+            return
+        note = self._notes.get(event.revision)
+        if note is not None:
+            note.text = event.text
+            self._land_notes()
             return
         revision = self._answer.of(event.revision)
         if revision is None:
@@ -128,7 +152,7 @@ class TurnMachine(Requests):
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
         if revision.confirmed:
             self._accept(revision)
-        elif self._settings.speculate:
+        elif self._settings.speculate and self._manners.answers:
             request = self._admit(revision)
             if request.problem is None and request.text:
                 revision.request = request.text
@@ -139,16 +163,23 @@ class TurnMachine(Requests):
             self._outcry.text = ""
             self._judge()
             return
+        note = self._notes.get(event.revision)
+        if note is not None:
+            self._fail_note(note, event.code, event.message, event.hint)
+            return
         revision = self._answer.of(event.revision)
         if revision is None:
             return
-        self._tell(ErrorOut(event.code, event.message, event.hint))
+        self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
+        if revision.confirmed and revision.user_item:
+            self._tell(ItemDeleted(revision.user_item))
         self._no_answer()
 
     # ---- every step ends here -------------------------------------------------------------------------------
 
     def _settle(self) -> None:
         """Order the next clause, send what is due, and notice that a reply is over."""
+        self._fulfil_wish()
         if self._answer.pump(self._now) and self.state is State.THINKING:
             self._go(State.SPEAKING)
         reply = self._answer.reply
@@ -168,7 +199,11 @@ class TurnMachine(Requests):
             self._pause(SpeechEnded(self._audio.s))
         elif self.state is State.JUDGING:
             self._judge()
-        if self._answer.overdue(self._now):
+        self._asides.give_up(self._now)
+        self._give_up_notes()
+        revision = self._answer.revision
+        if revision is not None and self._answer.overdue(self._now):
+            revision.failure = "reply_timeout"
             self._tell(ErrorOut("reply_timeout", "The answer did not come", "is the model loaded? try again"))
             if self._outcry is not None:
                 self._interrupt()

@@ -6,15 +6,15 @@ from voice.actions import Abandon, StopListening
 from voice.endpointing import ALONE_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.ledger import Stage
-from voice.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut
+from voice.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.revision import Revision
-from voice.turn_floor import Floor
+from voice.turn_noting import Noting
 from voice.turn_states import State
 
 __all__ = ["Deciding"]
 
 
-class Deciding(Floor):
+class Deciding(Noting):
     """The user's turn from its first sound to its answer, or to its end without one."""
 
     def _open_turn(self, event: SpeechBegan) -> None:
@@ -74,9 +74,15 @@ class Deciding(Floor):
         if turn is not None:
             # up to the end of the speech only: an onset that is not yet known may lie in the silence
             self._used_s = revision.until_s if revision.until_s is not None else self._quiet_s or self._audio.s
-        if turn is not None and turn.told:
-            self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s))
+        if turn is not None:
+            if turn.told:
+                self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s, turn.item))
+            waiting = next(reversed(self._notes.values()), None)
+            self._tell(TurnCommitted(turn.item, waiting.user_item if waiting is not None else self.history.last_id))
         self._turn = self._quiet_s = None
+        if not self._manners.answers:
+            self._note(revision)
+            return
         self._go(State.THINKING)
         if revision.text is not None:
             self._accept(revision)
@@ -85,34 +91,34 @@ class Deciding(Floor):
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
         if request.problem is not None or not request.text:
-            if revision.turn is not None and revision.turn.told and not revision.text:
-                self._tell(TranscriptOut("", True))  # speech was announced: say that no words were made out
-            self._refuse(request, typed=False)
-            if revision.turn is not None and revision.turn.woken and self._gate.opens:
-                self._gate.woken_alone(self._audio.s)
+            self._turn_away(revision, request)
             self._no_answer()
             return
-        if revision.turn is not None:
-            self._do(StopListening(revision.turn.number))
+        self._stop_listening(revision)
         revision.request = request.text
-        self._tell(TranscriptOut(request.text, True))
+        self._tell(TranscriptOut(request.text, True, revision.user_item))
         self._give_answer(revision)
 
     def _give_answer(self, revision: Revision) -> None:
+        wish, self._wish = self._wish, None
+        if wish is not None and wish.options != revision.options:  # what was prepared is not what the client wants
+            if revision.reply is not None:
+                self._do(Abandon(revision.number))
+                revision.number, revision.reply = self._number(), None
+            revision.options = wish.options
         if revision.reply is None:
             self._answer.think(revision)
-        if revision.reply is not None:
-            revision.reply.release()
-            if self.state is State.JUDGING:
-                revision.reply.playout.hold(self._now)
+        self._answer.release(revision)
+        if revision.reply is not None and self.state is State.JUDGING:
+            revision.reply.playout.hold(self._now)
         if self.state is not State.JUDGING:
             self._go(State.THINKING)
 
     def _no_answer(self) -> None:
         """There was nothing to answer: a sound that was being judged is the user's turn then."""
         revision = self._answer.revision
-        if revision is not None and revision.turn is not None:
-            self._do(StopListening(revision.turn.number))
+        if revision is not None:
+            self._stop_listening(revision)
         self._answer.abandon()
         if self._outcry is not None:
             self._interrupt()
@@ -120,14 +126,14 @@ class Deciding(Floor):
             self._drop_turn()
             self._rest()
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, reason: str = "turn_detected") -> None:
         """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn."""
         revision, sound = self._answer.revision, self._outcry
         self._outcry = None
         # nothing had been sent when the sound began: the user was not answering, they were going on
         merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
         if revision is not None and revision.confirmed:
-            self._answer.complete(self._now, interrupted=True, remembered=not merged)
+            self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
         else:
             self._answer.abandon()
         if sound is None:
@@ -139,7 +145,7 @@ class Deciding(Floor):
         else:
             self._turn = sound.turn
             self._turn.told = True
-            self._tell(SpeechStarted(sound.turn.from_s))
+            self._tell(SpeechStarted(sound.turn.from_s, sound.turn.item))
             self._go(State.HEARING)
         if sound.ended and self._turn is not None and self._quiet_s is not None:
             self._start_revision(self._turn, None, self._quiet_s)

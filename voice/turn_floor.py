@@ -7,6 +7,7 @@
     turn_waking.py    wake words
     turn_judging.py   a sound over the answer
     turn_deciding.py  when the user has finished, and what happens to the answer then
+    turn_noting.py    turns that are written down and not answered
     turn_floor.py     the state they share
 """
 
@@ -14,10 +15,12 @@ from __future__ import annotations
 
 from voice.actions import Action, Listen, StopListening, Tell
 from voice.answer import Answer
+from voice.asides import Asides
 from voice.audio_time import AudioTime
 from voice.endpointing import SLACK_S, Manners
 from voice.gate import Gate, Request, refusal
 from voice.history import History
+from voice.incoming import Respond
 from voice.outgoing import ServerEvent, SpeechStarted, StateOut
 from voice.revision import Outcry, Revision, Turn
 from voice.session_config import SessionConfig
@@ -42,12 +45,15 @@ class Floor:
         self.config = config
         self._settings = settings
         self._answer = Answer(config, settings, history if history is not None else History(), system_prompt)
+        self._asides = Asides(self._answer)
         self._audible = audible
         self._gate = Gate(config.wake, audible)
         self._manners = Manners(config, settings)
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
         self._turn: Turn | None = None
         self._outcry: Outcry | None = None
+        self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
+        self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
         self._watched_s: float | None = None  # onset of the utterance that is only watched
         self._quiet_s: float | None = None  # end of the last speech, while nothing followed
         self._paused_at = 0.0
@@ -64,14 +70,16 @@ class Floor:
         return self._answer.history
 
     def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
-        turn = Turn(self._number(), from_s, woken)
-        self._turn = turn
+        self._turn = turn = self._new_turn(from_s, woken)
         self._gate.waiting = False
         self._do(Listen(turn.number, turn.from_s))
         if not self._gate.enabled or woken or not self._gate.acoustic:
             turn.told = True
-            self._tell(SpeechStarted(turn.from_s))
+            self._tell(SpeechStarted(turn.from_s, turn.item))
         self._go(State.HEARING)
+
+    def _new_turn(self, from_s: float, woken: bool) -> Turn:
+        return Turn(self._number(), from_s, self.history.new_id(), woken)
 
     def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
         """`quiet_s`: where in the audio the user fell silent; None for now."""

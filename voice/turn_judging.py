@@ -5,7 +5,7 @@ from __future__ import annotations
 from voice.actions import Abandon, Listen, StopListening, Transcribe
 from voice.bargein import Verdict
 from voice.events import AudioClock, SpeechBegan, SpeechEnded
-from voice.revision import Outcry, Turn
+from voice.revision import Outcry
 from voice.turn_deciding import Deciding
 from voice.turn_states import State
 
@@ -21,7 +21,7 @@ class Judging(Deciding):
         if not self._manners.barge_in or not conversing:
             self._missed_s = event.at_s
             return
-        turn = Turn(self._number(), self._with_preroll(event.at_s), woken=True)
+        turn = self._new_turn(self._with_preroll(event.at_s), True)
         over_speech = self.state is State.SPEAKING
         self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
         self._do(Listen(turn.number, turn.from_s))

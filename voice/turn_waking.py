@@ -5,7 +5,6 @@ from __future__ import annotations
 from voice.endpointing import ALONE_S, POST_PATIENCE_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded, WakeWord
 from voice.outgoing import ErrorOut, WakeOut, WakeWordRequired
-from voice.revision import Turn
 from voice.turn_judging import Judging
 from voice.turn_states import State
 
@@ -54,7 +53,7 @@ class Waking(Judging):
                 self._rest()
             case "post" if began is not None:
                 self._drop_turn()
-                self._turn = Turn(self._number(), self._with_preroll(began), woken=True)
+                self._turn = self._new_turn(self._with_preroll(began), True)
                 self._quiet_s = event.start_s
                 self._start_revision(self._turn, event.start_s, event.start_s)
                 self._confirm()

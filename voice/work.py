@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from llm.errors import ContextTooLong
 from llm.messages import GenerateRequest, Message, Priority, Sampling
 from llm.port import Generator
-from llm.stream import Finish, TextDelta
+from llm.stream import Finish, FinishReason, TextDelta
 from models.clock import Clock
 from models.errors import ParleyError
 from voice import events as heard
@@ -142,32 +142,33 @@ class Work:
         try:
             while True:
                 try:
-                    await self._generate(action.revision, messages)
+                    await self._generate(action, messages)
                     return
                 except ContextTooLong:
                     messages = without_older_half(messages)
         except ParleyError as error:
             self._hear(heard.MindFailed(action.revision, error.code, error.message, error.hint))
 
-    async def _generate(self, revision: int, messages: tuple[Message, ...]) -> None:
+    async def _generate(self, action: Think, messages: tuple[Message, ...]) -> None:
         llm = self.config.llm
         request = GenerateRequest(
             messages=messages,
             model=llm.model or self._settings.llm.model,
-            sampling=Sampling(temperature=llm.temperature, max_tokens=llm.max_tokens),
-            conversation=self._name,
-            priority=Priority.VOICE,
+            sampling=Sampling(temperature=action.temperature, max_tokens=action.max_tokens),
+            conversation=None if action.aside else self._name,
+            priority=Priority.INTERACTIVE if action.aside else Priority.VOICE,
             user=self._owner,
         )
         usage = None
+        reason: FinishReason = "stop"
         async with aclosing(self._parts.generator.generate(request)) as stream:
             async for event in stream:
                 if isinstance(event, TextDelta):
-                    self._hear(heard.TokensArrived(revision, event.text))
+                    self._hear(heard.TokensArrived(action.revision, event.text))
                 elif isinstance(event, Finish):
-                    usage = event.usage
+                    usage, reason = event.usage, event.reason
         prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        self._hear(heard.MindFinished(revision, prompt, completion))
+        self._hear(heard.MindFinished(action.revision, prompt, completion, reason))
 
     # ---- mouth ----------------------------------------------------------------------------------------------
 

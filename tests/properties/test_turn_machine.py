@@ -7,9 +7,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from llm.messages import Message
 from voice import events as heard
 from voice.actions import Action, Listen, Speak, StopListening, Tell, Think, Transcribe
-from voice.outgoing import AudioOut, TextOut, TurnComplete
+from voice.outgoing import (
+    AudioOut,
+    ItemAdded,
+    ItemDeleted,
+    ItemTruncated,
+    ReplyStarted,
+    TextOut,
+    TurnCommitted,
+    TurnComplete,
+)
+from voice.reply_options import ReplyOptions
 from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.settings import TurnSettings
 from voice.turn import State, TurnMachine
@@ -27,6 +38,9 @@ CONFIGS = (
     ),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("alexa",), "post")),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("computer",), "pre")),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(create_response=False)),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), spoken=False),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), transcribe_only=True),
 )
 WORDS = ("", "stop", "yeah", "alexa", "computer tell me", "what time is it", "alexa light on", "light on alexa")
 TEXTS = ("Fine. ", "Well, it is late, I think. ", "one ", "3.14 ", "\n", "and then, ")
@@ -39,6 +53,11 @@ STEPS = st.one_of(
     st.tuples(st.just("stale"), st.integers(0, 30), st.sampled_from(WORDS), st.integers(0, 9)),
     st.tuples(st.just("played"), st.integers(0, 4000)),
     st.tuples(st.just("config"), st.sampled_from(CONFIGS)),
+    st.tuples(st.just("respond"), st.booleans(), st.sampled_from([None, True, False])),
+    st.tuples(st.just("cancel"), st.integers(0, 6)),
+    st.tuples(st.just("truncate"), st.integers(1, 6), st.integers(0, 4000)),
+    st.tuples(st.just("add"), st.sampled_from(["user", "system", "assistant", "tool"]), st.integers(0, 8)),
+    st.tuples(st.just("delete"), st.integers(1, 20)),
     st.tuples(st.just("partial"), st.integers(1, 30), st.sampled_from(WORDS)),
 )
 
@@ -60,6 +79,10 @@ class Walk:
         self.ended: set[str] = set()
         self.thinking: int | None = None
         self.closed = self.failed = False
+        self.started: dict[str, ReplyStarted] = {}
+        self.wished: set[str] = set()
+        self.promised: set[str] = set()
+        self.items: list[str] = []
 
     def step(self, event: heard.TurnEvent) -> None:
         actions = self.machine.step(event, self.now)
@@ -69,7 +92,8 @@ class Walk:
         wakes = self.machine.wakes_at
         assert wakes is None or wakes == wakes  # not NaN
         if self.machine.state in (State.IDLE, State.ASLEEP) and not self.closed:
-            assert not self.listening, "a recogniser stream outlives its turn"
+            assert len(self.listening) <= len(self.promised), "a recogniser stream outlives its turn"
+        assert self.closed or self.items == [item.id for item in self.machine.history.items], "the client's view"
 
     def check(self, action: Action) -> None:
         match action:
@@ -88,6 +112,7 @@ class Walk:
                 self.asked.append(action)
             case Tell(event=TextOut(reply=reply, text=text)):
                 self.alive(reply)
+                assert self.started[reply].spoken or not self.sent_s.get(reply)
                 self.text[reply] = self.text.get(reply, "") + text
             case Tell(event=AudioOut(reply=reply, pcm=pcm)):
                 self.alive(reply)
@@ -98,18 +123,41 @@ class Walk:
                     assert turn.reply not in self.ended, "a reply ends once"
                     self.ended.add(turn.reply)
                 assert turn.output_transcript.startswith(turn.heard_transcript)
-                if self.sent_s.get(turn.reply) and not turn.interrupted and not self.failed:
+                spoken = bool(turn.reply) and self.started[turn.reply].spoken
+                if not spoken:
+                    assert turn.heard_transcript == self.text.get(turn.reply, "").strip(), "read is heard"
+                elif self.sent_s.get(turn.reply) and turn.status == "completed" and not self.failed:
                     assert turn.heard_transcript == turn.output_transcript
-                if not self.sent_s.get(turn.reply):
+                if spoken and not self.sent_s.get(turn.reply):
                     assert not turn.heard_transcript, "nothing was played"
-                assert turn.input_transcript
+                assert turn.input_transcript or turn.key in self.wished
+            case Tell(event=ReplyStarted() as started):
+                assert started.reply not in self.started | self.text | self.sent_s, "a reply starts once, and first"
+                self.started[started.reply] = started
+            case Tell(event=TurnCommitted(item=item, previous=previous)):
+                assert item not in self.items
+                assert previous is None or previous in self.items or previous in self.promised
+                self.promised.add(item)
+            case Tell(event=ItemAdded(item=item, previous=previous)):
+                assert item.id not in self.items
+                self.promised.discard(item.id)
+                self.items.insert(0 if previous is None else self.items.index(previous) + 1, item.id)
+            case Tell(event=ItemDeleted(item=item)):
+                assert item in self.items or item in self.promised, "what is deleted was there"
+                self.promised.discard(item)
+                self.items = [name for name in self.items if name != item]
+            case Tell(event=ItemTruncated(item=item, text=text)):
+                kept = self.machine.history.get(item)
+                assert kept is None or kept.message.content == text
             case _:
                 return
 
     def alive(self, reply: str) -> None:
         assert reply not in self.ended, "nothing of a reply after its end"
+        assert reply in self.started, "a reply is announced"
         others = {name for name in self.text | self.sent_s if name not in self.ended and name != reply}
-        assert not others, "at most one reply lives"
+        asides = {name for name in others | {reply} if not self.started[name].item}
+        assert len(others - asides) + (reply not in asides) <= 1 and len(asides) <= 5, "at most one reply lives"
 
     def take(self, step: tuple) -> None:
         match step:
@@ -141,6 +189,23 @@ class Walk:
             case ("played", ms):
                 live = [name for name in self.sent_s if name not in self.ended] or ["reply-0"]
                 self.step(heard.PlayedReport(live[-1], float(ms)))
+            case ("respond", remembered, spoken):
+                self.wished.add(key := f"key-{len(self.wished)}")
+                options = ReplyOptions(key, remembered=remembered, spoken=spoken)
+                self.step(heard.Respond(options))
+            case ("cancel", number):
+                self.step(heard.CancelResponse(f"reply-{number}" if number else None))
+            case ("truncate", number, ms):
+                self.step(heard.Truncate(f"reply-{number}", float(ms)))
+            case ("add", role, number):
+                message = Message(role, "so", tool_call_id="nobody" if role == "tool" else None)
+                self.step(
+                    heard.AddMessage(
+                        message, f"item_{number}" if number % 3 else "", f"item_{number}" if number % 2 else None
+                    )
+                )
+            case ("delete", number):
+                self.step(heard.DeleteItem(f"item_{number}"))
             case ("config", config):
                 self.step(heard.ConfigChanged(config))
             case ("partial", turn, words):
@@ -184,8 +249,9 @@ def test_the_invariants_hold_on_random_walks(config: int, steps: list[tuple]) ->
     for step in steps:
         walk.take(step)
     walk.step(heard.InterruptAsked())
-    for reply in walk.text | walk.sent_s:
-        assert reply in walk.ended or walk.machine.state is State.HEARING, "every reply that starts ends"
+    asides = {reply for reply, started in walk.started.items() if not started.item}
+    for reply in walk.started.keys() - asides:
+        assert reply in walk.ended, "every reply that starts ends"
     walk.step(heard.Closed())
     walk.closed = True
     walk.step(heard.Typed("anybody there"))

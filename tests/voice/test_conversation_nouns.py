@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from llm.errors import ContextTooLong
+from llm.messages import Message, ToolCall
 from voice.audio_time import AudioTime
 from voice.bargein import BACK_CHANNELS, STOP_WORDS, BargeInRules, Verdict, judge
 from voice.endpointing import Manners
 from voice.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
-from voice.history import Exchange, History, without_older_half
+from voice.history import History, Item, without_older_half
 from voice.ledger import Ledger, Stage
 from voice.outgoing import ErrorOut, WakeWordRequired
 from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
@@ -18,12 +19,18 @@ from voice.settings import TurnSettings
 RULES = BargeInRules(voiced_ms=384, verdict_ms=500)
 
 
+def talk(*exchanges: tuple[str, str] | tuple[str, str, bool]) -> History:
+    """What a user said and heard, in turn."""
+    history = History()
+    for said, heard, *cut in exchanges:
+        history.insert(Item(history.new_id(), Message("user", said)))
+        history.insert(Item(history.new_id(), Message("assistant", heard), bool(cut and cut[0])))
+    return history
+
+
 class TestHistory:
     def test_the_prompt(self) -> None:
-        history = History()
-        history.add(Exchange("hi", "Hello.", False))
-        history.add(Exchange("tell me", "Once upon", True))
-        history.add(Exchange("stop", "", True))
+        history = talk(("hi", "Hello."), ("tell me", "Once upon", True), ("stop", "", True))
         contents = [(m.role, m.content) for m in history.messages("Be brief.", "and now", 20)]
         assert contents == [
             ("system", "Be brief."),
@@ -38,17 +45,18 @@ class TestHistory:
 
     @pytest.mark.parametrize(("limit", "kept"), [(0, 0), (1, 0), (2, 1), (5, 2), (100, 3)])
     def test_it_is_cut_at_an_exchange(self, limit: int, kept: int) -> None:
-        history = History(tuple(Exchange(str(n), "a", False) for n in range(3)))
+        history = talk(*((str(n), "a") for n in range(3)))
         assert len(history.messages("", "x", limit)) == 2 * kept + 1
 
     def test_it_is_bounded(self) -> None:
         history = History(keep=2)
         for number in range(5):
-            history.add(Exchange(str(number), "", False))
+            history.insert(Item(history.new_id(), Message("user", str(number))))
         assert [exchange.user for exchange in history.exchanges] == ["3", "4"]
+        assert history.new_id() not in {item.id for item in history.items}
 
     def test_a_prompt_that_is_too_long_loses_its_older_half_again_and_again(self) -> None:
-        history = History(tuple(Exchange(f"q{n}", f"a{n}", False) for n in range(5)))
+        history = talk(*((f"q{n}", f"a{n}") for n in range(5)))
         messages = history.messages("Be brief.", "now", 20)
         seen = []
         while True:
@@ -62,6 +70,56 @@ class TestHistory:
             ["Be brief.", "q4", "a4", "now"],
             ["Be brief.", "now"],
         ]
+
+    def test_items_are_put_where_the_client_wants_them(self) -> None:
+        history = talk(("hi", "Hello."))
+        assert history.insert(Item("a", Message("system", "Be kind.")), "root") is None
+        assert history.insert(Item("b", Message("user", "well")), "item_1") == "item_1"
+        assert history.insert(Item("c", Message("user", "end"))) == "item_2"
+        assert [item.id for item in history.items] == ["a", "item_1", "b", "item_2", "c"]
+        with pytest.raises(KeyError):
+            history.insert(Item("d", Message("user", "x")), "nowhere")
+        with pytest.raises(ValueError, match="a"):
+            history.insert(Item("a", Message("user", "x")))
+        history.delete("b")
+        history.cut("item_2", "Hel")
+        assert history.get("b") is None and history.get("item_2") == Item("item_2", Message("assistant", "Hel"), True)
+
+    def test_a_restored_history_gives_no_id_twice(self) -> None:
+        history = History(talk(("hi", "Hello."), ("and", "Yes.")).items)
+        assert history.new_id() == "item_5"
+
+    def test_tool_calls_and_results_are_well_formed_whatever_came_between(self) -> None:
+        calls = [ToolCall(f"call_{n}", "clock", "{}") for n in range(3)]
+        history = talk(("hi", "Hello."))
+        history.insert(Item("q", Message("user", "what time is it in rome and in oslo")))
+        for call in calls:
+            history.insert(Item(call.id, Message("assistant", "", (call,))))
+        history.insert(Item("r1", Message("tool", "12", tool_call_id="call_1")))
+        history.insert(Item("more", Message("user", "well?")))
+        history.insert(Item("r0", Message("tool", "11", tool_call_id="call_0")))
+        history.insert(Item("lost", Message("tool", "?", tool_call_id="nobody")))
+        messages = history.messages("", None, 2)
+        assert [(m.role, m.content, m.tool_call_id) for m in messages] == [
+            ("user", "what time is it in rome and in oslo", None),
+            ("assistant", "", None),
+            ("tool", "11", "call_0"),
+            ("tool", "12", "call_1"),
+            ("tool", '{"error": "no result came back"}', "call_2"),
+            ("user", "well?", None),
+        ]
+        assert messages[1].tool_calls == tuple(calls)
+
+    def test_words_and_call_of_one_answer_are_one_message(self) -> None:
+        call = ToolCall("call_1", "clock", "{}")
+        history = talk(("what time is it", "One moment."))
+        history.insert(Item("c", Message("assistant", "", (call,))))
+        history.insert(Item("r", Message("tool", "12", tool_call_id="call_1")))
+        history.insert(Item("a", Message("assistant", "It is noon.")))
+        _, said, result, answer = history.messages("", None, 20)
+        assert said == Message("assistant", "One moment.", (call,))
+        assert result.content == "12" and answer.content == "It is noon."
+        assert history.exchanges[0].assistant == "One moment. It is noon."
 
 
 class TestLedger:

@@ -36,14 +36,19 @@ from voice.incoming import (
     Played,
     RawAudio,
     ToolResult,
+    Truncate,
     Update,
 )
 from voice.outgoing import (
     AudioOut,
     ErrorOut,
     Interrupted,
+    ItemAdded,
+    ItemDeleted,
+    ItemTruncated,
     Pong,
     Ready,
+    ReplyStarted,
     ServerEvent,
     SpeechStarted,
     SpeechStopped,
@@ -51,6 +56,7 @@ from voice.outgoing import (
     TextOut,
     ToolCallOut,
     TranscriptOut,
+    TurnCommitted,
     TurnComplete,
     WakeOut,
     WakeWordRequired,
@@ -63,7 +69,7 @@ from voice.session_config import SessionConfig
 __all__ = ["MAX_FRAME_BYTES", "LiveCodec"]
 
 MAX_FRAME_BYTES = 1_048_576
-_TYPES = ("audio", "end_turn", "interrupt", "ping", "close", "played", "clear", "update", "tool_result")
+_TYPES = ("audio", "end_turn", "interrupt", "ping", "close", "played", "truncate", "clear", "update", "tool_result")
 
 
 class LiveCodec:
@@ -114,6 +120,8 @@ class LiveCodec:
         """The frames that say it, in order; none where the event has nothing to say on this connection."""
         if isinstance(event, AudioOut):
             return self._voice.frames(event)
+        if isinstance(event, TurnCommitted | ItemAdded | ItemDeleted | ItemTruncated | ReplyStarted):
+            return []  # the items of a conversation have no names in this protocol
         return [_json(_message(event))]
 
 
@@ -161,6 +169,8 @@ def _client_event(message: dict[str, Any]) -> ClientEvent:
             return Clear()
         case "played":
             return Played(_required_text(message, "reply"), _milliseconds(message, "ms"))
+        case "truncate":
+            return Truncate(_required_text(message, "reply"), _milliseconds(message, "ms"))
         case "update":
             return Update(_update_fields(message))
         case "tool_result":
@@ -278,8 +288,8 @@ def _message(event: ServerEvent) -> dict[str, Any]:
             return {"type": "state", "state": state}
         case ToolCallOut(call_id, name, arguments):
             return {"type": "tool_call", "call_id": call_id, "name": name, "arguments": arguments}
-        case AudioOut():
-            raise TypeError("audio is written by LiveCodec.send")
+        case AudioOut() | TurnCommitted() | ItemAdded() | ItemDeleted() | ItemTruncated() | ReplyStarted():
+            raise TypeError("LiveCodec.send does without")
         case _:
             assert_never(event)
 

@@ -38,7 +38,7 @@ _SECTIONS = {
     "llm_config": "llm",
     "turn_config": "turn",
 }
-_SCALARS = ("session_ttl_minutes", "record")
+_SCALARS = ("session_ttl_minutes", "record", "spoken", "transcribe_only")
 _MAX_TEXT = 65_536
 _MAX_TOOLS = 128
 _MAX_WORDS = 32
@@ -89,6 +89,7 @@ class _Llm(_Section):
     model: _Name = ""
     system_prompt: _Text = ""
     tools: Annotated[list[dict[str, Any]], Field(max_length=_MAX_TOOLS)] = []
+    tool_choice: str | dict[str, Any] | None = None
     history_length: Annotated[int, Field(ge=0, le=1000)] = 20
     temperature: Annotated[float | None, Field(ge=0.0, le=2.0)] = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] = 1024
@@ -100,6 +101,8 @@ class _Detection(_Section):
     prefix_padding_ms: Annotated[int | None, Field(ge=0, le=5000)] = None
     silence_duration_ms: Annotated[int | None, Field(ge=0, le=10_000)] = None
     eagerness: Annotated[Literal["low", "medium", "high", "auto"], BeforeValidator(_folded)] = "auto"
+    create_response: bool = True
+    interrupt_response: bool = True
 
 
 class _Turn(_Section):
@@ -117,6 +120,8 @@ class _Body(_Section):
     turn: _Turn = _Turn()
     session_ttl_minutes: Annotated[int, Field(ge=5, le=20)] = 15
     record: bool = False
+    spoken: bool = True
+    transcribe_only: bool = False
 
 
 def parse_config(body: Mapping[str, Any], settings: VoiceSettings) -> SessionConfig:
@@ -198,6 +203,7 @@ def _by_section(body: Mapping[str, Any], *, keep_null: bool = False) -> tuple[di
         fields["turn_detection"] = {"type": "none"} if detection is None else detection
         if isinstance(detection, Mapping):
             fields["turn_detection"] = _without_null(detection)
+            fields["turn_detection"].pop("interrupt_response", None)
             # OpenAI's name for our `barge_in`, which wins where both are given.
             if isinstance(detection.get("interrupt_response"), bool):
                 turn = fields.get("turn", {})
@@ -232,6 +238,8 @@ def _checked(fields: Mapping[str, Any], names: Mapping[str, str]) -> SessionConf
         turn=TurnConfig(**body.turn.model_dump()),
         ttl_minutes=body.session_ttl_minutes,
         record=body.record,
+        spoken=body.spoken,
+        transcribe_only=body.transcribe_only,
     )
 
 
@@ -263,6 +271,8 @@ def store(config: SessionConfig) -> dict[str, Any]:
         "turn": _without_null(asdict(config.turn)),
         "session_ttl_minutes": config.ttl_minutes,
         "record": config.record,
+        "spoken": config.spoken,
+        "transcribe_only": config.transcribe_only,
     }
 
 
