@@ -121,7 +121,7 @@ class History:
         system = (Message("system", system_prompt),) if system_prompt else ()
         asked = (Message("user", user),) if user is not None else ()
         turns = max(0, limit) // 2 + (user is None)  # the turn that is being answered comes on top
-        return (*system, *well_formed(self._recent(turns)), *asked)
+        return (*system, *_well_formed(self._recent(turns)), *asked)
 
     def _recent(self, turns: int) -> list[Item]:
         """The last `turns` turns of the user's, and what came of them."""
@@ -137,7 +137,7 @@ class History:
         raise KeyError(id)
 
 
-def well_formed(items: Iterable[Item]) -> Iterator[Message]:
+def _well_formed(items: Iterable[Item]) -> Iterator[Message]:
     """Items as the messages of a prompt.
 
     Assistant items that touch are one message; the results of its calls follow it, in the order of the calls,
