@@ -9,10 +9,12 @@ from llm.messages import Priority
 
 __all__ = [
     "Action",
+    "Adapters",
     "Admit",
     "Cancel",
     "Clear",
     "Copy",
+    "Emptied",
     "End",
     "EndReason",
     "Event",
@@ -20,10 +22,12 @@ __all__ = [
     "Job",
     "Limits",
     "Lost",
+    "Media",
     "Next",
     "Ran",
     "Refuse",
     "RefuseReason",
+    "Restored",
     "Row",
     "Run",
     "Sampled",
@@ -58,12 +62,36 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """An image or recording inside a prompt: positions `start` to `start + count`, which go into the cache at once.
+
+    Their place in the prompt is held by numbers below zero that no other image has.
+    """
+
+    start: int
+    count: int
+    cells: int
+    """What it takes of the pool; models with two-dimensional positions need more cells than positions."""
+
+
+Adapters = tuple[tuple[int, float], ...]
+"""LoRA adapters by number, with their scales: what is computed with others is no use to this request."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     id: int
     tokens: list[int]
     max_tokens: int | None = None
     priority: Priority = Priority.INTERACTIVE
     conversation: str | None = None
+    media: tuple[Media, ...] = ()
+    adapters: Adapters = ()
+
+    @property
+    def extra(self) -> int:
+        """Cells it takes beside one for every position."""
+        return sum(max(0, media.cells - media.count) for media in self.media)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +140,24 @@ class Lost:
     sequence: int
 
 
-Event = Submit | Cancel | Forget | Next | Ran | Lost
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The engine has read this state from a file into the sequence, which was empty and idle."""
+
+    sequence: int
+    tokens: list[int]
+    conversation: str | None
+    adapters: Adapters = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """Somebody wants this sequence empty; one that is in use is left alone."""
+
+    sequence: int
+
+
+Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +197,25 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Tokens of one sequence in a step, from position `start`; `sample` asks for a token after the last one."""
+    """Tokens of one sequence in a step, from position `start`; `sample` asks for a token after the last one.
+
+    `media` is the number, within its job, of the image or recording that this row stands for; None for text.
+    """
 
     job_id: int
     sequence: int
     start: int
     tokens: list[int]
     sample: bool
+    media: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
+    """One step: all rows with the same adapters, at most one of them media."""
+
     rows: tuple[Row, ...]
+    adapters: Adapters = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,17 @@ Time is an argument, in seconds.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import assert_never
 
 from llm.batch_events import (
     Action,
+    Adapters,
     Admit,
     Cancel,
     Clear,
     Copy,
+    Emptied,
     End,
     EndReason,
     Event,
@@ -33,59 +34,23 @@ from llm.batch_events import (
     Ran,
     Refuse,
     RefuseReason,
+    Restored,
     Row,
     Run,
     Submit,
     Trim,
 )
+from llm.batch_requests import Active, Statistics, Waiting, next_row, rank
 from llm.messages import Priority
-from llm.sequences import KvSequence, SequenceTable
+from llm.sequences import KvSequence, SequenceTable, common_prefix
 
 __all__ = ["Batcher", "Statistics"]
 
-AGED_AFTER_S = 30.0
-"""Batch work that has waited this long is treated as interactive, so that it is not starved."""
 FIRST_CHUNK = 64
 """Prompt tokens in a step while the machine's speed is not yet known."""
 SMALLEST_CHUNK = 16
-
-
-@dataclass(slots=True)
-class Statistics:
-    """Counted since the start. `widths[n]`: decode steps that carried n sequences."""
-
-    steps: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    cancelled: int = 0
-    refused: int = 0
-    widths: Counter[int] = field(default_factory=Counter)
-
-
-@dataclass(slots=True)
-class _Waiting:
-    job: Job
-    since: float
-
-
-@dataclass(slots=True)
-class _Active:
-    job: Job
-    row: KvSequence
-    cached: int
-    limit: int
-    """Tokens it may write."""
-    written: int = 0
-    pending: int | None = None
-    """Sampled, not yet in the KV cache."""
-    sampling: bool = False
-    """Its token is being computed."""
-
-    @property
-    def unread(self) -> int:
-        """Prompt tokens not yet in the KV cache."""
-        return 0 if self.written else max(0, len(self.job.tokens) - len(self.row.tokens))
+WORTH_WAITING = 64
+"""Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
 
 
 class Batcher:
@@ -96,11 +61,12 @@ class Batcher:
         self.limits = limits
         self.sequences = SequenceTable(limits.sequences, limits.rewind)
         self.statistics = Statistics()
-        self._waiting: list[_Waiting] = []
-        self._active: dict[int, _Active] = {}
+        self._waiting: list[Waiting] = []
+        self._active: dict[int, Active] = {}
         self._doomed: set[int] = set()  # sequences to empty when their request ends
         self._running: tuple[Row, ...] = ()
         self._running_since = 0.0
+        self._adapters: Adapters = ()  # of the last step
         self._token_s: float | None = None  # what one prompt token costs in a step
 
     @property
@@ -110,6 +76,11 @@ class Batcher:
     @property
     def active(self) -> int:
         return len(self._active)
+
+    @property
+    def reserved(self) -> int:
+        """Cells for all that the running requests may ever write."""
+        return sum(len(one.job.tokens) + one.job.extra + one.limit for one in self._active.values())
 
     def step(self, event: Event, now: float) -> list[Action]:
         match event:
@@ -125,6 +96,11 @@ class Batcher:
                 return self._ran(event, now)
             case Lost(sequence):
                 return self._lost(sequence, now)
+            case Restored():
+                return self._restored(event, now)
+            case Emptied(sequence):
+                row = self.sequences.all[sequence]
+                return [self._clear(row)] if row.holder is None and row.tokens else []
             case _:
                 assert_never(event)
 
@@ -143,7 +119,7 @@ class Batcher:
         if why is not None:
             self.statistics.refused += 1
             return [Refuse(job.id, why)]
-        self._waiting.append(_Waiting(job, now))
+        self._waiting.append(Waiting(job, now))
         return []
 
     def _cancel(self, job_id: int, now: float) -> list[Action]:
@@ -168,7 +144,7 @@ class Batcher:
             return []
         return [self._clear(row)]
 
-    def _end(self, active: _Active, reason: EndReason, now: float, clear: bool = False) -> list[Action]:
+    def _end(self, active: Active, reason: EndReason, now: float, clear: bool = False) -> list[Action]:
         del self._active[active.job.id]
         self.sequences.release(active.row, now)
         self.statistics.cancelled += reason == "cancelled"
@@ -181,7 +157,16 @@ class Batcher:
         self._doomed.discard(row.id)
         row.tokens = []
         row.conversation = None
+        row.extra = 0
         return Clear(row.id)
+
+    def _restored(self, event: Restored, now: float) -> list[Action]:
+        """It counts as used now, or it would be the first to go."""
+        row = self.sequences.all[event.sequence]
+        assert row.holder is None and not row.tokens, "only an empty sequence takes a state"
+        self.sequences.hold(row, -1, event.conversation, len(event.tokens), event.tokens, event.adapters)
+        self.sequences.release(row, now)
+        return []
 
     # ---- the next step ---------------------------------------------------------------------------------------
 
@@ -193,41 +178,70 @@ class Batcher:
             return []
         if admitted := self._admit(now):
             return admitted
+        self._adapters = self._next_adapters()
         self._running = self._plan()
         if not self._running:
             return []
         self._running_since = now
         self.statistics.steps += 1
         self.statistics.widths[len(self._running)] += 1
-        return [Run(self._running)]
+        return [Run(self._running, self._adapters)]
 
     def _admit(self, now: float) -> list[Action]:
         """Move the first of the queue that may start to a sequence.
 
-        By rank, then by arrival: 1. no place of its kind is free: the next may still have one; 2. room for all
-        it may ever write is reserved, so that no reply is cut off by another. Idle sequences are emptied for
-        it; where that is not enough, nobody overtakes it.
+        By rank, then by arrival: 1. no place of its kind is free: the next may still have one; 2. another is
+        computing the beginning they have in common (a system prompt, the same prompt for several choices): in a
+        moment it can be shared; 3. room for all it may ever write is reserved, so that no reply is cut off by
+        another. Idle sequences are emptied for it; where that is not enough, nobody overtakes it.
         """
         voices = sum(active.job.priority is Priority.VOICE for active in self._active.values())
         others = len(self._active) - voices
         places, kept = self.limits.places, self.limits.voice_places
-        for waiting in sorted(self._waiting, key=lambda item: _rank(item, now)):
+        for waiting in sorted(self._waiting, key=lambda item: rank(item, now)):
             voice = waiting.job.priority is Priority.VOICE
             if (voices + others >= places + kept) if voice else (others + max(0, voices - kept) >= places):  # 1
                 continue
+            if self._shared_soon(waiting):  # 2
+                continue
             actions = self._place(waiting.job)
-            if actions is not None:  # 2
+            if actions is not None:  # 3
                 self._waiting.remove(waiting)
             return actions or []
         return []
 
+    def _shared_soon(self, waiting: Waiting) -> bool:
+        """Never for one that ranks lower, whose prompt may itself have to wait. Looked for once, then remembered."""
+        if waiting.behind is not None:
+            leader = self._active.get(waiting.behind[0])
+            if leader is not None and leader.unread and len(leader.row.tokens) < waiting.behind[1]:
+                return True
+        waiting.behind = None
+        job = waiting.job
+        if not self.sequences.rewind or len(job.tokens) < WORTH_WAITING:
+            return False
+        head = job.tokens[:-1]
+        most = 0
+        for active in self._active.values():
+            first = active.job.priority.value <= job.priority.value
+            if active.unread > 1 and first and active.job.adapters == job.adapters:
+                common = common_prefix(active.job.tokens, head)
+                if common > max(most, len(active.row.tokens)):
+                    most, waiting.behind = common, (active.job.id, common)
+        if waiting.behind is None:
+            return False
+        place = self.sequences.place(job.tokens, job.conversation, job.adapters)
+        if place is None or most < place.keep + WORTH_WAITING:
+            waiting.behind = None
+        return waiting.behind is not None
+
     def _place(self, job: Job) -> list[Action] | None:
-        place = self.sequences.place(job.tokens, job.conversation)
+        place = self.sequences.place(job.tokens, job.conversation, job.adapters)
         assert place is not None, "there are as many sequences as places"
         row, donor = place.sequence, place.donor
         limit = self.limits.context - len(job.tokens)
         limit = limit if job.max_tokens is None else max(1, min(limit, job.max_tokens))
-        victims = self._make_room(len(job.tokens) + limit, row, donor)
+        victims = self._make_room(len(job.tokens) + job.extra + limit, row, donor)
         if victims is None:
             return None
         actions: list[Action] = [self._clear(victim) for victim in victims if victim is not donor]
@@ -239,8 +253,8 @@ class Batcher:
             actions.append(Copy(donor.id, row.id, place.keep))
             if donor in victims:
                 actions.append(self._clear(donor))
-        self.sequences.hold(row, job.id, job.conversation, place.keep, job.tokens)
-        self._active[job.id] = _Active(job, row, place.keep, limit)
+        self.sequences.hold(row, job.id, job.conversation, place.keep, job.tokens, job.adapters, job.extra)
+        self._active[job.id] = Active(job, row, place.keep, limit)
         self.statistics.cached_tokens += place.keep
         return [*actions, Admit(job.id, row.id, place.keep)]
 
@@ -249,33 +263,54 @@ class Batcher:
 
         The donor goes last: it is emptied after the copy, which then holds the only reference to its tokens.
         """
-        reserved = sum(len(active.job.tokens) + active.limit for active in self._active.values())
-        free = self.limits.pool - reserved - needed
+        free = self.limits.pool - self.reserved - needed
         if free < 0:
             return None
         victims: list[KvSequence] = []
-        idle = self.sequences.idle_tokens - len(row.tokens)
+        idle = self.sequences.idle_tokens - row.cells
         while idle > free:
             victim = self.sequences.victim((row, donor, *victims)) or donor
             assert victim is not None, "the idle tokens are somebody's"
-            idle -= len(victim.tokens)
+            idle -= victim.cells
             victims.append(victim)
         return victims
+
+    def _next_adapters(self) -> Adapters:
+        """One pass over the weights knows one set of adapters: requests with different ones take turns."""
+        wanted = list(
+            dict.fromkeys(one.job.adapters for one in self._active.values() if one.unread or one.pending is not None)
+        )
+        if len(wanted) < 2:
+            return wanted[0] if wanted else self._adapters
+        after = wanted.index(self._adapters) + 1 if self._adapters in wanted else 0
+        return wanted[after % len(wanted)]
 
     def _plan(self) -> tuple[Row, ...]:
         """One token of every reply; then prompts, by priority and arrival, as far as the chunk reaches."""
         rows: list[Row] = []
-        for active in self._active.values():
+        mine = [active for active in self._active.values() if active.job.adapters == self._adapters]
+        for active in mine:
             if active.pending is not None:
-                rows.append(_row(active, [active.pending], sample=True))
+                rows.append(next_row(active, [active.pending], sample=True))
                 active.pending = None
         chunk = self._chunk(len(rows))
-        for active in sorted(self._active.values(), key=lambda item: item.job.priority.value):
-            if chunk > 0 and active.unread:
-                start = len(active.row.tokens)
-                part = active.job.tokens[start : start + chunk]
-                chunk -= len(part)
-                rows.append(_row(active, part, sample=len(part) == active.unread))
+        shown = False
+        for active in sorted(mine, key=lambda item: item.job.priority.value):
+            if chunk <= 0 or not active.unread:
+                continue
+            start = len(active.row.tokens)
+            number, media = active.next_media(start)
+            if media is not None and media.start <= start:  # whole, and one of them a step: it takes its time
+                if not shown:
+                    part = active.job.tokens[start : media.start + media.count]
+                    rows.append(next_row(active, part, sample=False, media=number))
+                    shown = True
+                    chunk -= media.cells
+                continue
+            end = len(active.job.tokens) if media is None else media.start
+            part = active.job.tokens[start : min(start + chunk, end)]
+            chunk -= len(part)
+            rows.append(next_row(active, part, sample=len(part) == active.unread))
         return tuple(rows)
 
     def _chunk(self, replies: int) -> int:
@@ -308,6 +343,8 @@ class Batcher:
 
     def _learn(self, rows: tuple[Row, ...], now: float) -> None:
         """What a prompt token costs. A lone token is a reply (or costs as much) and says little about prompts."""
+        if any(row.media is not None for row in rows):
+            return
         tokens = sum(len(row.tokens) for row in rows)
         prompt_tokens = sum(len(row.tokens) for row in rows if len(row.tokens) > 1)
         self.statistics.prompt_tokens += prompt_tokens
@@ -337,16 +374,3 @@ class Batcher:
             self.statistics.cached_tokens -= active.cached  # 2
             active.cached = 0
         return []  # 1
-
-
-def _rank(waiting: _Waiting, now: float) -> int:
-    aged = waiting.job.priority is Priority.BATCH and now - waiting.since > AGED_AFTER_S
-    return Priority.INTERACTIVE.value if aged else waiting.job.priority.value
-
-
-def _row(active: _Active, tokens: list[int], sample: bool) -> Row:
-    """Tokens for the next step. They count as held from now on: the step is going to put them there."""
-    row = Row(active.job.id, active.row.id, len(active.row.tokens), tokens, sample)
-    active.row.tokens.extend(tokens)
-    active.sampling = sample
-    return row

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from llm.messages import Message
+from llm.messages import Message, TextPart
+from llm.tools_in_words import in_words
 from models.errors import BadInput, ModelUnreadable
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ChatTemplate:
         self.source = source
         self.stop = stop
         self._tokens = {"bos_token": bos, "eos_token": eos}
+        self._knows_tools = "tools" in source or "tool_calls" in source
         self._arguments_as_object = bool(_ARGUMENTS_AS_OBJECT.search(source))
         self._template = _compile(source)
 
@@ -50,15 +52,19 @@ class ChatTemplate:
         tools: Sequence[Mapping[str, Any]],
         now: datetime,
         thinking: bool | None = None,
+        marker: str = "",
     ) -> str:
         """1. As they are. 2. If the template refuses them: the system message in the first user message, and
         neighbours of one role joined, for some templates know no system and want strict alternation.
         3. BadInput with the template's own words.
 
-        `thinking` is what templates of reasoning models call `enable_thinking`; None leaves it to them.
+        `thinking` is what templates of reasoning models call `enable_thinking`; None leaves it to them. `marker`
+        stands for an image or recording in the text. A template that knows no tools gets them described in words.
         """
         extra = {} if thinking is None else {"enable_thinking": thinking}
-        turns = [self._turn(message) for message in messages]
+        if not self._knows_tools and (tools or any(message.tool_calls for message in messages)):
+            messages, tools = in_words(messages, tools), ()
+        turns = [self._turn(message, marker) for message in messages]
         try:
             return self._run(turns, tools, now, extra)  # 1
         except _Refused as refused:
@@ -91,10 +97,11 @@ class ChatTemplate:
         except (TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
             raise _Refused(str(error)[:300]) from error
 
-    def _turn(self, message: Message) -> dict[str, Any]:
+    def _turn(self, message: Message, marker: str) -> dict[str, Any]:
         turn: dict[str, Any] = {
             "role": "system" if message.role == "developer" else message.role,
-            "content": message.content,
+            "content": "\n".join(part.text if isinstance(part, TextPart) else marker for part in message.parts)
+            or message.content,
         }
         if message.name is not None:
             turn["name"] = message.name

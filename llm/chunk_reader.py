@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
-from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from llm.stream import (
+    ChoiceEnd,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 from models.errors import BadInput, ParleyError
 
 __all__ = ["ChunkReader", "error_of"]
@@ -32,8 +42,11 @@ class ChunkReader:
     reason: FinishReason | None = None
     usage: Usage | None = None
     model: str = ""
+    choices: int = 1
+    """How many were asked for."""
     _texts: int = 0
-    _call_ids: list[str] = field(default_factory=list)
+    _ids: dict[int, list[str]] = field(default_factory=dict)
+    """The ids of the tool calls of every choice, in the order they came."""
 
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
@@ -45,42 +58,75 @@ class ChunkReader:
         self.model = str(chunk.get("model") or self.model)
         if isinstance(chunk.get("usage"), Mapping):
             self.usage = _usage(chunk["usage"])
-        events: list[StreamEvent] = []
         choices = chunk.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
-            return events
-        delta = choices[0].get("delta") or choices[0].get("message") or {}
+        if not isinstance(choices, list):
+            return []
+        return [event for choice in choices if isinstance(choice, Mapping) for event in self._choice(choice)]
+
+    def _choice(self, choice: Mapping[str, Any]) -> list[StreamEvent]:
+        """With several choices each ends with an event of its own; the only one ends with the stream."""
+        number = choice.get("index")
+        number = number if isinstance(number, int) and number >= 0 else 0
+        events: list[StreamEvent] = []
+        delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, Mapping):
             raise BackendFailed("the server sent a delta that is no object")
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(reasoning, str) and reasoning:
-            events.append(ReasoningDelta(reasoning))
-        content = delta.get("content")
-        if isinstance(content, str) and content:
+            events.append(ReasoningDelta(reasoning, number))
+        content, logprobs = delta.get("content"), _logprobs(choice.get("logprobs"))
+        if (isinstance(content, str) and content) or logprobs:
             self._texts += 1
-            events.append(TextDelta(content))
-        events.extend(self._tool_call(call) for call in delta.get("tool_calls") or () if isinstance(call, Mapping))
-        finish = choices[0].get("finish_reason")
+            events.append(TextDelta(content if isinstance(content, str) else "", number, logprobs))
+        calls = [call for call in delta.get("tool_calls") or () if isinstance(call, Mapping)]
+        events.extend(self._tool_call(call, number) for call in calls)
+        finish = choice.get("finish_reason")
         if finish:
-            self.reason = _REASONS.get(str(finish), "stop")
+            reason = _REASONS.get(str(finish), "stop")
+            self.reason = self.reason or reason if number else reason
+            if self.choices > 1:
+                events.append(ChoiceEnd(number, reason))
         return events
 
     def finish(self) -> Finish:
         """The end of the stream. Servers that count no tokens leave `usage` None."""
         return Finish(self.reason or "stop", self.usage, self.model)
 
-    def _tool_call(self, call: Mapping[str, Any]) -> ToolCallDelta:
+    def _tool_call(self, call: Mapping[str, Any], choice: int) -> ToolCallDelta:
+        ids = self._ids.setdefault(choice, [])
         function = call.get("function")
         function = function if isinstance(function, Mapping) else {}
         id = call.get("id") or None
-        if id is not None and id not in self._call_ids:
-            self._call_ids.append(str(id))
-        index = self._call_ids.index(str(id)) if id is not None else int(call.get("index") or 0)
-        if id is None and index >= len(self._call_ids):
-            self._call_ids.append(f"call_{index}")
-            id = self._call_ids[-1] if function.get("name") else None
+        if id is not None and id not in ids:
+            ids.append(str(id))
+        index = ids.index(str(id)) if id is not None else int(call.get("index") or 0)
+        if id is None and index >= len(ids):
+            ids.append(f"call_{index}")
+            id = ids[-1] if function.get("name") else None
         arguments = function.get("arguments")
-        return ToolCallDelta(index, id, function.get("name"), arguments if isinstance(arguments, str) else "")
+        return ToolCallDelta(index, id, function.get("name"), arguments if isinstance(arguments, str) else "", choice)
+
+
+def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
+    content = found.get("content") if isinstance(found, Mapping) else None
+    if not isinstance(content, list):
+        return ()
+    return tuple(_logprob(one) for one in content if isinstance(one, Mapping))
+
+
+def _logprob(one: Mapping[str, Any]) -> TokenLogprob:
+    token, value, data = str(one.get("token", "")), one.get("logprob"), one.get("bytes")
+    top = one.get("top_logprobs")
+    return TokenLogprob(
+        token,
+        float(value) if isinstance(value, int | float) else float("-inf"),
+        bytes(data) if _are_bytes(data) else token.encode("utf-8", "replace"),
+        tuple(_logprob(other) for other in top if isinstance(other, Mapping)) if isinstance(top, list) else (),
+    )
+
+
+def _are_bytes(data: object) -> TypeGuard[list[int]]:
+    return isinstance(data, list) and all(isinstance(byte, int) and 0 <= byte < 256 for byte in data)
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:

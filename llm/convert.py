@@ -7,60 +7,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
-from llm.stream import Finish, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from llm.convert_content import read_content, wire_content
+from llm.convert_sampling import sampling_body, sampling_of
+from llm.messages import GenerateRequest, Message, Priority, ToolCall
+from llm.stream import (
+    ChoiceEnd,
+    Finish,
+    FinishReason,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 from llm.wire.chat import ChatMessage, ChatRequest
 from models.errors import BadInput, ParleyError
 
 __all__ = [
     "ChunkWriter",
-    "SamplingFields",
     "completion",
     "error_object",
     "grammar_schema",
+    "logprobs_object",
     "parse_body",
     "parse_chat",
-    "sampling_of",
     "to_body",
     "to_request",
     "usage_object",
 ]
 
-MAX_STOP = 16
-MAX_STOP_CHARS = 500
-MAX_BIAS = 100.0
+MAX_CHOICES = 16
 
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-class SamplingFields(Protocol):
-    """The fields that chat and text completion requests share."""
-
-    @property
-    def temperature(self) -> float | None: ...
-    @property
-    def top_p(self) -> float | None: ...
-    @property
-    def top_k(self) -> int | None: ...
-    @property
-    def min_p(self) -> float | None: ...
-    @property
-    def stop(self) -> str | list[str] | None: ...
-    @property
-    def seed(self) -> int | None: ...
-    @property
-    def frequency_penalty(self) -> float | None: ...
-    @property
-    def presence_penalty(self) -> float | None: ...
-    @property
-    def repeat_penalty(self) -> float | None: ...
-    @property
-    def logit_bias(self) -> dict[str, float] | None: ...
 
 
 def parse_chat(body: object) -> ChatRequest:
@@ -81,48 +65,50 @@ def parse_body(kind: type[_Model], body: object) -> _Model:
 
 
 def to_request(chat: ChatRequest, *, user: str = "", priority: Priority = Priority.INTERACTIVE) -> GenerateRequest:
-    """Raises BadInput for what cannot be done: images, audio, several choices, a bad logit_bias."""
-    if chat.n not in (None, 1):
-        raise BadInput("n: one choice a request is made here", param="n", hint="send the request n times")
-    if chat.logprobs:
-        raise BadInput("logprobs are not available", param="logprobs", hint="leave the field out")
+    """Raises BadInput for what does not fit together, and for stop strings, biases or content that cannot be."""
+    if chat.n is not None and chat.n > MAX_CHOICES:
+        raise BadInput(f"n: at most {MAX_CHOICES}", param="n")
+    if chat.top_logprobs is not None and not chat.logprobs:
+        raise BadInput("top_logprobs needs logprobs: true", param="top_logprobs")
+    if chat.grammar is not None and (chat.response_format or {}).get("type", "text") != "text":
+        raise BadInput("grammar and response_format exclude each other", param="grammar")
+    grammar_schema(chat.response_format)
+    logprobs = (chat.top_logprobs or 0) if chat.logprobs else None
     return GenerateRequest(
         messages=tuple(_message(message, index) for index, message in enumerate(chat.messages)),
         model=chat.model,
-        sampling=sampling_of(chat, chat.max_completion_tokens or chat.max_tokens),
-        tools=tuple(chat.tools or ()),
+        sampling=sampling_of(chat, chat.max_completion_tokens or chat.max_tokens, logprobs),
+        tools=_tools(chat),
         tool_choice=chat.tool_choice,
         conversation=chat.parley_conversation,
         priority=Priority[chat.parley_priority.upper()] if chat.parley_priority else priority,
         user=chat.parley_user or user,
         response_format=chat.response_format,
+        grammar=chat.grammar or None,
+        n=chat.n or 1,
+        parallel_tool_calls=chat.parallel_tool_calls,
+        thinking=_thinking(chat),
+        adapters=None if chat.lora is None else tuple((adapter.id, adapter.scale) for adapter in chat.lora),
     )
 
 
-def sampling_of(fields: SamplingFields, max_tokens: int | None) -> Sampling:
-    """Raises BadInput for stop strings and biases that cannot be."""
-    stop = (fields.stop,) if isinstance(fields.stop, str) else tuple(fields.stop or ())
-    if len(stop) > MAX_STOP or not all(0 < len(text) <= MAX_STOP_CHARS for text in stop):
-        raise BadInput(f"stop: up to {MAX_STOP} strings of 1 to {MAX_STOP_CHARS} characters", param="stop")
-    try:
-        bias = {int(token): float(value) for token, value in (fields.logit_bias or {}).items()}
-    except ValueError:
-        raise BadInput("logit_bias: keys are token numbers", param="logit_bias") from None
-    if not all(abs(value) <= MAX_BIAS for value in bias.values()):
-        raise BadInput(f"logit_bias: values from {-MAX_BIAS:g} to {MAX_BIAS:g}", param="logit_bias")
-    return Sampling(
-        temperature=fields.temperature,
-        top_p=fields.top_p,
-        top_k=fields.top_k,
-        min_p=fields.min_p,
-        max_tokens=max_tokens,
-        stop=stop,
-        seed=fields.seed,
-        frequency_penalty=fields.frequency_penalty,
-        presence_penalty=fields.presence_penalty,
-        repeat_penalty=fields.repeat_penalty,
-        logit_bias=bias,
-    )
+def _tools(chat: ChatRequest) -> tuple[Mapping[str, Any], ...]:
+    for index, tool in enumerate(chat.tools or ()):
+        function = tool.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else None
+        if tool.get("type", "function") != "function" or not isinstance(name, str) or not name:
+            raise BadInput(
+                'a tool looks like {"type": "function", "function": {"name": ..., "parameters": ...}}',
+                param=f"tools[{index}]",
+            )
+    return tuple(chat.tools or ())
+
+
+def _thinking(chat: ChatRequest) -> bool | None:
+    wanted = (chat.chat_template_kwargs or {}).get("enable_thinking")
+    if isinstance(wanted, bool):
+        return wanted
+    return False if chat.reasoning_effort == "none" else None
 
 
 def grammar_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -145,29 +131,33 @@ def grammar_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, An
 
 def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict[str, Any]:
     """The streaming request for an OpenAI-compatible server; with `ours` also the fields a slot understands."""
-    sampling = request.sampling
     body: dict[str, Any] = {
         "model": model,
         "messages": [_wire_message(message) for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
+        **sampling_body(request.sampling),
     }
-    for name in ("temperature", "top_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty"):
-        if getattr(sampling, name) is not None:
-            body[name] = getattr(sampling, name)
-    for name in ("top_k", "min_p", "repeat_penalty"):  # not OpenAI's: sent only where they were asked for
-        if getattr(sampling, name) is not None:
-            body[name] = getattr(sampling, name)
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    if sampling.logit_bias:
-        body["logit_bias"] = {str(token): value for token, value in sampling.logit_bias.items()}
+    if request.sampling.logprobs is not None:
+        body["logprobs"] = True
+        if request.sampling.logprobs:
+            body["top_logprobs"] = request.sampling.logprobs
+    if request.n != 1:
+        body["n"] = request.n
     if request.tools:
         body["tools"] = [dict(tool) for tool in request.tools]
         if request.tool_choice is not None:
             body["tool_choice"] = request.tool_choice
+        if request.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = request.parallel_tool_calls
     if request.response_format is not None:
         body["response_format"] = dict(request.response_format)
+    if request.grammar is not None:
+        body["grammar"] = request.grammar
+    if request.thinking is not None:
+        body["chat_template_kwargs"] = {"enable_thinking": request.thinking}
+    if request.adapters is not None:
+        body["lora"] = [{"id": number, "scale": scale} for number, scale in request.adapters]
     if ours:
         body["parley_priority"] = request.priority.name.lower()
         if request.user:
@@ -178,30 +168,19 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict
 
 
 def _message(message: ChatMessage, index: int) -> Message:
-    content = message.content
-    if isinstance(content, list):
-        texts = []
-        for number, part in enumerate(content):
-            if part.get("type") not in ("text", "input_text", "refusal"):
-                raise BadInput(
-                    f"messages[{index}].content[{number}]: this model reads text only",
-                    param=f"messages[{index}].content[{number}].type",
-                    hint="load a vision or omni model, or send text",
-                )
-            texts.append(str(part.get("text", part.get("refusal", ""))))
-        content = "\n".join(texts)
+    text, parts = read_content(message.content, f"messages[{index}].content")
     calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or ())
-    return Message(message.role, content or "", calls, message.tool_call_id, message.name)
+    return Message(message.role, text, calls, message.tool_call_id, message.name, parts)
 
 
 def _wire_message(message: Message) -> dict[str, Any]:
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    wire: dict[str, Any] = {"role": message.role, "content": wire_content(message)}
     if message.tool_calls:
         wire["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in message.tool_calls
         ]
-        wire["content"] = message.content or None
+        wire["content"] = wire["content"] or None
     if message.tool_call_id is not None:
         wire["tool_call_id"] = message.tool_call_id
     if message.name is not None:
@@ -226,14 +205,16 @@ class ChunkWriter:
     model: str
     created: int
     include_usage: bool = False
-    _begun: bool = False
+    choices: int = 1
+    _begun: set[int] = field(default_factory=set)
+    _ended: set[int] = field(default_factory=set)
 
     def chunks(self, event: StreamEvent) -> list[dict[str, Any]]:
         match event:
-            case TextDelta(text=text):
-                return [self._chunk({"content": text})]
+            case TextDelta():
+                return [self._chunk(event.choice, {"content": event.text}, logprobs=event.logprobs)]
             case ReasoningDelta(text=text):
-                return [self._chunk({"reasoning_content": text})]
+                return [self._chunk(event.choice, {"reasoning_content": text})]
             case ToolCallDelta():
                 function: dict[str, Any] = {"arguments": event.arguments}
                 if event.name is not None:
@@ -241,63 +222,110 @@ class ChunkWriter:
                 call: dict[str, Any] = {"index": event.index, "function": function}
                 if event.id is not None:
                     call |= {"id": event.id, "type": "function"}
-                return [self._chunk({"tool_calls": [call]})]
+                return [self._chunk(event.choice, {"tool_calls": [call]})]
+            case ChoiceEnd(choice=choice, reason=reason):
+                return [self._end(choice, reason)]
             case Finish(reason=reason, usage=usage):
-                last = [self._chunk({}, "stop" if reason == "cancelled" else reason)]
+                last = [self._end(choice, reason) for choice in range(self.choices) if choice not in self._ended]
                 if self.include_usage and usage is not None:
                     last.append({**self._head(), "choices": [], "usage": usage_object(usage)})
                 return last
 
+    def _end(self, choice: int, reason: FinishReason) -> dict[str, Any]:
+        self._ended.add(choice)
+        return self._chunk(choice, {}, "stop" if reason == "cancelled" else reason)
+
     def _head(self) -> dict[str, Any]:
         return {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        if not self._begun:
-            self._begun, delta = True, {"role": "assistant", **delta}
-        chunk = {**self._head(), "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
+    def _chunk(
+        self,
+        choice: int,
+        delta: dict[str, Any],
+        finish: str | None = None,
+        logprobs: tuple[TokenLogprob, ...] = (),
+    ) -> dict[str, Any]:
+        if choice not in self._begun:
+            self._begun.add(choice)
+            delta = {"role": "assistant", **delta}
+        one = {"index": choice, "delta": delta, "logprobs": logprobs_object(logprobs), "finish_reason": finish}
+        chunk = {**self._head(), "choices": [one]}
         if self.include_usage:
             chunk["usage"] = None
         return chunk
 
 
-def completion(events: Iterable[StreamEvent], *, id: str, model: str, created: int) -> dict[str, Any]:
-    """A whole `chat.completion` object from a finished stream."""
-    text: list[str] = []
-    reasoning: list[str] = []
-    calls: dict[int, dict[str, Any]] = {}
+@dataclass(slots=True)
+class _Choice:
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    calls: dict[int, dict[str, Any]] = field(default_factory=dict)
+    reason: FinishReason | None = None
+
+    def call(self, event: ToolCallDelta) -> None:
+        empty: dict[str, Any] = {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+        call = self.calls.setdefault(event.index, empty)
+        call["id"] = event.id or call["id"]
+        call["function"]["name"] += event.name or ""
+        call["function"]["arguments"] += event.arguments
+
+    def as_object(self, index: int, finish: FinishReason) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text), "refusal": None}
+        if self.reasoning:
+            message["reasoning_content"] = "".join(self.reasoning)
+        if self.calls:
+            message["tool_calls"] = [self.calls[number] for number in sorted(self.calls)]
+            message["content"] = message["content"] or None
+        reason = self.reason or finish
+        return {
+            "index": index,
+            "message": message,
+            "logprobs": logprobs_object(tuple(self.logprobs)),
+            "finish_reason": "stop" if reason == "cancelled" else reason,
+        }
+
+
+def completion(
+    events: Iterable[StreamEvent], *, id: str, model: str, created: int, choices: int = 1
+) -> dict[str, Any]:
+    """A whole `chat.completion` object from a finished stream of that many replies."""
+    found = [_Choice() for _ in range(choices)]
     finish = Finish("stop", None)
     for event in events:
         match event:
-            case TextDelta(text=piece):
-                text.append(piece)
-            case ReasoningDelta(text=piece):
-                reasoning.append(piece)
-            case ToolCallDelta():
-                call = calls.setdefault(
-                    event.index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
-                )
-                call["id"] = event.id or call["id"]
-                call["function"]["name"] += event.name or ""
-                call["function"]["arguments"] += event.arguments
             case Finish():
                 finish = event
-    message: dict[str, Any] = {"role": "assistant", "content": "".join(text), "refusal": None}
-    if reasoning:
-        message["reasoning_content"] = "".join(reasoning)
-    if calls:
-        message["tool_calls"] = [calls[index] for index in sorted(calls)]
-        message["content"] = message["content"] or None
-    reason = "stop" if finish.reason == "cancelled" else finish.reason
+            case TextDelta(text=piece):
+                found[event.choice].text.append(piece)
+                found[event.choice].logprobs.extend(event.logprobs)
+            case ReasoningDelta(text=piece):
+                found[event.choice].reasoning.append(piece)
+            case ToolCallDelta():
+                found[event.choice].call(event)
+            case ChoiceEnd(choice=choice, reason=reason):
+                found[choice].reason = reason
     whole: dict[str, Any] = {
         "id": id,
         "object": "chat.completion",
         "created": created,
         "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}],
+        "choices": [choice.as_object(index, finish.reason) for index, choice in enumerate(found)],
     }
     if finish.usage is not None:
         whole["usage"] = usage_object(finish.usage)
     return whole
+
+
+def logprobs_object(logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any] | None:
+    """OpenAI's `logprobs` of a choice; None where there are none."""
+    if not logprobs:
+        return None
+    return {"content": [{**_logprob(one), "top_logprobs": [_logprob(top) for top in one.top]} for one in logprobs]}
+
+
+def _logprob(one: TokenLogprob) -> dict[str, Any]:
+    return {"token": one.token, "logprob": one.logprob, "bytes": list(one.data)}
 
 
 def error_object(error: ParleyError, type: str = "invalid_request_error") -> dict[str, Any]:

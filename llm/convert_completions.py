@@ -5,44 +5,51 @@ OpenAI's `/v1/completions`, and llama.cpp's `/completion` with its own field nam
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from llm.convert import sampling_of, usage_object
+from llm.convert import MAX_CHOICES, usage_object
+from llm.convert_sampling import sampling_of
 from llm.engine import EngineFinish
 from llm.messages import Priority, Sampling
+from llm.stream import TokenLogprob, Usage
 from llm.wire.completions import CompletionRequest, NativeCompletionRequest
 from models.errors import BadInput
 
 __all__ = [
+    "TextWriter",
+    "adapters_of",
     "completion_sampling",
     "native_answer",
     "native_sampling",
-    "one_prompt",
     "priority_of",
-    "text_answer",
-    "text_chunk",
+    "prompts_of",
 ]
+
+MAX_PROMPTS = 64
 
 
 def completion_sampling(request: CompletionRequest) -> Sampling:
     """Raises BadInput for what this endpoint cannot do here."""
-    if request.n not in (None, 1) or request.best_of not in (None, 1):
-        raise BadInput("one completion a request is made here", param="n", hint="send the request n times")
-    for name in ("logprobs", "suffix", "echo"):
-        if getattr(request, name):
-            raise BadInput(f"{name} is not available", param=name, hint="leave the field out")
-    return sampling_of(request, request.max_tokens)
+    if (request.n or 1) > MAX_CHOICES:
+        raise BadInput(f"n: at most {MAX_CHOICES}", param="n")
+    if request.best_of not in (None, request.n or 1):
+        raise BadInput("best_of is not available", param="best_of", hint="leave the field out, or make it equal to n")
+    if request.suffix:
+        raise BadInput("suffix is not available", param="suffix", hint="leave the field out")
+    return sampling_of(request, request.max_tokens, request.logprobs)
 
 
-def one_prompt(prompt: str | list[int] | list[str] | list[list[int]]) -> str | list[int]:
-    """A text or its tokens. Lists of one prompt are taken apart; more are refused."""
+def prompts_of(prompt: str | list[Any]) -> list[str | list[int]]:
+    """Each a text or its tokens. Raises BadInput where there are too many."""
     if isinstance(prompt, str):
-        return prompt
+        return [prompt]
     if prompt and isinstance(prompt[0], str | list):
-        if len(prompt) > 1:
-            raise BadInput("one prompt a request is answered here", param="prompt", hint="send one request for each")
-        return prompt[0]
-    return [token for token in prompt if isinstance(token, int)]
+        if len(prompt) > MAX_PROMPTS:
+            raise BadInput(f"{len(prompt)} prompts; {MAX_PROMPTS} are answered in one request", param="prompt")
+        return list(prompt)
+    return [[token for token in prompt if isinstance(token, int)]]
 
 
 def native_sampling(request: NativeCompletionRequest) -> Sampling:
@@ -66,6 +73,20 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
         presence_penalty=request.presence_penalty,
         repeat_penalty=request.repeat_penalty,
         logit_bias=bias,
+        logprobs=request.n_probs or None,
+        repeat_last_n=request.repeat_last_n,
+        typical_p=request.typical_p,
+        top_n_sigma=request.top_n_sigma,
+        xtc_probability=request.xtc_probability,
+        xtc_threshold=request.xtc_threshold,
+        dry_multiplier=request.dry_multiplier,
+        dry_base=request.dry_base,
+        dry_allowed_length=request.dry_allowed_length,
+        dry_penalty_last_n=request.dry_penalty_last_n,
+        mirostat=request.mirostat,
+        mirostat_tau=request.mirostat_tau,
+        mirostat_eta=request.mirostat_eta,
+        ignore_eos=request.ignore_eos,
     )
 
 
@@ -73,46 +94,91 @@ def priority_of(name: str | None) -> Priority:
     return Priority.INTERACTIVE if name is None else Priority[name.upper()]
 
 
-def text_answer(id: str, model: str, created: int, text: str, finish: EngineFinish) -> dict[str, Any]:
-    whole = _text(id, model, created, text, finish)
-    return {**whole, "usage": usage_object(finish.usage)}
+def adapters_of(request: CompletionRequest | NativeCompletionRequest) -> tuple[tuple[int, float], ...] | None:
+    return None if request.lora is None else tuple((adapter.id, adapter.scale) for adapter in request.lora)
 
 
-def text_chunk(
-    id: str, model: str, created: int, text: str, finish: EngineFinish | None, include_usage: bool
-) -> list[dict[str, Any]]:
-    """One chunk, and after the last one the usage where it was asked for."""
-    chunk = _text(id, model, created, text, finish)
-    if not include_usage:
-        return [chunk]
-    if finish is None:
-        return [{**chunk, "usage": None}]
-    return [{**chunk, "usage": None}, {**chunk, "choices": [], "usage": usage_object(finish.usage)}]
+@dataclass(slots=True)
+class TextWriter:
+    """OpenAI's text completions: pieces of choices into chunks, or into a whole answer."""
+
+    id: str
+    model: str
+    created: int
+    include_usage: bool = False
+    _offsets: dict[int, int] = field(default_factory=dict)
+
+    def chunk(
+        self, choice: int, text: str, logprobs: tuple[TokenLogprob, ...], finish: EngineFinish | None
+    ) -> dict[str, Any]:
+        chunk = {**self._head(), "choices": [self.choice(choice, text, logprobs, finish)]}
+        return {**chunk, "usage": None} if self.include_usage else chunk
+
+    def usage(self, usage: Usage) -> list[dict[str, Any]]:
+        return [{**self._head(), "choices": [], "usage": usage_object(usage)}] if self.include_usage else []
+
+    def whole(self, choices: list[dict[str, Any]], usage: Usage) -> dict[str, Any]:
+        return {**self._head(), "choices": choices, "usage": usage_object(usage)}
+
+    def choice(
+        self, choice: int, text: str, logprobs: tuple[TokenLogprob, ...], finish: EngineFinish | None
+    ) -> dict[str, Any]:
+        reason = None if finish is None else "length" if finish.reason == "length" else "stop"
+        told = self._logprobs(choice, logprobs) if logprobs else None
+        return {"index": choice, "text": text, "logprobs": told, "finish_reason": reason}
+
+    def _logprobs(self, choice: int, logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any]:
+        """The old shape: parallel lists, and where in the text each token begins."""
+        offset = self._offsets.get(choice, 0)
+        offsets = []
+        for one in logprobs:
+            offsets.append(offset)
+            offset += len(one.token)
+        self._offsets[choice] = offset
+        return {
+            "tokens": [one.token for one in logprobs],
+            "token_logprobs": [one.logprob for one in logprobs],
+            "top_logprobs": [{top.token: top.logprob for top in one.top} for one in logprobs],
+            "text_offset": offsets,
+        }
+
+    def _head(self) -> dict[str, Any]:
+        return {"id": self.id, "object": "text_completion", "created": self.created, "model": self.model}
 
 
-def _text(id: str, model: str, created: int, text: str, finish: EngineFinish | None) -> dict[str, Any]:
-    reason = None if finish is None else "length" if finish.reason == "length" else "stop"
-    choice = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
-    return {"id": id, "object": "text_completion", "created": created, "model": model, "choices": [choice]}
-
-
-def native_answer(model: str, text: str, finish: EngineFinish | None) -> dict[str, Any]:
+def native_answer(
+    model: str,
+    text: str,
+    finish: EngineFinish | None,
+    *,
+    index: int = 0,
+    logprobs: tuple[TokenLogprob, ...] = (),
+    tokens: Sequence[int] = (),
+) -> dict[str, Any]:
     """llama.cpp's result object: a piece of a stream, or (with `finish`) the last piece or the whole."""
+    answer: dict[str, Any] = {"index": index, "content": text, "tokens": list(tokens), "stop": finish is not None}
+    if logprobs:
+        answer["completion_probabilities"] = [
+            {**_probability(one), "top_logprobs": [_probability(top) for top in one.top]} for one in logprobs
+        ]
     if finish is None:
-        return {"content": text, "stop": False}
+        return answer
     usage = finish.usage
     fresh = usage.prompt_tokens - usage.cached_tokens
+    kind = "limit" if finish.reason == "length" else "word" if finish.stopped_by else "eos"
     return {
-        "content": text,
-        "stop": True,
-        "stop_type": "limit" if finish.reason == "length" else "eos",
+        **answer,
+        "stop_type": kind,
+        "stopping_word": finish.stopped_by or "",
         "model": model,
+        "generation_settings": {"seed": finish.seed},
         "tokens_evaluated": usage.prompt_tokens,
         "tokens_cached": usage.cached_tokens,
         "tokens_predicted": usage.completion_tokens,
         "truncated": False,
         "timings": {
             "queued_ms": round(1000 * finish.queued_s, 3),
+            "cache_n": usage.cached_tokens,
             "prompt_n": fresh,
             "prompt_ms": round(1000 * finish.prompt_s, 3),
             "prompt_per_second": _rate(fresh, finish.prompt_s),
@@ -121,6 +187,10 @@ def native_answer(model: str, text: str, finish: EngineFinish | None) -> dict[st
             "predicted_per_second": _rate(usage.completion_tokens - 1, finish.reply_s),
         },
     }
+
+
+def _probability(one: TokenLogprob) -> dict[str, Any]:
+    return {"id": one.id, "token": one.token, "bytes": list(one.data), "logprob": one.logprob}
 
 
 def _rate(count: int, seconds: float) -> float:

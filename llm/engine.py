@@ -10,15 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from llm.batch_events import Adapters, Media
 from llm.messages import Message, Priority, Sampling
 from llm.settings import EngineSettings
-from llm.stream import FinishReason, Usage
+from llm.stream import FinishReason, TokenLogprob, Usage
 from models.clock import Clock
 from models.errors import ParleyError
 
 __all__ = [
+    "Adapter",
+    "EmbedJob",
+    "Encoded",
+    "EncodedMedia",
     "Engine",
     "EngineCard",
     "EngineConfig",
@@ -30,6 +35,7 @@ __all__ = [
     "Prompt",
     "SequenceState",
     "Sink",
+    "SlotAction",
 ]
 
 
@@ -45,6 +51,15 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter that was loaded with the model. `scale` is what requests get that ask for nothing else."""
+
+    id: int
+    path: str
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class EngineCard:
     """What was loaded. `context` is what one conversation may hold, `trained_context` what the model knows."""
 
@@ -56,14 +71,47 @@ class EngineCard:
     size_bytes: int
     places: int
     description: str = ""
+    generates: bool = True
+    """False for models that only make vectors."""
+    dimensions: int = 0
+    """Of a vector; 0 where it makes none."""
+    ranks: bool = False
+    """It scores a query and a document together."""
+    hears: bool = False
+    sees: bool = False
+    chat_template: str = ""
+    bos: str = ""
+    eos: str = ""
+    adapters: tuple[Adapter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A rendered conversation. `stop` are strings that end a turn in this template beside the end token."""
+    """A rendered conversation. `stop` are strings that end a turn in this template beside the end token; `marks`
+    are special tokens of it that must stay visible, for tool calls and thoughts are told by them. `media` are the
+    files behind the media marks in the text, in order.
+    """
 
     text: str
     stop: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    media: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedMedia:
+    """One image or recording as the model reads it. `payload` is the engine's own."""
+
+    place: Media
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A prompt as the model reads it. Places of images hold numbers below zero."""
+
+    tokens: list[int]
+    media: tuple[EncodedMedia, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +125,19 @@ class EngineJob:
     """GBNF that the reply must obey."""
     conversation: str | None = None
     priority: Priority = Priority.INTERACTIVE
+    media: tuple[EncodedMedia, ...] = ()
+    adapters: Adapters | None = None
+    """None: as the slot is set up."""
+    marks: tuple[str, ...] = ()
+    """Special tokens to write out; all others are silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedJob:
+    """Vectors of some texts, in order. `id` is unique among all jobs."""
+
+    id: int
+    inputs: tuple[list[int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +149,9 @@ class EngineFinish:
     queued_s: float = 0.0
     prompt_s: float = 0.0
     reply_s: float = 0.0
+    stopped_by: str | None = None
+    """The stop string that ended it."""
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +162,15 @@ class EngineEvent:
     text: str = ""
     finish: EngineFinish | None = None
     error: ParleyError | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of the tokens of this step, where they were asked for."""
+    vectors: tuple[list[float], ...] | None = None
+    """All of an EmbedJob, not normalised; one number each where the model ranks. It ends the job."""
+    tokens: tuple[int, ...] = ()
+    """What was sampled in this step."""
 
+
+SlotAction = Literal["save", "restore", "erase"]
 
 Sink = Callable[[list[EngineEvent]], None]
 
@@ -125,6 +197,8 @@ class EngineState:
 
 class Engine(Protocol):
     card: EngineCard
+    media_marker: str
+    """Stands for an image or recording in a prompt's text; "" for a model that reads text only."""
 
     def start(self, sink: Sink, on_death: Callable[[str], None]) -> None:
         """Begin to work. `on_death` is called once, from the engine's thread, if it cannot go on."""
@@ -141,6 +215,10 @@ class Engine(Protocol):
         messages. Any thread."""
         ...
 
+    def encode(self, prompt: Prompt) -> Encoded:
+        """Tokens, and images and audio through the projector, which takes seconds. Raises BadInput. Any thread."""
+        ...
+
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Any thread."""
         ...
@@ -153,7 +231,16 @@ class Engine(Protocol):
         """The grammar of a JSON schema; {} is any JSON object. Raises BadInput. Any thread."""
         ...
 
-    def submit(self, job: EngineJob) -> None:
+    def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
+        """The grammar of a reply that calls one of these tools, or several, as this model's template writes calls.
+        Raises BadInput. Any thread."""
+        ...
+
+    def pair(self, query: str, document: str) -> list[int]:
+        """The tokens of a query and a document, for a model that ranks. Any thread."""
+        ...
+
+    def submit(self, job: EngineJob | EmbedJob) -> None:
         """Raises Overloaded when more is pending than can ever be looked at. Any thread."""
         ...
 
@@ -165,6 +252,13 @@ class Engine(Protocol):
 
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
         """`answer` is called in the engine's thread, between two steps."""
+        ...
+
+    def keep(
+        self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
+    ) -> None:
+        """Save an idle sequence to a file, read it back, or empty it. `answer` gets its number of tokens, in the
+        engine's thread. Any thread."""
         ...
 
     def close(self, timeout_s: float) -> bool:

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal
 
-__all__ = ["GenerateRequest", "Message", "Priority", "Role", "Sampling", "ToolCall", "WaitState"]
+__all__ = [
+    "AudioPart",
+    "ContentPart",
+    "GenerateRequest",
+    "ImagePart",
+    "Message",
+    "Priority",
+    "Role",
+    "Sampling",
+    "TextPart",
+    "ToolCall",
+    "WaitState",
+]
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -29,19 +41,54 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image file's bytes; or, until somebody has fetched it, its address (then `data` is empty)."""
+
+    data: bytes
+    media_type: str = "image/png"
+    url: str = ""
+    detail: str | None = None
+    """OpenAI's "low", "high" or "auto", for servers that know it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """An audio file's bytes; `format` as OpenAI names it: "wav" or "mp3"."""
+
+    data: bytes
+    format: str = "wav"
+
+
+ContentPart = TextPart | ImagePart | AudioPart
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation. `content` is plain text; images and audio come with the vision rows."""
+    """One turn of a conversation.
+
+    `content` is its text. Where it also shows or plays something, `parts` has everything in order, the text too.
+    """
 
     role: Role
     content: str
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    parts: tuple[ContentPart, ...] = ()
+
+    @property
+    def media(self) -> tuple[ImagePart | AudioPart, ...]:
+        return tuple(part for part in self.parts if not isinstance(part, TextPart))
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """OpenAI's names and ranges. None means the backend's own default."""
+    """OpenAI's names and ranges, and llama.cpp's for what OpenAI has not. None means the backend's own default."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -54,6 +101,25 @@ class Sampling:
     presence_penalty: float | None = None
     repeat_penalty: float | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    """How many of the likeliest tokens to report beside each chosen one; None reports nothing."""
+    repeat_last_n: int | None = None
+    """Tokens the repeat penalty looks back; -1 is the whole context."""
+    typical_p: float | None = None
+    top_n_sigma: float | None = None
+    xtc_probability: float | None = None
+    xtc_threshold: float | None = None
+    dry_multiplier: float | None = None
+    """DRY punishes repeated sequences; 0 is off."""
+    dry_base: float | None = None
+    dry_allowed_length: int | None = None
+    dry_penalty_last_n: int | None = None
+    mirostat: int | None = None
+    """0 off, 1 or 2: the version. It takes the place of top_k, top_p, min_p and typical_p."""
+    mirostat_tau: float | None = None
+    mirostat_eta: float | None = None
+    ignore_eos: bool = False
+    """Go on until max_tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +153,15 @@ class GenerateRequest:
     user: str = ""
     response_format: Mapping[str, Any] | None = None
     """OpenAI's object: None or text, json_object, or json_schema with a schema the reply must obey."""
+    grammar: str | None = None
+    """GBNF that the reply must obey; slots and llama.cpp servers know it."""
+    n: int = 1
+    """Independent replies to the same messages, told apart by the events' `choice`."""
+    parallel_tool_calls: bool | None = None
+    """False: at most one tool call a reply."""
+    thinking: bool | None = None
+    """Whether a reasoning model shall think first; None leaves it to the model, and voice never thinks."""
+    adapters: tuple[tuple[int, float], ...] | None = None
+    """(number, scale) of the slot's LoRA adapters to use; None is as the slot is set up."""
     on_wait: Callable[[WaitState], None] | None = field(default=None, compare=False, repr=False)
     """Told now and then how far it is, while the request waits for its turn or for its model."""

@@ -39,7 +39,7 @@ class OpenAIClient:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         body = to_body(request, request.model or self.config.model, ours=self.ours)
-        reader, events = ChunkReader(), SseReader()
+        reader, events = ChunkReader(choices=request.n), SseReader()
         try:
             async with self._http.post(
                 f"{self._base}/chat/completions", json=body, headers=self._headers(), timeout=self._patience()

@@ -1,24 +1,45 @@
 """Splits a reply into what the model thinks and what it says. Pure.
 
 Reasoning models (Qwen 3, DeepSeek R1 and their like) begin a reply with `<think>...</think>`, or their template has
-opened the block already. Only a block at the very beginning counts: later the words are just words.
+opened the block already; other families have other marks. Only a block at the very beginning counts: later the words
+are just words.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 
 from llm.stream import ReasoningDelta, TextDelta
 
-__all__ = ["ReasoningSplitter", "opened_by"]
-
-OPEN = "<think>"
-CLOSE = "</think>"
+__all__ = ["PAIRS", "THINK", "ReasoningSplitter", "Thoughts", "opened_by", "thoughts_of"]
 
 
-def opened_by(prompt: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Thoughts:
+    """The marks around what a model thinks."""
+
+    open: str
+    close: str
+
+
+THINK = Thoughts("<think>", "</think>")
+PAIRS = (
+    THINK,
+    Thoughts("[THINK]", "[/THINK]"),  # Magistral, Ministral 3
+    Thoughts("<seed:think>", "</seed:think>"),
+    Thoughts("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
+)
+
+
+def thoughts_of(template: str) -> Thoughts:
+    """The marks a chat template speaks of; the usual ones where it speaks of none."""
+    return next((pair for pair in PAIRS if pair.open in template or pair.close in template), THINK)
+
+
+def opened_by(prompt: str, thoughts: Thoughts = THINK) -> bool:
     """Whether the template has begun the block itself, so that the reply starts inside of it."""
-    return prompt.rstrip().endswith(OPEN)
+    return prompt.rstrip().endswith(thoughts.open)
 
 
 class _State(Enum):
@@ -32,7 +53,8 @@ class _State(Enum):
 class ReasoningSplitter:
     """One per reply. Text that may still turn out to be a mark is held back."""
 
-    def __init__(self, inside: bool = False) -> None:
+    def __init__(self, inside: bool = False, thoughts: Thoughts = THINK) -> None:
+        self._open, self._close = thoughts.open, thoughts.close
         self._state = _State.THINKING if inside else _State.START
         self._held = ""
 
@@ -57,14 +79,14 @@ class ReasoningSplitter:
         match self._state:
             case _State.START:
                 begun = self._held.lstrip()
-                if begun.startswith(OPEN):
-                    return self._go(_State.THINKING, begun[len(OPEN) :])
-                if not OPEN.startswith(begun):
+                if begun.startswith(self._open):
+                    return self._go(_State.THINKING, begun[len(self._open) :])
+                if not self._open.startswith(begun):
                     return self._go(_State.SAYING, self._held)
                 return False
             case _State.THINKING:
-                thought, closed, rest = self._held.partition(CLOSE)
-                keep = 0 if closed else _open_end(thought)
+                thought, closed, rest = self._held.partition(self._close)
+                keep = 0 if closed else _open_end(thought, self._close)
                 if thought[: len(thought) - keep]:
                     out.append(ReasoningDelta(thought[: len(thought) - keep]))
                 if closed:
@@ -85,6 +107,6 @@ class ReasoningSplitter:
         return True
 
 
-def _open_end(text: str) -> int:
+def _open_end(text: str, close: str) -> int:
     """Length of the longest end of the text that is the beginning of the closing mark."""
-    return next((n for n in range(min(len(CLOSE) - 1, len(text)), 0, -1) if CLOSE.startswith(text[-n:])), 0)
+    return next((n for n in range(min(len(close) - 1, len(text)), 0, -1) if close.startswith(text[-n:])), 0)

@@ -26,6 +26,14 @@ class KvSequence:
     holder: int | None = None
     """The request that uses it now."""
     last_used: float = 0.0
+    adapters: tuple[tuple[int, float], ...] = ()
+    """The LoRA adapters its tokens were computed with; with others they mean something else."""
+    extra: int = 0
+    """Cells it takes beside one for every token (images)."""
+
+    @property
+    def cells(self) -> int:
+        return len(self.tokens) + self.extra if self.tokens else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +65,11 @@ class SequenceTable:
 
     @property
     def idle_tokens(self) -> int:
-        return sum(len(sequence.tokens) for sequence in self.all if sequence.holder is None)
+        return sum(sequence.cells for sequence in self.all if sequence.holder is None)
 
-    def place(self, prompt: list[int], conversation: str | None) -> Placement | None:
+    def place(
+        self, prompt: list[int], conversation: str | None, adapters: tuple[tuple[int, float], ...] = ()
+    ) -> Placement | None:
         """Where to run this prompt. At least its last token is always computed anew: its logits are needed.
 
         The sequence: 1. the conversation's own, if idle; 2. an idle one that belongs to nobody and of which the
@@ -67,7 +77,7 @@ class SequenceTable:
         The beginning: 5. a donor, held or idle, if it has SHARE_AT_LEAST tokens more; 6. else what it has itself.
         """
         head = prompt[:-1]
-        matches = {row.id: self._usable(row, head) for row in self.all if row.tokens}
+        matches = {row.id: self._usable(row, head) for row in self.all if row.tokens and row.adapters == adapters}
         row = self._own(conversation) or self._alike(matches) or self._empty() or self._least_missed()
         if row is None:
             return None
@@ -78,7 +88,16 @@ class SequenceTable:
                 return Placement(row, matches[donor.id], donor, clear=True)
         return Placement(row, own, clear=own == 0)  # 6
 
-    def hold(self, row: KvSequence, holder: int, conversation: str | None, keep: int, prompt: list[int]) -> None:
+    def hold(
+        self,
+        row: KvSequence,
+        holder: int,
+        conversation: str | None,
+        keep: int,
+        prompt: list[int],
+        adapters: tuple[tuple[int, float], ...] = (),
+        extra: int = 0,
+    ) -> None:
         """Begin to use a placed sequence. A conversation has one sequence: the newest."""
         if conversation is not None:
             for other in self.all:
@@ -87,6 +106,8 @@ class SequenceTable:
         row.tokens = prompt[:keep]
         row.conversation = conversation
         row.holder = holder
+        row.adapters = adapters
+        row.extra = extra
 
     def release(self, row: KvSequence, now: float) -> None:
         row.holder = None
@@ -110,7 +131,7 @@ class SequenceTable:
         return row if row is not None and row.holder is None else None
 
     def _alike(self, matches: dict[int, int]) -> KvSequence | None:  # 2
-        free = [row for row in self.all if row.holder is None and row.conversation is None and row.tokens]
+        free = [row for row in self.all if row.holder is None and row.conversation is None and row.id in matches]
         best = max(free, key=lambda row: matches[row.id], default=None)
         if best is None or matches[best.id] < SHARE_AT_LEAST or 2 * matches[best.id] < len(best.tokens):
             return None

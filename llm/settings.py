@@ -8,9 +8,12 @@ from typing import Literal
 from llm.port import BackendConfig
 from models.errors import SettingsError
 
-__all__ = ["EngineSettings", "KvCacheType", "LlmSettings"]
+__all__ = ["EngineSettings", "KvCacheType", "LlmSettings", "Pooling", "RopeScaling", "SplitMode"]
 
 KvCacheType = Literal["f16", "bf16", "f32", "q8_0", "q5_1", "q4_0"]
+RopeScaling = Literal["auto", "none", "linear", "yarn", "longrope"]
+SplitMode = Literal["none", "layer", "row"]
+Pooling = Literal["auto", "mean", "cls", "last", "rank"]
 
 
 _LOWEST = {
@@ -24,6 +27,10 @@ _LOWEST = {
     "batch_size": 1,
     "ubatch": 1,
     "kv_budget_mib": 0,
+    "main_gpu": 0,
+    "rope_freq_base": 0,
+    "rope_freq_scale": 0,
+    "rope_original_context": 0,
 }
 
 
@@ -32,7 +39,8 @@ class EngineSettings:
     """How a worker loads and runs its model: `[llm.engine]`. 0 or None leaves the choice to the engine."""
 
     ctx_size: int = 0
-    """Tokens one conversation may hold. 0: what the model was trained on, at most 8192."""
+    """Tokens one conversation may hold. 0: what the model was trained on, at most 8192. More than it was trained on
+    only where rope scaling is asked for."""
     parallel: int = 8
     """Requests answered at the same time."""
     voice_places: int = 2
@@ -59,6 +67,31 @@ class EngineSettings:
     0: a quarter of the machine's memory, at most 4096."""
     seed: int | None = None
     """For requests that bring none. None: a fresh one each time."""
+    kv_cache_type_v: KvCacheType | Literal["same"] = "same"
+    """Of the values, where it differs from that of the keys; a quantised one needs flash attention."""
+    offload_kqv: bool = True
+    """The KV cache on the GPU, too."""
+    main_gpu: int = 0
+    split_mode: SplitMode = "layer"
+    """How a model is spread over several GPUs."""
+    tensor_split: str = ""
+    """How much each GPU takes, as "3,1". "": by free memory."""
+    rope_scaling: RopeScaling = "auto"
+    """auto: as the file says."""
+    rope_freq_base: float = 0.0
+    rope_freq_scale: float = 0.0
+    rope_original_context: int = 0
+    """For yarn: the context before it was stretched. 0: as the file says."""
+    lora: str = ""
+    """LoRA adapters: "file.gguf=0.5, other.gguf"; the scale is 1 where none is given."""
+    mmproj: str = ""
+    """The file that turns images or audio into what the model reads. "": beside the model, if there is one."""
+    pooling: Pooling = "auto"
+    """How a text becomes one vector in /v1/embeddings. auto: as the file says, else mean."""
+    state_dir: str = ""
+    """Where conversations are kept over a restart of the worker, and where /slots saves them. "": nowhere."""
+    chat_template: str = ""
+    """A Jinja file instead of the model's own template."""
 
     def __post_init__(self) -> None:
         """Raises SettingsError for numbers that no engine can work with."""

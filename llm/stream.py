@@ -1,18 +1,54 @@
-"""What comes out of a language model, piece by piece. A stream is any number of deltas, then one Finish."""
+"""What comes out of a language model, piece by piece. A stream is any number of deltas, then one Finish.
+
+Where several replies to one request were asked for, `choice` tells whose piece it is, and each reply but the last
+one standing ends with a ChoiceEnd of its own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finish", "FinishReason", "ReasoningDelta", "StreamEvent", "TextDelta", "ToolCallDelta", "Usage"]
+__all__ = [
+    "ChoiceEnd",
+    "Finish",
+    "FinishReason",
+    "ReasoningDelta",
+    "StreamEvent",
+    "TextDelta",
+    "TokenLogprob",
+    "ToolCallDelta",
+    "Usage",
+]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """One token and the natural logarithm of its probability, before any sampler touched it.
+
+    `top` are the likeliest tokens at its place, the likeliest first. `token` is `data` as text, U+FFFD for what is no
+    whole character.
+    """
+
+    token: str
+    logprob: float
+    data: bytes = b""
+    top: tuple[TokenLogprob, ...] = ()
+    id: int = -1
+    """Its number in the vocabulary; -1 where the server does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`logprobs` are of the tokens behind this text; where text is held back, they come with later text or with none
+    at all (an empty text).
+    """
+
     text: str
+    choice: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +56,7 @@ class ReasoningDelta:
     """The model's thinking, never spoken."""
 
     text: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +67,7 @@ class ToolCallDelta:
     id: str | None
     name: str | None
     arguments: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +80,23 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceEnd:
+    """One of several replies is over."""
+
+    choice: int
+    reason: FinishReason
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
-    """The last event of every stream that did not raise."""
+    """The last event of every stream that did not raise: it ends the request, and every reply that had no ChoiceEnd.
+
+    `usage` counts all replies together, their common prompt once.
+    """
 
     reason: FinishReason
     usage: Usage | None
     model: str = ""
 
 
-StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | Finish
+StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish

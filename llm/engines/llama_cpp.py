@@ -9,19 +9,20 @@ the vocabulary, which is read only. A cancellation takes effect between two step
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from llm import batch_events as batch
 from llm.assembly import TextAssembler
 from llm.batching import Batcher
-from llm.chat_template import ChatTemplate, fallback
 from llm.engine import (
+    EmbedJob,
+    Encoded,
     Engine,
     EngineCard,
     EngineConfig,
@@ -31,19 +32,19 @@ from llm.engine import (
     EngineSpec,
     EngineState,
     Prompt,
-    SequenceState,
     Sink,
+    SlotAction,
 )
-from llm.errors import BackendFailed, ContextTooLong, LlmError, Overloaded
+from llm.errors import BackendFailed, Overloaded
+from llm.llamacpp.reports import refusal, state_of
 from llm.messages import Message
-from llm.stream import FinishReason, Usage
+from llm.stream import FinishReason, TokenLogprob, Usage
 from models.errors import BadInput, ModelUnreadable, ParleyError
 from models.formats.gguf import GgufHeader, read_header
 
 if TYPE_CHECKING:
-    from llm.llamacpp.decoder import Decoder
+    from llm.llamacpp.loaded import Loaded
     from llm.llamacpp.sampling import SamplerChain
-    from llm.llamacpp.vocab import Vocab
 
 __all__ = ["SPEC", "LlamaCppEngine", "load"]
 
@@ -58,6 +59,7 @@ class _Reply:
     job: EngineJob
     chain: SamplerChain
     assembler: TextAssembler
+    visible: frozenset[int]
     submitted_at: float
     admitted_at: float = 0.0
     first_at: float = 0.0
@@ -68,39 +70,49 @@ class _Ask:
     answer: Callable[[EngineState], None]
 
 
-_Command = EngineJob | batch.Cancel | batch.Forget | _Ask
+@dataclass(frozen=True, slots=True)
+class _Keep:
+    action: SlotAction
+    sequence: int
+    file: Path | None
+    answer: Callable[[int | ParleyError], None]
+
+
+@dataclass(slots=True)
+class _News:
+    """What a step gave for one reply."""
+
+    text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+
+_Command = EngineJob | EmbedJob | batch.Cancel | batch.Forget | _Ask | _Keep
 
 
 class LlamaCppEngine:
-    def __init__(self, config: EngineConfig, header: GgufHeader, model: Any, vocab: Vocab, decoder: Decoder) -> None:
-        """Use `load`. Takes over `model` and `decoder` and frees them in close()."""
+    def __init__(self, config: EngineConfig, header: GgufHeader, loaded: Loaded) -> None:
+        """Use `load`. Takes over `loaded` and frees it in close()."""
         from llm.llamacpp.sampling import recommended
 
         self._config = config
-        self._model = model
-        self._vocab = vocab
-        self._decoder = decoder
+        self._loaded = loaded
+        self._vocab = loaded.vocab
+        self._prompts = loaded.prompts
+        self._decoder = loaded.decoder
+        self._embeds = loaded.embeds
         self._now = config.clock.now
-        self._batcher = Batcher(decoder.limits)
-        self._template = _chat_template(header, vocab)
+        self._batcher = Batcher(loaded.limits)
         self._advice = recommended(header.metadata)
         self._replies: dict[int, _Reply] = {}
         self._commands: deque[_Command] = deque()
         self._wake = threading.Condition()
         self._closing = False
         self._failures = 0
+        self._adapters: batch.Adapters = ()
         self._thread: threading.Thread | None = None
-        limits = decoder.limits
-        self.card = EngineCard(
-            name=config.name,
-            context=limits.context,
-            trained_context=header.context_length or limits.context,
-            vocabulary=vocab.size,
-            parameters=header.parameters,
-            size_bytes=header.size_bytes,
-            places=limits.places + limits.voice_places,
-            description=header.architecture,
-        )
+        self.card: EngineCard = loaded.card
+        self.media_marker = loaded.projector.marker if loaded.projector is not None else ""
 
     # ---- any thread ------------------------------------------------------------------------------------------
 
@@ -115,29 +127,27 @@ class LlamaCppEngine:
         now: datetime,
         thinking: bool | None = None,
     ) -> Prompt:
-        return Prompt(self._template.render(messages, tools, now, thinking), self._template.stop)
+        return self._prompts.render(messages, tools, now, thinking)
+
+    def encode(self, prompt: Prompt) -> Encoded:
+        return self._prompts.encode(prompt)
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """A template that writes the BOS itself gets no second one."""
-        if add_special and parse_special and self._vocab.adds_bos():
-            bos = self._vocab.bos()
-            add_special = not (bos and text.startswith(bos))
-        return self._vocab.tokenize(text, add_special=add_special, parse_special=parse_special)
+        return self._prompts.tokenize(text, add_special=add_special, parse_special=parse_special)
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         return self._vocab.detokenize(tokens)
 
     def grammar(self, schema: Mapping[str, Any]) -> str:
-        from llama_cpp.llama_grammar import json_schema_to_gbnf
+        return self._prompts.grammar(schema)
 
-        try:
-            return str(json_schema_to_gbnf(json.dumps(schema or {"type": "object"})))
-        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, RecursionError) as error:
-            raise BadInput(
-                f"this JSON schema cannot be turned into a grammar: {error}", param="response_format"
-            ) from error
+    def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
+        return self._prompts.call_grammar(tools, parallel, prompt)
 
-    def submit(self, job: EngineJob) -> None:
+    def pair(self, query: str, document: str) -> list[int]:
+        return self._prompts.pair(query, document)
+
+    def submit(self, job: EngineJob | EmbedJob) -> None:
         self._command(job)
 
     def cancel(self, job_id: int) -> None:
@@ -149,7 +159,13 @@ class LlamaCppEngine:
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
         self._command(_Ask(answer))
 
+    def keep(
+        self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
+    ) -> None:
+        self._command(_Keep(action, sequence, file, answer))
+
     def close(self, timeout_s: float) -> bool:
+        """Conversations are parked first, where a state_dir is set."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -157,12 +173,9 @@ class LlamaCppEngine:
             self._thread.join(timeout_s)
             if self._thread.is_alive():
                 return False
-        self._decoder.close()
-        model, self._model = self._model, None
-        if model:
-            from llm.llamacpp.library import native
-
-            native.llama_model_free(model)
+        if self._thread is not None:
+            self._loaded.park(self._batcher.sequences.all)
+        self._loaded.close()
         return True
 
     def _command(self, command: _Command) -> None:
@@ -177,7 +190,10 @@ class LlamaCppEngine:
 
     def _work(self, sink: Sink, on_death: Callable[[str], None]) -> None:
         try:
+            self._restore()
             while self._take_commands(sink):
+                if self._embeds.waiting:
+                    self._embeds.step(sink)
                 self._turn(sink)
         except Exception as error:  # whatever it was: the process is replaced and says why
             on_death(f"{type(error).__name__}: {error}")
@@ -185,10 +201,14 @@ class LlamaCppEngine:
             for reply in self._replies.values():
                 reply.chain.close()
 
+    @property
+    def _idle(self) -> bool:
+        return not (self._commands or self._batcher.active or self._batcher.waiting or self._embeds.waiting)
+
     def _take_commands(self, sink: Sink) -> bool:
         """Wait while there is nothing to do. False: it is time to end."""
         with self._wake:
-            while not self._commands and not self._closing and not (self._batcher.active or self._batcher.waiting):
+            while self._idle and not self._closing:
                 self._wake.wait()
             if self._closing:
                 return False
@@ -197,10 +217,18 @@ class LlamaCppEngine:
             match command:
                 case EngineJob():
                     self._accept(command, sink)
-                case batch.Cancel() | batch.Forget():
+                case EmbedJob():
+                    if refused := self._embeds.submit(command):
+                        sink([refused])
+                case batch.Cancel(job_id):
+                    self._embeds.cancel(job_id)
+                    self._execute(self._batcher.step(command, self._now()), {}, sink)
+                case batch.Forget():
                     self._execute(self._batcher.step(command, self._now()), {}, sink)
                 case _Ask(answer):
-                    answer(self._state())
+                    answer(state_of(self._batcher))
+                case _Keep():
+                    command.answer(self._keep(command, sink))
                 case _:
                     assert_never(command)
         return True
@@ -209,22 +237,27 @@ class LlamaCppEngine:
         from llm.llamacpp.sampling import SamplerChain, with_recommended
 
         try:
+            adapters = self._loaded.lora.chosen(job.adapters)
             sampling = with_recommended(job.sampling, self._advice)
             chain = SamplerChain(sampling, self._vocab, job.tokens, job.grammar, self._config.settings.seed)
         except ParleyError as error:
             sink([EngineEvent(job.id, error=error)])
             return
         now = self._now()
-        self._replies[job.id] = _Reply(job, chain, TextAssembler(job.sampling.stop), now)
-        work = batch.Job(job.id, job.tokens, job.sampling.max_tokens, job.priority, job.conversation)
+        visible = frozenset(token for mark in job.marks if (token := self._vocab.special(mark)) is not None)
+        self._replies[job.id] = _Reply(job, chain, TextAssembler(job.sampling.stop), visible, now)
+        media = tuple(item.place for item in job.media)
+        limit, name = job.sampling.max_tokens, job.conversation
+        work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters)
         self._execute(self._batcher.step(batch.Submit(work), now), {}, sink)
 
     def _turn(self, sink: Sink) -> None:
         """One round: admissions if there are any, else one decode step and what came of it."""
-        rows = self._execute(self._batcher.step(batch.Next(), self._now()), {}, sink)
-        if rows is None:
+        run = self._execute(self._batcher.step(batch.Next(), self._now()), {}, sink)
+        if run is None:
             return
-        if not self._decoder.run(rows):
+        rows = run.rows
+        if not self._run(run):
             self._failures += 1
             self._execute(self._batcher.step(batch.Ran(failed=True), self._now()), {}, sink)
             if self._failures >= MAX_FAILURES:
@@ -234,32 +267,49 @@ class LlamaCppEngine:
         replies = [self._replies.get(row.job_id) for row in rows]
         tokens = self._decoder.sample(rows, [reply.chain if reply else None for reply in replies])
         now = self._now()
-        texts: dict[int, str] = {}
+        news: dict[int, _News] = {}
         sampled = []
-        for reply, token in zip(replies, tokens, strict=True):
+        for row, reply, token in zip(rows, replies, tokens, strict=True):
             if reply is not None and token is not None:
                 reply.first_at = reply.first_at or now
-                texts[reply.job.id], done = self._read(reply, token)
+                news[reply.job.id], done = self._read(reply, token)
+                most = reply.job.sampling.logprobs
+                if most is not None and not self._vocab.ends_turn(token):
+                    one = self._decoder.logprobs(rows, row, token, most, self._vocab)
+                    news[reply.job.id].logprobs = (one,)
                 sampled.append(batch.Sampled(reply.job.id, token, done))
-        self._execute(self._batcher.step(batch.Ran(tuple(sampled)), now), texts, sink)
+        self._execute(self._batcher.step(batch.Ran(tuple(sampled)), now), news, sink)
 
-    def _read(self, reply: _Reply, token: int) -> tuple[str, bool]:
-        """(text that is certain now, whether the reply is over)."""
-        if self._vocab.ends_turn(token):
-            return "", True
-        text = reply.assembler.push(self._vocab.piece(token))
-        return text, reply.assembler.stopped is not None
+    def _run(self, run: batch.Run) -> bool:
+        if run.adapters != self._adapters:
+            self._adapters = run.adapters
+            self._decoder.use_adapters(self._loaded.lora.pointers(run.adapters))
+        for row in run.rows:
+            if row.media is not None:
+                reply = self._replies.get(row.job_id)
+                if reply is not None and not self._loaded.show(reply.job.media[row.media], row):
+                    return False
+        return self._decoder.run(run.rows)
 
-    def _execute(
-        self, actions: list[batch.Action], texts: dict[int, str], sink: Sink
-    ) -> tuple[batch.Row, ...] | None:
-        """Do what the batcher wants and tell the sink, once; returns the rows of a Run."""
-        rows: tuple[batch.Row, ...] | None = None
+    def _read(self, reply: _Reply, token: int) -> tuple[_News, bool]:
+        """(what is certain now, whether the reply is over)."""
+        if token in reply.visible:
+            text = reply.assembler.push(self._vocab.written(token))
+        elif self._vocab.ends_turn(token):
+            return _News(tokens=(token,)), True
+        else:
+            text = reply.assembler.push(self._vocab.piece(token))
+        over = reply.assembler.stopped is not None or self._vocab.ends_turn(token)
+        return _News(text, tokens=(token,)), over
+
+    def _execute(self, actions: list[batch.Action], news: dict[int, _News], sink: Sink) -> batch.Run | None:
+        """Do what the batcher wants and tell the sink, once; returns the Run, if there is one."""
+        run: batch.Run | None = None
         events: list[EngineEvent] = []
         for action in actions:
             match action:
                 case batch.Run():
-                    rows = action.rows
+                    run = action
                 case batch.Admit(job_id):
                     self._replies[job_id].admitted_at = self._now()
                 case batch.Clear(sequence):
@@ -270,26 +320,30 @@ class LlamaCppEngine:
                 case batch.Copy(source, target, count):
                     self._decoder.copy(source, target, count)
                 case batch.Refuse():
-                    events.append(EngineEvent(action.job_id, error=self._refusal(action)))
+                    count = len(self._replies[action.job_id].job.tokens)
+                    events.append(EngineEvent(action.job_id, error=refusal(action.why, self._batcher.limits, count)))
                     self._drop(action.job_id)
                 case batch.End():
-                    events.append(self._ended(action, texts.pop(action.job_id, "")))
+                    events.append(self._ended(action, news.pop(action.job_id, _News())))
                     self._drop(action.job_id)
                 case _:
                     assert_never(action)
-        events += [EngineEvent(job_id, text) for job_id, text in texts.items() if text]
+        for job_id, one in news.items():
+            if one.text or one.logprobs or self._replies[job_id].job.sampling.logprobs is not None:
+                events.append(EngineEvent(job_id, one.text, logprobs=one.logprobs, tokens=one.tokens))
         if events:
             sink(events)
-        return rows
+        return run
 
     def _drop(self, job_id: int) -> None:
         self._replies.pop(job_id).chain.close()
 
-    def _ended(self, end: batch.End, text: str) -> EngineEvent:
+    def _ended(self, end: batch.End, news: _News) -> EngineEvent:
         reply = self._replies[end.job_id]
         if end.reason == "failed":
             error = BackendFailed("the model could not decode this request", hint="the worker's log says more")
             return EngineEvent(end.job_id, error=error)
+        text = news.text
         if end.reason != "cancelled":
             text += reply.assembler.finish()
         reason: FinishReason = end.reason
@@ -298,67 +352,59 @@ class LlamaCppEngine:
         admitted = reply.admitted_at or now
         first = reply.first_at or now
         times = (admitted - reply.submitted_at, first - admitted, now - first)
-        return EngineEvent(end.job_id, text, EngineFinish(reason, usage, *times))
+        finish = EngineFinish(reason, usage, *times, reply.assembler.stopped, reply.chain.seed)
+        return EngineEvent(end.job_id, text, finish, logprobs=news.logprobs, tokens=news.tokens)
 
-    def _refusal(self, refuse: batch.Refuse) -> LlmError | BadInput:
-        limits = self._batcher.limits
-        match refuse.why:
-            case "too_long":
-                count = len(self._replies[refuse.job_id].job.tokens)
-                return ContextTooLong(
-                    f"the prompt has {count} tokens; this model holds {limits.context}, the reply included",
-                    hint="send less history, or give the slot a larger ctx_size",
-                    param="messages",
-                )
-            case "queue_full":
-                return Overloaded(f"{limits.queue} requests are waiting already", hint="try again in a few seconds")
-            case "empty":
-                return BadInput("the prompt is empty", param="messages")
-            case _:
-                assert_never(refuse.why)
+    # ---- states in files -------------------------------------------------------------------------------------
 
-    def _state(self) -> EngineState:
-        counted = self._batcher.statistics
-        return EngineState(
-            busy=self._batcher.active,
-            waiting=self._batcher.waiting,
-            sequences=tuple(
-                SequenceState(row.id, row.holder is not None, len(row.tokens), row.conversation, row.holder)
-                for row in self._batcher.sequences.all
-            ),
-            counters={
-                "steps": counted.steps,
-                "prompt_tokens": counted.prompt_tokens,
-                "cached_tokens": counted.cached_tokens,
-                "completion_tokens": counted.completion_tokens,
-                "cancelled": counted.cancelled,
-                "refused": counted.refused,
-            },
-            widths=dict(counted.widths),
-        )
+    def _restore(self) -> None:
+        """What the last life of this worker has parked."""
+        for kept in self._loaded.parked():
+            row = next((row for row in self._batcher.sequences.all if not row.tokens), None)
+            room = self._batcher.limits.pool - self._batcher.sequences.idle_tokens
+            if row is not None and (tokens := self._loaded.load_state(row.id, kept.file, room)) is not None:
+                event = batch.Restored(row.id, tokens, kept.conversation, kept.adapters)
+                self._batcher.step(event, self._now())
 
-
-def _chat_template(header: GgufHeader, vocab: Vocab) -> ChatTemplate:
-    bos, eos = vocab.bos(), vocab.eos()
-    if header.chat_template is not None:
-        return ChatTemplate(header.chat_template, bos, eos)
-    return fallback(vocab.has, bos, eos)
+    def _keep(self, command: _Keep, sink: Sink) -> int | ParleyError:
+        """`POST /slots/{id}`."""
+        rows = self._batcher.sequences.all
+        if not 0 <= command.sequence < len(rows):
+            return BadInput(f"there is no slot {command.sequence} (0 to {len(rows) - 1})", param="id")
+        row = rows[command.sequence]
+        if row.holder is not None:
+            return Overloaded(f"slot {row.id} is in use", hint="wait for the end of its reply")
+        count = len(row.tokens)
+        if command.action == "save":
+            if not row.tokens or command.file is None or row.extra:
+                return BadInput(f"slot {row.id} holds nothing that can be saved", param="id")
+            saved = self._loaded.save_state(row.id, row.tokens, command.file)
+            return count if saved else BackendFailed("the state could not be written", hint="is the disk full?")
+        self._execute(self._batcher.step(batch.Emptied(row.id), self._now()), {}, sink)
+        if command.action == "erase":
+            return count
+        assert command.file is not None
+        room = self._batcher.limits.pool - self._batcher.reserved - self._batcher.sequences.idle_tokens
+        tokens = self._loaded.load_state(row.id, command.file, min(room, self._batcher.limits.context))
+        if tokens is None:
+            return BadInput(
+                f"{command.file.name} is no state of this model, or there is no room for it", param="filename"
+            )
+        self._batcher.step(batch.Restored(row.id, tokens, None), self._now())
+        return len(tokens)
 
 
 def load(config: EngineConfig) -> Engine:
     """Takes seconds to minutes. Raises ModelUnreadable."""
     header = read_header(config.model)
-    if header.kind != "llm":
+    if header.kind not in ("llm", "embedding", "rerank"):
         raise ModelUnreadable(f"{config.model.name} is no text model but for {header.kind or 'nothing'}")
-    from llm.llamacpp.decoder import Decoder
-    from llm.llamacpp.model import load_model
-    from llm.llamacpp.vocab import Vocab
+    from llm.llamacpp.embedding_engine import EmbeddingEngine
+    from llm.llamacpp.loaded import load_all
 
-    model, limits = load_model(config, header)
-    vocab = Vocab(model)
-    decoder = Decoder(model, config.settings, limits)
-    decoder.warm_up(vocab.first_token())
-    return LlamaCppEngine(config, header, model, vocab, decoder)
+    if header.kind != "llm":
+        return EmbeddingEngine(config, header)
+    return LlamaCppEngine(config, header, load_all(config, header))
 
 
 SPEC = EngineSpec("llama_cpp", load, ("gguf",), "GGUF models on CPU and GPU, many requests at once")

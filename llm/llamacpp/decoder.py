@@ -18,12 +18,24 @@ from typing import Any
 import numpy as np
 
 from llm.batch_events import Limits, Row
-from llm.llamacpp.library import KV_TYPES, native, threads
+from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
+from llm.llamacpp.logits import logits_at, token_logprob
+from llm.llamacpp.plan import value_type
 from llm.llamacpp.sampling import SamplerChain
+from llm.llamacpp.vocab import Vocab
 from llm.settings import EngineSettings
+from llm.stream import TokenLogprob
 from models.errors import ModelUnreadable
 
-__all__ = ["Decoder"]
+__all__ = ["Decoder", "set_rope"]
+
+
+def set_rope(params: Any, settings: EngineSettings) -> None:
+    """0 leaves a number to the file."""
+    params.rope_scaling_type = ROPE_SCALING[settings.rope_scaling]
+    params.rope_freq_base = settings.rope_freq_base
+    params.rope_freq_scale = settings.rope_freq_scale
+    params.yarn_orig_ctx = settings.rope_original_context
 
 
 SMALL_WORK = 60_000_000
@@ -45,7 +57,10 @@ class Decoder:
         self._threads = threads(settings.threads), threads(settings.threads_batch or settings.threads)
         params.n_threads, params.n_threads_batch = self._threads
         params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
-        params.type_k = params.type_v = KV_TYPES[settings.kv_cache_type]
+        params.type_k = KV_TYPES[settings.kv_cache_type]
+        params.type_v = KV_TYPES[value_type(settings)]
+        params.offload_kqv = settings.offload_kqv
+        set_rope(params, settings)
         params.kv_unified = True
         params.no_perf = True
         self.context = native.llama_init_from_model(model, params)
@@ -69,6 +84,8 @@ class Decoder:
         """Decode one step; afterwards `sample` may be asked. False: it broke, nothing of it may be used."""
         at = 0
         for row in rows:
+            if row.media is not None:
+                continue
             count = len(row.tokens)
             end = at + count
             self._token[at:end] = row.tokens
@@ -77,6 +94,8 @@ class Decoder:
             self._wanted[at:end] = 0
             self._wanted[end - 1] = row.sample
             at = end
+        if not at:
+            return True
         self._batch.n_tokens = at
         self._use_threads(alone=at <= self._small)
         code: int = native.llama_decode(self.context, self._batch)
@@ -87,9 +106,22 @@ class Decoder:
         tokens: list[int | None] = []
         at = 0
         for row, chain in zip(rows, chains, strict=True):
-            at += len(row.tokens)
+            at += 0 if row.media is not None else len(row.tokens)
             tokens.append(chain.sample(self.context, at - 1) if row.sample and chain is not None else None)
         return tokens
+
+    def logprobs(self, rows: Sequence[Row], row: Row, token: int, most: int, vocab: Vocab) -> TokenLogprob:
+        """Of a token that `sample` gave for this row."""
+        before = rows[: next(number for number, other in enumerate(rows) if other is row) + 1]
+        at = sum(len(other.tokens) for other in before if other.media is None)
+        return token_logprob(logits_at(self.context, at - 1, vocab.size), token, most, vocab)
+
+    def use_adapters(self, adapters: Sequence[tuple[Any, float]]) -> None:
+        """(pointer, scale) of the LoRA adapters for the next steps."""
+        count = len(adapters)
+        pointers = (native.llama_adapter_lora_p_ctypes * max(1, count))(*(pointer for pointer, _ in adapters))
+        scales = (ctypes.c_float * max(1, count))(*(scale for _, scale in adapters))
+        native.llama_set_adapters_lora(self.context, pointers, count, scales)
 
     def clear(self, sequence: int) -> None:
         native.llama_memory_seq_rm(self._memory, sequence, -1, -1)

@@ -12,16 +12,21 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import llama_cpp.llama_cpp as native
 
-from llm.settings import KvCacheType
+from llm.settings import KvCacheType, RopeScaling
 
-__all__ = ["KV_TYPES", "native", "prepare", "threads"]
+__all__ = ["KV_TYPES", "ROPE_SCALING", "native", "prepare", "threads"]
 
 KV_TYPES: dict[KvCacheType, int] = {"f32": 0, "f16": 1, "q4_0": 2, "q5_1": 7, "q8_0": 8, "bf16": 30}
 """enum ggml_type in ggml.h."""
+ROPE_SCALING: dict[RopeScaling, int] = {"auto": -1, "none": 0, "linear": 1, "yarn": 2, "longrope": 3}
+"""enum llama_rope_scaling_type."""
 MOST_THREADS = 16
 """More threads than this wait for memory, and for each other, more than they work."""
 _WARN = 3
 _CONTINUES = 5
+
+_BY_DESIGN = b"possible training context overflow"
+"""All sequences share one cache that is larger than the model's context; each of them stays within it."""
 
 _kept: list[Any] = []  # C holds pointers to these
 
@@ -35,7 +40,7 @@ def prepare() -> None:
     def write(level: int, text: bytes, _: Any) -> None:
         nonlocal level_now
         level_now = level_now if level == _CONTINUES else level
-        if level_now >= _WARN:
+        if level_now >= _WARN and _BY_DESIGN not in text:
             sys.stderr.write(text.decode("utf-8", "replace"))
 
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # a failed assertion would start a debugger on us

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -10,12 +11,29 @@ from llm.batch_events import Limits
 from llm.engine import EngineConfig
 from llm.llamacpp.library import native, prepare
 from llm.llamacpp.plan import plan_limits
-from models.errors import ModelUnreadable
+from llm.settings import SplitMode
+from models.errors import ModelUnreadable, SettingsError
 from models.formats.gguf import GgufHeader
 
 __all__ = ["load_model"]
 
 ALL_LAYERS = 1_000_000
+SPLIT_MODES: dict[SplitMode, int] = {"none": 0, "layer": 1, "row": 2}
+"""enum llama_split_mode."""
+
+
+def tensor_shares(text: str, devices: int) -> Any:
+    """ "3,1" as a C array with a number for every device. Raises SettingsError."""
+    try:
+        shares = [float(share) for share in text.split(",")]
+    except ValueError:
+        shares = [-1.0]
+    if len(shares) > max(1, devices) or any(share < 0 for share in shares):
+        raise SettingsError(
+            f"[llm.engine] tensor_split {text!r}: numbers with commas, at most {max(1, devices)}",
+            param="tensor_split",
+        )
+    return (ctypes.c_float * max(1, devices))(*shares)
 
 
 def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
@@ -24,6 +42,11 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
     settings = config.settings
     params = native.llama_model_default_params()
     params.n_gpu_layers = ALL_LAYERS if settings.n_gpu_layers < 0 else settings.n_gpu_layers
+    params.main_gpu = settings.main_gpu
+    params.split_mode = SPLIT_MODES[settings.split_mode]
+    if settings.tensor_split:
+        shares = tensor_shares(settings.tensor_split, native.llama_max_devices())
+        params.tensor_split = shares  # ctypes keeps it alive as long as params
     params.load_mode = (1 if settings.mmap else 0) + (2 if settings.mlock else 0)  # enum llama_load_mode
 
     def progress(done: float, _: Any) -> bool:
@@ -37,7 +60,7 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
         raise ModelUnreadable(
             f"llama.cpp cannot load {config.model.name}", hint="the lines above in the worker's log say why"
         )
-    if not native.llama_model_has_decoder(model) or native.llama_model_has_encoder(model):
+    if header.kind == "llm" and (not native.llama_model_has_decoder(model) or native.llama_model_has_encoder(model)):
         raise ModelUnreadable(f"{config.model.name} has an encoder; only plain text generators are supported")
     rewind = not (native.llama_model_is_recurrent(model) or native.llama_model_is_hybrid(model))
     limits = plan_limits(

@@ -6,7 +6,7 @@ from llm.batch_events import Limits
 from llm.settings import EngineSettings, KvCacheType
 from models.formats.gguf import GgufHeader
 
-__all__ = ["kv_bytes_per_token", "plan_limits"]
+__all__ = ["kv_bytes_per_token", "plan_limits", "value_type"]
 
 KV_BYTES: dict[KvCacheType, float] = {
     "f32": 4.0,
@@ -33,6 +33,8 @@ def plan_limits(
     """`most_sequences` is the library's own bound, `memory_bytes` what the machine has."""
     trained = header.context_length or 2048
     context = settings.ctx_size or min(trained, MOST_CONTEXT)
+    if not _stretched(settings):
+        context = min(context, trained)  # beyond it a model writes nonsense
     places = max(1, min(settings.parallel, most_sequences))
     voice = max(0, min(settings.voice_places, most_sequences - places))
     sequences = min(most_sequences, places + voice + (IDLE_SEQUENCES if rewind else IDLE_STATES))
@@ -41,6 +43,13 @@ def plan_limits(
     pool = max(context, min(context * (places + voice), affordable))
     step = max(settings.batch_size, places + voice)
     return Limits(places, voice, sequences, context, pool, step, settings.queue, rewind=rewind)
+
+
+def _stretched(settings: EngineSettings) -> bool:
+    """Whether a context beyond the trained one was asked for knowingly."""
+    return (
+        settings.rope_scaling not in ("auto", "none") or settings.rope_freq_base > 0 or settings.rope_freq_scale > 0
+    )
 
 
 def kv_bytes_per_token(header: GgufHeader, settings: EngineSettings) -> float:
@@ -56,5 +65,10 @@ def kv_bytes_per_token(header: GgufHeader, settings: EngineSettings) -> float:
     heads = max(1, number("attention.head_count", 32))
     kv_heads = number("attention.head_count_kv", heads)
     head = width // heads
-    wide = number("attention.key_length", head) + number("attention.value_length", head)
-    return layers * kv_heads * wide * KV_BYTES[settings.kv_cache_type]
+    keys = number("attention.key_length", head) * KV_BYTES[settings.kv_cache_type]
+    values = number("attention.value_length", head) * KV_BYTES[value_type(settings)]
+    return layers * kv_heads * (keys + values)
+
+
+def value_type(settings: EngineSettings) -> KvCacheType:
+    return settings.kv_cache_type if settings.kv_cache_type_v == "same" else settings.kv_cache_type_v

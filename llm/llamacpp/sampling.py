@@ -6,12 +6,17 @@ the end of the prompt. Hence two penalty samplers.
 
 from __future__ import annotations
 
+import ctypes
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from llm.llamacpp.library import native
+from llm.llamacpp.logits import Candidates, logits_at
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Sampling
 from models.errors import BadInput
@@ -24,6 +29,15 @@ TOP_P = 0.95
 MIN_P = 0.05
 REPEAT_WINDOW = 64
 """Tokens the repeat penalty looks back."""
+REPLY_WINDOW = 4096
+"""Tokens of the reply that OpenAI's penalties count, at most."""
+MIROSTAT_TAU = 5.0
+MIROSTAT_ETA = 0.1
+MIROSTAT_M = 100
+XTC_THRESHOLD = 0.1
+DRY_BASE = 1.75
+DRY_ALLOWED_LENGTH = 2
+DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 MAX_GRAMMAR_BYTES = 256 * 1024
 
 
@@ -53,7 +67,8 @@ def with_recommended(asked: Sampling, advice: Sampling) -> Sampling:
 class SamplerChain:
     """Must be closed. `sample(ctx, index)` also remembers the token, for penalties and grammar.
 
-    `seed` is used where the request has none; without either, every reply is different.
+    `seed` is used where the request has none; without either, every reply is different. `prompt` may hold numbers
+    below zero, for images; penalties pass them over.
     """
 
     def __init__(
@@ -61,63 +76,138 @@ class SamplerChain:
     ) -> None:
         chosen = next((value for value in (sampling.seed, seed) if value is not None), None)
         self.seed = secrets.randbits(32) if chosen is None else chosen & 0xFFFFFFFF
+        self._vocab = vocab
+        self._grammar: Any = None
+        self._candidates: Candidates | None = None
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
         try:
-            self._build(sampling, vocab, prompt, grammar)
+            if grammar is not None:
+                self._grammar = _grammar(grammar, vocab)
+                self._candidates = Candidates(vocab.size)
+            self._build(sampling, vocab, [token for token in prompt if token >= 0])
         except BaseException:
             self.close()
             raise
 
     def sample(self, context: Any, index: int) -> int:
-        token: int = native.llama_sampler_sample(self._chain, context, index)
-        return token
+        if self._candidates is None:
+            token: int = native.llama_sampler_sample(self._chain, context, index)
+            return token
+        return self._sample_within(self._candidates, logits_at(context, index, self._vocab.size))
 
     def close(self) -> None:
         chain, self._chain = self._chain, None
         if chain is not None:
             native.llama_sampler_free(chain)
-
-    def _build(self, sampling: Sampling, vocab: Vocab, prompt: list[int], grammar: str | None) -> None:
-        if sampling.logit_bias:
-            self._add(_logit_bias(sampling, vocab))
+        grammar, self._grammar = self._grammar, None
         if grammar is not None:
-            self._add(_grammar(grammar, vocab))
-        repeat = 1.0 if sampling.repeat_penalty is None else sampling.repeat_penalty
-        if repeat != 1.0:
-            sampler = native.llama_sampler_init_penalties(vocab.size, REPEAT_WINDOW, repeat, 0.0, 0.0)
-            for token in prompt[-REPEAT_WINDOW:]:
-                native.llama_sampler_accept(sampler, token)
-            self._add(sampler)
-        frequency, presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0
-        if frequency or presence:
-            window = 4096 if sampling.max_tokens is None else max(1, min(sampling.max_tokens, 4096))
-            self._add(native.llama_sampler_init_penalties(vocab.size, window, 1.0, frequency, presence))
+            native.llama_sampler_free(grammar)
+
+    def _sample_within(self, candidates: Candidates, logits: npt.NDArray[np.float32]) -> int:
+        """With a grammar. To check the whole vocabulary takes long and the first choice mostly fits, so as in
+        common/sampling.cpp: 1. choose freely; 2. does the grammar allow it? 3. if not, choose among the allowed;
+        4. if there are none (the rest of the request forbids them), the reply is over.
+        """
+        candidates.fill(logits)
+        candidates.apply(self._chain)  # 1
+        token = candidates.chosen
+        candidates.only(token)
+        candidates.apply(self._grammar)  # 2
+        if not candidates.first_allowed:
+            candidates.fill(logits)
+            candidates.apply(self._grammar)  # 3
+            candidates.apply(self._chain)
+            token = candidates.chosen
+            candidates.only(token)
+            candidates.apply(self._grammar)
+            if not candidates.first_allowed:  # 4
+                return min(self._vocab.ends(), default=token)
+        native.llama_sampler_accept(self._grammar, token)
+        native.llama_sampler_accept(self._chain, token)
+        return token
+
+    def _build(self, sampling: Sampling, vocab: Vocab, prompt: list[int]) -> None:
+        if sampling.logit_bias or sampling.ignore_eos:
+            self._add(_logit_bias(sampling, vocab))
+        self._add_penalties(sampling, vocab, prompt)
         temperature = TEMPERATURE if sampling.temperature is None else sampling.temperature
         if temperature <= 0.0:
             self._add(native.llama_sampler_init_greedy())
             return
+        if sampling.mirostat:
+            tau = MIROSTAT_TAU if sampling.mirostat_tau is None else sampling.mirostat_tau
+            eta = MIROSTAT_ETA if sampling.mirostat_eta is None else sampling.mirostat_eta
+            self._add(native.llama_sampler_init_temp(temperature))
+            if sampling.mirostat == 1:
+                self._add(native.llama_sampler_init_mirostat(vocab.size, self.seed, tau, eta, MIROSTAT_M))
+            else:
+                self._add(native.llama_sampler_init_mirostat_v2(self.seed, tau, eta))
+            return
         top_k = TOP_K if sampling.top_k is None else sampling.top_k
         top_p = TOP_P if sampling.top_p is None else sampling.top_p
         min_p = MIN_P if sampling.min_p is None else sampling.min_p
+        if sampling.top_n_sigma is not None and sampling.top_n_sigma > 0.0:
+            self._add(native.llama_sampler_init_top_n_sigma(sampling.top_n_sigma))
         if top_k > 0:
             self._add(native.llama_sampler_init_top_k(min(top_k, vocab.size)))
+        if sampling.typical_p is not None and 0.0 < sampling.typical_p < 1.0:
+            self._add(native.llama_sampler_init_typical(sampling.typical_p, 1))
         if top_p < 1.0:
             self._add(native.llama_sampler_init_top_p(top_p, 1))
         if min_p > 0.0:
             self._add(native.llama_sampler_init_min_p(min_p, 1))
+        if sampling.xtc_probability:
+            threshold = XTC_THRESHOLD if sampling.xtc_threshold is None else sampling.xtc_threshold
+            self._add(native.llama_sampler_init_xtc(sampling.xtc_probability, threshold, 1, self.seed))
         self._add(native.llama_sampler_init_temp(temperature))
         self._add(native.llama_sampler_init_dist(self.seed))
 
+    def _add_penalties(self, sampling: Sampling, vocab: Vocab, prompt: list[int]) -> None:
+        reply = REPLY_WINDOW if sampling.max_tokens is None else max(1, min(sampling.max_tokens, REPLY_WINDOW))
+        repeat = 1.0 if sampling.repeat_penalty is None else sampling.repeat_penalty
+        window = _window(sampling.repeat_last_n, REPEAT_WINDOW, len(prompt) + reply)
+        if repeat != 1.0 and window:
+            sampler = native.llama_sampler_init_penalties(vocab.size, window, repeat, 0.0, 0.0)
+            for token in prompt[-window:]:
+                native.llama_sampler_accept(sampler, token)
+            self._add(sampler)
+        frequency, presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0
+        if frequency or presence:
+            self._add(native.llama_sampler_init_penalties(vocab.size, reply, 1.0, frequency, presence))
+        if sampling.dry_multiplier:
+            self._add(_dry(sampling, vocab, prompt, reply))
+
     def _add(self, sampler: Any) -> None:
         native.llama_sampler_chain_add(self._chain, sampler)
+
+
+def _window(asked: int | None, otherwise: int, everything: int) -> int:
+    """Tokens to look back: -1 is everything, 0 nothing."""
+    return everything if asked == -1 else max(0, min(otherwise if asked is None else asked, everything))
+
+
+def _dry(sampling: Sampling, vocab: Vocab, prompt: list[int], reply: int) -> Any:
+    base = DRY_BASE if sampling.dry_base is None or sampling.dry_base < 1.0 else sampling.dry_base
+    allowed = DRY_ALLOWED_LENGTH if sampling.dry_allowed_length is None else max(1, sampling.dry_allowed_length)
+    window = _window(sampling.dry_penalty_last_n, len(prompt) + reply, len(prompt) + reply)
+    breakers = (ctypes.c_char_p * len(DRY_BREAKERS))(*DRY_BREAKERS)
+    sampler = native.llama_sampler_init_dry(
+        vocab.pointer, sampling.dry_multiplier, base, allowed, window, breakers, len(DRY_BREAKERS)
+    )
+    for token in prompt[-window:] if window else ():
+        native.llama_sampler_accept(sampler, token)
+    return sampler
 
 
 def _logit_bias(sampling: Sampling, vocab: Vocab) -> Any:
     wrong = next((token for token in sampling.logit_bias if not 0 <= token < vocab.size), None)
     if wrong is not None:
         raise BadInput(f"{wrong} is no token of this model (0 to {vocab.size - 1})", param="logit_bias")
-    biases = (native.llama_logit_bias * len(sampling.logit_bias))()
-    for entry, (token, bias) in zip(biases, sampling.logit_bias.items(), strict=True):
+    wanted = dict(sampling.logit_bias)
+    if sampling.ignore_eos:
+        wanted |= dict.fromkeys(vocab.ends(), float("-inf"))
+    biases = (native.llama_logit_bias * len(wanted))()
+    for entry, (token, bias) in zip(biases, wanted.items(), strict=True):
         entry.token, entry.bias = token, bias
     return native.llama_sampler_init_logit_bias(vocab.size, len(biases), biases)
 

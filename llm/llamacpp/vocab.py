@@ -14,6 +14,8 @@ __all__ = ["Vocab"]
 
 class Vocab:
     def __init__(self, model: Any) -> None:
+        template = native.llama_model_chat_template(model, b"rerank")
+        self.rerank_template = template.decode("utf-8", "replace") if template else ""
         self.pointer = native.llama_model_get_vocab(model)
         self.size: int = native.llama_vocab_n_tokens(self.pointer)
         self._pieces: dict[int, bytes] = {}
@@ -24,6 +26,12 @@ class Vocab:
 
     def eos(self) -> str:
         return self._text(native.llama_vocab_eos(self.pointer))
+
+    def marks(self) -> tuple[list[int], list[int], list[int]]:
+        """BOS, EOS and SEP, each an empty list where the model has none."""
+        found = (native.llama_vocab_bos, native.llama_vocab_eos, native.llama_vocab_sep)
+        bos, eos, sep = ([token] if (token := ask(self.pointer)) >= 0 else [] for ask in found)
+        return bos, eos, sep
 
     def adds_bos(self) -> bool:
         return bool(native.llama_vocab_get_add_bos(self.pointer))
@@ -38,7 +46,12 @@ class Vocab:
 
     def has(self, text: str) -> bool:
         """Whether `text` is one (special) token."""
-        return len(self.tokenize(text, add_special=False, parse_special=True)) == 1
+        return self.special(text) is not None
+
+    def special(self, text: str) -> int | None:
+        """The token that is this text, where there is one."""
+        tokens = self.tokenize(text, add_special=False, parse_special=True)
+        return tokens[0] if len(tokens) == 1 else None
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """`add_special`: as the model was trained, a BOS or not. `parse_special`: `<|im_end|>` is one token."""
@@ -57,6 +70,14 @@ class Vocab:
         if piece is None:
             piece = self._pieces[token] = self._piece(token, special=False)
         return piece
+
+    def written(self, token: int) -> bytes:
+        """As `piece`, but control tokens are written out."""
+        return self._piece(token, special=True)
+
+    def ends(self) -> frozenset[int]:
+        """All tokens that end a turn."""
+        return self._ends
 
     def detokenize(self, tokens: Sequence[int]) -> str:
         """Special tokens are written out. Raises BadInput for a number that is no token."""

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ChatMessage", "ChatRequest", "FunctionCall", "StreamOptions", "ToolCallIn"]
+__all__ = ["AdapterIn", "ChatMessage", "ChatRequest", "FunctionCall", "SamplerFields", "StreamOptions", "ToolCallIn"]
+
+Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 class _Wire(BaseModel):
@@ -39,28 +41,62 @@ class StreamOptions(_Wire):
     include_usage: bool = False
 
 
-class ChatRequest(_Wire):
+class AdapterIn(_Wire):
+    """llama.cpp's: which of the slot's LoRA adapters, and how much of it."""
+
+    id: Annotated[int, Field(ge=0, lt=1000)]
+    scale: Annotated[float, Field(ge=-100, le=100)] = 1.0
+
+
+class SamplerFields(_Wire):
+    """llama.cpp's own, in chat and text completions alike; out of range means off, as there."""
+
+    repeat_last_n: Whole | None = None
+    typical_p: float | None = None
+    top_n_sigma: float | None = None
+    xtc_probability: Annotated[float | None, Field(ge=0, le=1)] = None
+    xtc_threshold: Annotated[float | None, Field(ge=0, le=1)] = None
+    dry_multiplier: Annotated[float | None, Field(ge=0)] = None
+    dry_base: float | None = None
+    dry_allowed_length: Whole | None = None
+    dry_penalty_last_n: Whole | None = None
+    mirostat: Annotated[int | None, Field(ge=0, le=2)] = None
+    mirostat_tau: Annotated[float | None, Field(ge=0)] = None
+    mirostat_eta: Annotated[float | None, Field(ge=0)] = None
+    ignore_eos: bool = False
+    lora: Annotated[list[AdapterIn] | None, Field(max_length=64)] = None
+
+
+class ChatRequest(SamplerFields):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000)]
     model: str = ""
     stream: bool = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
-    top_k: Annotated[int | None, Field(ge=0)] = None
+    top_k: Annotated[int | None, Field(ge=-1, lt=2**31)] = None
     min_p: Annotated[float | None, Field(ge=0, le=1)] = None
-    max_tokens: Annotated[int | None, Field(ge=1)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
+    max_tokens: Annotated[int | None, Field(ge=1, lt=2**31)] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1, lt=2**31)] = None
     stop: str | list[str] | None = None
-    seed: int | None = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     n: Annotated[int | None, Field(ge=1, le=128)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     repeat_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
+    top_logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
+    grammar: str | None = None
+    """llama.cpp's: GBNF that the reply must obey."""
     response_format: dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    """OpenAI's; "none" turns thinking off where the template can."""
+    chat_template_kwargs: dict[str, Any] | None = None
+    """vLLM's and llama.cpp's; `enable_thinking` is read."""
     user: str | None = None
     parley_conversation: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     """Ours: the KV sequence to keep between requests."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llm.wire.chat import StreamOptions
+from llm.wire.chat import SamplerFields, StreamOptions
 
 __all__ = ["CompletionRequest", "DetokenizeRequest", "NativeCompletionRequest", "TokenizeRequest"]
 
@@ -22,8 +22,8 @@ class _Wire(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
 
-class CompletionRequest(_Wire):
-    """`prompt` is one text or one list of tokens; several prompts are one request each."""
+class CompletionRequest(SamplerFields):
+    """`prompt` is a text or a list of tokens, or a list of several such."""
 
     prompt: str | list[TokenNumber] | list[str] | list[list[TokenNumber]]
     model: str = ""
@@ -50,12 +50,14 @@ class CompletionRequest(_Wire):
     parley_priority: Literal["voice", "interactive", "batch"] | None = None
 
 
-class NativeCompletionRequest(_Wire):
+class NativeCompletionRequest(SamplerFields):
     """-1 means no limit for `n_predict` and a fresh one for `seed`, as in llama.cpp."""
 
-    prompt: str | list[TokenNumber]
+    prompt: str | list[TokenNumber] | list[str] | list[list[TokenNumber]] | dict[str, Any]
     stream: bool = False
-    n_predict: Annotated[int, Field(ge=-1)] = -1
+    n_predict: Annotated[int, Field(ge=-1, lt=2**31)] = -1
+    n_probs: Annotated[int, Field(ge=0, le=100)] = 0
+    return_tokens: bool = False
     temperature: Annotated[float | None, Field(ge=0)] = None
     top_k: int | None = None
     top_p: float | None = None
@@ -77,6 +79,7 @@ class TokenizeRequest(_Wire):
     content: str
     add_special: bool = False
     parse_special: bool = True
+    with_pieces: bool = False
 
 
 class DetokenizeRequest(_Wire):

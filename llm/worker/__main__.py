@@ -20,13 +20,15 @@ import uvicorn
 from llm import lifeline
 from llm.engine import EngineConfig, EngineSpec
 from llm.settings import EngineSettings
-from llm.worker import chat, completions, status, tokens
+from llm.worker import about, chat, completions, slots, status, tokens, vectors
 from llm.worker.server import ModelServer, create_app
 from models.clock import SystemClock
 from models.errors import SettingsError
 from models.registry import discover
 
 BROKEN = 3
+CLOSE_WITHIN_S = 2.0
+"""For the step that runs; then conversations are parked, where a state_dir is set."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,10 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     config = EngineConfig(args.model, args.name or args.model.stem, settings, SystemClock(), progress)
+    parts = (status, about, slots, chat, completions, tokens, vectors)
+    routes = [route for part in parts for route in part.ROUTES]
     model = ModelServer(_engine(args), config, fail)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(model, [*status.ROUTES, *chat.ROUTES, *completions.ROUTES, *tokens.ROUTES]),
+            create_app(model, routes),
             host="127.0.0.1",
             port=args.port,
             ws="none",
@@ -66,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reasons:
         sys.stderr.write(f"{reasons[0]}\n")
     sys.stderr.flush()
+    model.close(CLOSE_WITHIN_S)
     # The engine's thread may stand in a long native call; nothing it could still do is wanted.
     os._exit(BROKEN if reasons else 0 if server.started else 1)
 
@@ -95,7 +100,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _reader(hint: Any) -> Callable[[str], Any]:
     """How a setting of this type is written on the command line."""
-    choices = get_args(hint)
+    choices = tuple(name for choice in get_args(hint) for name in (get_args(choice) or (choice,)))
+    if hint is str:
+        return str
     if hint is bool or bool in choices:
         return _truth
     if hint is int or int in choices:

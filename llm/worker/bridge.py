@@ -7,53 +7,119 @@ joined there, so a slow reader gets larger pieces, and it is bounded by the repl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import anyio
 
-from llm.engine import Engine, EngineEvent, EngineFinish, EngineJob, EngineState, Prompt
+from llm.engine import (
+    EmbedJob,
+    Encoded,
+    Engine,
+    EngineEvent,
+    EngineFinish,
+    EngineJob,
+    EngineState,
+    Prompt,
+    SlotAction,
+)
 from llm.errors import WorkerDied
 from llm.messages import GenerateRequest, Priority
+from llm.stream import TokenLogprob
 from models.clock import Clock
 from models.errors import ParleyError
 
-__all__ = ["Bridge", "Outbox"]
+__all__ = ["Bridge", "Mail", "Taken"]
 
 THREAD_FROM_CHARS = 2000
 """Longer prompts are rendered and tokenized in a thread, shorter ones at once: the way there costs more."""
-MAX_CONVERSATION_CHARS = 256
+ANSWER_WITHIN_S = 30.0
+
+_Answer = TypeVar("_Answer")
 
 
-class Outbox:
-    """What one reply has given and nobody has taken yet. One reader."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What reply number `choice` gave since the last call; `finish` if that was all of it."""
+
+    choice: int
+    text: str
+    logprobs: tuple[TokenLogprob, ...]
+    tokens: tuple[int, ...]
+    finish: EngineFinish | None
+
+
+class _Outbox:
+    """What one reply has given and nobody has taken yet."""
 
     def __init__(self) -> None:
         self.over = False
-        self._text: list[str] = []
-        self._finish: EngineFinish | None = None
+        self.told = False
+        self.text: list[str] = []
+        self.logprobs: list[TokenLogprob] = []
+        self.tokens: list[int] = []
+        self.finish: EngineFinish | None = None
+
+    def take(self, choice: int) -> Taken:
+        taken = Taken(choice, "".join(self.text), tuple(self.logprobs), tuple(self.tokens), self.finish)
+        self.text, self.logprobs, self.tokens = [], [], []
+        self.told = self.over
+        return taken
+
+
+class Mail:
+    """All replies to one request. One reader."""
+
+    def __init__(self, replies: int) -> None:
+        self._outboxes = [_Outbox() for _ in range(replies)]
         self._error: ParleyError | None = None
+        self._vectors: tuple[list[float], ...] | None = None
         self._news = anyio.Event()
 
-    def put(self, event: EngineEvent) -> None:
+    @property
+    def over(self) -> bool:
+        """Every reply has ended and was taken."""
+        return all(outbox.told for outbox in self._outboxes)
+
+    def ended(self, choice: int) -> bool:
+        return self._outboxes[choice].over
+
+    def put(self, choice: int, event: EngineEvent) -> None:
+        outbox = self._outboxes[choice]
         if event.text:
-            self._text.append(event.text)
-        if event.finish is not None or event.error is not None:
-            self.over = True
-            self._finish, self._error = event.finish, event.error
+            outbox.text.append(event.text)
+        outbox.logprobs.extend(event.logprobs)
+        outbox.tokens.extend(event.tokens)
+        outbox.finish = event.finish
+        self._vectors = event.vectors
+        self._error = self._error or event.error
+        outbox.over = event.finish is not None or event.error is not None or event.vectors is not None
         self._news.set()
 
-    async def take(self) -> tuple[str, EngineFinish | None]:
-        """All text since the last call, and the finish if that was all. Raises the reply's error. Cancel-safe."""
-        while not self._text and not self.over:
+    async def take(self) -> list[Taken]:
+        """What is new, at least one; all since the last call is joined. Raises a reply's error. Cancel-safe."""
+        while True:
+            if self._error is not None:
+                raise self._error
+            fresh = [
+                outbox.take(number)
+                for number, outbox in enumerate(self._outboxes)
+                if not outbox.told and (outbox.text or outbox.tokens or outbox.over)
+            ]
+            if fresh:
+                return fresh
             await self._news.wait()
             self._news = anyio.Event()
-        text, self._text = "".join(self._text), []
-        if self._error is not None:
-            raise self._error
-        return text, self._finish
+
+    async def vectors(self) -> tuple[list[float], ...]:
+        """The answer to an EmbedJob. Raises its error."""
+        await self.take()
+        assert self._vectors is not None
+        return self._vectors
 
 
 class Bridge:
@@ -66,35 +132,46 @@ class Bridge:
         self.reason = ""
         self._loop = asyncio.get_running_loop()
         self._ids = count(1)
-        self._outboxes: dict[int, Outbox] = {}
+        self._readers: dict[int, tuple[Mail, int]] = {}
         engine.start(self._sink, self._on_death)
 
     @asynccontextmanager
-    async def reply(self, job: EngineJob) -> AsyncIterator[Outbox]:
-        """Submit a job (its id is set here); leaving the block before it is over cancels it. Raises Overloaded."""
-        number = next(self._ids)
-        outbox = self._outboxes[number] = Outbox()
+    async def replies(self, jobs: Sequence[EngineJob | EmbedJob]) -> AsyncIterator[Mail]:
+        """Submit jobs (their ids are set here); leaving the block before they are over cancels them. Raises
+        Overloaded."""
+        mail = Mail(len(jobs))
+        numbers: list[int] = []
         try:
-            self.engine.submit(_numbered(job, number))
-            yield outbox
+            for choice, job in enumerate(jobs):
+                number = next(self._ids)
+                numbers.append(number)
+                self._readers[number] = mail, choice
+                self.engine.submit(replace(job, id=number))
+            yield mail
         finally:
-            del self._outboxes[number]
-            if not outbox.over:
-                self.engine.cancel(number)
+            for choice, number in enumerate(numbers):
+                del self._readers[number]
+                if not mail.ended(choice):
+                    self.engine.cancel(number)
 
-    async def render(self, request: GenerateRequest) -> tuple[Prompt, list[int]]:
-        """The prompt of a chat request and its tokens. Raises BadInput."""
+    async def render(self, request: GenerateRequest) -> Prompt:
+        """The prompt of a chat request. Raises BadInput."""
 
-        def work() -> tuple[Prompt, list[int]]:
+        def work() -> Prompt:
             tools = () if request.tool_choice == "none" else request.tools
             # A voice turn cannot wait for thoughts that nobody hears.
-            thinking = False if request.priority is Priority.VOICE else None
-            prompt = self.engine.render(request.messages, tools, self.clock.wall(), thinking)
-            return prompt, self.engine.tokenize(prompt.text, add_special=True, parse_special=True)
+            thinking = False if request.priority is Priority.VOICE else request.thinking
+            return self.engine.render(request.messages, tools, self.clock.wall(), thinking)
 
         if sum(len(message.content) for message in request.messages) < THREAD_FROM_CHARS and not request.tools:
             return work()
         return await anyio.to_thread.run_sync(work)
+
+    async def encode(self, prompt: Prompt) -> Encoded:
+        """Its tokens, and its images and audio as the model reads them. Raises BadInput."""
+        if len(prompt.text) < THREAD_FROM_CHARS and not prompt.media:
+            return self.engine.encode(prompt)
+        return await anyio.to_thread.run_sync(self.engine.encode, prompt)
 
     async def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:
         def work() -> list[int]:
@@ -106,17 +183,35 @@ class Bridge:
         """The grammar of a JSON schema. Raises BadInput."""
         return await anyio.to_thread.run_sync(self.engine.grammar, schema)
 
+    async def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
+        """The grammar of a reply that calls one of these tools. Raises BadInput."""
+        return await anyio.to_thread.run_sync(self.engine.call_grammar, tools, parallel, prompt)
+
+    async def keep(self, action: SlotAction, sequence: int, file: Path | None) -> int:
+        """Save, restore or erase a sequence; its tokens. Raises BadInput, Overloaded, BackendFailed."""
+
+        def ask(done: Callable[[int | ParleyError], None]) -> None:
+            self.engine.keep(action, sequence, file, done)
+
+        answer = await self._answer(ask)
+        if isinstance(answer, ParleyError):
+            raise answer
+        return answer
+
     async def state(self) -> EngineState:
         """Waits for the end of the step that runs."""
-        answers: list[EngineState] = []
+        return await self._answer(self.engine.ask_state)
+
+    async def _answer(self, ask: Callable[[Callable[[_Answer], None]], None]) -> _Answer:
+        answers: list[_Answer] = []
         here = anyio.Event()
 
-        def answer(state: EngineState) -> None:
+        def answer(state: _Answer) -> None:
             answers.append(state)
             self._post(here.set)
 
-        self.engine.ask_state(answer)
-        with anyio.move_on_after(30.0):
+        ask(answer)
+        with anyio.move_on_after(ANSWER_WITHIN_S):
             await here.wait()
         if not answers:
             raise WorkerDied("the engine does not answer")
@@ -141,10 +236,7 @@ class Bridge:
 
     def _deliver(self, events: list[EngineEvent]) -> None:
         for event in events:
-            outbox = self._outboxes.get(event.job_id)
-            if outbox is not None:  # else its reader has gone
-                outbox.put(event)
-
-
-def _numbered(job: EngineJob, number: int) -> EngineJob:
-    return EngineJob(number, job.tokens, job.sampling, job.grammar, job.conversation, job.priority)
+            reader = self._readers.get(event.job_id)
+            if reader is not None:  # else it has gone
+                mail, choice = reader
+                mail.put(choice, event)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import secrets
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -12,58 +15,129 @@ from starlette.routing import Route
 
 from llm.convert import parse_body
 from llm.convert_completions import (
+    TextWriter,
+    adapters_of,
     completion_sampling,
     native_answer,
     native_sampling,
-    one_prompt,
     priority_of,
-    text_answer,
-    text_chunk,
+    prompts_of,
 )
-from llm.engine import EngineFinish, EngineJob
+from llm.engine import Encoded, EngineFinish, EngineJob, Prompt
+from llm.stream import TokenLogprob, Usage
 from llm.wire.completions import CompletionRequest, NativeCompletionRequest
 from llm.worker.answers import EventStream, JsonAnswer, event, read_body, unless_gone
-from llm.worker.bridge import Bridge
+from llm.worker.bridge import Bridge, Taken
+from llm.worker.chat import total
 from llm.worker.server import server_of
 from models.errors import BadInput
 
 __all__ = ["ROUTES"]
 
-_Chunks = Callable[[str, EngineFinish | None], list[dict[str, Any]]]
+MEDIA_MARK = "<__media__>"
+"""llama.cpp's, in a `prompt_string`."""
 
 
 async def _openai(request: Request) -> Response:
     asked = parse_body(CompletionRequest, await read_body(request))
     server = server_of(request)
     server.check_model(asked.model)
-    tokens = await _tokens(server.bridge, one_prompt(asked.prompt))
-    priority = priority_of(asked.parley_priority)
     sampling = completion_sampling(asked)
-    job = EngineJob(0, tokens, sampling, asked.grammar, asked.parley_conversation, priority)
-    head = (f"cmpl-{secrets.token_hex(12)}", server.name, int(server.clock.wall().timestamp()))
+    count = asked.n or 1
+    jobs: list[EngineJob] = []
+    echoes: list[str] = []
+    for prompt in prompts_of(asked.prompt):
+        tokens = await _tokens(server.bridge, prompt)
+        for choice in range(count):
+            seed = None if sampling.seed is None else sampling.seed + choice
+            job = EngineJob(0, tokens, replace(sampling, seed=seed), asked.grammar)
+            priority, adapters = priority_of(asked.parley_priority), adapters_of(asked)
+            name = asked.parley_conversation if not jobs else None
+            jobs.append(replace(job, priority=priority, adapters=adapters, conversation=name))
+            echoed = prompt if isinstance(prompt, str) else server.bridge.engine.detokenize(prompt)
+            echoes.append(echoed if asked.echo else "")
+    writer = TextWriter(
+        id=f"cmpl-{secrets.token_hex(12)}",
+        model=server.name,
+        created=int(server.clock.wall().timestamp()),
+        include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
+    )
     if asked.stream:
-        usage = asked.stream_options is not None and asked.stream_options.include_usage
-        chunks = _events(server.bridge, job, lambda text, finish: text_chunk(*head, text, finish, usage))
-        return EventStream(_with_done(chunks))
-    result = await unless_gone(request.receive, lambda: _collect(server.bridge, job))
-    return Response(status_code=499) if result is None else JsonAnswer(text_answer(*head, *result))
+        return EventStream(_openai_lines(server.bridge, jobs, echoes, writer, count))
+    done = await unless_gone(request.receive, lambda: _collect(server.bridge, jobs))
+    if done is None:
+        return Response(status_code=499)
+    choices = [writer.choice(n, echoes[n] + text, logprobs, end) for n, (text, logprobs, _, end) in enumerate(done)]
+    return JsonAnswer(writer.whole(choices, _usage([end for *_, end in done], count)))
+
+
+async def _openai_lines(
+    bridge: Bridge, jobs: list[EngineJob], echoes: list[str], writer: TextWriter, count: int
+) -> AsyncGenerator[bytes, None]:
+    finishes: dict[int, EngineFinish] = {}
+    async with bridge.replies(jobs) as mail:
+        while not mail.over:
+            chunks = []
+            for taken in await mail.take():
+                text, echoes[taken.choice] = echoes[taken.choice] + taken.text, ""
+                chunks.append(writer.chunk(taken.choice, text, taken.logprobs, taken.finish))
+                if taken.finish is not None:
+                    finishes[taken.choice] = taken.finish
+            yield b"".join(event(chunk) for chunk in chunks)
+    usage = _usage([finishes[choice] for choice in sorted(finishes)], count)
+    yield b"".join(event(chunk) for chunk in writer.usage(usage))
+    yield b"data: [DONE]\n\n"
 
 
 async def _native(request: Request) -> Response:
     asked = parse_body(NativeCompletionRequest, await read_body(request))
     server = server_of(request)
+    bridge = server.bridge
     if asked.grammar and asked.json_schema is not None:
         raise BadInput("grammar and json_schema exclude each other", param="grammar")
     grammar = asked.grammar or None
     if asked.json_schema is not None:
-        grammar = await server.bridge.grammar(asked.json_schema)
-    tokens = await _tokens(server.bridge, asked.prompt)
-    priority = priority_of(asked.parley_priority)
-    job = EngineJob(0, tokens, native_sampling(asked), grammar, asked.parley_conversation, priority)
+        grammar = await bridge.grammar(asked.json_schema)
+    several = isinstance(asked.prompt, list) and bool(asked.prompt) and not isinstance(asked.prompt[0], int)
+    if isinstance(asked.prompt, dict):
+        prompts = [await _with_media(bridge, asked.prompt)]
+    else:
+        prompts = [Encoded(await _tokens(bridge, prompt)) for prompt in prompts_of(asked.prompt)]
+    jobs = [
+        EngineJob(
+            id=0,
+            tokens=prompt.tokens,
+            sampling=native_sampling(asked),
+            grammar=grammar,
+            conversation=asked.parley_conversation if number == 0 else None,
+            priority=priority_of(asked.parley_priority),
+            media=prompt.media,
+            adapters=adapters_of(asked),
+        )
+        for number, prompt in enumerate(prompts)
+    ]
+
+    def piece(taken: Taken) -> dict[str, Any]:
+        tokens = taken.tokens if asked.return_tokens else ()
+        return native_answer(
+            server.name, taken.text, taken.finish, index=taken.choice, logprobs=taken.logprobs, tokens=tokens
+        )
+
     if asked.stream:
-        return EventStream(_events(server.bridge, job, lambda *piece: [native_answer(server.name, *piece)]))
-    result = await unless_gone(request.receive, lambda: _collect(server.bridge, job))
-    return Response(status_code=499) if result is None else JsonAnswer(native_answer(server.name, *result))
+        return EventStream(_native_lines(bridge, jobs, piece))
+    done = await unless_gone(request.receive, lambda: _collect(bridge, jobs))
+    if done is None:
+        return Response(status_code=499)
+    whole = [piece(Taken(number, text, probs, ids, end)) for number, (text, probs, ids, end) in enumerate(done)]
+    return JsonAnswer(whole if several else whole[0])
+
+
+async def _native_lines(
+    bridge: Bridge, jobs: list[EngineJob], piece: Callable[[Taken], dict[str, Any]]
+) -> AsyncGenerator[bytes, None]:
+    async with bridge.replies(jobs) as mail:
+        while not mail.over:
+            yield b"".join(event(piece(taken)) for taken in await mail.take())
 
 
 async def _tokens(bridge: Bridge, prompt: str | list[int]) -> list[int]:
@@ -73,34 +147,57 @@ async def _tokens(bridge: Bridge, prompt: str | list[int]) -> list[int]:
     return prompt
 
 
-async def _events(bridge: Bridge, job: EngineJob, chunks: _Chunks) -> AsyncGenerator[bytes, None]:
-    async with bridge.reply(job) as outbox:
-        finish = None
-        while finish is None:
-            text, finish = await outbox.take()
-            yield b"".join(event(chunk) for chunk in chunks(text, finish))
-
-
-async def _with_done(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _with_media(bridge: Bridge, prompt: dict[str, Any]) -> Encoded:
+    """llama.cpp's `{"prompt_string": ..., "multimodal_data": [base64, ...]}`."""
+    text, files = prompt.get("prompt_string"), prompt.get("multimodal_data", [])
+    if not isinstance(text, str) or not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        raise BadInput('prompt: text, tokens, or {"prompt_string": ..., "multimodal_data": [...]}', param="prompt")
+    if text.count(MEDIA_MARK) != len(files):
+        raise BadInput(f"{len(files)} files, but {text.count(MEDIA_MARK)} times {MEDIA_MARK}", param="prompt")
     try:
-        async for chunk in chunks:
-            yield chunk
-        yield b"data: [DONE]\n\n"
-    finally:
-        await chunks.aclose()
+        media = tuple(base64.b64decode(file, validate=True) for file in files)
+    except (binascii.Error, ValueError):
+        raise BadInput("multimodal_data is base64", param="prompt.multimodal_data") from None
+    marker = bridge.engine.media_marker
+    if media and not marker:
+        raise BadInput("this model reads text only", param="prompt.multimodal_data")
+    return await bridge.encode(Prompt(text.replace(MEDIA_MARK, marker) if media else text, media=media))
 
 
-async def _collect(bridge: Bridge, job: EngineJob) -> tuple[str, EngineFinish]:
-    async with bridge.reply(job) as outbox:
-        texts: list[str] = []
-        while True:
-            text, finish = await outbox.take()
-            texts.append(text)
-            if finish is not None:
-                return "".join(texts), finish
+_Done = tuple[str, tuple[TokenLogprob, ...], tuple[int, ...], EngineFinish]
+
+
+async def _collect(bridge: Bridge, jobs: list[EngineJob]) -> list[_Done]:
+    texts: list[list[str]] = [[] for _ in jobs]
+    logprobs: list[list[TokenLogprob]] = [[] for _ in jobs]
+    tokens: list[list[int]] = [[] for _ in jobs]
+    ends: dict[int, EngineFinish] = {}
+    async with bridge.replies(jobs) as mail:
+        while not mail.over:
+            for taken in await mail.take():
+                texts[taken.choice].append(taken.text)
+                logprobs[taken.choice].extend(taken.logprobs)
+                tokens[taken.choice].extend(taken.tokens)
+                if taken.finish is not None:
+                    ends[taken.choice] = taken.finish
+    return [
+        ("".join(texts[number]), tuple(logprobs[number]), tuple(tokens[number]), ends[number])
+        for number in range(len(jobs))
+    ]
+
+
+def _usage(finishes: list[EngineFinish], count: int) -> Usage:
+    """`count` replies to each prompt, which counts once."""
+    each = [total(finishes[start : start + count]) for start in range(0, len(finishes), count)]
+    return Usage(
+        sum(usage.prompt_tokens for usage in each),
+        sum(usage.completion_tokens for usage in each),
+        sum(usage.cached_tokens for usage in each),
+    )
 
 
 ROUTES = [
     Route("/v1/completions", _openai, methods=["POST"]),
     Route("/completion", _native, methods=["POST"]),
+    Route("/completions", _native, methods=["POST"]),
 ]

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from llm.convert import error_object
-from llm.engine import EngineConfig, EngineSpec
+from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.errors import UnknownModel
 from llm.worker.answers import JsonAnswer, Loading, error_answer
 from llm.worker.bridge import Bridge
@@ -40,6 +40,7 @@ class ModelServer:
         self._spec = spec
         self._fail = fail
         self._bridge: Bridge | None = None
+        self._engine: Engine | None = None
 
     @property
     def ready(self) -> bool:
@@ -50,6 +51,11 @@ class ModelServer:
         if self._bridge is None:
             raise Loading(f"{self.name} is being loaded ({self.progress:.0%})")
         return self._bridge
+
+    def close(self, timeout_s: float) -> None:
+        """After the event loop: let the engine end its step and put away what it keeps."""
+        if self._engine is not None and self.config.settings.state_dir:
+            self._engine.close(timeout_s)
 
     def check_model(self, name: str) -> None:
         """Raises UnknownModel for a name that is not this one's; none at all is fine."""
@@ -71,6 +77,7 @@ class ModelServer:
         except Exception as error:  # a library's own: the supervisor shows this line
             self._fail(f"{self.name} could not be loaded: {type(error).__name__}: {error}")
             return
+        self._engine = engine
         self._bridge = bridge = Bridge(engine, self.clock)
         await bridge.died.wait()
         self._bridge = None

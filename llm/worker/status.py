@@ -1,8 +1,6 @@
-"""What the worker is and does: GET /health, /v1/models, /slots, /statistics; DELETE /parley/conversations/{id}."""
+"""What the worker is and does: GET /health, /v1/models, /statistics; DELETE /parley/conversations/{id}."""
 
 from __future__ import annotations
-
-import hashlib
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +9,7 @@ from starlette.routing import Route
 from llm.worker.answers import JsonAnswer
 from llm.worker.server import server_of
 
-__all__ = ["ROUTES", "conversation_mark"]
+__all__ = ["ROUTES"]
 
 
 async def _health(request: Request) -> Response:
@@ -38,27 +36,14 @@ async def _models(request: Request) -> Response:
             "size": card.size_bytes,
             "architecture": card.description,
             "parallel": card.places,
+            "generates": card.generates,
+            "vision": card.sees,
+            "audio": card.hears,
+            "n_embd": card.dimensions,
+            "ranks": card.ranks,
         },
     }
     return JsonAnswer({"object": "list", "data": [model]})
-
-
-async def _slots(request: Request) -> Response:
-    """Every KV sequence: whether a request holds it, how many tokens it keeps, for which conversation."""
-    bridge = server_of(request).bridge
-    state = await bridge.state()
-    return JsonAnswer(
-        [
-            {
-                "id": row.id,
-                "is_processing": row.busy,
-                "n_ctx": bridge.engine.card.context,
-                "n_tokens": row.tokens,
-                "conversation": None if row.conversation is None else conversation_mark(row.conversation),
-            }
-            for row in state.sequences
-        ]
-    )
 
 
 async def _statistics(request: Request) -> Response:
@@ -79,15 +64,9 @@ async def _forget(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def conversation_mark(conversation: str) -> str:
-    """A conversation's name may be what opens its live session, so only its mark is shown."""
-    return hashlib.sha256(conversation.encode("utf-8", "replace")).hexdigest()[:12]
-
-
 ROUTES = [
     Route("/health", _health, methods=["GET"]),
     Route("/v1/models", _models, methods=["GET"]),
-    Route("/slots", _slots, methods=["GET"]),
     Route("/statistics", _statistics, methods=["GET"]),
     Route("/parley/conversations/{conversation:path}", _forget, methods=["DELETE"]),
 ]

@@ -19,7 +19,10 @@ async def _tokenize(request: Request) -> Response:
     tokens = await server_of(request).bridge.tokenize(
         asked.content, add_special=asked.add_special, parse_special=asked.parse_special
     )
-    return JsonAnswer({"tokens": tokens})
+    if not asked.with_pieces:
+        return JsonAnswer({"tokens": tokens})
+    engine = server_of(request).bridge.engine
+    return JsonAnswer({"tokens": [{"id": token, "piece": engine.detokenize([token])} for token in tokens]})
 
 
 async def _detokenize(request: Request) -> Response:
@@ -30,8 +33,10 @@ async def _detokenize(request: Request) -> Response:
 async def _apply_template(request: Request) -> Response:
     """The prompt a chat request would become, and its exact length."""
     asked = to_request(parse_chat(await read_body(request)))
-    prompt, tokens = await server_of(request).bridge.render(asked)
-    return JsonAnswer({"prompt": prompt.text, "tokens": len(tokens)})
+    bridge = server_of(request).bridge
+    prompt = await bridge.render(asked)
+    encoded = await bridge.encode(prompt)
+    return JsonAnswer({"prompt": prompt.text, "tokens": len(encoded.tokens)})
 
 
 ROUTES = [

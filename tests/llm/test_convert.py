@@ -8,17 +8,16 @@ import pytest
 
 from llm.convert import grammar_schema, parse_body, parse_chat, to_body, to_request
 from llm.convert_completions import (
+    TextWriter,
     completion_sampling,
     native_answer,
     native_sampling,
-    one_prompt,
     priority_of,
-    text_answer,
-    text_chunk,
+    prompts_of,
 )
 from llm.engine import EngineFinish
 from llm.messages import GenerateRequest, Message, Priority
-from llm.stream import Usage
+from llm.stream import TokenLogprob, Usage
 from llm.wire.completions import CompletionRequest, NativeCompletionRequest
 from models.errors import BadInput
 
@@ -59,7 +58,7 @@ def test_the_format_goes_on_to_the_server() -> None:
         ({"stop": [""]}, "stop"),
         ({"logit_bias": {"a": 1}}, "logit_bias"),
         ({"logit_bias": {"1": 101}}, "logit_bias"),
-        ({"n": 2}, "n"),
+        ({"n": 17}, "n"),
     ],
 )
 def test_sampling_that_cannot_be(fields: dict[str, Any], param: str) -> None:
@@ -70,19 +69,19 @@ def test_sampling_that_cannot_be(fields: dict[str, Any], param: str) -> None:
     assert chat.value.param == text.value.param == param
 
 
-@pytest.mark.parametrize("fields", [{"echo": True}, {"suffix": "x"}, {"logprobs": 1}, {"best_of": 2}])
+@pytest.mark.parametrize("fields", [{"suffix": "x"}, {"best_of": 2}])
 def test_what_completions_do_not_offer(fields: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         completion_sampling(completion(**fields))
 
 
-def test_one_prompt_in_any_of_its_forms() -> None:
-    assert one_prompt("a") == "a"
-    assert one_prompt(["a"]) == "a"
-    assert one_prompt([1, 2]) == one_prompt([[1, 2]]) == [1, 2]
-    assert one_prompt([]) == []
+def test_prompts_in_any_of_their_forms() -> None:
+    assert prompts_of("a") == prompts_of(["a"]) == ["a"]
+    assert prompts_of([1, 2]) == prompts_of([[1, 2]]) == [[1, 2]]
+    assert prompts_of([]) == [[]]
+    assert prompts_of(["a", "b"]) == ["a", "b"]
     with pytest.raises(BadInput):
-        one_prompt(["a", "b"])
+        prompts_of(["a"] * 65)
 
 
 def test_llama_cpps_own_names_and_its_off_values() -> None:
@@ -108,19 +107,32 @@ def test_priorities() -> None:
 
 
 def test_answers_of_text_completions() -> None:
-    whole = text_answer("id", "m", 1, "text", DONE)
-    assert whole["choices"] == [{"index": 0, "text": "text", "logprobs": None, "finish_reason": "length"}]
-    assert whole["usage"]["total_tokens"] == 15
-    (piece,) = text_chunk("id", "m", 1, "te", None, include_usage=False)
-    assert piece["choices"][0]["finish_reason"] is None and "usage" not in piece
-    assert text_chunk("id", "m", 1, "te", None, include_usage=True)[0]["usage"] is None
-    last, usage = text_chunk("id", "m", 1, "", DONE, include_usage=True)
-    assert last["choices"][0]["finish_reason"] == "length" and last["usage"] is None
+    whole = TextWriter("id", "m", 1)
+    choice = whole.choice(0, "text", (), DONE)
+    assert choice == {"index": 0, "text": "text", "logprobs": None, "finish_reason": "length"}
+    assert whole.whole([choice], DONE.usage)["usage"]["total_tokens"] == 15
+    piece = whole.chunk(0, "te", (), None)
+    assert piece["choices"][0]["finish_reason"] is None and "usage" not in piece and whole.usage(DONE.usage) == []
+    counting = TextWriter("id", "m", 1, include_usage=True)
+    assert counting.chunk(1, "", (), DONE)["usage"] is None
+    (usage,) = counting.usage(DONE.usage)
     assert usage["choices"] == [] and usage["usage"]["prompt_tokens_details"] == {"cached_tokens": 4}
 
 
+def test_logprobs_of_text_completions_say_where_each_token_begins() -> None:
+    writer = TextWriter("id", "m", 1)
+    tokens = (TokenLogprob("ab", -1.0, b"ab", (TokenLogprob("c", -0.5, b"c"),)), TokenLogprob("d", -2.0, b"d"))
+    first = writer.choice(0, "abd", tokens, None)["logprobs"]
+    assert (
+        first["tokens"] == ["ab", "d"] and first["text_offset"] == [0, 2] and first["top_logprobs"][0] == {"c": -0.5}
+    )
+    assert writer.choice(0, "ab", tokens[:1], None)["logprobs"]["text_offset"] == [3]
+
+
 def test_answers_in_llama_cpps_form() -> None:
-    assert native_answer("m", "te", None) == {"content": "te", "stop": False}
+    assert native_answer("m", "te", None) == {"index": 0, "content": "te", "tokens": [], "stop": False}
+    stopped = native_answer("m", "", EngineFinish("stop", Usage(1, 1, 0), stopped_by="END"))
+    assert (stopped["stop_type"], stopped["stopping_word"]) == ("word", "END")
     whole = native_answer("m", "text", DONE)
     assert whole["stop"] and whole["stop_type"] == "limit"
     assert whole["timings"]["prompt_n"] == 6 and whole["timings"]["prompt_per_second"] == 3000.0

@@ -116,6 +116,6 @@ def test_only_text_models_are_loaded(tmp_path: object) -> None:
 
     from tests.models.test_gguf import write
 
-    path = write(Path(str(tmp_path)) / "embed.gguf", "bert", pooling=1)
-    with pytest.raises(ModelUnreadable, match="embedding"):
+    path = write(Path(str(tmp_path)) / "projector.gguf", "clip")
+    with pytest.raises(ModelUnreadable, match="projector"):
         SPEC.load(EngineConfig(path, "m", EngineSettings(), SystemClock()))

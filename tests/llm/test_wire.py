@@ -12,12 +12,28 @@ from hypothesis import strategies as st
 from llm.chunk_reader import ChunkReader, error_of
 from llm.convert import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
-from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
+from llm.messages import AudioPart, GenerateRequest, ImagePart, Message, Priority, Sampling, TextPart, ToolCall
 from llm.sse import SseReader
-from llm.stream import Finish, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from llm.stream import (
+    ChoiceEnd,
+    Finish,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    Usage,
+)
 from models.errors import BadInput
 
 HELLO = [{"role": "user", "content": "hello"}]
+PART = "messages[0].content[0]"
+
+
+def _content(part: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [part]}]}
+
+
 EVENTS: list[StreamEvent] = [
     ReasoningDelta("hm"),
     TextDelta("Hel"),
@@ -45,8 +61,40 @@ class TestRequests:
             conversation="c",
             priority=Priority.VOICE,
             user="u",
+            response_format={"type": "json_object"},
+            n=3,
+            parallel_tool_calls=False,
+            thinking=True,
+            adapters=((0, 0.5), (1, 1.0)),
         )
         assert to_request(parse_chat(to_body(request, "m", ours=True))) == request
+
+    def test_every_sampling_setting_survives_the_way(self) -> None:
+        sampling = Sampling(
+            logprobs=5,
+            repeat_last_n=-1,
+            typical_p=0.9,
+            top_n_sigma=1.5,
+            xtc_probability=0.5,
+            xtc_threshold=0.2,
+            dry_multiplier=0.8,
+            dry_base=1.5,
+            dry_allowed_length=3,
+            dry_penalty_last_n=64,
+            mirostat=2,
+            mirostat_tau=4.0,
+            mirostat_eta=0.2,
+            ignore_eos=True,
+        )
+        request = GenerateRequest((Message("user", "x"),), "m", sampling, grammar='root ::= "a"')
+        assert to_request(parse_chat(to_body(request, "m", ours=True))) == request
+
+    def test_images_and_audio_survive_the_way(self) -> None:
+        parts = (TextPart("look"), ImagePart(b"png", "image/png", "", "low"), TextPart("hear"), AudioPart(b"wav"))
+        named = ImagePart(b"", "", "https://example.org/a.png")
+        messages = (Message("user", "look\nhear", parts=parts), Message("user", "", parts=(named,)))
+        request = GenerateRequest(messages, "m")
+        assert to_request(parse_chat(json.loads(json.dumps(to_body(request, "m", ours=True))))) == request
 
     def test_other_servers_see_none_of_our_fields(self) -> None:
         request = GenerateRequest((Message("user", "x"),), conversation="c", priority=Priority.VOICE, user="u")
@@ -66,10 +114,31 @@ class TestRequests:
             ({"messages": [{"role": "alien", "content": "x"}]}, "messages[0].role"),
             ({"messages": HELLO, "temperature": 3}, "temperature"),
             ({"messages": HELLO, "max_tokens": "many"}, "max_tokens"),
-            ({"messages": HELLO, "n": 2}, "n"),
+            ({"messages": HELLO, "n": 17}, "n"),
             ({"messages": HELLO, "stop": [""]}, "stop"),
             ({"messages": HELLO, "logit_bias": {"x": 1}}, "logit_bias"),
-            ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type"),
+            ({"messages": HELLO, "top_logprobs": 3}, "top_logprobs"),
+            ({"messages": HELLO, "grammar": "x", "response_format": {"type": "json_object"}}, "grammar"),
+            ({"messages": HELLO, "tools": [{"type": "function"}]}, "tools[0]"),
+            (_content({"type": "video"}), f"{PART}.type"),
+            (_content({"type": "image_url"}), f"{PART}.image_url"),
+            (_content({"type": "image_url", "image_url": {"url": "file:///x"}}), f"{PART}.image_url"),
+            (
+                _content({"type": "image_url", "image_url": "data:image/png;base64,?"}),
+                f"{PART}.image_url",
+            ),
+            (
+                _content({"type": "image_url", "image_url": "data:text/html;base64,YQ=="}),
+                f"{PART}.image_url",
+            ),
+            (
+                _content({"type": "input_audio", "input_audio": {"data": ""}}),
+                f"{PART}.input_audio.data",
+            ),
+            (
+                _content({"type": "input_audio", "input_audio": {"data": "YQ==", "format": "midi"}}),
+                f"{PART}.input_audio.format",
+            ),
         ],
     )
     def test_what_is_wrong_is_named(self, body: Any, param: str | None) -> None:
@@ -89,6 +158,28 @@ class TestAnswers:
             for chunk in writer.chunks(event):
                 events.extend(reader.read(json.loads(json.dumps(chunk))))
         assert [*events, reader.finish()] == EVENTS
+
+    def test_several_choices_with_logprobs_survive_the_wire(self) -> None:
+        one = TokenLogprob("a", -0.5, b"a", (TokenLogprob("a", -0.5, b"a"), TokenLogprob("\ufffd", -2.0, b"\xc3")))
+        events: list[StreamEvent] = [
+            TextDelta("a", 0, (one,)),
+            ReasoningDelta("hm", 1),
+            TextDelta("", 1, (one,)),
+            ToolCallDelta(0, "x", "lamp", "{}", 1),
+            ChoiceEnd(1, "tool_calls"),
+            ChoiceEnd(0, "length"),
+            Finish("length", Usage(7, 9), "m"),
+        ]
+        writer, reader = ChunkWriter("id", "m", 1, True, choices=2), ChunkReader(choices=2)
+        back: list[StreamEvent] = []
+        for event in events:
+            for chunk in writer.chunks(event):
+                back.extend(reader.read(json.loads(json.dumps(chunk))))
+        assert [*back, reader.finish()] == events
+        whole = completion(events, id="id", model="m", created=1, choices=2)
+        assert [choice["finish_reason"] for choice in whole["choices"]] == ["length", "tool_calls"]
+        assert whole["choices"][0]["logprobs"]["content"][0]["top_logprobs"][1]["bytes"] == [0xC3]
+        assert whole["choices"][1]["message"]["tool_calls"][0]["function"]["name"] == "lamp"
 
     def test_the_first_chunk_names_the_role_and_usage_has_a_chunk_of_its_own(self) -> None:
         writer = ChunkWriter("id", "m", 1, include_usage=True)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from llm.worker.status import conversation_mark
+from llm.worker.slots import conversation_mark
 from tests.llm.worker_process import RunningWorker, running_worker
 
 QUESTIONS = (

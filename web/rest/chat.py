@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -13,39 +14,44 @@ from starlette.routing import Route
 
 from llm.convert import ChunkWriter, completion, parse_chat, to_request
 from llm.errors import BackendFailed
+from llm.media_fetch import with_media
 from llm.messages import GenerateRequest
 from llm.port import Generator
 from llm.stream import Finish, StreamEvent
-from llm.wire.chat import ChatRequest
-from models.errors import BadInput
 from web.body import read_object
 from web.guards.authenticate import principal_of
 from web.services import services_of
 from web.sse import ClientGone, EventStream, data_line, while_connected
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "without_ours"]
 
 _log = structlog.get_logger("web")
 _CLIENT_CLOSED = 499
 """nginx's status for a client that did not wait; nobody reads it but the log."""
 _OURS = "parley_"
 """Fields between the gateway and its slots. From outside they could jump the queue, or reach another's memory."""
-_LARGEST = 2**31 - 1
+
+
+def without_ours(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if not name.startswith(_OURS)}
 
 
 async def _complete(request: Request) -> Response:
     """Whole or streamed. A client that hangs up stops the decoder."""
-    body = {name: value for name, value in (await read_object(request)).items() if not name.startswith(_OURS)}
-    chat = parse_chat(body)
-    _check_served(chat)
+    chat = parse_chat(without_ours(await read_object(request)))
     asked = to_request(chat, user=principal_of(request).user)
     services = services_of(request)
+    try:
+        asked = await while_connected(request.receive, lambda: with_media(asked))
+    except ClientGone:
+        return Response(status_code=_CLIENT_CLOSED)
     answer_id = f"chatcmpl-{secrets.token_hex(12)}"
     created = int(services.clock.wall().timestamp())
     model = asked.model or "default"
     if chat.stream:
         usage = chat.stream_options is not None and chat.stream_options.include_usage
-        return EventStream(_events(services.router, asked, ChunkWriter(answer_id, model, created, usage)))
+        writer = ChunkWriter(answer_id, model, created, usage, asked.n)
+        return EventStream(_events(services.router, asked, writer))
     try:
         events = await while_connected(request.receive, lambda: _collect(services.router, asked))
     except ClientGone:
@@ -53,18 +59,8 @@ async def _complete(request: Request) -> Response:
         return Response(status_code=_CLIENT_CLOSED)
     finish = events[-1]
     assert isinstance(finish, Finish)
-    return JSONResponse(completion(events, id=answer_id, model=finish.model or model, created=created))
-
-
-def _check_served(chat: ChatRequest) -> None:
-    """Raises BadInput for what would otherwise be left out in silence, or cannot be a number for an engine."""
-    kind = (chat.response_format or {}).get("type", "text")
-    if kind != "text":
-        raise BadInput("only the text response format is served here", param="response_format.type")
-    for name in ("max_tokens", "max_completion_tokens", "top_k", "seed"):
-        value = getattr(chat, name)
-        if value is not None and abs(value) > _LARGEST:
-            raise BadInput(f"{name}: at most {_LARGEST}", param=name)
+    whole = completion(events, id=answer_id, model=finish.model or model, created=created, choices=asked.n)
+    return JSONResponse(whole)
 
 
 async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWriter) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,121 @@
+"""Everything of one loaded model that is native: weights, KV cache, projector, adapters, files with states."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from llm.batch_events import Limits, Row
+from llm.engine import EncodedMedia, EngineCard, EngineConfig
+from llm.llamacpp import states
+from llm.llamacpp.adapters import LoraSet
+from llm.llamacpp.decoder import Decoder
+from llm.llamacpp.embedder import Embedder, EmbedQueue
+from llm.llamacpp.library import native, threads
+from llm.llamacpp.media import Projector, find_projector
+from llm.llamacpp.model import load_model
+from llm.llamacpp.prompts import Prompts
+from llm.llamacpp.vocab import Vocab
+from llm.sequences import KvSequence
+from models.formats.gguf import GgufHeader
+
+__all__ = ["Loaded", "load_all"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Loaded:
+    """Made by `load_all`; used by the engine's thread alone, but for `vocab` and `prompts`."""
+
+    def __init__(self, config: EngineConfig, header: GgufHeader, model: Any, limits: Limits) -> None:
+        settings = config.settings
+        self._model = model
+        self._folder = Path(settings.state_dir).expanduser() if settings.state_dir else None
+        self.limits = limits
+        self.vocab = Vocab(model)
+        file = find_projector(config.model, settings.mmproj)
+        self.projector = None if file is None else Projector(file, model, threads(settings.threads_batch))
+        self.prompts = Prompts(header, self.vocab, settings.chat_template, self.projector)
+        self.lora = LoraSet(model, settings.lora)
+        self.decoder = Decoder(model, settings, limits)
+        embedder = Embedder(model, settings, header, alone=False)
+        self.embeds = EmbedQueue(embedder)
+        self._embedder = embedder
+        self._mark = _mark(config, header)
+        self.card = EngineCard(
+            name=config.name,
+            context=limits.context,
+            trained_context=header.context_length or limits.context,
+            vocabulary=self.vocab.size,
+            parameters=header.parameters,
+            size_bytes=header.size_bytes,
+            places=limits.places + limits.voice_places,
+            description=header.architecture,
+            dimensions=embedder.dimensions,
+            sees=self.projector is not None and self.projector.sees,
+            hears=self.projector is not None and self.projector.hears,
+            chat_template=self.prompts.template.source,
+            bos=self.vocab.bos(),
+            eos=self.vocab.eos(),
+            adapters=self.lora.cards,
+        )
+
+    def close(self) -> None:
+        self._embedder.close()
+        if self.projector is not None:
+            self.projector.close()
+        self.decoder.close()
+        model, self._model = self._model, None
+        if model:
+            native.llama_model_free(model)
+
+    def show(self, media: EncodedMedia, row: Row) -> bool:
+        """Put an image or recording into the KV cache."""
+        assert self.projector is not None, "a prompt with media was encoded by it"
+        most = self.limits.step_tokens
+        return self.projector.decode(self.decoder.context, media.payload, row.start, row.sequence, most)
+
+    # ---- states ----------------------------------------------------------------------------------------------
+
+    def park(self, sequences: Iterable[KvSequence]) -> None:
+        """Save what conversations hold, where a folder is set. A disk that is full costs only the saving."""
+        if self._folder is None:
+            return
+        try:
+            count = states.park(self.decoder.context, self._folder, self._mark, sequences)
+            _log.info("states.parked", conversations=count)
+        except OSError as error:
+            _log.warning("states.not_parked", reason=str(error))
+
+    def parked(self) -> list[states.Kept]:
+        return [] if self._folder is None else states.unpark(self._folder, self._mark)
+
+    def load_state(self, sequence: int, file: Path, most: int) -> list[int] | None:
+        return states.load_sequence(self.decoder.context, sequence, file, most) if most > 0 else None
+
+    def save_state(self, sequence: int, tokens: list[int], file: Path) -> bool:
+        return states.save_sequence(self.decoder.context, sequence, tokens, file)
+
+
+def _mark(config: EngineConfig, header: GgufHeader) -> str:
+    """Tells this model, and everything that its keys and values depend on, from any other."""
+    settings = config.settings
+    status = config.model.stat()
+    rope = (settings.rope_scaling, settings.rope_freq_base, settings.rope_freq_scale, settings.rope_original_context)
+    parts = (
+        *(str(config.model.resolve()), status.st_size, status.st_mtime_ns, header.architecture),
+        *(settings.kv_cache_type, settings.kv_cache_type_v, settings.lora, settings.flash_attention, *rope),
+    )
+    return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()
+
+
+def load_all(config: EngineConfig, header: GgufHeader) -> Loaded:
+    """Takes seconds to minutes. Raises ModelUnreadable."""
+    model, limits = load_model(config, header)
+    loaded = Loaded(config, header, model, limits)
+    loaded.decoder.warm_up(loaded.vocab.first_token())
+    return loaded

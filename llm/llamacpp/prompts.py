@@ -1,0 +1,132 @@
+"""Everything a loaded model says about text: template, tokens, grammars. Read only, so any thread may use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm.chat_template import ChatTemplate, fallback
+from llm.engine import Encoded, Prompt
+from llm.llamacpp.vocab import Vocab
+from llm.messages import Message
+from llm.reasoning import opened_by, thoughts_of
+from llm.tool_calls import literal, tool_format
+from models.errors import BadInput, SettingsError
+from models.formats.gguf import GgufHeader
+
+if TYPE_CHECKING:
+    from llm.llamacpp.media import Projector
+
+__all__ = ["Prompts"]
+
+
+class Prompts:
+    """`projector` turns images and audio into what the model reads; None where there is none."""
+
+    def __init__(self, header: GgufHeader, vocab: Vocab, template: str, projector: Projector | None) -> None:
+        self._vocab = vocab
+        self._projector = projector
+        self.template = _template(header, vocab, template)
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        now: datetime,
+        thinking: bool | None,
+    ) -> Prompt:
+        media = tuple(part.data for message in messages for part in message.media)
+        if media and self._projector is None:
+            raise BadInput(
+                "this model reads text only",
+                param="messages",
+                hint="ask a vision or omni model, or give the slot an mmproj file",
+            )
+        if self._projector is not None:
+            self._projector.check(part for message in messages for part in message.media)
+        marker = self._projector.marker if self._projector is not None else ""
+        text = self.template.render(messages, tools, now, thinking, marker)
+        return Prompt(text, self.template.stop, media=media)
+
+    def encode(self, prompt: Prompt) -> Encoded:
+        if prompt.media and self._projector is not None:
+            return self._projector.encode(prompt, self.wants_special(prompt.text))
+        return Encoded(self.tokenize(prompt.text, add_special=True, parse_special=True))
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """A template that writes the BOS itself gets no second one."""
+        if add_special and parse_special:
+            add_special = self.wants_special(text)
+        return self._vocab.tokenize(text, add_special=add_special, parse_special=parse_special)
+
+    def wants_special(self, text: str) -> bool:
+        if not self._vocab.adds_bos():
+            return True
+        bos = self._vocab.bos()
+        return not (bos and text.startswith(bos))
+
+    def pair(self, query: str, document: str) -> list[int]:
+        """As llama.cpp's server does: the model's own rerank template, else BOS query EOS SEP document EOS."""
+        template = self._vocab.rerank_template
+        if template:
+            text = template.replace("{query}", query).replace("{document}", document)
+            return self._vocab.tokenize(text, add_special=True, parse_special=True)
+        bos, eos, sep = self._vocab.marks()
+        plain = [self._vocab.tokenize(part, add_special=False, parse_special=False) for part in (query, document)]
+        return [*bos, *plain[0], *eos, *sep, *plain[1], *eos]
+
+    def grammar(self, schema: Mapping[str, Any]) -> str:
+        rules = _Rules("response_format")
+        rules.add(schema or {"type": "object"}, "")
+        return rules.text()
+
+    def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
+        """1. Thoughts that the template has begun are finished first. 2. The calls, as this format writes them."""
+        rules = _Rules("tools")
+        form = tool_format(self.template.source)
+        body = form.grammar(tools, parallel, rules.add)
+        thoughts = thoughts_of(self.template.source)
+        if opened_by(prompt.text, thoughts):  # 1
+            first, second = thoughts.close[0], thoughts.close[1]
+            body = f'( [^{first}] | "{first}" [^{second}] )* {literal(thoughts.close)} [\\n]* ( {body} )'
+        return f"root ::= {body}\n{rules.text()}"  # 2
+
+
+class _Rules:
+    """llama.cpp's JSON schema converter, with the errors of hostile schemas made typed."""
+
+    def __init__(self, param: str) -> None:
+        from llama_cpp.llama_grammar import SchemaConverter
+
+        self._param = param
+        self._converter = SchemaConverter(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)
+
+    def add(self, schema: Mapping[str, Any], name: str) -> str:
+        """The name of the rule for a schema."""
+        try:
+            plain = json.loads(json.dumps(dict(schema)))
+            plain = self._converter.resolve_refs(plain, name or "schema")
+            return str(self._converter.visit(plain, name))
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, IndexError, RecursionError) as error:
+            reason = str(error)[:200] or type(error).__name__
+            raise BadInput(
+                f"this JSON schema cannot be turned into a grammar: {reason}", param=self._param
+            ) from error
+
+    def text(self) -> str:
+        return str(self._converter.format_grammar())
+
+
+def _template(header: GgufHeader, vocab: Vocab, override: str) -> ChatTemplate:
+    bos, eos = vocab.bos(), vocab.eos()
+    if override:
+        try:
+            return ChatTemplate(Path(override).expanduser().read_text(encoding="utf-8"), bos, eos)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"[llm.engine] chat_template: {error}", param="chat_template") from error
+    if header.chat_template is not None:
+        return ChatTemplate(header.chat_template, bos, eos)
+    return fallback(vocab.has, bos, eos)

@@ -1,0 +1,100 @@
+"""Images that a request only names: fetched before anybody is asked, so that every backend gets the bytes.
+
+An address comes from a client and is fetched from where this server stands, so it is held to the rules of
+models/outbound.py: https, public hosts alone, looked at again where the connection is made, at every redirect too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import urljoin
+
+import aiohttp
+import anyio
+
+from llm.convert_content import MAX_MEDIA_BYTES
+from llm.messages import ContentPart, GenerateRequest, ImagePart, Message
+from models.errors import BadInput, DownloadRefused
+from models.outbound import GuardedResolver, check_url
+
+__all__ = ["MAX_FETCHED", "with_media"]
+
+MAX_FETCHED = 8
+"""Addresses in one request."""
+MOST_REDIRECTS = 3
+WITHIN_S = 20.0
+
+
+def _open() -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(resolver=GuardedResolver(()), limit=MAX_FETCHED)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=WITHIN_S))
+
+
+async def with_media(
+    request: GenerateRequest, open_session: Callable[[], aiohttp.ClientSession] = _open, trusted: tuple[str, ...] = ()
+) -> GenerateRequest:
+    """The same request with all images in it. Raises BadInput naming the address that cannot be used."""
+    named = {part.url for message in request.messages for part in message.media if isinstance(part, ImagePart)}
+    named.discard("")
+    if not named:
+        return request
+    if len(named) > MAX_FETCHED:
+        raise BadInput(f"{len(named)} images by address; {MAX_FETCHED} are fetched for one request", param="messages")
+    found: dict[str, ImagePart] = {}
+    errors: list[BadInput] = []
+    async with open_session() as http, anyio.create_task_group() as tasks:
+
+        async def fetch(url: str) -> None:
+            try:
+                found[url] = await _fetch(http, url, trusted)
+            except BadInput as error:  # raised below: a task group would wrap it
+                errors.append(error)
+                tasks.cancel_scope.cancel()
+
+        for url in sorted(named):
+            tasks.start_soon(fetch, url)
+    if errors:
+        raise errors[0]
+    return replace(request, messages=tuple(_filled(message, found) for message in request.messages))
+
+
+def _filled(message: Message, found: dict[str, ImagePart]) -> Message:
+    def fill(part: ContentPart) -> ContentPart:
+        if isinstance(part, ImagePart) and part.url:
+            return replace(found[part.url], detail=part.detail)
+        return part
+
+    return replace(message, parts=tuple(fill(part) for part in message.parts))
+
+
+async def _fetch(http: aiohttp.ClientSession, url: str, trusted: tuple[str, ...]) -> ImagePart:
+    where = url
+    try:
+        for _ in range(MOST_REDIRECTS + 1):
+            check_url(where, trusted)
+            async with http.get(where, allow_redirects=False) as response:
+                if response.status in (301, 302, 303, 307, 308) and "location" in response.headers:
+                    where = urljoin(str(response.url), response.headers["location"])
+                    continue
+                if response.status != 200:
+                    raise _refused(url, f"the server answers {response.status}")
+                if not response.content_type.startswith("image/"):
+                    raise _refused(url, f"it is {response.content_type[:60]}")
+                data = bytearray()
+                async for piece in response.content.iter_any():
+                    data += piece
+                    if len(data) > MAX_MEDIA_BYTES:
+                        raise _refused(url, f"it is larger than {MAX_MEDIA_BYTES >> 20} MiB")
+                return ImagePart(bytes(data), response.content_type)
+    except DownloadRefused as error:
+        raise _refused(url, error.message) from error
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise _refused(url, "it cannot be reached") from error
+    raise _refused(url, "it redirects too often")
+
+
+def _refused(url: str, why: str) -> BadInput:
+    return BadInput(
+        f"the image at {url[:200]} cannot be used: {why}", param="messages", hint="send it as a data: URL instead"
+    )
