@@ -39,7 +39,7 @@ from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.reports import refusal, state_of
 from llm.messages import Message
 from llm.stream import FinishReason, TokenLogprob, Usage
-from models.errors import BadInput, ModelUnreadable, ParleyError
+from models.errors import ModelUnreadable, ParleyError
 from models.formats.gguf import GgufHeader, read_header
 
 if TYPE_CHECKING:
@@ -190,7 +190,9 @@ class LlamaCppEngine:
 
     def _work(self, sink: Sink, on_death: Callable[[str], None]) -> None:
         try:
-            self._restore()
+            from llm.llamacpp.keeping import restore_parked
+
+            restore_parked(self._loaded, self._batcher, self._now())
             while self._take_commands(sink):
                 if self._embeds.waiting:
                     self._embeds.step(sink)
@@ -335,6 +337,16 @@ class LlamaCppEngine:
             sink(events)
         return run
 
+    def _keep(self, command: _Keep, sink: Sink) -> int | ParleyError:
+        """`POST /slots/{id}`."""
+        from llm.llamacpp.keeping import keep_sequence
+
+        actions, answer = keep_sequence(
+            self._loaded, self._batcher, command.action, command.sequence, command.file, self._now()
+        )
+        self._execute(actions, {}, sink)
+        return answer() if callable(answer) else answer
+
     def _drop(self, job_id: int) -> None:
         self._replies.pop(job_id).chain.close()
 
@@ -354,44 +366,6 @@ class LlamaCppEngine:
         times = (admitted - reply.submitted_at, first - admitted, now - first)
         finish = EngineFinish(reason, usage, *times, reply.assembler.stopped, reply.chain.seed)
         return EngineEvent(end.job_id, text, finish, logprobs=news.logprobs, tokens=news.tokens)
-
-    # ---- states in files -------------------------------------------------------------------------------------
-
-    def _restore(self) -> None:
-        """What the last life of this worker has parked."""
-        for kept in self._loaded.parked():
-            row = next((row for row in self._batcher.sequences.all if not row.tokens), None)
-            room = self._batcher.limits.pool - self._batcher.sequences.idle_tokens
-            if row is not None and (tokens := self._loaded.load_state(row.id, kept.file, room)) is not None:
-                event = batch.Restored(row.id, tokens, kept.conversation, kept.adapters)
-                self._batcher.step(event, self._now())
-
-    def _keep(self, command: _Keep, sink: Sink) -> int | ParleyError:
-        """`POST /slots/{id}`."""
-        rows = self._batcher.sequences.all
-        if not 0 <= command.sequence < len(rows):
-            return BadInput(f"there is no slot {command.sequence} (0 to {len(rows) - 1})", param="id")
-        row = rows[command.sequence]
-        if row.holder is not None:
-            return Overloaded(f"slot {row.id} is in use", hint="wait for the end of its reply")
-        count = len(row.tokens)
-        if command.action == "save":
-            if not row.tokens or command.file is None or row.extra:
-                return BadInput(f"slot {row.id} holds nothing that can be saved", param="id")
-            saved = self._loaded.save_state(row.id, row.tokens, command.file)
-            return count if saved else BackendFailed("the state could not be written", hint="is the disk full?")
-        self._execute(self._batcher.step(batch.Emptied(row.id), self._now()), {}, sink)
-        if command.action == "erase":
-            return count
-        assert command.file is not None
-        room = self._batcher.limits.pool - self._batcher.reserved - self._batcher.sequences.idle_tokens
-        tokens = self._loaded.load_state(row.id, command.file, min(room, self._batcher.limits.context))
-        if tokens is None:
-            return BadInput(
-                f"{command.file.name} is no state of this model, or there is no room for it", param="filename"
-            )
-        self._batcher.step(batch.Restored(row.id, tokens, None), self._now())
-        return len(tokens)
 
 
 def load(config: EngineConfig) -> Engine:

@@ -22,7 +22,7 @@ SPLIT_MODES: dict[SplitMode, int] = {"none": 0, "layer": 1, "row": 2}
 """enum llama_split_mode."""
 
 
-def tensor_shares(text: str, devices: int) -> Any:
+def _tensor_shares(text: str, devices: int) -> Any:
     """ "3,1" as a C array with a number for every device. Raises SettingsError."""
     try:
         shares = [float(share) for share in text.split(",")]
@@ -45,7 +45,7 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
     params.main_gpu = settings.main_gpu
     params.split_mode = SPLIT_MODES[settings.split_mode]
     if settings.tensor_split:
-        shares = tensor_shares(settings.tensor_split, native.llama_max_devices())
+        shares = _tensor_shares(settings.tensor_split, native.llama_max_devices())
         params.tensor_split = shares  # ctypes keeps it alive as long as params
     params.load_mode = (1 if settings.mmap else 0) + (2 if settings.mlock else 0)  # enum llama_load_mode
 

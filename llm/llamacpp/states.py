@@ -60,7 +60,7 @@ def load_sequence(context: Any, sequence: int, file: Path, most: int) -> list[in
 def park(context: Any, folder: Path, model: str, sequences: Iterable[KvSequence]) -> int:
     """Save what conversations hold; how many were."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    unused(folder)
+    _remove_old(folder)
     rows: list[dict[str, Any]] = []
     total = 0
     mine = [row for row in sequences if row.conversation is not None and row.tokens and not row.extra]
@@ -98,7 +98,7 @@ def unpark(folder: Path, model: str) -> list[Kept]:
         return []
 
 
-def unused(folder: Path) -> None:
+def _remove_old(folder: Path) -> None:
     """Remove what an earlier life has parked."""
     for file in folder.glob("conversation-*.kv*"):
         file.unlink(missing_ok=True)
