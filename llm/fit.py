@@ -22,7 +22,7 @@ __all__ = ["FitSum", "largest_context", "predict"]
 
 MOST_SEQUENCES = 256
 """llama.cpp's LLAMA_MAX_SEQ."""
-PROCESS_BYTES = 105 << 20
+PROCESS_BYTES = 72 << 20
 """A worker with a model of 1 MB, less that model's own sums; measured, see docs/models.md."""
 CELL_STEP = 256
 """llama.cpp rounds the number of cells up to this."""

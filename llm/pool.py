@@ -23,7 +23,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from llm.backends.slot import SlotBackend
 from llm.errors import LlmError, Overloaded, WorkerDied
 from llm.fit_learned import Learned
-from llm.fit_memory import HostMemory
+from llm.fit_memory import Gpu, HostMemory
 from llm.launch import Launcher, Plan
 from llm.local import LocalModels
 from llm.messages import Priority, WaitState
@@ -147,6 +147,10 @@ class SlotPool:
         """As it was measured last."""
         return self._memory.host
 
+    @property
+    def gpus(self) -> tuple[Gpu, ...]:
+        return self._memory.gpus
+
     def views(self) -> tuple[SlotView, ...]:
         """All slots, the empty ones too."""
         return self._scheduler.views(self._clock.now())
@@ -183,7 +187,7 @@ class SlotPool:
 
     async def _preload(self, name: str) -> None:
         try:
-            await self.load(name)
+            self.load(await self.plan(name))
         except ParleyError as error:
             log.error("slot.preload", model=name, code=error.code, reason=error.message)
 
@@ -240,16 +244,19 @@ class SlotPool:
             del self._waiting[number]
             self._feed(Gone(number))
 
-    async def load(
-        self, name: str, *, slot: int | None = None, pinned: bool = False, options: Mapping[str, Any] | None = None
-    ) -> Plan:
-        """Begin to load a model of the store, or of a path, into that slot or any; `views()` says how far it is.
+    async def plan(self, name: str, options: Mapping[str, Any] | None = None) -> Plan:
+        """How a model of the store, or of a path, is loaded with these options; it keeps them. Raises ModelNotFound,
+        ModelUnreadable, BadInput.
+        """
+        return await self._book.ordered(name, options or {}, self._memory.host.total)
 
-        Raises ModelNotFound, ModelUnreadable, BadInput, ModelTooLarge, Overloaded where every slot is pinned.
+    def load(self, plan: Plan, *, slot: int | None = None, pinned: bool = False) -> None:
+        """Begin to load it into that slot or any; `views()` says how far it is.
+
+        Raises BadInput, ModelTooLarge, Overloaded where every slot is pinned.
         """
         if slot is not None and not 1 <= slot <= self._settings.slots:
             raise BadInput(f"there is no slot {slot}", param="slot", hint=f"1 to {self._settings.slots}")
-        plan = await self._book.ordered(name, options or {}, self._memory.host.total)
         number = next(self._ids)
         waiting = self._waiting[number] = _Waiting(plan)
         try:
@@ -258,7 +265,6 @@ class SlotPool:
                 raise waiting.error
         finally:
             del self._waiting[number]
-        return plan
 
     def unload(self, number: int, *, at_once: bool = False) -> None:
         """When its requests have ended; `at_once` ends them. Raises BadInput for a slot that is empty."""

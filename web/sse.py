@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -16,15 +17,17 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from llm.messages import WaitState
 from models.errors import ParleyError
 from web.errors import body_of
 from web.guards.errors_to_answers import answer
 
-__all__ = ["ByteStream", "ClientGone", "EventStream", "data_line", "while_connected"]
+__all__ = ["ByteStream", "ClientGone", "EventStream", "WaitComment", "data_line", "while_connected"]
 
 _log = structlog.get_logger("web")
 _Result = TypeVar("_Result")
 _KEEP_ALIVE_S = 15.0
+_TELL_S = 1.0
 _SEND_TIMEOUT_S = 30.0
 
 
@@ -98,7 +101,7 @@ class ByteStream(Response):
             try:
                 first = await anext(pieces)
             except ParleyError as error:
-                await answer(error, scope["path"])(scope, receive, line.send)
+                await self._failed_first(line, error, scope, receive)
                 return
             await line.open(self.raw_headers, first)
             try:
@@ -109,6 +112,14 @@ class ByteStream(Response):
                 await self._broken(line, error)
         await line.send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    async def _failed_first(self, line: _Line, error: ParleyError, scope: Scope, receive: Receive) -> None:
+        """An ordinary error answer, unless comments have opened the stream already."""
+        if await line.refuse(partial(answer(error, scope["path"]), scope, receive)):
+            return
+        _log.warning("stream.failed", code=error.code)
+        await self._broken(line, error)
+        await line.send({"type": "http.response.body", "body": b"", "more_body": False})
+
     def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]] | None:
         return None
 
@@ -116,17 +127,34 @@ class ByteStream(Response):
         raise error
 
 
+class WaitComment:
+    """Says in a line of text what a request waits for. `tell` is given to it as `on_wait`."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def tell(self, state: WaitState) -> None:
+        parts = [f"position {state.position} in the queue" if state.position else "starting"]
+        if state.loading:
+            done = "" if state.progress is None else f" {state.progress:.0%}"
+            parts.append(f"loading {state.model}{done}")
+        # A model's name is a file's name, and a line break in it would be a line of its own here.
+        self.text = " ".join(", ".join(parts).split())
+
+
 class EventStream(ByteStream):
     """The pieces are whole server-sent events. An error on the way becomes a last `data: {"error":...}` event, as
-    with OpenAI. While nothing comes, a comment every 15 s keeps proxies from closing the line.
+    with OpenAI. While nothing comes, a comment every 15 s keeps proxies from closing the line. With `waits`, a
+    request that has waited for a second is told why in comments, also before its first event.
     """
 
-    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, events: AsyncGenerator[bytes, None], waits: WaitComment | None = None) -> None:
         super().__init__(events, "text/event-stream")
         self.headers["cache-control"] = "no-cache"
+        self._waits = waits or WaitComment()
 
     def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]]:
-        return line.keep_alive
+        return partial(line.keep_alive, self.raw_headers, self._waits)
 
     async def _broken(self, line: _Line, error: ParleyError) -> None:
         await line.write(data_line(body_of(error)))
@@ -139,24 +167,46 @@ class _Line:
         self.send = send
         self._lock = anyio.Lock()
         self._open = False
+        self._refused = False
         self._written = 0
 
-    async def open(self, headers: list[tuple[bytes, bytes]], first: bytes) -> None:
-        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-        await self.write(first)
-        self._open = True
-
-    async def write(self, data: bytes) -> None:
-        """Raises TimeoutError if the client takes nothing for 30 s."""
+    async def refuse(self, answer: Callable[[Send], Awaitable[None]]) -> bool:
+        """Send another answer in place of this one; False if this one is open already."""
         async with self._lock:
+            if self._open:
+                return False
+            self._refused = True
+            await answer(self.send)
+            return True
+
+    async def open(self, headers: list[tuple[bytes, bytes]], first: bytes) -> None:
+        await self.write(first, headers)
+
+    async def write(self, data: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        """With `headers` it opens the answer, if nobody has. Raises TimeoutError if the client takes nothing for
+        30 s.
+        """
+        async with self._lock:
+            if self._refused:
+                return
             with anyio.fail_after(_SEND_TIMEOUT_S):
+                if headers is not None and not self._open:
+                    self._open = True
+                    await self.send({"type": "http.response.start", "status": 200, "headers": headers})
                 await self.send({"type": "http.response.body", "body": data, "more_body": True})
         self._written += 1
 
-    async def keep_alive(self) -> None:
+    async def keep_alive(self, headers: list[tuple[bytes, bytes]], waits: WaitComment) -> None:
+        """Comments: what the request waits for, when that changes, until its first piece; later, that we live."""
+        told, comments, quiet_s = "", 0, 0.0
         while True:
-            seen = self._written
-            await anyio.sleep(_KEEP_ALIVE_S)
-            if self._open and seen == self._written:
-                with suppress(TimeoutError):  # the stream's own next piece will say so
+            seen, pause_s = self._written, min(_TELL_S, _KEEP_ALIVE_S)
+            await anyio.sleep(pause_s)
+            quiet_s = quiet_s + pause_s if seen == self._written else 0.0
+            with suppress(TimeoutError):  # the stream's own next piece will say so
+                if self._written == comments and waits.text != told:
+                    told, comments = waits.text, comments + 1
+                    await self.write(f": {told}\n\n".encode(), headers)
+                elif self._open and quiet_s >= _KEEP_ALIVE_S:
+                    quiet_s, comments = 0.0, comments + 1
                     await self.write(b": keep-alive\n\n")

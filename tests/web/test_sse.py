@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llm.errors import BackendFailed
+from llm.errors import BackendFailed, Overloaded
+from llm.messages import WaitState
 from tests.web.serving import client_of, serving
 from web import sse
 from web.guards.errors_to_answers import ErrorsToAnswers
-from web.sse import ByteStream, ClientGone, EventStream, data_line, while_connected
+from web.sse import ByteStream, ClientGone, EventStream, WaitComment, data_line, while_connected
 
 Events = Callable[[], AsyncGenerator[bytes, None]]
 
@@ -163,3 +164,53 @@ async def test_work_for_a_client_that_stays_and_one_that_goes() -> None:
         with anyio.fail_after(5):
             await gone.wait()
         await asyncio.gather(asking, return_exceptions=True)
+
+
+class _Queue:
+    """A request that stands in line until the test lets it go on."""
+
+    def __init__(self, then: Exception | None = None) -> None:
+        self.waits = WaitComment()
+        self.next = anyio.Event()
+        self._then = then
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        self.waits.tell(WaitState("m\n\ndata: forged", 2, loading=True, progress=0.5))
+        await self.next.wait()
+        if self._then is not None:
+            raise self._then
+        yield data_line({"n": 1})
+
+    def app(self) -> Any:
+        return _app(self.events, lambda events: EventStream(events, self.waits))
+
+
+async def test_a_request_that_waits_is_told_why_before_its_first_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "_TELL_S", 0.02)
+    queue = _Queue()
+    async with client_of(queue.app()) as client, client.get("/") as response:
+        first = await response.content.readline()
+        assert first == b": position 2 in the queue, loading m data: forged 50%\n"
+        queue.waits.tell(WaitState("m", 1))
+        assert await response.content.readline() == b"\n"
+        assert await response.content.readline() == b": position 1 in the queue\n"
+        queue.next.set()
+        assert (await response.read()).strip() == b'data: {"n":1}'
+
+
+async def test_an_error_after_comments_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "_TELL_S", 0.02)
+    queue = _Queue(Overloaded("full"))
+    async with client_of(queue.app()) as client, client.get("/") as response:
+        await response.content.readline()
+        queue.next.set()
+        event = (await response.read()).decode().strip()
+    assert json.loads(event.removeprefix("data: "))["error"]["code"] == "overloaded"
+
+
+async def test_an_error_before_any_comment_is_an_answer_and_says_when_to_come_again() -> None:
+    queue = _Queue(Overloaded("full", retry_after_s=9))
+    queue.next.set()
+    async with client_of(queue.app()) as client, client.get("/") as response:
+        assert response.status == 503 and response.headers["retry-after"] == "9"
+        assert (await response.json())["error"]["code"] == "overloaded"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from llm.stream import Finish, StreamEvent
 from web.body import read_object
 from web.guards.authenticate import principal_of
 from web.services import services_of
-from web.sse import ClientGone, EventStream, data_line, while_connected
+from web.sse import ClientGone, EventStream, WaitComment, data_line, while_connected
 
 __all__ = ["ROUTES", "without_ours"]
 
@@ -50,8 +51,8 @@ async def _complete(request: Request) -> Response:
     model = asked.model or "default"
     if chat.stream:
         usage = chat.stream_options is not None and chat.stream_options.include_usage
-        writer = ChunkWriter(answer_id, model, created, usage, asked.n)
-        return EventStream(_events(services.router, asked, writer))
+        writer, waits = ChunkWriter(answer_id, model, created, usage, asked.n), WaitComment()
+        return EventStream(_events(services.router, replace(asked, on_wait=waits.tell), writer), waits)
     try:
         events = await while_connected(request.receive, lambda: _collect(services.router, asked))
     except ClientGone:

@@ -1,0 +1,70 @@
+"""`parley fit`: how much memory a GGUF model will take, and which context would fit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from web.cli.command import Command
+
+__all__ = ["SPEC"]
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a .gguf file, or the name of a model in the store")
+    parser.add_argument("--ctx", type=int, default=0, metavar="N", help="tokens a conversation may hold")
+    parser.add_argument("--parallel", type=int, metavar="N", help="requests answered at once")
+    parser.add_argument("--kv-type", metavar="TYPE", help="f16 (default), q8_0, q4_0, ...")
+    parser.add_argument("--kv-budget-mib", type=int, metavar="N", help="memory for all conversations together")
+    parser.add_argument("--no-flash-attention", action="store_true")
+    parser.add_argument("--memory-mib", type=int, metavar="N", help="as if the machine had so much, all of it free")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="parley.toml to read (PARLEY_CONFIG)")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from llm.fit import largest_context, predict
+    from llm.fit_learned import Learned, model_key
+    from llm.fit_memory import HostMemory, host_memory
+    from llm.launch import changed_settings
+    from models.formats.gguf import read_header
+    from models.store import Store
+    from web.fit_table import fit_table
+    from web.settings import Given, load
+
+    settings = load(Given(config=arguments.config))
+    path = arguments.model.expanduser()
+    if not path.exists():
+        folders = [Path(folder).expanduser() for folder in settings.models.directories]
+        path = Store(settings.home, folders).find(str(arguments.model)).path
+    options = {
+        "ctx_size": arguments.ctx or None,
+        "parallel": arguments.parallel,
+        "kv_cache_type": arguments.kv_type,
+        "kv_budget_mib": arguments.kv_budget_mib,
+        "flash_attention": False if arguments.no_flash_attention else None,
+    }
+    engine = changed_settings(
+        settings.llm.engine, {name: value for name, value in options.items() if value is not None}
+    )
+    given = (arguments.memory_mib or 0) << 20
+    host = HostMemory(given, given) if given else host_memory()
+    header = read_header(path)
+    learned = Learned(settings.home / "measured.json")
+    ratio = learned.ratio(model_key(path, header.size_bytes))
+    fit = predict(header, engine, host.total)
+    most = largest_context(header, engine, host.total, host.available, ratio)
+    console = Console(highlight=False)
+    console.print(fit_table(path.name, header, fit, ratio, host, most))
+    return 0 if fit.total * ratio <= host.available else 1
+
+
+SPEC = Command(
+    "fit",
+    "show how much memory a GGUF model will take",
+    "Add up weights, KV cache, compute buffer and process from the file's header, corrected by what the model took "
+    "here before. Exit status 1: it does not fit into the memory that is free.",
+    _configure,
+    _run,
+)

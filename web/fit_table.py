@@ -1,0 +1,43 @@
+"""The sum of a model's memory as a table on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from llm.fit import FitSum
+from llm.fit_memory import HostMemory
+from llm.slot_errors import mib
+from models.formats.gguf import GgufHeader
+
+__all__ = ["fit_table"]
+
+
+def fit_table(name: str, header: GgufHeader, fit: FitSum, ratio: float, host: HostMemory, most: int) -> Group:
+    """`ratio`: what this model took before, over its sum. `most`: the largest context that would fit."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("weights", mib(fit.weights), f"{header.parameters / 1e6:,.0f} M parameters")
+    per_token = f"{fit.kv_per_token / 1024:.1f} KiB a token"
+    table.add_row("KV cache", mib(fit.kv), f"{fit.cells} tokens, {per_token}, {fit.attention_layers} layers")
+    if fit.recurrent_layers:
+        table.add_row("state", mib(fit.state), f"{fit.sequences} sequences, {fit.recurrent_layers} recurrent layers")
+    table.add_row("compute", mib(fit.compute), "scratch of one pass")
+    table.add_row("process", mib(fit.process), "worker without a model")
+    if abs(ratio - 1.0) >= 0.005:
+        corrected = int(fit.total * (ratio - 1.0))
+        sign = "-" if corrected < 0 else ""
+        table.add_row("correction", f"{sign}{mib(abs(corrected))}", f"x {ratio:.2f}, from loads on this machine")
+    total = int(fit.total * ratio)
+    table.add_row(Text("sum", "bold"), Text(mib(total), "bold"), f"for conversations of {fit.context} tokens")
+    table.add_row("free", mib(host.available), f"of {mib(host.total)}")
+    fits = total <= host.available
+    verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} are missing."
+    trained = header.context_length
+    reach = f"One conversation of up to {most} tokens would fit" if most else "Not even a short context would fit"
+    reach += f"; the model was trained on {trained}." if trained else "."
+    title = Text(f"{name}: {header.architecture or 'unknown architecture'}", "bold")
+    return Group(title, table, Text(f"{verdict} {reach}", "" if fits else "red"))

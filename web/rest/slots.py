@@ -1,0 +1,178 @@
+"""The slots, for admins: what is loaded, loading, unloading, pinning; and which models are on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from llm.pool import SlotPool
+from llm.slot_events import SlotView
+from models.errors import BadInput
+from web.body import parse, read_object
+from web.errors import Forbidden
+from web.guards.authenticate import principal_of
+from web.services import Services, services_of
+
+__all__ = ["ROUTES"]
+
+_LOG_LINES = 8
+_FAMILIES = ({"text", "vision", "omni"}, {"embedding", "vision-embedding"}, {"rerank"}, {"audio"}, {"tts"})
+"""Model types that a file cannot be told apart by: which it is depends on what it is loaded with."""
+
+
+class _Load(BaseModel):
+    """What else is in the body are settings of `[llm.engine]`: ctx_size, threads, gpu_layers, kv_cache_type, ..."""
+
+    model_config = ConfigDict(strict=True, extra="allow", protected_namespaces=())
+
+    model_path: Annotated[str, Field(min_length=1, max_length=4096)]
+    model_type: Annotated[str, Field(max_length=40)] = ""
+    slot: int | None = None
+    pinned: bool = False
+
+
+class _Unload(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    force: bool = False
+
+
+class _Pin(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    pinned: bool = True
+
+
+async def _slots(request: Request) -> Response:
+    """GET /admin/api/slots: {"slots": [...], "waiting", "memory"}; every slot, also the empty ones."""
+    services = _for_admin(request)
+    pool = services.pool
+    return JSONResponse(
+        {
+            "slots": [_row(pool, view) for view in pool.views()],
+            "waiting": pool.waiting,
+            "memory": {"total_bytes": pool.host.total, "available_bytes": pool.host.available},
+            "gpus": [{"name": gpu.name, "total_bytes": gpu.total, "free_bytes": gpu.free} for gpu in pool.gpus],
+        }
+    )
+
+
+async def _load(request: Request) -> Response:
+    """POST /admin/api/slots/load {"model_path", "model_type"?, "slot"?, "pinned"?, settings...}.
+
+    `model_path` is a path or a name of the store; without `slot` a free one is taken. Answers at once, with 202: the
+    slot's row says how far it is. 507 when it cannot fit, with the sum.
+    """
+    services = _for_admin(request)
+    body = parse(_Load, _renamed(await read_object(request)))
+    pool = services.pool
+    plan = await pool.plan(body.model_path, body.model_extra or {})
+    if body.model_type and not any({body.model_type, plan.type} <= family for family in _FAMILIES):
+        raise BadInput(
+            f"{plan.model.name} is a model of type {plan.type}, not {body.model_type[:40]!r}", param="model_type"
+        )
+    pool.load(plan, slot=body.slot, pinned=body.pinned)
+    row = next((_row(pool, view) for view in pool.views() if view.model == plan.model.name), None)
+    waits = {"slot": body.slot, "model": plan.model.name, "status": "waiting"}
+    return JSONResponse(row or waits, 202)
+
+
+async def _unload(request: Request) -> Response:
+    """POST /admin/api/slots/{slot}/unload {"force"?}: when its requests have ended; with force, at once."""
+    services = _for_admin(request)
+    body = parse(_Unload, await read_object(request))
+    number = request.path_params["slot"]
+    services.pool.unload(number, at_once=body.force)
+    return JSONResponse(_row(services.pool, _view(services.pool, number)))
+
+
+async def _pin(request: Request) -> Response:
+    """POST /admin/api/slots/{slot}/pin {"pinned"?}: a pinned model is never unloaded for another one."""
+    services = _for_admin(request)
+    body = parse(_Pin, await read_object(request))
+    number = request.path_params["slot"]
+    services.pool.pin(number, body.pinned)
+    return JSONResponse(_row(services.pool, _view(services.pool, number)))
+
+
+async def _local(request: Request) -> Response:
+    """GET /admin/api/models/local: {"models": [...], "problems": [...]}: what lies in the folders for models."""
+    services = _for_admin(request)
+    installed = await anyio.to_thread.run_sync(services.store.installed)
+    loaded = {slot.model.path: slot.number for slot in services.pool.slots}
+    models = [
+        {
+            "name": model.name,
+            "type": model.kind,
+            "format": model.format,
+            "path": str(model.path),
+            "size_bytes": model.size_bytes,
+            "bundled": model.bundled,
+            "slot": loaded.get(model.path),
+        }
+        for model in installed
+    ]
+    problems = [{"path": str(problem.path), "reason": problem.reason} for problem in services.store.problems()]
+    return JSONResponse({"models": models, "problems": problems})
+
+
+def _for_admin(request: Request) -> Services:
+    if principal_of(request).tier != "admin":
+        raise Forbidden("only an admin may do this")
+    return services_of(request)
+
+
+def _renamed(body: dict[str, Any]) -> dict[str, Any]:
+    if "model" in body and "model_path" not in body:
+        body["model_path"] = body.pop("model")
+    return body
+
+
+def _view(pool: SlotPool, number: int) -> SlotView:
+    return next(view for view in pool.views() if view.number == number)
+
+
+def _row(pool: SlotPool, view: SlotView) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "slot": view.number,
+        "port": pool.settings.slot_port_base + view.number - 1,
+        "status": "draining" if view.draining else view.phase,
+        "model": view.model or None,
+    }
+    slot = pool.occupant(view.number)
+    if slot is None:
+        return row
+    fit = slot.plan.fit
+    return {
+        **row,
+        "type": slot.plan.type,
+        "pinned": view.pinned,
+        "running": view.running,
+        "waiting": view.waiting,
+        "idle_s": round(view.idle_s, 1),
+        "progress": slot.worker.progress,
+        "context": slot.plan.context,
+        "memory": {
+            "expected_bytes": slot.plan.need.bytes,
+            "used_bytes": slot.used.resident,
+            "weights_bytes": fit.weights if fit else slot.model.size_bytes,
+            "kv_bytes": fit.kv + fit.state if fit else None,
+        },
+        "pid": slot.worker.pid,
+        "restarts": slot.worker.restarts,
+        "log_tail": list(slot.worker.log_tail(_LOG_LINES)),
+    }
+
+
+ROUTES = [
+    Route("/admin/api/slots", _slots, methods=["GET"]),
+    Route("/admin/api/slots/load", _load, methods=["POST"]),
+    Route("/admin/api/slots/{slot:int}/unload", _unload, methods=["POST"]),
+    Route("/admin/api/slots/{slot:int}/pin", _pin, methods=["POST"]),
+    Route("/admin/api/models/local", _local, methods=["GET"]),
+]
