@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from llm.llamacpp.plan import KV_BYTES, plan_limits
+from llm.llamacpp.plan import KV_BYTES, plan_limits, value_type
 from llm.settings import EngineSettings
 from models.formats.gguf import GgufHeader
 
@@ -62,8 +62,9 @@ def predict(header: GgufHeader, settings: EngineSettings, memory_bytes: int) -> 
     )
     cells = -(-limits.pool // CELL_STEP) * CELL_STEP
     shared = _number(header, "attention.shared_kv_layers")  # the last layers read the cache of earlier ones
-    widths = [_kv_width(header, shapes, n) for n in layers[: len(layers) - shared]]
-    per_token = sum(widths) * KV_BYTES[settings.kv_cache_type]
+    widths = [_kv_widths(header, shapes, n) for n in layers[: len(layers) - shared]]
+    per_token = sum(keys for keys, _ in widths) * KV_BYTES[settings.kv_cache_type]
+    per_token += sum(values for _, values in widths) * KV_BYTES[value_type(settings)]
     return FitSum(
         weights=header.size_bytes,
         kv=int(per_token * cells),
@@ -74,7 +75,7 @@ def predict(header: GgufHeader, settings: EngineSettings, memory_bytes: int) -> 
         cells=cells,
         sequences=limits.sequences,
         kv_per_token=per_token,
-        attention_layers=sum(width > 0 for width in widths),
+        attention_layers=sum(keys > 0 for keys, _ in widths),
         recurrent_layers=len(recurrent),
     )
 
@@ -106,25 +107,26 @@ def _number(header: GgufHeader, key: str, otherwise: int = 0, layer: int | None 
     return value if isinstance(value, int) else otherwise
 
 
-def _kv_width(header: GgufHeader, shapes: dict[str, tuple[int, ...]], layer: int) -> int:
-    """Elements of key and value that one token leaves in this layer.
+def _kv_widths(header: GgufHeader, shapes: dict[str, tuple[int, ...]], layer: int) -> tuple[int, int]:
+    """Elements of key and of value that one token leaves in this layer.
 
-    1. Latent attention: the compressed pair, kept once. 2. Keys and values apart. 3. Fused, or no tensors to look at:
-    the metadata. 4. No attention in this layer.
+    1. Latent attention: the compressed pair, and its values once more. 2. Keys and values apart. 3. Fused, or no
+    tensors to look at: the metadata. 4. No attention in this layer.
     """
     block = f"blk.{layer}."
     if (latent := shapes.get(block + "attn_kv_a_mqa.weight")) is not None:  # 1
         rank = _number(header, "attention.kv_lora_rank")
-        return latent[-1] + rank
+        return latent[-1], rank
     key, value = shapes.get(block + "attn_k.weight"), shapes.get(block + "attn_v.weight")
     if key is not None:  # 2
-        return key[-1] + (value or key)[-1]
+        return key[-1], (value or key)[-1]
     if shapes and block + "attn_qkv.weight" not in shapes:  # 4
-        return 0
+        return 0, 0
     heads = max(1, _number(header, "attention.head_count", 32, layer))  # 3
     head = _number(header, "embedding_length", 4096) // heads
-    wide = _number(header, "attention.key_length", head) + _number(header, "attention.value_length", head)
-    return _number(header, "attention.head_count_kv", heads, layer) * wide
+    kept = _number(header, "attention.head_count_kv", heads, layer)
+    keys, values = _number(header, "attention.key_length", head), _number(header, "attention.value_length", head)
+    return kept * keys, kept * values
 
 
 def _state_bytes(header: GgufHeader) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from llm.fit import FitSum, predict
 from llm.fit_learned import Learned, model_key
+from llm.projectors import Senses, find_projector, senses_of
 from llm.settings import EngineSettings
 from llm.slot_events import Need
 from models.errors import BadInput, ModelUnreadable, SettingsError
@@ -21,7 +22,17 @@ from models.formats.port import Kind
 from models.registry import discover
 from models.store import Installed
 
-__all__ = ["Launch", "Launcher", "ModelType", "Plan", "changed_settings", "engine_arguments", "plan_for", "type_of"]
+__all__ = [
+    "Launch",
+    "Launcher",
+    "ModelType",
+    "Plan",
+    "changed_settings",
+    "engine_arguments",
+    "plan_for",
+    "quick_type",
+    "type_of",
+]
 
 ModelType = Literal["text", "vision", "omni", "embedding", "vision-embedding", "rerank", "audio", "tts"]
 _TYPES: Mapping[Kind, ModelType] = {
@@ -66,11 +77,20 @@ class Plan:
     fit: FitSum | None = None
 
 
-def type_of(model: Installed, options: Mapping[str, Any]) -> ModelType | None:
-    """None: not a model that a slot can hold."""
-    if model.kind == "llm" and options.get("mmproj"):
-        return "vision"
+def type_of(model: Installed, senses: Senses | None = None) -> ModelType | None:
+    """`senses`: of a language model with a projector file. None: not a model that a slot can hold."""
+    if model.kind == "llm" and senses is not None:
+        return "omni" if senses.hears else "vision"
     return _TYPES.get(model.kind)
+
+
+def quick_type(model: Installed) -> ModelType | None:
+    """As `type_of`, with the projector that lies beside the model, if any. Blocking."""
+    projector = find_projector(model.path, "") if model.kind == "llm" else None
+    try:
+        return type_of(model, None if projector is None else senses_of(projector))
+    except ModelUnreadable:
+        return type_of(model)
 
 
 def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> EngineSettings:
@@ -109,7 +129,9 @@ def plan_for(
 ) -> Plan:
     """Reads the model's header: blocking. Raises ModelUnreadable, BadInput."""
     engine = changed_settings(settings, options)
-    kind = type_of(model, options)
+    projector = find_projector(model.path, engine.mmproj) if model.kind == "llm" else None
+    senses = None if projector is None else senses_of(projector)
+    kind = type_of(model, senses)
     if kind is None:
         raise BadInput(f"{model.name} is a model for {model.kind}, and no slot can hold that", param="model_path")
     key = model_key(model.path, model.size_bytes)
@@ -122,6 +144,7 @@ def plan_for(
         fit = predict(header, engine, memory_bytes)
         context = fit.context
         predicted = fit.total + model.size_bytes - header.size_bytes  # the other parts of a split file
+        predicted += int(senses.size_bytes * _GROWTH) if senses else 0
     launch = launchers[model.kind](model) if model.kind in launchers else _language_model(model, engine)
     need = Need(
         bytes=int(predicted * learned.ratio(key)),

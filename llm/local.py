@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm.errors import UnknownModel
-from llm.messages import GenerateRequest
+from llm.launch import ModelType
+from llm.messages import AudioPart, GenerateRequest
 from llm.port import BackendConfig, ModelInfo
 from llm.stream import StreamEvent
 
@@ -59,8 +60,14 @@ class LocalModels:
         """The workers are the pool's."""
 
     async def _resolve(self, request: GenerateRequest) -> str:
+        """A named model is taken by its name. Otherwise what the request shows or plays decides who can read it."""
         if request.model not in ("", UNNAMED, "default", NAME):
             return request.model
+        media = [part for message in request.messages for part in message.media]
+        if media:
+            heard = any(isinstance(part, AudioPart) for part in media)
+            wanted: tuple[ModelType, ...] = ("omni",) if heard else ("vision", "omni")
+            return await self._pool.of_type(wanted)
         if self._pool.default is not None:
             return self._pool.default.model.name
         if self._pool.problem is not None:

@@ -16,7 +16,7 @@ from models.errors import ParleyError
 from models.formats.port import Kind
 from models.store import Installed, Store
 
-__all__ = ["PlanBook"]
+__all__ = ["SLOT_KINDS", "PlanBook"]
 
 MEMORY_SHARE = 0.6
 """Of the machine's memory a model that nobody asked for by name may take."""

@@ -8,7 +8,7 @@ stands; who is gone holds nothing. Everything is called from one event loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,14 +21,14 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
-from llm.errors import LlmError, Overloaded, WorkerDied
+from llm.errors import LlmError, Overloaded, UnknownModel, WorkerDied
 from llm.fit_learned import Learned
 from llm.fit_memory import Gpu, HostMemory
-from llm.launch import Launcher, Plan
+from llm.launch import Launcher, ModelType, Plan, quick_type
 from llm.local import LocalModels
 from llm.messages import Priority, WaitState
 from llm.placement import LocalProcesses, Placement
-from llm.plan_book import PlanBook
+from llm.plan_book import SLOT_KINDS, PlanBook
 from llm.port import Backend, BackendConfig, ModelInfo
 from llm.process import WorkerSpec, WorkerState
 from llm.settings import LlmSettings
@@ -61,13 +61,10 @@ from models.store import Store
 
 __all__ = ["Slot", "SlotPool", "load_backends"]
 
-MEMORY_SHARE = 0.6
-"""Of the machine's memory a model that nobody asked for by name may take."""
 TICK_S = 0.5
 QUIET_TICK_S = 5.0
 """How often memory is measured and time moves on: while something waits or loads, and otherwise."""
 TELL_EVERY_S = 0.25
-SLOT_TYPES: tuple[Kind, ...] = ("llm", "embedding", "rerank", "stt", "tts")
 
 log = structlog.get_logger(__name__)
 
@@ -281,6 +278,20 @@ class SlotPool:
         """What can be asked for: what is loaded, and what is in the store, the default one first."""
         known = await self._book.known(kinds, [slot.model for slot in self.slots])
         return tuple(ModelInfo(model.name, self.local.name, plan.context if plan else None) for model, plan in known)
+
+    async def of_type(self, types: Collection[ModelType]) -> str:
+        """The name of a model of one of these types: one that is loaded before one that is not. Raises
+        UnknownModel.
+        """
+        for slot in self.slots:
+            if slot.plan.type in types:
+                return slot.model.name
+        for model, plan in await self._book.known(SLOT_KINDS, ()):
+            if (plan.type if plan else await anyio.to_thread.run_sync(quick_type, model)) in types:
+                return model.name
+        raise UnknownModel(
+            f"no model of type {' or '.join(types)} is installed", hint="name one in `model`", param="model"
+        )
 
     def _order(self, plan: Plan, slot: int | None, pinned: bool, number: int) -> None:
         self._feed(Load(number, plan.model.name, plan.need, slot, pinned))

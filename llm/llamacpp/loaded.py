@@ -16,10 +16,11 @@ from llm.llamacpp.adapters import LoraSet
 from llm.llamacpp.decoder import Decoder
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
-from llm.llamacpp.media import Projector, find_projector
+from llm.llamacpp.media import Projector
 from llm.llamacpp.model import load_model
 from llm.llamacpp.prompts import Prompts
 from llm.llamacpp.vocab import Vocab
+from llm.projectors import find_projector
 from llm.sequences import KvSequence
 from models.formats.gguf import GgufHeader
 

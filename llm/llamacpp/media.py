@@ -29,20 +29,12 @@ from llm.llamacpp.library import native
 from llm.messages import AudioPart, ImagePart
 from models.errors import BadInput, ModelUnreadable
 
-__all__ = ["Projector", "find_projector"]
+__all__ = ["Projector"]
 
 KEPT = 16
 """Images and recordings whose result is kept for the next turn."""
 _TEXT, _IMAGE = 0, 1
 """enum mtmd_input_chunk_type; 2 is audio."""
-
-
-def find_projector(model: Path, setting: str) -> Path | None:
-    """The file named in the settings, or the only mmproj file beside the model."""
-    if setting:
-        return Path(setting).expanduser()
-    found = sorted(model.parent.glob("*mmproj*.gguf")) if "mmproj" not in model.name else []
-    return found[0] if len(found) == 1 else None
 
 
 @dataclass(eq=False)
