@@ -8,7 +8,7 @@ stands; who is gone holds nothing. Everything is called from one event loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,7 +21,7 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
-from llm.errors import LlmError, Overloaded, UnknownModel, WorkerDied
+from llm.errors import Overloaded, UnknownModel, WorkerDied
 from llm.fit_learned import Learned
 from llm.fit_memory import Gpu, HostMemory
 from llm.launch import Launcher, ModelType, Plan, quick_type
@@ -56,10 +56,9 @@ from llm.slots import SlotScheduler
 from models.clock import Clock
 from models.errors import BadInput, ParleyError
 from models.formats.port import Kind
-from models.registry import discover
 from models.store import Store
 
-__all__ = ["Slot", "SlotPool", "load_backends"]
+__all__ = ["Slot", "SlotPool"]
 
 TICK_S = 0.5
 QUIET_TICK_S = 5.0
@@ -385,17 +384,3 @@ class SlotPool:
         del self._occupied[slot.number]
         await self._measure()
         self._feed(Emptied(slot.number))
-
-
-def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:
-    """The configured backends. Raises LlmError for a type that does not exist."""
-    specs = discover("llm.backends")
-    backends = []
-    for config in configs:
-        if config.type not in specs:
-            raise LlmError(
-                f"backend {config.name!r} has the unknown type {config.type!r}", hint=f"there are: {', '.join(specs)}"
-            )
-        if config.enabled:
-            backends.append(specs[config.type].load(config, http))
-    return tuple(backends)

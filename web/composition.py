@@ -10,8 +10,9 @@ import aiohttp
 import anyio
 import anyio.to_thread
 
+from llm.configured_backends import load_backends
 from llm.generate import Router
-from llm.pool import SlotPool, load_backends
+from llm.pool import SlotPool
 from models.clock import Clock
 from models.store import Store
 from voice.codecs.warm_up import warm_up

@@ -1,0 +1,27 @@
+"""The other servers that the settings name, as backends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aiohttp
+
+from llm.errors import LlmError
+from llm.port import Backend, BackendConfig
+from models.registry import discover
+
+__all__ = ["load_backends"]
+
+
+def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:
+    """The configured backends. Raises LlmError for a type that does not exist."""
+    specs = discover("llm.backends")
+    backends = []
+    for config in configs:
+        if config.type not in specs:
+            raise LlmError(
+                f"backend {config.name!r} has the unknown type {config.type!r}", hint=f"there are: {', '.join(specs)}"
+            )
+        if config.enabled:
+            backends.append(specs[config.type].load(config, http))
+    return tuple(backends)
