@@ -25,6 +25,7 @@ def restore_parked(loaded: Loaded, batcher: Batcher, now: float) -> int:
             break
         batcher.step(batch.Restored(row.id, tokens, kept.conversation, kept.adapters), now)
         count += 1
+    loaded.clear_parked()
     return count
 
 

@@ -11,6 +11,7 @@ from typing import Any
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import llama_cpp.llama_cpp as native
+import llama_cpp.mtmd_cpp as mtmd
 
 from llm.settings import KvCacheType, RopeScaling
 
@@ -25,8 +26,10 @@ MOST_THREADS = 16
 _WARN = 3
 _CONTINUES = 5
 
-_BY_DESIGN = b"possible training context overflow"
-"""All sequences share one cache that is larger than the model's context; each of them stays within it."""
+_BY_DESIGN = (
+    b"possible training context overflow",  # all sequences share one larger cache; each stays within its context
+    b"model default pooling_type is",  # vectors of a model that was not made for them
+)
 
 _kept: list[Any] = []  # C holds pointers to these
 
@@ -40,13 +43,15 @@ def prepare() -> None:
     def write(level: int, text: bytes, _: Any) -> None:
         nonlocal level_now
         level_now = level_now if level == _CONTINUES else level
-        if level_now >= _WARN and _BY_DESIGN not in text:
+        if level_now >= _WARN and not any(known in text for known in _BY_DESIGN):
             sys.stderr.write(text.decode("utf-8", "replace"))
 
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")  # a failed assertion would start a debugger on us
     callback = native.llama_log_callback(write)
     _kept.append(callback)
     native.llama_log_set(callback, None)
+    mtmd.mtmd_log_set(callback, None)  # by default it writes whole prompts to stderr
+    mtmd.mtmd_helper_log_set(callback, None)
     native.llama_backend_init()
 
 

@@ -47,6 +47,8 @@ class Loaded:
         self.embeds = EmbedQueue(embedder)
         self._embedder = embedder
         self._mark = _mark(config, header)
+        if self._folder is not None:
+            self._folder /= f"parked-{self._mark[:16]}"
         self.card = EngineCard(
             name=config.name,
             context=limits.context,
@@ -94,6 +96,10 @@ class Loaded:
 
     def parked(self) -> list[states.Kept]:
         return [] if self._folder is None else states.unpark(self._folder, self._mark)
+
+    def clear_parked(self) -> None:
+        if self._folder is not None:
+            states.clear(self._folder)
 
     def load_state(self, sequence: int, file: Path, most: int) -> list[int] | None:
         return states.load_sequence(self.decoder.context, sequence, file, most) if most > 0 else None

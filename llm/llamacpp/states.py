@@ -19,7 +19,7 @@ from llm.batch_events import Adapters
 from llm.llamacpp.library import native
 from llm.sequences import KvSequence
 
-__all__ = ["Kept", "load_sequence", "park", "save_sequence", "unpark"]
+__all__ = ["Kept", "clear", "load_sequence", "park", "save_sequence", "unpark"]
 
 MOST_PARKED_BYTES = 1 << 30
 """The newest conversations first; what does not fit is computed anew when its next turn comes."""
@@ -60,7 +60,7 @@ def load_sequence(context: Any, sequence: int, file: Path, most: int) -> list[in
 def park(context: Any, folder: Path, model: str, sequences: Iterable[KvSequence]) -> int:
     """Save what conversations hold; how many were."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _remove_old(folder)
+    clear(folder)
     rows: list[dict[str, Any]] = []
     total = 0
     mine = [row for row in sequences if row.conversation is not None and row.tokens and not row.extra]
@@ -98,8 +98,8 @@ def unpark(folder: Path, model: str) -> list[Kept]:
         return []
 
 
-def _remove_old(folder: Path) -> None:
-    """Remove what an earlier life has parked."""
+def clear(folder: Path) -> None:
+    """Remove what an earlier life has parked: a conversation that is forgotten shall be nowhere."""
     for file in folder.glob("conversation-*.kv*"):
         file.unlink(missing_ok=True)
     (folder / _INDEX).unlink(missing_ok=True)

@@ -27,8 +27,6 @@ from models.errors import SettingsError
 from models.registry import discover
 
 BROKEN = 3
-CLOSE_WITHIN_S = 2.0
-"""For the step that runs; then conversations are parked, where a state_dir is set."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +68,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reasons:
         sys.stderr.write(f"{reasons[0]}\n")
     sys.stderr.flush()
-    model.close(CLOSE_WITHIN_S)
     # The engine's thread may stand in a long native call; nothing it could still do is wanted.
     os._exit(BROKEN if reasons else 0 if server.started else 1)
 

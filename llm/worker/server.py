@@ -24,6 +24,10 @@ from models.errors import ParleyError
 __all__ = ["ModelServer", "create_app", "server_of"]
 
 
+CLOSE_WITHIN_S = 2.0
+"""For the step that runs when the process is told to end."""
+
+
 class _NotServed(ParleyError):
     code = "not_found"
 
@@ -53,7 +57,7 @@ class ModelServer:
         return self._bridge
 
     def close(self, timeout_s: float) -> None:
-        """After the event loop: let the engine end its step and put away what it keeps."""
+        """Let the engine end its step and put away what it keeps, where it is told to."""
         if self._engine is not None and self.config.settings.state_dir:
             self._engine.close(timeout_s)
 
@@ -91,6 +95,7 @@ def create_app(server: ModelServer, routes: Sequence[BaseRoute]) -> Starlette:
             group.start_soon(server.run)
             yield
             group.cancel_scope.cancel()
+        await anyio.to_thread.run_sync(server.close, CLOSE_WITHIN_S)
 
     app = Starlette(
         routes=list(routes),

@@ -1,0 +1,227 @@
+"""Tool calls in the formats of the model families: the same calls however the text is cut, and text stays text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm.reply_parser import ReplyParser, marks_of
+from llm.stream import ReasoningDelta, TextDelta, ToolCallDelta
+from llm.tool_calls import Said, named_tools, tool_format
+from models.errors import BadInput
+from models.registry import discover
+
+LAMP = {
+    "type": "function",
+    "function": {
+        "name": "set_lamp",
+        "parameters": {
+            "type": "object",
+            "properties": {"room": {"type": "string"}, "level": {"type": "integer"}},
+            "required": ["room"],
+        },
+    },
+}
+TIME = {"type": "function", "function": {"name": "time"}}
+TOOLS = (LAMP, TIME)
+ONE = [("set_lamp", {"room": "kitchen", "level": 7})]
+TWO = [*ONE, ("time", {})]
+ARGUMENTS = '{"room": "kitchen", "level": 7}'
+
+TEMPLATES = {
+    "hermes": "{{ tools }}<tool_call></tool_call>",
+    "qwen3_coder": "{{ tools }}<tool_call><function=x><parameter=y></parameter></function></tool_call>",
+    "glm": "{{ tools }}<tool_call>{name}<arg_key>k</arg_key><arg_value>v</arg_value></tool_call>",
+    "llama3": "{{ tools }}<|start_header_id|><|end_header_id|>{'name': ..., 'parameters': ...}<|python_tag|>",
+    "mistral": "{{ tools }}[AVAILABLE_TOOLS][TOOL_CALLS]",
+    "deepseek": "{{ tools }}<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>",
+    "granite": "{{ tools }}<|start_of_role|><|tool_call|>",
+    "command_r": "{{ tools }}<|START_ACTION|><|END_ACTION|>",
+    "functionary": "{{ tools }}<function=name>{}</function>",
+    "harmony": "{{ tools }}<|start|><|channel|>analysis<|message|>",
+}
+"""What is told apart in the templates of the families, cut down to that."""
+
+D = (
+    "<｜tool▁calls▁begin｜>",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁sep｜>",
+    "<｜tool▁call▁end｜>",
+    "<｜tool▁calls▁end｜>",
+)
+REPLIES: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
+    ("hermes", f'<tool_call>\n{{"name": "set_lamp", "arguments": {ARGUMENTS}}}\n</tool_call>', "", ONE),
+    ("hermes", f'I do it.\n<tool_call>{{"arguments": {ARGUMENTS}, "name": "set_lamp"}}</tool_call>\n'
+     '<tool_call>{"name": "time"}</tool_call>', "I do it.", TWO),
+    ("hermes", '<tool_call>{"name": "set_lamp", "arguments": "{\\"room\\": \\"kitchen\\", \\"level\\": 7}"}'
+     "</tool_call>", "", ONE),
+    ("hermes", f'<tool_call>{{"name": "set_lamp", "arguments": {ARGUMENTS}}}', "", ONE),
+    ("qwen3_coder", "On it.\n\n<tool_call>\n<function=set_lamp>\n<parameter=room>\nkitchen\n</parameter>\n"
+     "<parameter=level>\n7\n</parameter>\n</function>\n</tool_call>", "On it.", ONE),
+    ("qwen3_coder", "<function=set_lamp><parameter=room>kitchen</parameter><parameter=level>7</parameter></function>"
+     "<tool_call><function=time></function></tool_call>", "", TWO),
+    ("glm", "<tool_call>set_lamp\n<arg_key>room</arg_key>\n<arg_value>kitchen</arg_value>\n<arg_key>level</arg_key>\n"
+     "<arg_value>7</arg_value>\n</tool_call><tool_call>time</tool_call>", "", TWO),
+    ("llama3", f'{{"name": "set_lamp", "parameters": {ARGUMENTS}}}', "", ONE),
+    ("llama3", f'<|python_tag|>{{"name": "set_lamp", "parameters": {ARGUMENTS}}}; '
+     '{"name": "time", "parameters": {}}', "", TWO),
+    ("llama3", f'{{"type": "function", "function": {{"name": "set_lamp", "parameters": {ARGUMENTS}}}}}', "", ONE),
+    ("mistral", f'[TOOL_CALLS][{{"name": "set_lamp", "arguments": {ARGUMENTS}}}, '
+     '{"name": "time", "arguments": {}}]', "", TWO),
+    ("mistral", f"Yes.[TOOL_CALLS]set_lamp[ARGS]{ARGUMENTS}[TOOL_CALLS]time[CALL_ID]abcdefghi[ARGS]{{}}",
+     "Yes.", TWO),
+    ("mistral", f"[TOOL_CALLS]set_lamp{ARGUMENTS}", "", ONE),
+    ("deepseek", f"{D[0]}{D[1]}function{D[2]}set_lamp\n```json\n{ARGUMENTS}\n```{D[3]}\n{D[1]}function{D[2]}time\n"
+     f"```json\n{{}}\n```{D[3]}{D[4]}", "", TWO),
+    ("deepseek", f"Sure.{D[0]}{D[1]}set_lamp{D[2]}{ARGUMENTS}{D[3]}{D[4]}", "Sure.", ONE),
+    ("granite", f'<|tool_call|>[{{"name": "set_lamp", "arguments": {ARGUMENTS}}}]', "", ONE),
+    ("command_r", f'<|START_ACTION|>[\n{{"tool_call_id": "0", "tool_name": "set_lamp", "parameters": {ARGUMENTS}}},\n'
+     '{"tool_call_id": "1", "tool_name": "time", "parameters": {}}\n]<|END_ACTION|>', "", TWO),
+    ("functionary", f"<function=set_lamp>{ARGUMENTS}</function><function=time>{{}}</function>", "", TWO),
+    ("harmony", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant"
+     f"<|channel|>commentary to=functions.set_lamp <|constrain|>json<|message|>{ARGUMENTS}<|call|>", "", ONE),
+    ("harmony", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant"
+     "<|channel|>final<|message|>It is on.<|return|>", "It is on.", []),
+]  # fmt: skip
+
+NOT_CALLS = [
+    ("hermes", "<tool_call>this is only talk</tool_call> and more"),
+    ("hermes", '<tool_call>{"name": "no_such_tool", "arguments": {}}</tool_call>'),
+    ("hermes", 'Write <tool_call> {"name": 5} like that.'),
+    ("hermes", "a < b and <tool_cal is no mark"),
+    ("qwen3_coder", "<tool_call>\n<function=other>\n</function>"),
+    ("glm", "<tool_call>nothing known</tool_call>"),
+    ("llama3", '{"a": 1} is a JSON object'),
+    ("llama3", '{"name": "unknown", "parameters": {}}'),
+    ("mistral", "[TOOL_CALLS] is what Mistral writes"),
+    ("mistral", "[1, 2] and [TOOL_CALLS][3]"),
+    ("deepseek", f"{D[0]} nothing"),
+    ("granite", "<|tool_call|> nothing"),
+    ("functionary", "<function=other>{}</function> and <function=set_lamp>no</function>"),
+]
+
+
+def _ids() -> Callable[[], str]:
+    numbers: Iterator[int] = count()
+    return lambda: f"call{next(numbers)}"
+
+
+def _parse(name: str, pieces: list[str], tools: tuple[dict[str, Any], ...] = TOOLS, **more: Any) -> list[Said]:
+    parser = ReplyParser(TEMPLATES[name], "", tools, _ids(), **more)
+    said = [event for piece in pieces for event in parser.push(piece)]
+    return said + parser.finish()
+
+
+def _text(said: list[Said]) -> str:
+    return "".join(piece.text for piece in said if isinstance(piece, TextDelta))
+
+
+def _calls(said: list[Said]) -> list[tuple[str, Any]]:
+    """Each begins with its id and name, once; its arguments are JSON."""
+    names: dict[int, str] = {}
+    arguments: dict[int, str] = {}
+    for piece in said:
+        if isinstance(piece, ToolCallDelta):
+            if piece.name is not None:
+                assert piece.index == len(names) and piece.id
+                names[piece.index], arguments[piece.index] = piece.name, ""
+            arguments[piece.index] += piece.arguments
+    return [(names[index], json.loads(arguments[index])) for index in names]
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_the_template_tells_the_format(name: str) -> None:
+    assert tool_format(TEMPLATES[name]).name == name
+    assert set(TEMPLATES) == set(discover("llm.tool_parsing"))
+
+
+def test_a_template_that_shows_none_means_hermes() -> None:
+    assert tool_format("{{ messages }}").name == "hermes"
+
+
+@pytest.mark.parametrize(("name", "reply", "text", "calls"), REPLIES)
+def test_calls_are_found_however_the_text_is_cut(
+    name: str, reply: str, text: str, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    whole = _parse(name, [reply])
+    assert (_text(whole), _calls(whole)) == (text, calls)
+    letters = _parse(name, list(reply))
+    assert (_text(letters), _calls(letters)) == (text, calls)
+    for size in (2, 3, 5, 11):
+        said = _parse(name, [reply[start : start + size] for start in range(0, len(reply), size)])
+        assert (_text(said), _calls(said)) == (text, calls)
+
+
+@pytest.mark.parametrize(("name", "reply"), NOT_CALLS)
+def test_what_only_looks_like_a_call_is_text(name: str, reply: str) -> None:
+    for pieces in ([reply], list(reply)):
+        said = _parse(name, pieces)
+        assert _calls(said) == [] and _text(said).split() == reply.split()
+
+
+@given(st.data())
+def test_no_text_breaks_a_parser_or_is_cut_differently(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(TEMPLATES)))
+    marks = [
+        *tool_format(TEMPLATES[name]).marks,
+        "set_lamp",
+        "time",
+        '{"name": "time"',
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        " ",
+        "\n",
+        '"',
+    ]
+    reply = "".join(data.draw(st.lists(st.sampled_from([*marks, "a", "ü", ARGUMENTS]), max_size=12)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(reply)), max_size=6)))
+    pieces = [reply[a:b] for a, b in zip([0, *cuts], [*cuts, len(reply)], strict=True)]
+    whole, cut = _parse(name, [reply]), _parse(name, pieces)
+    assert _text(whole).split() == _text(cut).split()
+    assert [piece.name for piece in whole if isinstance(piece, ToolCallDelta) and piece.name] == [
+        piece.name for piece in cut if isinstance(piece, ToolCallDelta) and piece.name
+    ]
+
+
+def test_arguments_are_passed_on_while_they_are_written() -> None:
+    parser = ReplyParser(TEMPLATES["hermes"], "", TOOLS, _ids())
+    parser.push('<tool_call>{"name": "set_lamp", "arguments": {"room": "kit')
+    assert [piece.arguments for piece in parser.push("chen") if isinstance(piece, ToolCallDelta)] == ["chen"]
+
+
+def test_a_single_call_where_only_one_is_wanted() -> None:
+    reply = next(reply for name, reply, _, calls in REPLIES if name == "hermes" and calls == TWO)
+    assert _calls(_parse("hermes", [reply], single=True)) == ONE
+
+
+def test_thoughts_come_before_calls_and_the_reason_says_so() -> None:
+    parser = ReplyParser(TEMPLATES["hermes"] + "<think>", "...<think>\n", TOOLS, _ids())
+    said = parser.push('hm <tool_call> no</think>\n\n<tool_call>{"name": "time"}</tool_call>') + parser.finish()
+    assert isinstance(said[0], ReasoningDelta) and said[0].text == "hm <tool_call> no"
+    assert _calls(said) == [("time", {})]
+    assert (parser.reason("stop"), parser.reason("length")) == ("tool_calls", "length")
+
+
+def test_without_tools_nothing_is_a_call() -> None:
+    reply = '<tool_call>{"name": "time"}</tool_call>'
+    assert _parse("hermes", [reply], tools=()) == [TextDelta(reply)]
+    assert marks_of(TEMPLATES["mistral"], with_tools=False) == ("<think>", "</think>")
+    assert "[TOOL_CALLS]" in marks_of(TEMPLATES["mistral"], with_tools=True)
+
+
+def test_which_tools_must_be_called() -> None:
+    assert named_tools(TOOLS, "auto") is None and named_tools(TOOLS, None) is None
+    assert named_tools(TOOLS, "required") == TOOLS
+    assert named_tools(TOOLS, {"type": "function", "function": {"name": "time"}}) == (TIME,)
+    for wrong in ("sometimes", {"type": "function"}, {"type": "function", "function": {"name": "other"}}):
+        with pytest.raises(BadInput):
+            named_tools(TOOLS, wrong)
