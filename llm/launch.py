@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from llm.fit import FitSum, predict
 from llm.fit_learned import Learned, model_key
@@ -95,14 +95,16 @@ def quick_type(model: Installed) -> ModelType | None:
 
 def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> EngineSettings:
     """The settings with a request's options over them. Raises BadInput that names the option."""
-    known = {item.name: item for item in fields(EngineSettings)}
+    known = get_type_hints(EngineSettings)
     changes: dict[str, Any] = {}
     for given, value in options.items():
         name = _OTHER_NAMES.get(given, given)
         if name not in known:
             raise BadInput(f"{given} is no option of a slot", param=given, hint=f"there are: {', '.join(known)}")
-        if not _fits(known[name].default, value):
-            raise BadInput(f"{given} cannot be {value!r:.80}", param=given)
+        if not _fits(known[name], value):
+            choices = get_args(known[name]) if get_origin(known[name]) is Literal else ()
+            hint = f"one of {', '.join(map(str, choices))}" if choices else None
+            raise BadInput(f"{given} cannot be {value!r:.80}", param=given, hint=hint)
         changes[name] = value
     try:
         return replace(engine, **changes)
@@ -110,13 +112,15 @@ def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> Engi
         raise BadInput(error.message, param=error.param) from None
 
 
-def _fits(default: object, value: object) -> bool:
-    """Of the default's own type; a setting that may be unset takes a number or a truth value."""
-    if default is None:
-        return value is None or isinstance(value, bool | int)
-    if isinstance(default, float):
+def _fits(hint: Any, value: object) -> bool:
+    """`hint` is a plain type, a Literal, or a union of these."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if parts := get_args(hint):
+        return any(_fits(part, value) for part in parts)
+    if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is type(default)
+    return type(value) is hint
 
 
 def plan_for(

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from llm.pool import SlotPool
 from llm.slot_events import SlotView
-from models.errors import BadInput
+from models.errors import BadInput, ModelUnreadable
 from web.body import parse, read_object
 from web.errors import Forbidden
 from web.guards.authenticate import principal_of
@@ -71,7 +71,10 @@ async def _load(request: Request) -> Response:
     services = _for_admin(request)
     body = parse(_Load, _renamed(await read_object(request)))
     pool = services.pool
-    plan = await pool.plan(body.model_path, body.model_extra or {})
+    try:
+        plan = await pool.plan(body.model_path, body.model_extra or {})
+    except ModelUnreadable as error:
+        raise BadInput(error.message, param="model_path", hint=error.hint) from None
     if body.model_type and not any({body.model_type, plan.type} <= family for family in _FAMILIES):
         raise BadInput(
             f"{plan.model.name} is a model of type {plan.type}, not {body.model_type[:40]!r}", param="model_type"

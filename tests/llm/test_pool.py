@@ -1,0 +1,173 @@
+"""The slots with real workers: load on demand, swap, memory, pins, cancellation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import anyio
+import psutil
+import pytest
+
+from llm.errors import ModelTooLarge, Overloaded, UnknownModel
+from llm.launch import changed_settings
+from llm.messages import ImagePart, Message, Priority, WaitState
+from llm.settings import EngineSettings
+from models.errors import BadInput, ModelNotFound
+from tests.llm.slot_house import SlotHouse, request, slot_house
+
+
+async def test_models_are_loaded_on_demand_side_by_side_and_unloaded(tmp_path: Path) -> None:
+    async with slot_house(tmp_path) as house:
+        waited: list[WaitState] = []
+        text = await house.reply(replace(request("b"), on_wait=waited.append))
+        assert text and waited[0].position == 1 and any(state.loading for state in waited)
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(house.reply, request("a"))
+                group.start_soon(house.reply, request("b"))
+        slots = house.pool.slots
+        assert [(slot.number, slot.model.name) for slot in slots] == [(1, "b"), (2, "a")]
+        assert slots[1].port == slots[0].port + 1
+        listed = [info.id for info in await house.pool.models()]
+        assert listed[:2] == ["b", "a"] and "c" in listed
+        pids = [slot.worker.pid for slot in slots]
+        house.pool.unload(1)
+        await house.until(lambda: house.slot("b") is None)
+        assert pids[0] is not None and not psutil.pid_exists(pids[0])
+        with pytest.raises(BadInput):
+            house.pool.unload(1)
+        with pytest.raises(UnknownModel):
+            await house.reply(request(str(house.models / "a.gguf")))  # a client chooses no file
+
+
+async def test_one_slot_serves_several_models_in_turns_and_cuts_nobody_off(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, slots=1, swap_patience_s=0.3) as house:
+        await house.reply(request("a"))
+        ended: list[str] = []
+
+        begun = anyio.Event()
+
+        async def one(name: str, tokens: int) -> None:
+            assert await house.reply(request(name, tokens=tokens), begun)
+            ended.append(name)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(one, "a", 150)
+            await begun.wait()
+            for name in ("b", "a", "b"):
+                group.start_soon(one, name, 3)
+        assert sorted(ended) == ["a", "a", "b", "b"]
+        assert house.pool.waiting == 0
+
+
+async def test_a_model_that_does_not_fit_is_refused_with_the_sum(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, memory_floor_mib=1 << 30) as house:
+        with pytest.raises(ModelTooLarge) as caught:
+            await house.reply(request("a"))
+        assert "KV cache" in caught.value.message and "missing" in caught.value.message
+        assert not house.pool.slots
+        with pytest.raises(ModelTooLarge):
+            house.pool.load(await house.pool.plan("b"))
+
+
+async def test_what_a_worker_took_is_kept_and_corrects_the_next_sum(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, ("a",)) as house:
+        before = await house.pool.plan("a")
+        await house.reply(request("a"))
+        slot = house.slot("a")
+        assert slot is not None
+        await house.until(lambda: slot.used.resident > 0)
+        await house.until((tmp_path / "measured.json").is_file)
+        used = slot.used.resident
+        after = await house.pool.plan("a")
+    assert after.need.load_s > 0
+    assert abs(after.need.bytes - used) < 0.05 * used
+    assert before.predicted_bytes == after.predicted_bytes
+
+
+async def test_pinned_slots_are_not_taken_and_orders_are_checked(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, slots=1) as house:
+        house.pool.load(await house.pool.plan("a", {"ctx_size": 128}), pinned=True)
+        assert await house.reply(request("a"))
+        slot = house.slot("a")
+        assert slot is not None and slot.plan.context == 128
+        with pytest.raises(Overloaded, match="pinned"):
+            await house.reply(request("b"))
+        with pytest.raises(ModelNotFound):
+            await house.pool.plan("no-such-model")
+        with pytest.raises(BadInput, match="no slot 9"):
+            house.pool.load(slot.plan, slot=9)
+        house.pool.pin(1, False)
+        assert await house.reply(request("b"))
+
+
+async def test_a_load_nobody_waits_for_is_broken_off(tmp_path: Path) -> None:
+    async with slot_house(tmp_path) as house:
+        async with anyio.create_task_group() as group:
+            group.start_soon(house.reply, request("a"))
+            await house.until(lambda: (slot := house.slot("a")) is not None and slot.worker.pid is not None)
+            slot = house.slot("a")
+            assert slot is not None
+            pid = slot.worker.pid
+            group.cancel_scope.cancel()
+        await house.until(lambda: house.slot("a") is None)
+        assert pid is not None and not psutil.pid_exists(pid)
+
+
+async def test_a_client_that_leaves_frees_its_place_and_the_decoder(tmp_path: Path) -> None:
+    async with slot_house(tmp_path) as house, aiohttp.ClientSession() as http:
+        async with anyio.create_task_group() as group:
+            begun = anyio.Event()
+            for number in range(20):  # two places: the others wait
+                group.start_soon(house.reply, request("a", tokens=4000, user=f"u{number}"), begun)
+            await begun.wait()
+            assert house.pool.waiting
+            group.cancel_scope.cancel()
+        assert house.pool.views()[0].running == 0 and house.pool.waiting == 0
+        with anyio.fail_after(20):
+            while await _busy(house, http):
+                await anyio.sleep(0.005)
+
+
+async def _busy(house: SlotHouse, http: aiohttp.ClientSession) -> int:
+    slot = house.slot("a")
+    assert slot is not None
+    async with http.get(f"{slot.worker.base_url}/statistics") as answer:
+        return int((await answer.json())["busy"])
+
+
+async def test_batch_work_leaves_a_place_for_voice(tmp_path: Path) -> None:
+    async with slot_house(tmp_path) as house:
+        async with anyio.create_task_group() as group:
+            begun = anyio.Event()
+            for number in range(20):
+                asked = request("a", tokens=4000, user=f"u{number}", priority=Priority.BATCH)
+                group.start_soon(house.reply, asked, begun)
+            await begun.wait()
+            assert await house.reply(request("a", priority=Priority.VOICE))
+            assert house.pool.waiting  # batch work does
+            group.cancel_scope.cancel()
+
+
+async def test_what_is_shown_needs_a_model_that_sees(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, ("a",)) as house:
+        shown = Message("user", "what is this", parts=(ImagePart(b"x"),))
+        with pytest.raises(UnknownModel, match="vision or omni"):
+            await house.reply(replace(request(), messages=(shown,)))
+
+
+def test_options_are_settings_of_the_engine() -> None:
+    engine = changed_settings(EngineSettings(), {"gpu_layers": 3, "flash_attention": True, "rope_freq_base": 1})
+    assert (engine.n_gpu_layers, engine.flash_attention) == (3, True)
+    for wrong in (
+        {"ctx": 1},
+        {"ctx_size": "many"},
+        {"ctx_size": True},
+        {"mlock": 1},
+        {"parallel": 0},
+        {"kv_cache_type": "q9"},
+    ):
+        with pytest.raises(BadInput):
+            changed_settings(EngineSettings(), wrong)
