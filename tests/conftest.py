@@ -79,5 +79,6 @@ def scripted_parley(
 ) -> Iterator[ParleyProcess]:
     """One `parley up` whose recogniser, model and voice are the scripted service."""
     home = tmp_path_factory.mktemp("scripted-parley")
-    with running_parley(home, config=scripted_service.parley_config()) as server:
+    tools = '[voice.tools]\noffer = ["get_time", "calculate"]'
+    with running_parley(home, config=scripted_service.parley_config(tools)) as server:
         yield server

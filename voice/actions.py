@@ -13,7 +13,7 @@ from typing import Any
 from llm.messages import Message
 from voice.outgoing import ServerEvent
 
-__all__ = ["Abandon", "Action", "Listen", "Speak", "StopListening", "Tell", "Think", "Transcribe"]
+__all__ = ["Abandon", "Action", "Listen", "RunTool", "Speak", "StopListening", "Tell", "Think", "Transcribe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,17 @@ class Speak:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run a tool of the server; comes back as ToolResult of `call_id`, also when it fails."""
+
+    revision: int
+    call_id: str
+    name: str
+    arguments: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Abandon:
     """Cancel everything that runs for `revision`."""
 
@@ -80,4 +91,4 @@ class Tell:
     event: ServerEvent
 
 
-Action = Listen | StopListening | Transcribe | Think | Speak | Abandon | Tell
+Action = Listen | StopListening | Transcribe | Think | Speak | RunTool | Abandon | Tell

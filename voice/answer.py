@@ -7,11 +7,14 @@ into clauses, clauses into audio, audio out at the pace of playout, and the one 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal
 
 from llm.messages import Message
 from voice.actions import Abandon, Action, Speak, StopListening, Tell, Think, Transcribe
-from voice.events import ClauseAudio, ClauseFailed, MindFailed, MindFinished, PlayedReport, TokensArrived
+from voice.events import ClauseAudio, ClauseFailed, MindFailed, MindFinished, PlayedReport, TokensArrived, ToolResult
 from voice.history import History, Item
 from voice.ledger import Ledger, Stage
 from voice.outgoing import (
@@ -27,7 +30,8 @@ from voice.reply import Reply
 from voice.reply_options import ReplyOptions
 from voice.revision import Revision, Turn
 from voice.session_config import SessionConfig
-from voice.settings import TurnSettings
+from voice.settings import ToolSettings, TurnSettings
+from voice.tool_rounds import Replying, ToolDesk, chat_tool
 
 __all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent", "status_of", "think_of"]
 
@@ -36,7 +40,7 @@ REPLY_TIMEOUT_S = 60.0
 PAST_REPLIES = 16
 """Of so many replies the word times are kept, for a client that says later where it stopped playing."""
 
-AnswerEvent = TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport
+AnswerEvent = TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport | ToolResult
 Status = Literal["completed", "cancelled", "incomplete", "failed"]
 UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -44,7 +48,15 @@ UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 class Answer:
     """`out` is the machine's list of actions; everything here appends to it."""
 
-    def __init__(self, config: SessionConfig, settings: TurnSettings, history: History, system_prompt: str) -> None:
+    def __init__(
+        self,
+        config: SessionConfig,
+        settings: TurnSettings,
+        history: History,
+        system_prompt: str,
+        tools: ToolSettings | None = None,
+        server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
         self.config = config
         self.history = history
         self.revision: Revision | None = None
@@ -54,6 +66,7 @@ class Answer:
         self.system_prompt = system_prompt
         self._settings = settings
         self._replies = 0
+        self._desk = ToolDesk(tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call)
 
     @property
     def reply(self) -> Reply | None:
@@ -84,8 +97,16 @@ class Answer:
         spoken = self.config.spoken if options.spoken is None else options.spoken
         lead_s = self._settings.lead_ms / 1000
         revision.reply = Reply(self.new_reply_id(), self.config.audio.sample_rate, lead_s, spoken=spoken)
-        messages = self.prompt(options, revision.request or None)
-        self.out.append(think_of(revision.number, messages, options, self.config))
+        revision.messages = self.prompt(options, revision.request or None)
+        self._ask(revision)
+
+    def _ask(self, revision: Revision) -> None:
+        think = think_of(revision.number, revision.messages, revision.options, self.config)
+        choice = think.tool_choice
+        if revision.rounds.number:  # a model that must call a tool would call it for ever
+            last = self._desk.is_last(revision) or choice == "none"
+            choice = "none" if last else None
+        self.out.append(replace(think, tools=self._desk.offered(think.tools), tool_choice=choice))
 
     def prompt(self, options: ReplyOptions, asked: str | None) -> tuple[Message, ...]:
         """What the model is told: the client's own messages, or the conversation and what was asked last."""
@@ -96,7 +117,7 @@ class Answer:
             return (*((Message("system", prompt),) if prompt else ()), *options.input)
         return self.history.messages(prompt, asked, self.config.llm.history_length)
 
-    def release(self, revision: Revision) -> None:
+    def release(self, revision: Revision, now: float) -> None:
         """It is what the user wanted: the question enters the conversation, the answer may be heard."""
         revision.answering = True
         reply, options = revision.reply, revision.options
@@ -108,6 +129,7 @@ class Answer:
             revision.item, revision.after = self.history.new_id(), self.history.last_id
         reply.release()
         self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken)))
+        self._use_tools(revision, now)
 
     def remember(self, item: Item, after: str | None = None) -> None:
         """Put it into the conversation, and tell. An `after` that is gone by now means the end."""
@@ -137,6 +159,7 @@ class Answer:
             return
         reply = revision.reply
         heard = reply.heard(now) if reply is not None else ""
+        self._desk.close(revision)
         revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
         self.out.append(Abandon(revision.number))
         if revision.turn is not None and revision.text is None:
@@ -163,7 +186,7 @@ class Answer:
                     input_transcript=revision.request,
                     output_transcript=reply.text.strip() if reply is not None else "",
                     heard_transcript=heard,
-                    tools_called=(),
+                    tools_called=tuple(revision.rounds.called),
                     interrupted=interrupted,
                     tokens_in=revision.prompt_tokens,
                     tokens_out=tokens_out,
@@ -184,6 +207,7 @@ class Answer:
         revision, reply = self.revision, self.reply
         if revision is not None and reply is not None and revision.item:
             told, self.out = self.out, []
+            self._desk.close(revision)
             self._keep(revision, reply, reply.heard(now), True)
             self.out = told
         self.abandon()
@@ -203,6 +227,9 @@ class Answer:
         if isinstance(event, PlayedReport):
             self._on_played(event, now)
             return
+        if isinstance(event, ToolResult):
+            self._on_tool_result(event, now)
+            return
         revision = self.of(event.revision)
         if revision is None or revision.reply is None:
             return
@@ -212,10 +239,15 @@ class Answer:
                 revision.ledger.mark(Stage.FIRST_TOKEN, now)
                 reply.add_tokens(event.text, event.tokens)
             case MindFinished():
-                revision.prompt_tokens = event.prompt_tokens
-                revision.completion_tokens = event.completion_tokens
+                revision.prompt_tokens += event.prompt_tokens
+                revision.completion_tokens = (revision.completion_tokens or 0) + event.completion_tokens
                 revision.finish = event.reason
-                reply.finish_text()
+                if event.calls:
+                    revision.rounds.calls = event.calls
+                    reply.end_sentence()
+                    self._use_tools(revision, now)
+                else:
+                    reply.finish_text()
             case MindFailed():
                 if revision.confirmed:
                     self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
@@ -232,6 +264,55 @@ class Answer:
                 if revision.confirmed:
                     self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
                 reply.fail_clause(event.clause)
+
+    # ---- tools ----------------------------------------------------------------------------------------------
+
+    def _use_tools(self, revision: Revision, now: float) -> None:
+        """Make the calls that the model asked for, once the turn is confirmed."""
+        if revision.answering and revision.rounds.busy:
+            theirs = self.config.llm.tools if revision.options.tools is None else revision.options.tools
+            if self._desk.is_last(revision):
+                revision.rounds.calls = ()
+                self.out.append(Tell(ErrorOut("too_many_tool_calls", "The model goes on calling tools", "")))
+                revision.failure = "too_many_tool_calls"
+                if revision.reply is not None:
+                    revision.reply.finish_text()
+                return
+            self._desk.begin(revision, self.config, theirs, now)
+            self._go_on(revision, now)
+
+    def _on_tool_result(self, event: ToolResult, now: float) -> None:
+        if not self._desk.result(self.revision, event.call_id, event.output):
+            hint = "answer a `tool_call` with its own call_id"
+            self.out.append(Tell(ErrorOut("unknown_tool_call", "No tool call of this id is waiting", hint)))
+        elif self.revision is not None:
+            self._go_on(self.revision, now)
+
+    def _go_on(self, revision: Revision, now: float) -> None:
+        """When the last result is in, the model is asked again; or the reply ends, if the results are not for us."""
+        if self._desk.next_round(revision):
+            revision.progress_at = now
+            self._ask(revision)
+        elif revision.rounds.handed_over and not revision.rounds.busy and revision.reply is not None:
+            revision.reply.finish_text()
+
+    def tick(self, now: float) -> None:
+        """Time has passed: a tool may be late."""
+        revision = self.revision
+        if revision is not None and revision.rounds.busy:
+            self._desk.expire(revision, now, self.config.voice.language)
+            self._go_on(revision, now)
+
+    def _add_round(self, revision: Replying, message: Message) -> str:
+        """A call or a result enters the conversation, behind what came before it in this reply."""
+        assert isinstance(revision, Revision)
+        item = Item(self.history.new_id(), message)
+        self.remember(item, revision.after)
+        revision.after = item.id
+        return item.id
+
+    def _do(self, action: Action) -> None:
+        self.out.append(action)
 
     def _on_played(self, event: PlayedReport, now: float) -> None:
         if self.revision is not None and self.reply is not None and self.reply.id == event.reply:
@@ -268,6 +349,8 @@ class Answer:
         """When audio is due, the reply will have been played, or patience ends."""
         reply = self.reply
         times = [self._fails_at(), reply.pumps_at(now) if reply is not None else None]
+        if self.revision is not None:
+            times.append(self._desk.wakes_at(self.revision))
         return min((at for at in times if at is not None), default=None)
 
     def _fails_at(self) -> float | None:
@@ -285,7 +368,7 @@ def think_of(
     return Think(
         revision=number,
         messages=messages,
-        tools=llm.tools if options.tools is None else options.tools,
+        tools=tuple(map(chat_tool, llm.tools if options.tools is None else options.tools)),
         tool_choice=llm.tool_choice if options.tool_choice is None else options.tool_choice,
         temperature=llm.temperature if options.temperature is None else options.temperature,
         max_tokens=llm.max_tokens if options.max_tokens is None else options.max_tokens,

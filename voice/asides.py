@@ -12,7 +12,7 @@ from voice.actions import Abandon, Action, Tell
 from voice.answer import REPLY_TIMEOUT_S, Answer, status_of, think_of
 from voice.events import MindFailed, MindFinished, TokensArrived
 from voice.ledger import Ledger, Stage
-from voice.outgoing import ErrorOut, ReplyStarted, TextOut, TurnComplete
+from voice.outgoing import ErrorOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.reply_options import ReplyOptions
 
 __all__ = ["MAX_ASIDES", "Asides"]
@@ -62,6 +62,8 @@ class Asides:
                 aside.texts.append(text)
                 self._do(Tell(TextOut(aside.reply, text)))
             case MindFinished():
+                for call in event.calls:  # beside the conversation every call is the client's to make
+                    self._do(Tell(ToolCallOut(call.id, call.name, call.arguments, aside.reply)))
                 self._end(aside, now, event)
             case MindFailed():
                 self._fail(aside, now, event.code, event.message, event.hint)

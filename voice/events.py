@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from llm.messages import ToolCall
 from llm.stream import FinishReason
-from voice.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
+from voice.incoming import AddMessage, CancelResponse, DeleteItem, Respond, ToolResult, Truncate
 from voice.port import Pcm, Word
 from voice.session_config import SessionConfig
 
@@ -30,6 +31,7 @@ __all__ = [
     "SpeechEnded",
     "Tick",
     "TokensArrived",
+    "ToolResult",
     "TranscriptFailed",
     "TranscriptReady",
     "Truncate",
@@ -102,10 +104,13 @@ class TokensArrived:
 
 @dataclass(frozen=True, slots=True)
 class MindFinished:
+    """The model has written all; or it wants `calls` made, and goes on when it is told what came of them."""
+
     revision: int
     prompt_tokens: int
     completion_tokens: int
     reason: FinishReason = "stop"
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,7 @@ TurnEvent = (
     | Respond
     | CancelResponse
     | Truncate
+    | ToolResult
     | ConfigChanged
     | Tick
     | Closed

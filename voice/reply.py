@@ -76,6 +76,11 @@ class Reply:
             self.mind_done = True
             self._add_clauses(self._chunker.flush())
 
+    def end_sentence(self) -> None:
+        """What was written so far is spoken without waiting for the rest."""
+        if self.spoken:
+            self._add_clauses(self._chunker.flush())
+
     def add_audio(self, index: int, pcm: Pcm, words: tuple[Word, ...], is_last: bool) -> None:
         """Audio of clause `index`; unknown or finished clauses are ignored (late results)."""
         if not 0 <= index < len(self._spoken) or self._spoken[index].complete:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from llm.messages import Message
 from voice.bargein import BargeInRules, Verdict, judge
 from voice.ledger import Ledger
 from voice.reply import Reply
 from voice.reply_options import DEFAULT_OPTIONS, ReplyOptions
+from voice.tool_rounds import Rounds
 
 __all__ = ["Outcry", "Revision", "Turn"]
 
@@ -55,6 +57,13 @@ class Revision:
     completion_tokens: int | None = None
     finish: str = "stop"
     failure: str = ""
+    messages: tuple[Message, ...] = ()
+    rounds: Rounds = field(default_factory=Rounds)
+
+    @property
+    def kept(self) -> bool:
+        """It is part of the conversation."""
+        return self.options.remembered
 
 
 @dataclass(slots=True)

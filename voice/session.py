@@ -107,6 +107,8 @@ class Session:
             audible=frozenset(parts.ears.known_words()),
             history=history,
             system_prompt=settings.llm.system_prompt,
+            tools=settings.tools,
+            server_tools=parts.tools.schemas if parts.tools is not None else {},
         )
         self._channel: Channel | None = None
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
@@ -218,10 +220,9 @@ class Session:
                 self._hear(event)
             case incoming.DeleteItem() | incoming.CancelResponse() | incoming.Truncate():
                 self._hear(event)
-            case incoming.ToolResult():
-                raise ProtocolError(
-                    "No tool call of this id is waiting", hint="answer a `tool_call` with its own call_id"
-                )
+            case incoming.ToolResult(output=output):
+                _check_length(output, MAX_INPUT)
+                self._hear(event)
             case incoming.Close():
                 raise AssertionError("handled by the reader")
 

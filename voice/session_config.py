@@ -63,6 +63,9 @@ class LlmConfig:
     max_tokens: int = 1024
     tool_choice: str | Mapping[str, Any] | None = None
     """OpenAI's: auto, none, required, or a function's object. None: the model's default."""
+    client_tools: Literal["await", "hand_over"] = "await"
+    """await: a reply goes on when the client has sent the results. hand_over: it ends with the calls, and the client
+    adds the results and asks for the next reply (OpenAI Realtime)."""
 
 
 @dataclass(frozen=True, slots=True)

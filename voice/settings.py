@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 __all__ = [
+    "HttpToolSettings",
     "SpeechServiceSettings",
+    "ToolSettings",
     "TurnSettings",
     "VadSettings",
     "VoiceLlmSettings",
@@ -82,6 +86,39 @@ class WakeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpToolSettings:
+    """One of `[[voice.tools.http]]`: a tool that is an HTTP request to a service of the operator's."""
+
+    name: str
+    description: str
+    url: str
+    method: Literal["GET", "POST"] = "POST"
+    """GET: the arguments are the query. POST: they are the JSON body."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """JSON schema of the arguments."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSettings:
+    """`[voice.tools]`: what voice sessions may use besides the tools that their clients bring."""
+
+    offer: tuple[str, ...] = ()
+    """Names of voice/tools/."""
+    timeout_s: float = 20.0
+    """A call without a result for this long has failed; the model is told."""
+    max_rounds: int = 4
+    """Rounds of calls in one reply; then the model has to answer in words."""
+    filler_after_ms: int = 900
+    """A result that takes longer is bridged with a few words; 0: never."""
+    filler: Mapping[str, str] = field(default_factory=dict)
+    """The words by language ("en"); what is left out is built in."""
+    trusted_hosts: tuple[str, ...] = ()
+    """Hosts in a private network that HTTP tools may ask."""
+    http: tuple[HttpToolSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceSettings:
     stt: SpeechServiceSettings = SpeechServiceSettings()
     tts: SpeechServiceSettings = SpeechServiceSettings()
@@ -89,6 +126,7 @@ class VoiceSettings:
     turn: TurnSettings = TurnSettings()
     vad: VadSettings = VadSettings()
     wake: WakeSettings = WakeSettings()
+    tools: ToolSettings = ToolSettings()
     max_sessions: int = 64
     idle_close_s: float = 3600.0
     """A connection that says and hears nothing for this long is closed."""

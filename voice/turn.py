@@ -199,6 +199,7 @@ class TurnMachine(Requests):
             self._pause(SpeechEnded(self._audio.s))
         elif self.state is State.JUDGING:
             self._judge()
+        self._answer.tick(self._now)
         self._asides.give_up(self._now)
         self._give_up_notes()
         revision = self._answer.revision

@@ -108,7 +108,7 @@ class Deciding(Noting):
             revision.options = wish.options
         if revision.reply is None:
             self._answer.think(revision)
-        self._answer.release(revision)
+        self._answer.release(revision, self._now)
         if revision.reply is not None and self.state is State.JUDGING:
             revision.reply.playout.hold(self._now)
         if self.state is not State.JUDGING:
@@ -132,6 +132,7 @@ class Deciding(Noting):
         self._outcry = None
         # nothing had been sent when the sound began: the user was not answering, they were going on
         merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
+        merged = merged and revision is not None and not revision.rounds.called  # what was done is not taken back
         if revision is not None and revision.confirmed:
             self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
         else:

@@ -13,6 +13,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from voice.actions import Action, Listen, StopListening, Tell
 from voice.answer import Answer
 from voice.asides import Asides
@@ -24,14 +28,15 @@ from voice.incoming import Respond
 from voice.outgoing import ServerEvent, SpeechStarted, StateOut
 from voice.revision import Outcry, Revision, Turn
 from voice.session_config import SessionConfig
-from voice.settings import TurnSettings
+from voice.settings import ToolSettings, TurnSettings
 from voice.turn_states import SHOWN, State
 
 __all__ = ["Floor"]
 
 
 class Floor:
-    """The state of a session's conversation. `audible` are the wake words that the ears can hear."""
+    """The state of a session's conversation. `audible` are the wake words that the ears can hear, `server_tools` the
+    schemas of the tools that the server runs."""
 
     def __init__(
         self,
@@ -41,10 +46,13 @@ class Floor:
         audible: frozenset[str] = frozenset(),
         history: History | None = None,
         system_prompt: str = "",
+        tools: ToolSettings | None = None,
+        server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     ) -> None:
         self.config = config
         self._settings = settings
-        self._answer = Answer(config, settings, history if history is not None else History(), system_prompt)
+        kept = history if history is not None else History()
+        self._answer = Answer(config, settings, kept, system_prompt, tools, server_tools)
         self._asides = Asides(self._answer)
         self._audible = audible
         self._gate = Gate(config.wake, audible)

@@ -17,13 +17,13 @@ import numpy as np
 from anyio.abc import TaskGroup
 
 from llm.errors import ContextTooLong
-from llm.messages import GenerateRequest, Message, Priority, Sampling
+from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
 from llm.port import Generator
-from llm.stream import Finish, FinishReason, TextDelta
+from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta
 from models.clock import Clock
 from models.errors import ParleyError
 from voice import events as heard
-from voice.actions import Abandon, Listen, Speak, StopListening, Think, Transcribe
+from voice.actions import Abandon, Listen, RunTool, Speak, StopListening, Think, Transcribe
 from voice.ears import Ears
 from voice.hearing import Hearing
 from voice.history import without_older_half
@@ -33,12 +33,13 @@ from voice.resample import StreamResampler
 from voice.ring import AudioRing
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
+from voice.toolbox import ToolBox
 
 __all__ = ["SessionParts", "Work", "WorkAction"]
 
 SILENCE = np.zeros(0, np.int16)
 
-WorkAction = Listen | StopListening | Transcribe | Think | Speak | Abandon
+WorkAction = Listen | StopListening | Transcribe | Think | Speak | RunTool | Abandon
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class SessionParts:
     forget: Callable[[str], Awaitable[None]]
     """Free the model's memory of a conversation."""
     clock: Clock
+    tools: ToolBox | None = None
+    """What the server runs for its sessions."""
 
 
 class Work:
@@ -91,6 +94,8 @@ class Work:
                 self._start(action.revision, partial(self._think, action))
             case Speak():
                 self._start(action.revision, partial(self._speak, action))
+            case RunTool():
+                self._start(action.revision, partial(self._run_tool, action))
             case Abandon(revision=revision):
                 for scope in self._scopes.pop(revision, []):
                     scope.cancel()
@@ -156,19 +161,30 @@ class Work:
             model=llm.model or self._settings.llm.model,
             sampling=Sampling(temperature=action.temperature, max_tokens=action.max_tokens),
             conversation=None if action.aside else self._name,
+            tools=action.tools,
+            tool_choice=action.tool_choice if action.tools else None,
             priority=Priority.INTERACTIVE if action.aside else Priority.VOICE,
             user=self._owner,
         )
         usage = None
+        calls: dict[int, ToolCall] = {}
         reason: FinishReason = "stop"
         async with aclosing(self._parts.generator.generate(request)) as stream:
             async for event in stream:
                 if isinstance(event, TextDelta):
                     self._hear(heard.TokensArrived(action.revision, event.text))
+                elif isinstance(event, ToolCallDelta):
+                    calls[event.index] = _grown(calls.get(event.index), event)
                 elif isinstance(event, Finish):
                     usage, reason = event.usage, event.reason
+        made = tuple(calls[index] for index in sorted(calls))
         prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-        self._hear(heard.MindFinished(action.revision, prompt, completion, reason))
+        self._hear(heard.MindFinished(action.revision, prompt, completion, reason, made))
+
+    async def _run_tool(self, action: RunTool) -> None:
+        assert self._parts.tools is not None, "only the tools of the box are offered"
+        result = await self._parts.tools.run(action.name, action.arguments, action.timeout_s)
+        self._hear(heard.ToolResult(action.call_id, result))
 
     # ---- mouth ----------------------------------------------------------------------------------------------
 
@@ -203,6 +219,12 @@ class Work:
         return Hearing(
             self._parts.stt, self._ring, None if language == "auto" else language, round(from_s * RATE_HZ), until
         )
+
+
+def _grown(call: ToolCall | None, piece: ToolCallDelta) -> ToolCall:
+    if call is None:
+        return ToolCall(piece.id or "", piece.name or "", piece.arguments)
+    return ToolCall(call.id or piece.id or "", call.name or piece.name or "", call.arguments + piece.arguments)
 
 
 def _first(group: BaseExceptionGroup[ParleyError]) -> ParleyError:

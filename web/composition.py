@@ -20,6 +20,7 @@ from voice.ears import load_ears
 from voice.hub import Hub
 from voice.parts import open_parts
 from voice.session import SessionParts
+from voice.toolbox import open_toolbox
 from web.keys import KeyRing
 from web.services import Services
 from web.settings import Settings
@@ -37,7 +38,11 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
     store = _store(settings)
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
-    async with aiohttp.ClientSession(connector=connector) as http, anyio.create_task_group() as group:
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        open_toolbox(settings.voice.tools, clock) as tools,
+        anyio.create_task_group() as group,
+    ):
         pool = SlotPool(settings.llm, store, clock, http)
         remote = load_backends(settings.llm.backends, http)
         router = Router(lambda: (*pool.backends, *remote), settings.llm.default_model)
@@ -48,7 +53,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         ears = await anyio.to_thread.run_sync(load_ears, settings.voice.vad, settings.voice.wake)
         await group.start(ears.run)
         await anyio.to_thread.run_sync(warm_up)
-        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock)
+        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools)
         hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken)
         await anyio.to_thread.run_sync(hub.load)
         yield Services(

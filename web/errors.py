@@ -121,6 +121,7 @@ TABLE: Mapping[str, Face] = {
     "stt_failed": Face(503, _SERVER, 1013),
     "tts_failed": Face(503, _SERVER, 1013),
     "model_not_installed": Face(503, _SERVER, 1013),
+    "tool_failed": Face(502, _SERVER, 1011),
     "engine_busy": Face(503, _SERVER, 1013),
     "too_many_sessions": Face(503, _SERVER, 1013),
     # web

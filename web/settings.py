@@ -212,6 +212,9 @@ def _checked(settings: Settings, source: str) -> Settings:
         ("voice.turn.pause_ms", 32 <= turn.pause_ms <= turn.silence_ms, "32 to silence_ms"),
         ("voice.turn.lead_ms", 20 <= turn.lead_ms <= 5_000, "20 to 5000"),
         ("voice.turn.max_turn_s", 1 <= turn.max_turn_s <= 600, "1 to 600"),
+        ("voice.tools.timeout_s", 0 < voice.tools.timeout_s <= 50, "more than 0, up to 50"),
+        ("voice.tools.max_rounds", 1 <= voice.tools.max_rounds <= 32, "1 to 32"),
+        ("voice.tools.filler_after_ms", 0 <= voice.tools.filler_after_ms <= 60_000, "0 to 60000"),
         ("voice.max_sessions", 1 <= voice.max_sessions <= 10_000, "1 to 10000"),
     )
     for name, holds, wanted in rules:

@@ -60,6 +60,8 @@ def _value(kind: Any, value: Any, where: str, source: str) -> Any:
         return fill(kind, value, where, source)
     if origin in (Union, types.UnionType):
         return _value(next(arg for arg in args if arg is not type(None)), value, where, source)
+    if kind is Any:
+        return value
     if origin is Literal:
         if value not in args:
             raise SettingsError(f"{source}: {where} cannot be {value!r}", hint=f"one of {', '.join(map(repr, args))}")

@@ -41,7 +41,9 @@ def _settings(cls: type, section: str = "") -> dict[str, dict[str, str]]:
         if dataclasses.is_dataclass(hint):
             found |= _settings(hint, f"{section}.{field.name}".removeprefix("."))
         elif inner := [argument for argument in typing.get_args(hint) if dataclasses.is_dataclass(argument)]:
-            found |= _settings(inner[0], f"[{field.name}]")  # an array of tables stands at the top: [[backends]]
+            # an array of tables: [[voice.tools.http]]; that of the backends stands at the top
+            name = field.name if field.name == "backends" else f"{section}.{field.name}"
+            found |= _settings(inner[0], f"[{name}]")
         else:
             default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
             found[section][field.name] = _written(default)

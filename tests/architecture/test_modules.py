@@ -10,7 +10,16 @@ import pytest
 from models.registry import discover
 from tests.architecture.source_tree import ROOT, modules, name_of, tree_of
 
-PART_FOLDERS = ("voice.stt", "voice.tts", "voice.vad", "voice.wake", "voice.codecs", "llm.engines", "llm.backends")
+PART_FOLDERS = (
+    "voice.stt",
+    "voice.tts",
+    "voice.vad",
+    "voice.wake",
+    "voice.codecs",
+    "voice.tools",
+    "llm.engines",
+    "llm.backends",
+)
 OWN = [path for path in modules() if "recipes" not in path.parts and path.name not in ("__init__.py", "__main__.py")]
 
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
+from llm.messages import ToolCall
 from voice import events as heard
-from voice.actions import Abandon, Action, Listen, Speak, StopListening, Tell, Think, Transcribe
+from voice.actions import Abandon, Action, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
 from voice.outgoing import AudioOut, ServerEvent
 from voice.port import Word
 from voice.session_config import AudioConfig, SessionConfig
-from voice.settings import TurnSettings
+from voice.settings import ToolSettings, TurnSettings
 from voice.turn import TurnMachine
 
 E = TypeVar("E")
@@ -41,19 +42,33 @@ class Delays:
 
 @dataclass
 class Conversation:
-    """`answer(prompt words) -> the model's reply`. `said` is what the client was told: (time, event)."""
+    """`answer(last message) -> the model's reply`, or the calls it makes. `said` is what the client was
+    told: (time, event). `tools` of the server: name -> (seconds, result).
+    """
 
-    answer: Callable[[str], str] = lambda asked: f"You said {asked}. That is all I know, and it is enough for now."
+    answer: Callable[[str], str | tuple[ToolCall, ...]] = lambda asked: (
+        f"You said {asked}. That is all I know, and it is enough for now."
+    )
     delays: Delays = Delays()
     config: SessionConfig = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ))
     settings: TurnSettings = TurnSettings()
     audible: frozenset[str] = frozenset()
     word_times: bool = True
+    tools: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    tool_settings: ToolSettings = ToolSettings()
     said: list[tuple[float, ServerEvent]] = field(default_factory=list)
     actions: list[tuple[float, Action]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.machine = TurnMachine(self.config, self.settings, audible=self.audible, system_prompt="Be brief.")
+        schemas = {name: {"type": "function", "function": {"name": name}} for name in self.tools}
+        self.machine = TurnMachine(
+            self.config,
+            self.settings,
+            audible=self.audible,
+            system_prompt="Be brief.",
+            tools=self.tool_settings,
+            server_tools=schemas,
+        )
         self.now = 0.0
         self.heard_s = 0.0
         self._queue: list[tuple[float, int, heard.TurnEvent]] = []
@@ -122,6 +137,9 @@ class Conversation:
             case Think(revision=revision, messages=messages):
                 reply = self.answer(messages[-1].content)
                 later += self.delays.first_token
+                if isinstance(reply, tuple):
+                    self.at(later, heard.MindFinished(revision, 40, 10, "tool_calls", reply))
+                    return
                 tokens = [token + " " for token in reply.split()]
                 for token in tokens:
                     self.at(later, heard.TokensArrived(revision, token))
@@ -129,6 +147,9 @@ class Conversation:
                 self.at(later, heard.MindFinished(revision, 40, len(tokens)))
             case Speak(revision=revision, clause=clause, text=text):
                 self._speak(revision, clause, text, later + self.delays.tts)
+            case RunTool(call_id=call_id, name=name):
+                delay_s, output = self.tools[name]
+                self.at(later + delay_s, heard.ToolResult(call_id, output))
             case Abandon(revision=revision):
                 self._abandoned.add(revision)
             case Tell(event=event):

@@ -178,7 +178,10 @@ COMPLETE = TurnComplete("r1", "in", "out", "heard", ("lamp",), True, 7, 9, 0.25,
         (SpeechStopped(2.5), {"type": "speech_stopped", "at_s": 2.5}),
         (WakeOut("alexa", 0.9, 1.0), {"type": "wake", "word": "alexa", "score": 0.9, "at_s": 1.0}),
         (StateOut("paused"), {"type": "state", "state": "paused"}),
-        (ToolCallOut("c", "lamp", "{}"), {"type": "tool_call", "call_id": "c", "name": "lamp", "arguments": "{}"}),
+        (
+            ToolCallOut("c", "lamp", "{}", "r1"),
+            {"type": "tool_call", "call_id": "c", "name": "lamp", "arguments": "{}", "reply": "r1"},
+        ),
     ],
 )
 def test_server_messages(event: ServerEvent, message: dict[str, Any]) -> None:

@@ -286,8 +286,8 @@ def _message(event: ServerEvent) -> dict[str, Any]:
             return {"type": "wake", "word": word, "score": score, "at_s": at_s}
         case StateOut(state):
             return {"type": "state", "state": state}
-        case ToolCallOut(call_id, name, arguments):
-            return {"type": "tool_call", "call_id": call_id, "name": name, "arguments": arguments}
+        case ToolCallOut(call_id, name, arguments, reply):
+            return {"type": "tool_call", "call_id": call_id, "name": name, "arguments": arguments, "reply": reply}
         case AudioOut() | TurnCommitted() | ItemAdded() | ItemDeleted() | ItemTruncated() | ReplyStarted():
             raise TypeError("LiveCodec.send does without")
         case _:

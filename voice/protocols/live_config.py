@@ -90,6 +90,7 @@ class _Llm(_Section):
     system_prompt: _Text = ""
     tools: Annotated[list[dict[str, Any]], Field(max_length=_MAX_TOOLS)] = []
     tool_choice: str | dict[str, Any] | None = None
+    client_tools: Literal["await", "hand_over"] = "await"
     history_length: Annotated[int, Field(ge=0, le=1000)] = 20
     temperature: Annotated[float | None, Field(ge=0.0, le=2.0)] = None
     max_tokens: Annotated[int, Field(ge=1, le=131_072)] = 1024
