@@ -127,7 +127,7 @@ class TestRepliesOnDemand:
         assert contents(talk) == [("assistant", "Welcome.")]
 
     def test_wishes_go_before_the_configuration(self) -> None:
-        tool = {"type": "function", "name": "clock"}
+        tool = {"type": "function", "function": {"name": "clock"}}
         talk = Conversation()
         talk.at(0.5, AddMessage(Message("user", "hello"), "a"))
         talk.at(
