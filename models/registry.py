@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -18,8 +19,14 @@ def discover(package: str) -> dict[str, Any]:
     """Return {SPEC.name: SPEC} for the modules of `package` and its entry points, sorted by name.
 
     Modules are imported, so their top level must be light: heavy libraries belong inside `load()`.
-    Raises ValueError if two parts claim one name.
+    Raises ValueError if two parts claim one name. Looked up once in a process, which takes milliseconds of disk: what
+    is needed while people talk is asked for at the start.
     """
+    return dict(_found(package))
+
+
+@cache
+def _found(package: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     root = importlib.import_module(package)
     specs = []

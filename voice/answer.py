@@ -317,8 +317,7 @@ class Answer:
     def _on_played(self, event: PlayedReport, now: float) -> None:
         if self.revision is not None and self.reply is not None and self.reply.id == event.reply:
             self.reply.playout.report(event.ms / 1000, now)
-            if event.ms > 0:
-                self.revision.ledger.mark(Stage.FIRST_AUDIO_PLAYED, now)
+            self.revision.ledger.played(event.ms / 1000, now)
 
     # ---- out ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""The latency ledger of one turn: when each stage was reached, counted from the user's last speech sample. Pure."""
+"""The latency ledger of one turn: when each stage was reached, counted from the user's last speech sample. Pure.
+
+It is told to the client with `turn_complete`, written to the log as `turn.complete`, and summed up at GET /metrics.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,14 @@ __all__ = ["Ledger", "Stage"]
 
 
 class Stage(StrEnum):
-    """In the order in which a turn passes them. With speculation some come before ENDPOINT, so the order varies."""
+    """In the order in which a turn passes them. With speculation some come before ENDPOINT, so the order varies.
 
+    A turn has the stages that it reached: typed words have no TRANSCRIPT, a text reply no sound, and
+    FIRST_AUDIO_PLAYED is known only of clients that report what they play.
+    """
+
+    SPEECH_END = "speech_end"
+    """What the others are counted from."""
     ENDPOINT = "endpoint"
     TRANSCRIPT = "transcript"
     FIRST_TOKEN = "first_token"
@@ -34,13 +43,19 @@ class Ledger:
         """The first time counts."""
         self._at.setdefault(stage, now)
 
+    def played(self, played_s: float, now: float) -> None:
+        """The client has played so much of the reply: its first sample sounded that long ago, after it was sent."""
+        if played_s > 0:
+            self.mark(Stage.FIRST_AUDIO_PLAYED, max(now - played_s, self._at.get(Stage.FIRST_AUDIO_SENT, self.speech_end)))
+
     def has(self, stage: Stage) -> bool:
         return stage in self._at
 
     def milliseconds(self) -> dict[str, float]:
         """Stage -> milliseconds since the end of speech, in the order in which they were reached."""
         ordered = sorted(self._at.items(), key=lambda item: item[1])
-        return {stage.value: round((at - self.speech_end) * 1000, 1) for stage, at in ordered}
+        reached = {stage.value: round((at - self.speech_end) * 1000, 1) for stage, at in ordered}
+        return {Stage.SPEECH_END.value: 0.0, **reached}
 
     def answer_ms(self) -> float:
         """End of speech to the first audio sent, or to the end where no audio was; 0 where neither was reached."""
