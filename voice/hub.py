@@ -20,6 +20,7 @@ import structlog
 
 from llm.messages import Message, ToolCall
 from models.clock import Clock
+from models.metrics import Metrics
 from voice.errors import SessionBusy, SessionGone, VoiceError
 from voice.history import Exchange, History, Item
 from voice.outgoing import TurnComplete
@@ -28,6 +29,7 @@ from voice.protocols.port import Codec
 from voice.session import Channel, Session, SessionParts
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
+from voice.turn_metrics import TurnMetrics, VoiceMetrics
 
 __all__ = ["Hub", "LiveRecord", "TooManySessions"]
 
@@ -70,9 +72,18 @@ class Hub:
     """`parts` is asked for at every connection, when the engines are up. Used from one event loop."""
 
     def __init__(
-        self, settings: VoiceSettings, folder: Path, clock: Clock, parts: Callable[[], SessionParts]
+        self,
+        settings: VoiceSettings,
+        folder: Path,
+        clock: Clock,
+        parts: Callable[[], SessionParts],
+        metrics: Metrics | None = None,
     ) -> None:
         self._settings, self._folder, self._clock, self._parts = settings, folder, clock, parts
+        metrics = Metrics() if metrics is None else metrics
+        self._metrics = VoiceMetrics(metrics)
+        metrics.gauge("parley_sessions_connected", "Voice sessions with a connection", lambda: self.live)
+        metrics.gauge("parley_sessions_kept", "Voice sessions that may be connected to", lambda: len(self._records))
         self._records: dict[str, LiveRecord] = {}
 
     def load(self) -> None:
@@ -162,6 +173,7 @@ class Hub:
             codec=None if codec is None else codec(record.config),
             on_turn=finished,
             on_update=updated,
+            watchers=(TurnMetrics(self._metrics, record.name),),
         )
         try:
             await record.session.run(channel)

@@ -46,7 +46,9 @@ class Ledger:
     def played(self, played_s: float, now: float) -> None:
         """The client has played so much of the reply: its first sample sounded that long ago, after it was sent."""
         if played_s > 0:
-            self.mark(Stage.FIRST_AUDIO_PLAYED, max(now - played_s, self._at.get(Stage.FIRST_AUDIO_SENT, self.speech_end)))
+            self.mark(
+                Stage.FIRST_AUDIO_PLAYED, max(now - played_s, self._at.get(Stage.FIRST_AUDIO_SENT, self.speech_end))
+            )
 
     def has(self, stage: Stage) -> bool:
         return stage in self._at

@@ -38,6 +38,7 @@ from voice.segmenter import Onset, Segmenter
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
 from voice.turn import TurnMachine
+from voice.watcher import Watcher
 from voice.work import SessionParts, Work
 
 __all__ = ["Channel", "Session", "SessionParts"]
@@ -76,7 +77,7 @@ class Session:
     """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
 
     `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with
-    every finished turn, `on_update` with every changed configuration.
+    every finished turn, `on_update` with every changed configuration; `watchers` look on.
     """
 
     def __init__(
@@ -92,11 +93,12 @@ class Session:
         codec: Codec | None = None,
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         self.config = config
         self._name, self._token = name, token
         self._settings, self._parts = settings, parts
-        self._on_turn, self._on_update = on_turn, on_update
+        self._on_turn, self._on_update, self._watchers = on_turn, on_update, watchers
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
@@ -145,6 +147,8 @@ class Session:
         finally:
             if ear is not None:
                 ear.close()
+            for watcher in self._watchers:
+                watcher.ended(self._parts.clock.now())
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await self._parts.forget(self._name)
 
@@ -267,7 +271,11 @@ class Session:
     # ---- turn -----------------------------------------------------------------------------------------------
 
     def _hear(self, event: heard.TurnEvent) -> None:
-        for action in self._machine.step(event, self._parts.clock.now()):
+        now = self._parts.clock.now()
+        actions = self._machine.step(event, now)
+        for watcher in self._watchers:
+            watcher.stepped(event, now, actions)
+        for action in actions:
             self._act(action)
         self._rearm.set()
 
@@ -344,6 +352,8 @@ class Session:
         return Segmenter(self._threshold, pause_ms, turn.min_speech_ms)
 
     def _complain(self, error: ParleyError) -> None:
+        for watcher in self._watchers:
+            watcher.refused(error.code)
         self._send(self._codec.complain(error))
 
 

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class VoiceMetrics:
-    """The figures of all sessions. `Watch` one session with `TurnMetrics(this, name)`."""
+    """The figures of all sessions. Watch one session with `TurnMetrics(this, name)`."""
 
     def __init__(self, metrics: Metrics) -> None:
         count, time = metrics.counter, metrics.histogram
@@ -41,7 +41,8 @@ class VoiceMetrics:
         self.turns = count("parley_turns_total", "Turns that are over", ("status",))
         self.interruptions = count("parley_interruptions_total", "Replies cut off, by reason", ("reason",))
         self.resumes = count(
-            "parley_false_interruptions_total", "Sounds over a reply that were nothing: it went on from the very sample"
+            "parley_false_interruptions_total",
+            "Sounds over a reply that were nothing: it went on from the very sample",
         )
         self.wakes = count("parley_wakes_total", "Wake words heard", ("word",))
         self.errors = count("parley_session_errors_total", "Errors told to voice clients", ("code",))
@@ -155,7 +156,7 @@ class TurnMetrics:
         self._metrics.tokens.labels("out").inc(turn.tokens_out)
         for stage, ms in turn.latency.items():
             if stage != "speech_end":
-                self._metrics.stages.labels(stage).observe(ms / 1000)
+                self._metrics.stages.labels(stage).observe(max(0.0, ms) / 1000)
         log.info(
             "turn.complete",
             session=self._name,

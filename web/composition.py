@@ -14,6 +14,7 @@ from llm.configured_backends import load_backends
 from llm.generate import Router
 from llm.pool import SlotPool
 from models.clock import Clock
+from models.metrics import Metrics
 from models.store import Store
 from voice.codecs.warm_up import warm_up
 from voice.ears import load_ears
@@ -35,7 +36,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
 
     At the end all tasks are cancelled and all workers ended. Raises ParleyError for parts that cannot be had at all.
     """
-    store = _store(settings)
+    store, metrics = _store(settings), Metrics()
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
     async with (
@@ -52,9 +53,11 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         # Loading takes a second, in which the workers load theirs.
         ears = await anyio.to_thread.run_sync(load_ears, settings.voice.vad, settings.voice.wake)
         await group.start(ears.run)
+        lost = "Audio that the ears could not keep up with, since the start"
+        metrics.gauge("parley_ears_lost_seconds", lost, lambda: ears.statistics().lost_s)
         await anyio.to_thread.run_sync(warm_up)
         spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools)
-        hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken)
+        hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics)
         await anyio.to_thread.run_sync(hub.load)
         yield Services(
             settings=settings,
@@ -68,6 +71,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             ears=ears,
             parts=parts,
             hub=hub,
+            metrics=metrics,
         )
         group.cancel_scope.cancel()
 

@@ -9,6 +9,7 @@ import aiohttp
 from starlette.requests import HTTPConnection
 
 from models.clock import Clock
+from models.metrics import Metrics
 from web.keys import KeyRing
 from web.settings import Settings
 from web.signin import SignInCodes
@@ -39,6 +40,7 @@ class Services:
     ears: Ears
     parts: Parts
     hub: Hub
+    metrics: Metrics
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -41,6 +41,8 @@ class ServerSettings:
     """Other sites whose pages may use this server: "https://parley.example"."""
     send_timeout_s: float = 10.0
     """A voice client that takes nothing for this long is disconnected."""
+    metrics: Literal["admin", "open", "off"] = "admin"
+    """Who may read GET /metrics."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ CORES = (
     "voice/turn_deciding.py",
     "voice/turn_floor.py",
     "voice/turn_judging.py",
+    "voice/turn_metrics.py",
     "voice/turn_noting.py",
     "voice/turn_requests.py",
     "voice/turn_states.py",

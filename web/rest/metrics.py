@@ -21,7 +21,9 @@ async def _metrics(request: Request) -> Response:
     services = services_of(request)
     access = services.settings.server.metrics
     if access == "off":
-        raise NotFound("there is nothing here", hint='metrics are turned off: [server] metrics = "admin" turns them on')
+        raise NotFound(
+            "there is nothing here", hint='metrics are turned off: [server] metrics = "admin" turns them on'
+        )
     if access == "admin" and principal_of(request).tier != "admin":
         raise Forbidden("only an admin may read the metrics", hint='[server] metrics = "open" lets everybody')
     body, content_type = services.metrics.render(request.headers.get("accept", ""))
