@@ -23,6 +23,7 @@ class Intake:
         self._config = config
         self._resampler = StreamResampler(config.input_rate, RATE_HZ)
         self._decoder: Decoder | None = None
+        self._raw = False
 
     def raw(self, data: bytes) -> Pcm:
         """PCM16 little-endian mono at the session's input rate."""
@@ -36,9 +37,11 @@ class Intake:
             return self.raw(data)
         if self._decoder is None:
             spec: CodecSpec = discover("voice.codecs")[self._config.input_format]
-            self._decoder = spec.decoder(RATE_HZ)
+            self._raw = spec.raw
+            self._decoder = spec.decoder(self._config.input_rate if spec.raw else RATE_HZ)
         try:
-            return self._decoder.feed(data)
+            pcm = self._decoder.feed(data)
+            return self._resampler.process(pcm) if self._raw else pcm
         except AudioError:
             self._decoder = None
             raise
@@ -47,6 +50,6 @@ class Intake:
         """Raises AudioError for a rate that cannot be resampled; then nothing has changed."""
         if config.input_rate != self._config.input_rate:
             self._resampler = StreamResampler(config.input_rate, RATE_HZ)
-        if config.input_format != self._config.input_format:
+        if (config.input_format, config.input_rate) != (self._config.input_format, self._config.input_rate):
             self._decoder = None
         self._config = config

@@ -19,8 +19,8 @@ __all__ = [
     "WakeMode",
 ]
 
-AudioFormat = Literal["webm", "opus", "wav", "pcm", "mp3"]
-OutputFormat = Literal["opus", "wav", "pcm", "mp3"]
+AudioFormat = Literal["webm", "opus", "wav", "pcm", "mp3", "g711_ulaw", "g711_alaw"]
+OutputFormat = Literal["opus", "wav", "pcm", "mp3", "g711_ulaw", "g711_alaw"]
 WakeMode = Literal["pre", "post", "mid"]
 
 
@@ -32,7 +32,7 @@ class AudioConfig:
     """Output rate, Hz."""
     allow_interrupt: bool = True
     input_rate: int = 16000
-    """Rate of binary frames, Hz, 8000 to 48000."""
+    """Rate of binary frames and of raw input formats, Hz, 8000 to 48000."""
     binary_audio: bool = False
     """Send pcm replies as binary frames."""
 

@@ -86,10 +86,9 @@ def test_noise_is_refused_or_waited_for(name: str, data: bytes, with_magic: bool
         "opus": b"OggS\0\2",
         "wav": b"RIFF\0\0\0\0WAVE",
         "mp3": b"\xff\xfb",
-        "pcm": b"",
     }
     try:
-        pcm = decode(name, cut((magic[name] if with_magic else b"") + data, borders))
+        pcm = decode(name, cut((magic.get(name, b"") if with_magic else b"") + data, borders))
     except AudioError as error:
         assert error.message
     else:

@@ -42,4 +42,5 @@ SPEC = CodecSpec(
     encoder=_PcmEncoder,
     media_type="audio/pcm",
     description="raw 16-bit little-endian mono samples",
+    raw=True,
 )

@@ -50,3 +50,5 @@ class CodecSpec:
     encoder: Callable[[int], Encoder] | None
     media_type: str
     description: str
+    raw: bool = False
+    """Nothing in the stream says its rate: it is the one that both sides agreed on."""
