@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 __all__ = [
     "HttpToolSettings",
+    "RealtimeSettings",
     "SpeechServiceSettings",
     "ToolSettings",
     "TurnSettings",
@@ -119,6 +120,14 @@ class ToolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RealtimeSettings:
+    """`[voice.realtime]`."""
+
+    session_minutes: float = 60.0
+    """A connection to `/v1/realtime` is closed after this long, whatever is going on."""
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceSettings:
     stt: SpeechServiceSettings = SpeechServiceSettings()
     tts: SpeechServiceSettings = SpeechServiceSettings()
@@ -127,6 +136,7 @@ class VoiceSettings:
     vad: VadSettings = VadSettings()
     wake: WakeSettings = WakeSettings()
     tools: ToolSettings = ToolSettings()
+    realtime: RealtimeSettings = RealtimeSettings()
     max_sessions: int = 64
     idle_close_s: float = 3600.0
     """A connection that says and hears nothing for this long is closed."""

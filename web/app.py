@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from models.clock import Clock
 from web import live
+from web.client_secrets import ClientSecrets
 from web.guards.access_log import AccessLog
 from web.guards.authenticate import Authenticate
 from web.guards.body_limit import BodyLimit
@@ -30,7 +31,7 @@ from web.settings import ServerSettings
 
 __all__ = ["create_app", "guards"]
 
-_FOLDERS = ("web.rest", "web.pages")
+_FOLDERS = ("web.rest", "web.sockets", "web.pages")
 """Every module in them that has ROUTES is served; its PUBLIC paths need no key."""
 
 
@@ -45,14 +46,20 @@ def create_app(services: Services) -> Starlette:
     public = ["/static/", *(path for module in modules for path in getattr(module, "PUBLIC", ()))]
     app = Starlette(
         routes=routes,
-        middleware=guards(services.settings.server, services.clock, services.keys, public),
+        middleware=guards(services.settings.server, services.clock, services.keys, public, services.client_secrets),
         exception_handlers={HTTPException: on_http_exception},
     )
     app.state.services = services
     return app
 
 
-def guards(server: ServerSettings, clock: Clock, keys: KeyRing, public: list[str]) -> list[Middleware]:
+def guards(
+    server: ServerSettings,
+    clock: Clock,
+    keys: KeyRing,
+    public: list[str],
+    client_secrets: ClientSecrets | None = None,
+) -> list[Middleware]:
     """What every request passes, outermost first."""
     found = [
         Middleware(RequestId),
@@ -65,7 +72,7 @@ def guards(server: ServerSettings, clock: Clock, keys: KeyRing, public: list[str
             hosts=server.allowed_hosts,
             origins=server.allowed_origins,
         ),
-        Middleware(Authenticate, keys=keys, clock=clock, public=public),
+        Middleware(Authenticate, keys=keys, clock=clock, public=public, client_secrets=client_secrets),
         Middleware(BodyLimit, max_bytes=server.max_body_mb * 2**20),
     ]
     if server.allowed_origins:

@@ -22,6 +22,7 @@ from voice.hub import Hub
 from voice.parts import open_parts
 from voice.session import SessionParts
 from voice.toolbox import open_toolbox
+from web.client_secrets import ClientSecrets
 from web.keys import KeyRing
 from web.services import Services
 from web.settings import Settings
@@ -66,6 +67,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             store=store,
             keys=keys,
             codes=SignInCodes(clock),
+            client_secrets=ClientSecrets(clock),
             pool=pool,
             router=router,
             ears=ears,

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from models.clock import Clock
 from models.metrics import Metrics
+from web.client_secrets import ClientSecrets
 from web.keys import KeyRing
 from web.settings import Settings
 from web.signin import SignInCodes
@@ -35,6 +36,7 @@ class Services:
     store: Store
     keys: KeyRing
     codes: SignInCodes
+    client_secrets: ClientSecrets
     pool: SlotPool
     router: Router
     ears: Ears

@@ -209,6 +209,7 @@ def _checked(settings: Settings, source: str) -> Settings:
         ("llm.slots", 0 <= settings.llm.slots <= 64, "0 to 64"),
         ("llm.slot_port_base", 1 <= settings.llm.slot_port_base <= 65000, "1 to 65000"),
         ("voice.vad.threshold", 0 < voice.vad.threshold < 1, "between 0 and 1"),
+        ("voice.realtime.session_minutes", 0 < voice.realtime.session_minutes <= 10_080, "between 0 and 10080"),
         ("voice.wake.threshold", 0 < voice.wake.threshold < 1, "between 0 and 1"),
         ("voice.turn.silence_ms", 32 <= turn.silence_ms <= 10_000, "32 to 10000"),
         ("voice.turn.pause_ms", 32 <= turn.pause_ms <= turn.silence_ms, "32 to silence_ms"),

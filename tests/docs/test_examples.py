@@ -43,7 +43,7 @@ def _run(name: str, server: ParleyProcess, folder: Path, *arguments: str) -> str
 
 
 def test_every_example_has_a_test() -> None:
-    assert set(EXAMPLES) == {"engine", "openai-sdk", "websocket"}
+    assert set(EXAMPLES) == {"engine", "openai-sdk", "realtime", "websocket"}
 
 
 def test_engine_example(tmp_path: Path) -> None:
@@ -77,6 +77,10 @@ def test_websocket_example(parley_server: ParleyProcess, tmp_path: Path) -> None
     assert re.search(r"^said: +\S+", said, re.MULTILINE)
     with wave.open(str(tmp_path / "answer.wav")) as clip:
         assert clip.getnframes() > 24000 // 4
+
+
+def test_realtime_example(parley_server: ParleyProcess, tmp_path: Path) -> None:
+    assert re.search(r"\w", _run("realtime", parley_server, tmp_path))
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)

@@ -12,16 +12,20 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.clock import Clock
+from web.client_secrets import PREFIX, ClientSecrets
 from web.errors import Unauthorized
 from web.keys import KeyRing
 from web.signin import COOKIE, read_cookie
 
 __all__ = ["Authenticate", "Principal", "principal_of"]
 
+_REALTIME = "/v1/realtime"
+_SUBPROTOCOL = "openai-insecure-api-key."
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. `user` owns what is made; `via` is how they showed it: key or cookie."""
+    """Who asks. `user` owns what is made; `via` is how they showed it: key, cookie or client_secret."""
 
     user: str
     tier: str
@@ -40,8 +44,17 @@ def principal_of(connection: HTTPConnection) -> Principal:
 class Authenticate:
     """Refuses by default. `public` lists what is open: whole paths, and prefixes that end in "/"."""
 
-    def __init__(self, app: ASGIApp, *, keys: KeyRing, clock: Clock, public: Iterable[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: KeyRing,
+        clock: Clock,
+        public: Iterable[str],
+        client_secrets: ClientSecrets | None = None,
+    ) -> None:
         self.app = app
+        self.client_secrets = client_secrets
         self.keys = keys
         self.clock = clock
         self.open_paths = frozenset(path for path in public if path == "/" or not path.endswith("/"))
@@ -64,9 +77,11 @@ class Authenticate:
 
     def _principal(self, connection: HTTPConnection) -> Principal | None:
         """Raises Unauthorized for a key that is not ours, also where none is needed: a typo should be heard of."""
-        scheme, _, key = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and key.strip():
-            if not self.keys.admits(key.strip()):
+        key = _key_of(connection)
+        if key.startswith(PREFIX):
+            return self._by_client_secret(connection, key)
+        if key:
+            if not self.keys.admits(key):
                 raise Unauthorized("the key is not valid here")
             return Principal("admin", "admin", "key")
         cookie = connection.cookies.get(COOKIE, "")
@@ -74,6 +89,28 @@ class Authenticate:
         if cookie and read_cookie(self.keys.cookie_secret, cookie, now_unix_s) is not None:
             return Principal("admin", "admin", "cookie")
         return None
+
+    def _by_client_secret(self, connection: HTTPConnection, key: str) -> Principal:
+        """An ephemeral key opens Realtime sessions and nothing else."""
+        secret = self.client_secrets.find(key) if self.client_secrets is not None else None
+        if secret is None:
+            raise Unauthorized("the client secret is not valid here, or has expired")
+        if connection.scope["type"] != "websocket" or connection.scope["path"] != _REALTIME:
+            raise Unauthorized("a client secret opens Realtime sessions only")
+        connection.scope.setdefault("state", {})["client_secret"] = secret
+        return Principal(secret.user, "client_secret", "client_secret")
+
+
+def _key_of(connection: HTTPConnection) -> str:
+    """As Bearer; browsers cannot set headers of a WebSocket, and OpenAI's put the key among its subprotocols."""
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        return key.strip()
+    if connection.scope["type"] == "websocket" and connection.scope["path"] == _REALTIME:
+        for name in connection.scope.get("subprotocols", ()):
+            if name.startswith(_SUBPROTOCOL):
+                return str(name.removeprefix(_SUBPROTOCOL)).strip()
+    return ""
 
 
 def _is_page_visit(headers: Headers) -> bool:

@@ -1,0 +1,171 @@
+"""The OpenAI Realtime API as a session's codec: GA names, or the beta's for clients that ask for them.
+
+The lifecycle decides what is said (realtime_lifecycle.py); here frames become its events, and what it says becomes
+frames: ids, JSON, audio in the client's format.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from models.errors import ParleyError
+from models.registry import discover
+from voice.codecs.spec import CodecSpec
+from voice.errors import FrameTooLarge
+from voice.incoming import ClientEvent
+from voice.outgoing import AudioOut, ServerEvent
+from voice.port import Pcm
+from voice.protocols.port import Draft, Frame
+from voice.protocols.realtime_beta import beta_messages
+from voice.protocols.realtime_client import event_id_of, parse_event, parse_frame
+from voice.protocols.realtime_config import RealtimeSession
+from voice.protocols.realtime_errors import RealtimeError, invalid
+from voice.protocols.realtime_lifecycle import Asked, Lifecycle
+from voice.protocols.realtime_messages import Said, error_said
+from voice.resample import StreamResampler
+from voice.session_config import SessionConfig
+from voice.settings import VoiceSettings
+
+__all__ = ["RealtimeCodec"]
+
+_CLIENT_ERRORS = frozenset({"invalid_message", "invalid_request", "invalid_audio", "message_too_large"})
+"""Codes of ParleyErrors that are the client's doing."""
+
+
+class RealtimeCodec:
+    """One connection. `session_id` is shown, `expires_at` (unix seconds) too; `new_id(prefix)` makes unique ids."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        session: RealtimeSession,
+        settings: VoiceSettings,
+        *,
+        session_id: str,
+        expires_at: int,
+        new_id: Callable[[str], str],
+        beta: bool = False,
+    ) -> None:
+        self._head = {"id": session_id, "expires_at": expires_at}
+        self._config, self._settings, self._new_id, self._beta = config, settings, new_id, beta
+        self._lifecycle = Lifecycle(session, new_id)
+        self._wanted = session
+        self._event_id: str | None = None
+        self._writer = _AudioWriter(session)
+
+    @property
+    def config(self) -> SessionConfig:
+        return self._config
+
+    @config.setter
+    def config(self, config: SessionConfig) -> None:
+        self._config, self._lifecycle.session = config, self._wanted
+        self._writer.reconfigure(self._wanted)
+
+    def opened(self, token: str) -> Sequence[Draft]:
+        greeting = [Said("session.created", {"session": self._session()})]
+        if self._lifecycle.session.kind == "realtime":
+            conversation = {"id": self._lifecycle.conversation, "object": "realtime.conversation"}
+            greeting.append(Said("conversation.created", {"conversation": conversation}))
+        return self._drafts(greeting)
+
+    def receive(self, frame: Frame) -> Sequence[ClientEvent | Draft]:
+        """Everything but FrameTooLarge is answered here, with an `error` event that carries the client's event_id."""
+        self._event_id = None
+        try:
+            message = parse_frame(frame)
+            self._event_id = event_id_of(message)
+            steps = self._lifecycle.step(Asked(parse_event(message), self._event_id))
+        except RealtimeError as error:
+            return self.complain(error)
+        return [partial(self._frames, self._named(step)) if isinstance(step, Said) else step for step in steps]
+
+    def apply(self, fields: Mapping[str, Any]) -> SessionConfig:
+        wanted = self._lifecycle.session.changed(fields, self._settings)
+        if self._lifecycle.has_spoken and _voice(wanted) != _voice(self._lifecycle.session):
+            raise invalid(
+                "Cannot update a conversation's voice if assistant audio is present.",
+                "session.audio.output.voice",
+                code="cannot_update_voice",
+            )
+        self._wanted = wanted
+        return wanted.config(self._config.llm.model, self._settings)
+
+    def updated(self, token: str) -> Sequence[Draft]:
+        return self._drafts([Said("session.updated", {"session": self._session()})])
+
+    def complain(self, error: ParleyError) -> Sequence[Draft]:
+        self._lifecycle.refused()
+        asked = isinstance(error, RealtimeError | FrameTooLarge) or error.code in _CLIENT_ERRORS
+        code = error.reason if isinstance(error, RealtimeError) else error.code
+        kind = "invalid_request_error" if asked else "server_error"
+        return self._drafts([error_said(kind, code, str(error), param=error.param, event_id=self._event_id)])  # type: ignore[arg-type]
+
+    def tell(self, event: ServerEvent) -> Sequence[Draft]:
+        said = [step for step in self._lifecycle.step(event) if isinstance(step, Said)]
+        return self._drafts(said)
+
+    # ---- out ------------------------------------------------------------------------------------------------
+
+    def _session(self) -> dict[str, Any]:
+        session = self._lifecycle.session
+        kind = "realtime.session" if session.kind == "realtime" else "realtime.transcription_session"
+        return {"object": kind, **self._head, **session.fields}
+
+    def _drafts(self, said: Sequence[Said]) -> list[Draft]:
+        return [partial(self._frames, self._named(one)) for one in said]
+
+    def _named(self, said: Said) -> Said:
+        return Said(said.type, {"event_id": self._new_id("event"), **said.body}, said.audio)
+
+    def _frames(self, said: Said) -> Sequence[Frame]:
+        body = dict(said.body)
+        if said.audio is not None:
+            data = self._writer.write(said.audio)
+            if not data:
+                return ()
+            body["delta"] = base64.b64encode(data).decode("ascii")
+        messages = beta_messages(said.type, body) if self._beta else ((said.type, body),)
+        return [_json({"type": kind, **fields}) for kind, fields in messages]
+
+
+def _voice(session: RealtimeSession) -> object:
+    return session.fields["audio"].get("output", {}).get("voice")
+
+
+class _AudioWriter:
+    """Samples of replies as bytes in the session's format and rate."""
+
+    def __init__(self, session: RealtimeSession) -> None:
+        self._reply, self._from_hz, self._format = "", 0, ""
+        self._resampler: StreamResampler | None = None
+        self.reconfigure(session)
+
+    def reconfigure(self, session: RealtimeSession) -> None:
+        name, self._rate_hz = session.output_format
+        if name == self._format:
+            return
+        spec: CodecSpec = discover("voice.codecs")[name]
+        if spec.encoder is None:
+            raise ValueError(f"{name} is no output format")
+        self._format, self._encoder, self._from_hz = name, spec.encoder(self._rate_hz), 0
+
+    def write(self, event: AudioOut) -> bytes:
+        if event.reply != self._reply or event.rate_hz != self._from_hz:
+            self._reply, self._from_hz = event.reply, event.rate_hz
+            same = event.rate_hz == self._rate_hz
+            self._resampler = None if same else StreamResampler(event.rate_hz, self._rate_hz)
+        pcm: Pcm = np.asarray(event.pcm, dtype=np.int16)
+        if self._resampler is not None:
+            pcm = self._resampler.process(pcm, last=event.is_last)
+        return self._encoder.encode(pcm) if len(pcm) else b""
+
+
+def _json(message: Mapping[str, Any]) -> str:
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,290 @@
+"""The session object of the OpenAI Realtime API: checked, merged, echoed, and what of it a session of ours obeys.
+
+One shape inside, the GA one. The beta's flat names are accepted wherever a session object is, and `to_beta` writes
+them for clients that speak the beta. An update changes only the fields it names; null, "" and [] clear them.
+Fields that have no meaning here (tracing, prompt, noise_reduction, truncation, include) are kept and echoed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import (
+    ValidationError,
+)
+
+from voice.protocols.realtime_beta import from_beta
+from voice.protocols.realtime_errors import invalid, of_validation
+from voice.protocols.realtime_schema import FORMATS, Kind, SessionShape, chat_tool, chosen_tool
+from voice.session_config import (
+    AudioConfig,
+    AudioFormat,
+    LlmConfig,
+    SessionConfig,
+    TurnDetection,
+    VoiceConfig,
+)
+from voice.settings import VoiceSettings
+
+__all__ = ["OPENAI_VOICES", "RealtimeSession"]
+
+OPENAI_VOICES = frozenset(
+    "alloy ash ballad cedar coral echo fable juniper marin nova onyx sage shimmer verse".split()
+)
+"""Names that every OpenAI client sends and no engine here has: they mean the default voice."""
+
+_HISTORY_MESSAGES = 400
+
+
+_KEPT = ("truncation", "tracing", "prompt", "include", "reasoning", "parallel_tool_calls")
+_DETECTION_DEFAULTS: dict[str, dict[str, Any]] = {
+    "server_vad": {
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 500,
+        "idle_timeout_ms": None,
+        "create_response": True,
+        "interrupt_response": True,
+    },
+    "semantic_vad": {"eagerness": "auto", "create_response": True, "interrupt_response": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RealtimeSession:
+    """`fields` is the session object in GA names, complete and checked, without id, object and expires_at."""
+
+    fields: Mapping[str, Any]
+
+    @classmethod
+    def new(cls, kind: Kind, model: str, settings: VoiceSettings) -> RealtimeSession:
+        """The defaults of OpenAI, but for the silence after which a turn is over: the server's own."""
+        detection = dict(_DETECTION_DEFAULTS["server_vad"])
+        detection["silence_duration_ms"] = settings.turn.silence_ms
+        detection["prefix_padding_ms"] = settings.turn.preroll_ms
+        detection["threshold"] = settings.vad.threshold
+        listening: dict[str, Any] = {
+            "format": {"type": "audio/pcm", "rate": 24_000},
+            "transcription": None,
+            "noise_reduction": None,
+            "turn_detection": {"type": "server_vad", **detection},
+        }
+        if kind == "transcription":
+            for name in ("create_response", "interrupt_response"):
+                listening["turn_detection"].pop(name)
+            return cls({"type": kind, "audio": {"input": listening}, "include": None})
+        return cls(
+            {
+                "type": kind,
+                "model": model,
+                "output_modalities": ["audio"],
+                "instructions": settings.llm.system_prompt,
+                "audio": {
+                    "input": listening,
+                    "output": {"format": {"type": "audio/pcm", "rate": 24_000}, "voice": "alloy", "speed": 1.0},
+                },
+                "tools": [],
+                "tool_choice": "auto",
+                "temperature": settings.llm.temperature,
+                "max_output_tokens": "inf",
+                **dict.fromkeys(_KEPT),
+                "truncation": "auto",
+            }
+        )
+
+    @property
+    def kind(self) -> Kind:
+        return "transcription" if self.fields["type"] == "transcription" else "realtime"
+
+    @property
+    def transcribes(self) -> bool:
+        """The client wants to read what it said."""
+        return self.kind == "transcription" or self.fields["audio"]["input"]["transcription"] is not None
+
+    @property
+    def speaks(self) -> bool:
+        return self.kind == "realtime" and "audio" in self.fields["output_modalities"]
+
+    @property
+    def input_bytes_per_ms(self) -> int:
+        return 48 if self.fields["audio"]["input"]["format"]["type"] == "audio/pcm" else 8
+
+    @property
+    def output_format(self) -> tuple[AudioFormat, int]:
+        """(codec, rate in Hz) of what the client hears. Inside, replies have 24 kHz whatever it is."""
+        return FORMATS[self.fields["audio"].get("output", {}).get("format", {}).get("type", "audio/pcm")]
+
+    def response_shape(self, spoken: bool, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What a response object says of how it is made; `fields` are the wishes for this one."""
+        output = self.fields["audio"].get("output", {})
+        return {
+            "output_modalities": ["audio"] if spoken else ["text"],
+            "audio": {"output": {"format": output.get("format"), "voice": output.get("voice")}},
+            "max_output_tokens": fields.get("max_output_tokens", self.fields.get("max_output_tokens")),
+            "metadata": fields.get("metadata"),
+        }
+
+    def changed(self, update: Mapping[str, Any], settings: VoiceSettings) -> RealtimeSession:
+        """With the fields of an update, GA or beta. Raises RealtimeError naming the field that is wrong."""
+        asked = from_beta(update)
+        kind = asked.get("type", self.kind)
+        if kind != self.kind:
+            raise invalid(
+                f"The type of a session cannot change from {self.kind!r}",
+                "session.type",
+                hint="connect with ?intent=transcription for a transcription session",
+            )
+        given = _checked(asked)
+        merged = _merged(self.fields, given)
+        if self.kind == "transcription":
+            merged = {name: merged[name] for name in self.fields} | {"audio": {"input": merged["audio"]["input"]}}
+        else:
+            for name, value in (("instructions", settings.llm.system_prompt), ("model", self.fields["model"])):
+                merged[name] = merged[name] or value
+        return RealtimeSession(_checked_whole(merged))
+
+    def config(self, model: str, settings: VoiceSettings) -> SessionConfig:
+        """What a session of ours obeys. `model` is the one that the name of the client stands for."""
+        heard = self.fields["audio"]["input"]
+        in_format, in_rate = FORMATS[heard["format"]["type"]]
+        detection = heard["turn_detection"]
+        language = (heard["transcription"] or {}).get("language") or "auto"
+        config = SessionConfig(
+            audio=AudioConfig(in_format, "pcm", 24_000, input_rate=in_rate),
+            voice=VoiceConfig(language=language),
+            llm=LlmConfig(model=model, history_length=_HISTORY_MESSAGES),
+            turn_detection=_detection(detection),
+            spoken=self.speaks,
+            transcribe_only=self.kind == "transcription",
+        )
+        if self.kind == "transcription":
+            return config
+        spoken = self.fields["audio"]["output"]
+        limit = self.fields["max_output_tokens"]
+        return replace(
+            config,
+            voice=VoiceConfig(_voice(spoken["voice"]), spoken["speed"], language),
+            llm=LlmConfig(
+                model=model,
+                system_prompt=self.fields["instructions"],
+                tools=tuple(chat_tool(tool) for tool in self.fields["tools"]),
+                tool_choice=chosen_tool(self.fields["tool_choice"]),
+                history_length=_HISTORY_MESSAGES,
+                temperature=self.fields["temperature"],
+                max_tokens=settings.llm.max_tokens if limit == "inf" else limit,
+            ),
+        )
+
+
+def _check_fields(fields: object, param: str) -> SessionShape:
+    """`fields` as `model`. Raises RealtimeError with a `param` below `param`."""
+    if not isinstance(fields, Mapping):
+        raise invalid(f"{param} must be an object", param)
+    try:
+        return SessionShape.model_validate(dict(fields))
+    except ValidationError as error:
+        raise of_validation(error, param) from None
+
+
+def _voice(name: str) -> str:
+    return "default" if name in OPENAI_VOICES else name
+
+
+def _detection(detection: Mapping[str, Any] | None) -> TurnDetection:
+    if detection is None:
+        return TurnDetection(type="none", create_response=False)  # `response.create` asks for the answer
+    return TurnDetection(
+        type=detection["type"],
+        threshold=detection.get("threshold"),
+        prefix_padding_ms=detection.get("prefix_padding_ms"),
+        silence_duration_ms=detection.get("silence_duration_ms"),
+        eagerness=detection.get("eagerness") or "auto",
+        create_response=detection.get("create_response") is not False,
+        interrupt_response=detection.get("interrupt_response") is not False,
+    )
+
+
+# ---- merging ------------------------------------------------------------------------------------------------
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an update, each checked as far as it goes: nothing is filled in."""
+    shown = {name: value for name, value in given.items() if value is not None}
+    detection = shown.get("audio")
+    for name in ("input", "turn_detection"):
+        detection = detection.get(name) if isinstance(detection, Mapping) else None
+    if isinstance(detection, Mapping) and "type" not in detection:
+        raise invalid("Missing required parameter: 'session.audio.input.turn_detection.type'.",
+                      "session.audio.input.turn_detection.type", code="missing_required_parameter")  # fmt: skip
+    _check_fields(_without_null(shown), "session")
+    return dict(given)
+
+
+def _checked_whole(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a merged session: the numbers as they were checked, formats with their rates."""
+    whole = _check_fields(_without_null(fields), "session")
+    result = dict(fields)
+    result["audio"] = {name: dict(part) for name, part in fields["audio"].items()}
+    for name, part in result["audio"].items():
+        kind = getattr(whole.audio, name).format.type
+        part["format"] = {"type": kind, "rate": 24_000} if kind == "audio/pcm" else {"type": kind}
+    if "output" in result["audio"]:
+        result["audio"]["output"]["voice"] = whole.audio.output.voice
+        result["tools"] = [tool.model_dump(exclude_none=True) for tool in whole.tools]
+    return result
+
+
+def _merged(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(fields)
+    for name, value in given.items():
+        if name == "audio" and isinstance(value, Mapping):
+            merged[name] = {**fields["audio"], **{
+                side: _merged_side(fields["audio"].get(side, {}), part)
+                for side, part in value.items() if side in fields["audio"] and isinstance(part, Mapping)
+            }}  # fmt: skip
+        elif name not in fields or name == "type":
+            continue  # not a field of a session of this kind
+        elif value is None:
+            merged[name] = _CLEARED.get(name)
+        else:
+            merged[name] = value
+    return merged
+
+
+_CLEARED: dict[str, Any] = {
+    "output_modalities": ["audio"],
+    "instructions": "",
+    "model": "",
+    "tools": [],
+    "tool_choice": "auto",
+    "max_output_tokens": "inf",
+    "truncation": "auto",
+}
+
+
+def _merged_side(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for name, value in given.items():
+        if name == "turn_detection" and isinstance(value, Mapping):
+            before = old.get(name) or {}
+            same = before.get("type") == value["type"]
+            merged[name] = {"type": value["type"], **_DETECTION_DEFAULTS[value["type"]], **(before if same else {})}
+            merged[name] |= {key: given for key, given in value.items() if given is not None or key in _NULLABLE}
+        elif name in ("transcription", "noise_reduction") and isinstance(value, Mapping):
+            merged[name] = {**(old.get(name) or {}), **value}
+        elif value is None and name in ("format", "voice", "speed"):
+            continue
+        else:
+            merged[name] = value
+    return merged
+
+
+_NULLABLE = frozenset({"idle_timeout_ms"})
+
+
+def _without_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
+    return value

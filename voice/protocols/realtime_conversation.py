@@ -1,0 +1,67 @@
+"""The items that a Realtime client was told of, in order. Pure; bounded, the oldest are forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from voice.protocols.realtime_items import WireItem
+
+__all__ = ["Items"]
+
+MOST_ITEMS = 1000
+
+
+class Items:
+    __slots__ = ("_audio_ms", "_items", "_order")
+
+    def __init__(self) -> None:
+        self._items: dict[str, WireItem] = {}
+        self._order: list[str] = []
+        self._audio_ms: dict[str, float] = {}
+
+    def get(self, id: str) -> WireItem | None:
+        return self._items.get(id)
+
+    def known(self, id: str | None) -> str | None:
+        """The id, if the client has heard of it; else the last item that it has heard of."""
+        return id if id is None or id in self._items else self.last
+
+    @property
+    def last(self) -> str | None:
+        return self._order[-1] if self._order else None
+
+    def before(self, id: str) -> str | None:
+        """The item that it stands behind; None at the beginning, and for an item that is gone."""
+        at = self._order.index(id) if id in self._items else 0
+        return self._order[at - 1] if at else None
+
+    def insert(self, item: WireItem, previous: str | None) -> None:
+        at = self._order.index(previous) + 1 if previous is not None else 0
+        self._order.insert(at, item.id)
+        self._items[item.id] = item
+        while len(self._order) > MOST_ITEMS:
+            self.delete(self._order[0])
+
+    def put(self, item: WireItem) -> None:
+        """The item has changed."""
+        if item.id in self._items:
+            self._items[item.id] = item
+
+    def delete(self, id: str) -> None:
+        del self._items[id]
+        self._order.remove(id)
+        self._audio_ms.pop(id, None)
+
+    def spoken(self, id: str, ms: float) -> None:
+        """So much audio of it was sent, or is left of it."""
+        if id in self._items:
+            self._audio_ms[id] = ms
+
+    def audio_ms(self, id: str) -> float:
+        return self._audio_ms.get(id, 0.0)
+
+    def has_call(self, call_id: str, more: Iterable[WireItem]) -> bool:
+        """Whether there is such a function call, here or among `more`."""
+        return any(
+            item.type == "function_call" and item.call_id == call_id for item in (*self._items.values(), *more)
+        )

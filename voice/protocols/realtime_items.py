@@ -1,0 +1,162 @@
+"""Items of a Realtime conversation: as clients write them, as they are shown, and as the model is told them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from llm.messages import Message, ToolCall
+from voice.protocols.realtime_errors import invalid, of_validation
+
+__all__ = ["Part", "WireItem", "item_json", "message_of", "parse_item"]
+
+Role = Literal["user", "assistant", "system"]
+Status = Literal["in_progress", "completed", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`kind` as in the GA API: input_text, input_audio, output_text, output_audio. `text` None: not known (yet)."""
+
+    kind: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WireItem:
+    """One of three: a message (role, content), a function_call (name, call_id, text), its output (call_id, text)."""
+
+    id: str
+    type: Literal["message", "function_call", "function_call_output"]
+    role: Role | None = None
+    content: tuple[Part, ...] = ()
+    status: Status = "completed"
+    name: str = ""
+    call_id: str = ""
+    text: str = ""
+    """The arguments of a call, or the output of one."""
+
+
+def item_json(item: WireItem) -> dict[str, Any]:
+    """The item as the API shows it. Audio is not given back: only its transcript."""
+    head = {"id": item.id, "object": "realtime.item", "type": item.type, "status": item.status}
+    match item.type:
+        case "message":
+            content = [
+                {"type": part.kind, "transcript" if part.kind.endswith("audio") else "text": part.text}
+                for part in item.content
+            ]
+            return {**head, "role": item.role, "content": content}
+        case "function_call":
+            return {**head, "name": item.name, "call_id": item.call_id, "arguments": item.text}
+        case "function_call_output":
+            return {**head, "call_id": item.call_id, "output": item.text}
+
+
+def message_of(item: WireItem) -> Message:
+    """What the model is told of it."""
+    match item.type:
+        case "message":
+            text = "\n".join(part.text for part in item.content if part.text)
+            return Message(item.role or "user", text)
+        case "function_call":
+            return Message("assistant", "", tool_calls=(ToolCall(item.call_id, item.name, item.text),))
+        case "function_call_output":
+            return Message("tool", item.text, tool_call_id=item.call_id)
+
+
+# ---- from the client ----------------------------------------------------------------------------------------
+
+_Text = Annotated[str, StringConstraints(max_length=20_000)]
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+
+class _Content(_Shape):
+    type: Literal["input_text", "input_audio", "input_image", "output_text", "output_audio", "text", "audio"]
+    text: _Text | None = None
+    transcript: _Text | None = None
+
+
+class _Head(_Shape):
+    id: _Id | None = None
+    status: Status | None = None
+    type: Literal["message", "function_call", "function_call_output"]
+
+
+class _Message(_Head):
+    role: Role
+    content: Annotated[list[_Content], Field(max_length=256)]
+
+
+class _Call(_Head):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    call_id: _Id | None = None
+    arguments: _Text
+
+
+class _CallOutput(_Head):
+    call_id: _Id
+    output: _Text
+
+
+_SHAPES: dict[str, type[_Head]] = {"message": _Message, "function_call": _Call, "function_call_output": _CallOutput}
+_KINDS: dict[Role, tuple[str, ...]] = {
+    "user": ("input_text", "input_audio"),
+    "assistant": ("output_text", "output_audio"),
+    "system": ("input_text",),
+}
+_OLD_KINDS = {"text": "output_text", "audio": "output_audio"}
+
+
+def parse_item(fields: object, param: str, new_id: str) -> WireItem:
+    """An item that a client wants added; `new_id` is its id unless it brings one. Raises RealtimeError."""
+    if not isinstance(fields, Mapping):
+        raise invalid(f"'{param}' must be an object.", param, code="invalid_type")
+    try:
+        head = _Head.model_validate({name: fields[name] for name in ("id", "status", "type") if name in fields})
+        shape = _SHAPES[head.type].model_validate(dict(fields))
+    except ValidationError as error:
+        raise of_validation(error, param) from None
+    id, status = head.id or new_id, head.status or "completed"
+    match shape:
+        case _Message():
+            parts = tuple(_part(part, shape.role, f"{param}.content[{at}]") for at, part in enumerate(shape.content))
+            return WireItem(id, "message", shape.role, parts, status)
+        case _Call():
+            call_id = shape.call_id or f"call_{id}"
+            return WireItem(id, "function_call", None, (), status, shape.name, call_id, shape.arguments)
+        case _CallOutput():
+            return WireItem(id, "function_call_output", None, (), status, "", shape.call_id, shape.output)
+    raise AssertionError("one of the shapes above")
+
+
+def _part(part: _Content, role: Role, param: str) -> Part:
+    kind = _OLD_KINDS.get(part.type, part.type) if role == "assistant" else part.type
+    if kind == "input_image":
+        raise invalid("Images are not understood here.", f"{param}.type", hint="send text or audio")
+    if kind not in _KINDS[role]:
+        wanted = " or ".join(_KINDS[role])
+        raise invalid(
+            f"Invalid value: '{part.type}'. Content of a message of the {role} is {wanted}.", f"{param}.type"
+        )
+    if kind.endswith("audio"):
+        if part.transcript is None:
+            raise invalid(
+                "Audio in an item needs its transcript here.",
+                f"{param}.transcript",
+                code="missing_required_parameter",
+                hint="send audio to be understood with input_audio_buffer.append",
+            )
+        return Part(kind, part.transcript)
+    if part.text is None:
+        raise invalid(
+            f"Missing required parameter: '{param}.text'.", f"{param}.text", code="missing_required_parameter"
+        )
+    return Part(kind, part.text)

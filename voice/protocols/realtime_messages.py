@@ -1,0 +1,105 @@
+"""Server events of the Realtime API as they are decided: a type, a JSON body, perhaps samples. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from voice.outgoing import AudioOut, TurnComplete
+from voice.protocols.realtime_items import Part, WireItem, item_json
+
+__all__ = ["Emit", "Response", "Said", "error_said", "response_json", "usage_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """`body` is complete but for `delta`, where `audio` holds its samples: these are encoded when they leave."""
+
+    type: str
+    body: Mapping[str, Any]
+    audio: AudioOut | None = None
+
+
+Emit = Callable[[Said], None]
+
+
+def error_said(
+    kind: Literal["invalid_request_error", "server_error"],
+    code: str | None,
+    message: str,
+    *,
+    param: str | None = None,
+    event_id: str | None = None,
+) -> Said:
+    error = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
+    return Said("error", {"error": error})
+
+
+@dataclass(slots=True)
+class Response:
+    """One reply on its way out. `conversation` is None for one that is not part of the conversation."""
+
+    id: str
+    item: str
+    spoken: bool
+    conversation: str | None
+    shape: Mapping[str, Any]
+    """What of the session it was made with: output_modalities, audio, max_output_tokens, metadata."""
+    status: Literal["in_progress", "completed", "cancelled", "incomplete", "failed"] = "in_progress"
+    text: str = ""
+    audio_ms: float = 0.0
+    output: list[WireItem] = field(default_factory=list)
+    message_at: int | None = None
+    """Where in the output its words stand; None while there are none."""
+    audio_done: bool = False
+    heard: str | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where the content part of its words is."""
+        return {
+            "response_id": self.id,
+            "item_id": self.item,
+            "output_index": self.message_at,
+            "content_index": 0,
+        }
+
+    def part(self) -> dict[str, Any]:
+        return {"type": "audio", "transcript": self.text} if self.spoken else {"type": "text", "text": self.text}
+
+    def words(self, text: str, status: Literal["in_progress", "completed", "incomplete"]) -> WireItem:
+        part = Part("output_audio" if self.spoken else "output_text", text)
+        return WireItem(self.item, "message", "assistant", (part,), status)
+
+
+def response_json(
+    response: Response, details: Mapping[str, Any] | None = None, usage: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "object": "realtime.response",
+        "id": response.id,
+        "status": response.status,
+        "status_details": details,
+        "output": [item_json(item) for item in response.output],
+        "conversation_id": response.conversation,
+        **response.shape,
+        "usage": usage,
+    }
+
+
+def usage_json(turn: TurnComplete) -> dict[str, Any]:
+    """Tokens of the language model; audio has none here."""
+    return {
+        "total_tokens": turn.tokens_in + turn.tokens_out,
+        "input_tokens": turn.tokens_in,
+        "output_tokens": turn.tokens_out,
+        "input_token_details": {
+            "text_tokens": turn.tokens_in,
+            "audio_tokens": 0,
+            "image_tokens": 0,
+            "cached_tokens": 0,
+            "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
+        },
+        "output_token_details": {"text_tokens": turn.tokens_out, "audio_tokens": 0},
+    }

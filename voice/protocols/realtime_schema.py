@@ -1,0 +1,145 @@
+"""The shapes of the Realtime API's session object, as they are checked. Pure. Unknown fields are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from voice.session_config import AudioFormat
+
+__all__ = [
+    "FORMATS",
+    "Kind",
+    "Limit",
+    "Modalities",
+    "ResponseAudio",
+    "SessionShape",
+    "Tool",
+    "ToolChoice",
+    "chat_tool",
+    "chosen_tool",
+]
+
+Kind = Literal["realtime", "transcription"]
+FORMATS: dict[str, tuple[AudioFormat, int]] = {
+    "audio/pcm": ("pcm", 24_000),
+    "audio/pcmu": ("g711_ulaw", 8_000),
+    "audio/pcma": ("g711_alaw", 8_000),
+}
+"""Codec and rate in Hz."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+
+_Text = Annotated[str, StringConstraints(max_length=262_144)]
+_Name = Annotated[str, StringConstraints(max_length=256)]
+
+
+class _Format(_Part):
+    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
+    rate: int | None = None
+
+    @model_validator(mode="after")
+    def _rate(self) -> _Format:
+        wanted = FORMATS[self.type][1]
+        if self.rate not in (None, wanted):
+            raise ValueError(f"{self.type} has a rate of {wanted} Hz")
+        return self
+
+
+class _Transcription(_Part):
+    model: _Name | None = None
+    language: _Name | None = None
+    prompt: _Text | None = None
+
+
+class _Detection(_Part):
+    type: Literal["server_vad", "semantic_vad"]
+    threshold: Annotated[float | None, Field(ge=0, le=1)] = None
+    prefix_padding_ms: Annotated[int | None, Field(ge=0, le=5000)] = None
+    silence_duration_ms: Annotated[int | None, Field(ge=0, le=10_000)] = None
+    idle_timeout_ms: Annotated[int | None, Field(ge=1, le=600_000)] = None
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class _Noise(_Part):
+    type: Literal["near_field", "far_field"] | None = None
+
+
+class _Input(_Part):
+    format: _Format = _Format(type="audio/pcm")
+    transcription: _Transcription | None = None
+    noise_reduction: _Noise | None = None
+    turn_detection: _Detection | None = None
+
+
+def _voice_name(value: object) -> object:
+    """A custom voice is an object with an id."""
+    return value.get("id") if isinstance(value, Mapping) else value
+
+
+class _Output(_Part):
+    format: _Format = _Format(type="audio/pcm")
+    voice: Annotated[_Name, BeforeValidator(_voice_name)] = "alloy"
+    speed: Annotated[float, Field(ge=0.25, le=1.5)] = 1.0
+
+
+class _Audio(_Part):
+    input: _Input = _Input()
+    output: _Output = _Output()
+
+
+class Tool(_Part):
+    type: Literal["function"] = "function"
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    description: _Text | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _NamedTool(_Part):
+    type: Literal["function"]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+ToolChoice = Literal["auto", "none", "required"] | _NamedTool
+Modalities = Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)]
+Limit = Annotated[int, Field(ge=1, le=131_072)] | Literal["inf"]
+
+
+class SessionShape(_Part):
+    """What is checked; fields beside these are kept as they are."""
+
+    type: Kind = "realtime"
+    model: _Name = ""
+    output_modalities: Modalities = ["audio"]
+    instructions: _Text = ""
+    audio: _Audio = _Audio()
+    tools: Annotated[list[Tool], Field(max_length=128)] = []
+    tool_choice: ToolChoice = "auto"
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    max_output_tokens: Limit = "inf"
+
+
+class ResponseAudio(_Part):
+    """The `audio` of a `response.create`: only how it is said."""
+
+    output: _Output = _Output()
+
+
+def chat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """As chat models are told of it: the API's tools are flat."""
+    return {"type": "function", "function": {name: value for name, value in tool.items() if name != "type"}}
+
+
+def chosen_tool(choice: Any) -> str | dict[str, Any]:
+    """The same for the choice of one."""
+    if isinstance(choice, str):
+        return choice
+    name = choice["name"] if isinstance(choice, Mapping) else choice.name
+    return {"type": "function", "function": {"name": name}}

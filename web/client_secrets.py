@@ -1,0 +1,65 @@
+"""Keys of a short life (`ek_...`) that open Realtime sessions: for browsers, which should not hold a real key.
+
+They are kept in memory only, as hashes; a restart forgets them. One is good for any number of sessions until it
+expires, and for nothing else.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.clock import Clock
+from models.errors import ParleyError
+from web.keys import fingerprint
+
+__all__ = ["PREFIX", "ClientSecret", "ClientSecrets", "TooManySecrets"]
+
+PREFIX = "ek_"
+MOST_SECRETS = 10_000
+
+
+class TooManySecrets(ParleyError):
+    code = "overloaded"
+    retryable = True
+    default_hint = "client secrets are forgotten when they expire: ask for shorter ones, or wait"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """`user` made it and owns its sessions; `session` is the session object that they begin with."""
+
+    user: str
+    session: Mapping[str, Any]
+    expires_at: int
+    """Unix seconds."""
+
+
+class ClientSecrets:
+    """Used from one event loop."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, ClientSecret] = {}
+
+    def make(self, user: str, session: Mapping[str, Any], ttl_s: int) -> tuple[str, ClientSecret]:
+        """A new one: (value, what is kept of it). Raises TooManySecrets."""
+        self._expire()
+        if len(self._kept) >= MOST_SECRETS:
+            raise TooManySecrets(f"{len(self._kept)} client secrets are alive")
+        value = PREFIX + secrets.token_urlsafe(32)
+        made = ClientSecret(user, session, int(self._clock.wall().timestamp()) + ttl_s)
+        self._kept[fingerprint(value)] = made
+        return value, made
+
+    def find(self, value: str) -> ClientSecret | None:
+        """None for one that is unknown or expired. The look-up is by hash: its time says nothing of the value."""
+        self._expire()
+        return self._kept.get(fingerprint(value)) if value.startswith(PREFIX) else None
+
+    def _expire(self) -> None:
+        now = self._clock.wall().timestamp()
+        for name in [name for name, secret in self._kept.items() if secret.expires_at <= now]:
+            del self._kept[name]

@@ -1,0 +1,125 @@
+"""WS /v1/realtime: the OpenAI Realtime API. What is said on it is up to voice/protocols/realtime.py.
+
+The key comes as Bearer, or (browsers cannot set headers) in the subprotocol `openai-insecure-api-key.<key>`; it may
+be an ephemeral one. Query: `model`, or `intent=transcription`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from functools import partial
+from typing import Any
+
+import anyio
+import structlog
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from models.errors import ParleyError
+from voice.protocols.realtime import RealtimeCodec
+from voice.protocols.realtime_config import RealtimeSession
+from web.client_secrets import ClientSecret
+from web.errors import NotFound, NotReady, close_code
+from web.guards.authenticate import principal_of
+from web.live import WebSocketChannel
+from web.realtime_model import model_of
+from web.services import Services, services_of
+
+__all__ = ["PATH", "ROUTES"]
+
+PATH = "/v1/realtime"
+_BETA = "openai-beta.realtime-v1"
+_log = structlog.get_logger("web.realtime")
+
+
+async def _talk(socket: WebSocket) -> None:
+    """Refused (401, 403, 404, 503) before the connection is accepted, so that clients see a status with a reason."""
+    services, offered = services_of(socket), _offered(socket)
+    if "call_id" in socket.query_params:
+        raise NotFound("there are no calls here: connect without call_id", param="call_id")
+    beta = _BETA in offered or socket.headers.get("openai-beta", "").strip() == "realtime=v1"
+    session = _session(socket, services)
+    config = session.config(model_of(session.fields.get("model", ""), services), services.settings.voice)
+    if session.kind == "realtime" and not services.router.ready(config.llm.model):
+        raise NotReady(
+            "no language model can answer now",
+            hint="GET /health says whether one is starting; `parley doctor` says how to get one",
+        )
+    lasts_s = services.settings.voice.realtime.session_minutes * 60
+    token, record = services.hub.create(principal_of(socket).user, config)
+    try:
+        # The key must not be sent back; a browser wants one of those it offered.
+        chosen = next((name for name in ("realtime", _BETA) if name in offered), None)
+        try:
+            await socket.accept(subprotocol=chosen)
+        except OSError:
+            return  # gone already
+        codec = partial(
+            RealtimeCodec,
+            session=session,
+            settings=services.settings.voice,
+            session_id=f"sess_{secrets.token_hex(12)}",
+            expires_at=int(services.clock.wall().timestamp() + lasts_s),
+            new_id=_new_id,
+            beta=beta,
+        )
+        channel = WebSocketChannel(socket, services.settings.server.send_timeout_s)
+        with anyio.move_on_after(lasts_s) as lifetime:
+            await _serve(services, token, channel, codec)
+        if lifetime.cancelled_caught:
+            await _expire(channel, services.settings.voice.realtime.session_minutes)
+    finally:
+        await services.hub.end(token)
+
+
+async def _serve(services: Services, token: str, channel: WebSocketChannel, codec: Any) -> None:
+    try:
+        await services.hub.connect(token, channel, codec)
+    except ParleyError as error:
+        await channel.close(close_code(error), error.message)
+    except Exception:
+        _log.exception("realtime.failed")
+        await channel.close(1011, "something broke on our side")
+    else:
+        await channel.close(1000, "")
+
+
+async def _expire(channel: WebSocketChannel, minutes: float) -> None:
+    error = {
+        "type": "invalid_request_error",
+        "code": "session_expired",
+        "message": f"Your session hit the maximum duration of {minutes:g} minutes.",
+        "param": None,
+        "event_id": None,
+    }
+    try:
+        await channel.send(json.dumps({"type": "error", "event_id": _new_id("event"), "error": error}))
+    except anyio.BrokenResourceError:
+        return
+    await channel.close(1001, "session expired")
+
+
+def _session(socket: WebSocket, services: Services) -> RealtimeSession:
+    """What the connection begins with: what the ephemeral key was made for, or the defaults for the query."""
+    settings = services.settings.voice
+    secret = socket.scope.get("state", {}).get("client_secret")
+    asked = socket.query_params.get("model", "")
+    if isinstance(secret, ClientSecret):
+        session = RealtimeSession(secret.session)
+        if asked and session.kind == "realtime":
+            return RealtimeSession({**session.fields, "model": asked})
+        return session
+    kind = "transcription" if socket.query_params.get("intent") == "transcription" else "realtime"
+    return RealtimeSession.new(kind, asked or "default", settings)  # type: ignore[arg-type]
+
+
+def _offered(socket: WebSocket) -> list[str]:
+    return [str(name) for name in socket.scope.get("subprotocols", ())]
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(10)}"
+
+
+ROUTES = [WebSocketRoute(PATH, _talk)]
