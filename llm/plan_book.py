@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -27,13 +27,19 @@ log = structlog.get_logger(__name__)
 
 class PlanBook:
     def __init__(
-        self, settings: LlmSettings, store: Store, launchers: Mapping[Kind, Launcher], learned: Learned
+        self,
+        settings: LlmSettings,
+        store: Store,
+        launchers: Mapping[Kind, Launcher],
+        learned: Learned,
+        engines: Sequence[Installed] = (),
     ) -> None:
         self.default: Plan | None = None
         """What slot 1 holds, and what a text request without a model gets."""
         self.problem: ParleyError | None = None
         """Why there is no default."""
         self._settings, self._store, self._launchers, self._learned = settings, store, launchers, learned
+        self._engines = tuple(engines)
         self._plans: dict[str, Plan] = {}
         self._ordered: dict[str, tuple[Installed, Mapping[str, Any]]] = {}
 
@@ -57,7 +63,8 @@ class PlanBook:
         """A model of the store, or of a path, with options that it keeps. Raises ModelNotFound, ModelUnreadable,
         BadInput.
         """
-        model = await anyio.to_thread.run_sync(self._store.find, name)
+        engine = next((engine for engine in self._engines if engine.name == name), None)
+        model = engine if engine is not None else await anyio.to_thread.run_sync(self._store.find, name)
         plan = await self._plan(model, options, memory_bytes)
         self._ordered[model.name] = (model, options)
         return plan
@@ -69,7 +76,7 @@ class PlanBook:
         if name in self._ordered:  # also from a folder that the store does not know
             return await self._plan(*self._ordered[name], memory_bytes)
         if self._settings.load_on_demand:
-            for model in await anyio.to_thread.run_sync(self._store.installed):
+            for model in (*await anyio.to_thread.run_sync(self._store.installed), *self._engines):
                 if model.name == name and model.kind in SLOT_KINDS:
                     return await self._plan(model, {}, memory_bytes)
         hint = "GET /v1/models lists what there is"
@@ -81,7 +88,7 @@ class PlanBook:
         models += loaded
         models += [model for model, _ in self._ordered.values()]
         if self._settings.load_on_demand:
-            models += await anyio.to_thread.run_sync(self._store.installed)
+            models += (*await anyio.to_thread.run_sync(self._store.installed), *self._engines)
         found: dict[str, Installed] = {}
         for model in models:
             if model.kind in kinds:

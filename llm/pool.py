@@ -8,7 +8,7 @@ stands; who is gone holds nothing. Everything is called from one event loop.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -56,7 +56,7 @@ from llm.slots import SlotScheduler
 from models.clock import Clock
 from models.errors import BadInput, ParleyError
 from models.formats.port import Kind
-from models.store import Store
+from models.store import Installed, Store
 
 __all__ = ["Slot", "SlotPool"]
 
@@ -90,14 +90,17 @@ class SlotPool:
         *,
         placement: Placement | None = None,
         launchers: Mapping[Kind, Launcher] | None = None,
+        engines: Sequence[Installed] = (),
     ) -> None:
-        """`launchers`: how models that are no language models are started, by kind."""
+        """`launchers`: how models that are no language models are started, by kind. `engines` need no file and can be
+        loaded by their name.
+        """
         self.store = store
         self.local = LocalModels(self)
         self._settings, self._clock, self._http = settings, clock, http
         self._placement = placement or LocalProcesses(clock, http)
         self._learned = Learned(store.root.parent / "measured.json")
-        self._book = PlanBook(settings, store, launchers or {}, self._learned)
+        self._book = PlanBook(settings, store, launchers or {}, self._learned, engines)
         self._memory = SlotMemory(settings.memory_floor_mib << 20)
         self._scheduler = SlotScheduler(
             SlotLimits(

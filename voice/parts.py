@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,15 @@ import aiohttp
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from llm.process import WorkerProcess, WorkerSpec
-from models.clock import Clock
+from llm.placement import Placement, Worker
+from llm.process import WorkerSpec
 from models.errors import SettingsError
 from models.registry import discover
 from models.store import Installed, Store
 from voice.errors import NoModel
 from voice.port import Stt, SttSpec, Tts, TtsSpec
 from voice.settings import SpeechServiceSettings, VoiceSettings
+from voice.slot_speech import speech_command, speech_environment
 from voice.stt.openai import OpenAiStt
 from voice.stt.remote import RemoteStt
 from voice.tts.openai import OpenAiTts
@@ -47,6 +46,8 @@ class PartRow:
     improve: str
     ready: Callable[[], bool]
     problem: Callable[[], str]
+    names: tuple[str, ...] = ()
+    """What a request may call this part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class Parts:
     stt: Stt
     tts: Tts
     table: tuple[PartRow, ...]
-    workers: tuple[WorkerProcess, ...]
+    workers: tuple[Worker, ...]
+
+    def serves(self, stage: Kind, name: str) -> bool:
+        """A request that names this model means the part that is there already."""
+        return any(row.stage == stage and name in row.names for row in self.table)
 
     async def ensure_ready(self, timeout_s: float) -> None:
         """Wait until every worker answers. Raises WorkerDied or PortTaken for the first that does not."""
@@ -70,6 +75,10 @@ class Chosen:
     model: Installed | None
     why: str
     improve: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.engine,) if self.model is None else (self.model.name,)
 
     @property
     def title(self) -> str:
@@ -109,7 +118,7 @@ async def open_parts(
     settings: VoiceSettings,
     store: Store,
     http: aiohttp.ClientSession,
-    clock: Clock,
+    placement: Placement,
     task_group: TaskGroup,
     port_base: int,
 ) -> Parts:
@@ -118,15 +127,23 @@ async def open_parts(
     Raises SettingsError and NoModel.
     """
     found = await anyio.to_thread.run_sync(lambda: (store.installed("stt"), store.installed("tts")))
-    workers: list[WorkerProcess] = []
+    workers: list[Worker] = []
     rows: list[PartRow] = []
 
-    async def start(kind: Kind, chosen: Chosen, port: int) -> WorkerProcess:
-        worker = WorkerProcess(_worker(kind, chosen, port), clock, http)
+    async def start(kind: Kind, chosen: Chosen, port: int) -> Worker:
+        worker = placement.place(_worker(kind, chosen, port))
         await task_group.start(worker.run)
         workers.append(worker)
         rows.append(
-            PartRow(kind, chosen.title, chosen.why, chosen.improve, lambda: _is_ready(worker), lambda: _why(worker))
+            PartRow(
+                kind,
+                chosen.title,
+                chosen.why,
+                chosen.improve,
+                lambda: _is_ready(worker),
+                lambda: _why(worker),
+                chosen.names,
+            )
         )
         return worker
 
@@ -162,28 +179,22 @@ async def open_parts(
 
 
 def _worker(kind: Kind, chosen: Chosen, port: int) -> WorkerSpec:
-    argv = [sys.executable, "-m", "voice.worker", "--kind", kind, "--engine", chosen.engine, "--port", str(port)]
-    if chosen.model is not None:
-        argv += ["--model", str(Path(chosen.model.path))]
-    # the language model decodes at the same time: half of the cores each
-    threads = max(1, (os.cpu_count() or 2) // 2)
-    # waiting threads that spin would take the cores from the language model
-    env = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
-    return WorkerSpec(f"{kind}-{chosen.engine}", tuple(argv), port, env=env)
+    argv = speech_command(kind, chosen.engine, None if chosen.model is None else Path(chosen.model.path))
+    return WorkerSpec(f"{kind}-{chosen.engine}", (*argv, "--port", str(port)), port, env=speech_environment())
 
 
-def _address(worker: WorkerProcess, timeout_s: float) -> Callable[[], Awaitable[str]]:
+def _address(worker: Worker, timeout_s: float) -> Callable[[], Awaitable[str]]:
     async def address() -> str:
         return await worker.ensure_ready(timeout_s)
 
     return address
 
 
-def _is_ready(worker: WorkerProcess) -> bool:
+def _is_ready(worker: Worker) -> bool:
     return worker.state.value == "ready"
 
 
-def _why(worker: WorkerProcess) -> str:
+def _why(worker: Worker) -> str:
     if _is_ready(worker):
         return ""
     tail = worker.log_tail(1)

@@ -12,6 +12,7 @@ import anyio.to_thread
 
 from llm.configured_backends import load_backends
 from llm.generate import Router
+from llm.placement import LocalProcesses
 from llm.pool import SlotPool
 from models.clock import Clock
 from models.metrics import Metrics
@@ -21,6 +22,7 @@ from voice.ears import load_ears
 from voice.hub import Hub
 from voice.parts import open_parts
 from voice.session import SessionParts
+from voice.slot_speech import SpeechSlots, engines_as_models, speech_launchers
 from voice.toolbox import open_toolbox
 from web.client_secrets import ClientSecrets
 from web.keys import KeyRing
@@ -45,12 +47,21 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         open_toolbox(settings.voice.tools, clock) as tools,
         anyio.create_task_group() as group,
     ):
-        pool = SlotPool(settings.llm, store, clock, http)
+        placement = LocalProcesses(clock, http)
+        pool = SlotPool(
+            settings.llm,
+            store,
+            clock,
+            http,
+            placement=placement,
+            launchers=speech_launchers(),
+            engines=engines_as_models(),
+        )
         remote = load_backends(settings.llm.backends, http)
         router = Router(lambda: (*pool.backends, *remote), settings.llm.default_model)
         await group.start(pool.run)
         await group.start(router.run)
-        parts = await open_parts(settings.voice, store, http, clock, group, settings.llm.slot_port_base)
+        parts = await open_parts(settings.voice, store, http, placement, group, settings.llm.slot_port_base)
         # Loading takes a second, in which the workers load theirs.
         ears = await anyio.to_thread.run_sync(load_ears, settings.voice.vad, settings.voice.wake)
         await group.start(ears.run)
@@ -72,6 +83,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             router=router,
             ears=ears,
             parts=parts,
+            speech=SpeechSlots(pool, http),
             hub=hub,
             metrics=metrics,
         )

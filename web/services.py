@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voice.ears import Ears
     from voice.hub import Hub
     from voice.parts import Parts
+    from voice.slot_speech import SpeechSlots
 
 __all__ = ["Services", "services_of"]
 
@@ -41,6 +42,7 @@ class Services:
     router: Router
     ears: Ears
     parts: Parts
+    speech: SpeechSlots
     hub: Hub
     metrics: Metrics
 

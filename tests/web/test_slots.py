@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.llm.slot_house import small_model
 from tests.parley_process import ParleyProcess, running_parley
+from tests.speech_models import piper_mini, whisper_mini
+from web.main import main
 
-ENGINE = "[llm.engine]\nctx_size = 256\nparallel = 2\n"
+CONFIG = """
+[llm]
+model = "parley-mini"
+[llm.engine]
+ctx_size = 256
+parallel = 2
+[voice.stt]
+engine = "pocketsphinx"
+[voice.tts]
+engine = "espeak"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +35,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParleyProcess]:
     home = tmp_path_factory.mktemp("slots")
     (home / "models").mkdir()
     shutil.copyfile(small_model(), home / "models" / "tiny.gguf")
-    with running_parley(home, config=f'[llm]\nmodel = "parley-mini"\n{ENGINE}') as server:
+    shutil.copytree(whisper_mini(), home / "models" / "whisper-mini")
+    shutil.copytree(piper_mini().parent, home / "models" / "piper")
+    with running_parley(home, config=CONFIG) as server:
         yield server
 
 
@@ -41,10 +53,27 @@ def ask(server: ParleyProcess, path: str, body: object = None, key: str | None =
             return error.code, json.loads(error.read())
 
 
-def parley(server: ParleyProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PARLEY_HOME": str(server.home), "COLUMNS": "160"}
-    command = [sys.executable, "-m", "web.main", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+@dataclass(frozen=True, slots=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def parley(
+    server: ParleyProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """A command in this process, as the server's owner would give it."""
+    monkeypatch.setenv("PARLEY_HOME", str(server.home))
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*arguments: str) -> Done:
+        code = main(arguments)
+        said = capsys.readouterr()
+        return Done(code, said.out, said.err)
+
+    return run
 
 
 def test_the_slots_are_shown_with_the_voices_model_pinned(server: ParleyProcess) -> None:
@@ -66,13 +95,13 @@ def test_what_is_on_this_machine(server: ParleyProcess) -> None:
     assert (rows["tiny"]["format"], rows["tiny"]["bundled"]) == ("gguf", False)
 
 
-def test_load_and_unload_by_the_commands(server: ParleyProcess) -> None:
-    done = parley(server, "load-model", "tiny", "--slot", "3", "--ctx", "128")
+def test_load_and_unload_by_the_commands(server: ParleyProcess, parley: Callable[..., Done]) -> None:
+    done = parley("load-model", "tiny", "--slot", "3", "--ctx", "128")
     assert done.returncode == 0, done.stderr
     assert "tiny" in done.stdout and "ready" in done.stdout
-    listed = parley(server, "list-loaded")
+    listed = parley("list-loaded")
     assert listed.returncode == 0 and "parley-mini" in listed.stdout and "tiny" in listed.stdout
-    row = json.loads(parley(server, "list-loaded", "--json").stdout)["slots"][2]
+    row = json.loads(parley("list-loaded", "--json").stdout)["slots"][2]
     assert (row["model"], row["context"], row["status"]) == ("tiny", 128, "ready")
     status, answer = ask(
         server,
@@ -80,9 +109,9 @@ def test_load_and_unload_by_the_commands(server: ParleyProcess) -> None:
         {"model": "tiny", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 3},
     )
     assert status == 200 and answer["model"] == "tiny"
-    gone = parley(server, "unload-model", "tiny")
+    gone = parley("unload-model", "tiny")
     assert gone.returncode == 0 and "slot 3: tiny" in gone.stdout
-    again = parley(server, "unload-model", "nonsense")
+    again = parley("unload-model", "nonsense")
     assert again.returncode == 2 and "no slot holds" in again.stderr
 
 
@@ -95,6 +124,35 @@ def test_a_stream_for_a_model_in_no_slot_loads_it(server: ParleyProcess) -> None
         lines = [line for line in answer.read().decode().split("\n") if line]
     assert lines[-1] == "data: [DONE]"
     assert all(line.startswith(("data: ", ": ")) for line in lines)
+
+
+def test_recognisers_and_voices_are_models_of_slots(server: ParleyProcess) -> None:
+    """Named by a request they are loaded; the live sessions' own pair is asked under every other name."""
+    voice = next(row["name"] for row in ask(server, "/admin/api/models/local")[1]["models"] if row["type"] == "tts")
+    for model, loaded in (("tts-1", False), ("espeak", False), (voice, True)):
+        body = {"model": model, "input": "one two three", "response_format": "wav"}
+        request = urllib.request.Request(
+            server.base_url + "/v1/audio/speech", json.dumps(body).encode(), server.headers
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            wav = answer.read()
+        assert wav[:4] == b"RIFF" and len(wav) > 8000
+        assert any(row["model"] == voice for row in ask(server, "/admin/api/slots")[1]["slots"]) == loaded
+    status, answer = transcribe(server, "whisper-mini", wav)
+    assert status == 200 and "text" in answer
+    types = {row["model"]: row["type"] for row in ask(server, "/admin/api/slots")[1]["slots"] if row["model"]}
+    assert (types[voice], types["whisper-mini"], types["parley-mini"]) == ("tts", "audio", "text")
+
+
+def transcribe(server: ParleyProcess, model: str, wav: bytes) -> tuple[int, dict[str, Any]]:
+    mark = b"----parley"
+    head = b'--%s\r\nContent-Disposition: form-data; name="model"\r\n\r\n%s\r\n' % (mark, model.encode())
+    head += b'--%s\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' % mark
+    headers = {**server.headers, "Content-Type": "multipart/form-data; boundary=" + mark.decode()}
+    data = head + wav + b"\r\n--" + mark + b"--\r\n"
+    request = urllib.request.Request(server.base_url + "/v1/audio/transcriptions", data, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return answer.status, json.loads(answer.read())
 
 
 @pytest.mark.parametrize(
@@ -123,11 +181,11 @@ def test_it_needs_the_admin_key(server: ParleyProcess) -> None:
         assert ask(server, path, body, key="sk-wrong")[0] == 401
 
 
-def test_fit_shows_the_sum(server: ParleyProcess) -> None:
-    done = parley(server, "fit", "tiny", "--ctx", "128")
+def test_fit_shows_the_sum(server: ParleyProcess, parley: Callable[..., Done]) -> None:
+    done = parley("fit", "tiny", "--ctx", "128")
     assert done.returncode == 0 and "KV cache" in done.stdout and "It fits." in done.stdout
     path = str(server.home / "models" / "tiny.gguf")
-    tight = parley(server, "fit", path, "--memory-mib", "16", "--kv-type", "q8_0")
+    tight = parley("fit", path, "--memory-mib", "16", "--kv-type", "q8_0")
     assert tight.returncode == 1 and "does not fit" in tight.stdout
-    assert parley(server, "fit", "/etc/hostname").returncode == 2
-    assert parley(server, "fit", "tiny", "--kv-type", "q9").returncode == 2
+    assert parley("fit", "/etc/hostname").returncode == 2
+    assert parley("fit", "tiny", "--kv-type", "q9").returncode == 2

@@ -141,4 +141,5 @@ SPEC = TtsSpec(
     needs_model=True,
     word_times=True,
     licence="GPL-3.0 (piper-tts); each voice its own",
+    formats=("piper",),
 )

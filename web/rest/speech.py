@@ -15,9 +15,11 @@ from starlette.routing import Route
 from models.errors import BadInput
 from voice.errors import TtsFailed
 from voice.port import SpeakRequest, Tts
+from voice.slot_speech import SpeechSlots
 from voice.worker.encode import FORMATS, StreamEncoder
 from voice.worker.speech_routes import OPENAI_VOICES
 from web.body import parse, read_object
+from web.guards.authenticate import principal_of
 from web.services import services_of
 from web.sse import ByteStream
 
@@ -28,7 +30,8 @@ _LONGEST = 4096
 
 
 class _Body(BaseModel):
-    """Unknown fields (instructions, ...) have no effect; so has `model`, there is one voice engine."""
+    """Unknown fields (instructions, ...) have no effect. `model` is a voice of the store; other services' names are
+    answered with the voice of the live sessions."""
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
@@ -60,7 +63,18 @@ async def _speech(request: Request) -> Response:
         voice = services.settings.voice.tts.voice or "default"
     asked = SpeakRequest(body.input, voice, body.speed, body.language)
     media_type = {"mp3": "audio/mpeg", "opus": "audio/ogg"}.get(body.response_format, f"audio/{body.response_format}")
+    if not services.parts.serves("tts", body.model) and await services.speech.has(body.model, "tts"):
+        user = principal_of(request).user
+        return ByteStream(_of_slot(services.speech, body.model, user, asked, body.response_format), media_type)
     return ByteStream(_encoded(services.parts.tts, asked, body.response_format), media_type)
+
+
+async def _of_slot(
+    slots: SpeechSlots, model: str, user: str, asked: SpeakRequest, shape: str
+) -> AsyncGenerator[bytes, None]:
+    async with slots.tts(model, user) as tts, aclosing(_encoded(tts, asked, shape)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 async def _encoded(tts: Tts, asked: SpeakRequest, shape: str) -> AsyncGenerator[bytes, None]:

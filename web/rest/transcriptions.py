@@ -14,6 +14,7 @@ from models.errors import BadInput
 from voice.port import Pcm, Stt, Transcript
 from voice.worker.upload import RATE_HZ, decode
 from voice.worker.windows import windows
+from web.guards.authenticate import principal_of
 from web.services import services_of
 from web.sse import ClientGone, while_connected
 
@@ -24,7 +25,9 @@ _CLIENT_CLOSED = 499
 
 
 async def _transcribe(request: Request) -> Response:
-    """multipart/form-data with `file` (any usual container), `language`, `response_format`; `model` has no effect."""
+    """multipart/form-data with `file` (any usual container), `language`, `response_format`, `model`: a recogniser
+    of the store; with other services' names the one of the live sessions answers.
+    """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise BadInput("send multipart/form-data with a file", param="file")
     async with request.form(max_files=1, max_fields=32, max_part_size=1 << 16) as form:
@@ -33,6 +36,7 @@ async def _transcribe(request: Request) -> Response:
             raise BadInput("the form has no file", param="file")
         data = await file.read()
         shape, language = str(form.get("response_format", "json")), str(form.get("language", ""))
+        model = str(form.get("model", ""))[:200]
         streamed = str(form.get("stream", "")).lower() in ("true", "1")
     if shape not in _FORMATS:
         raise BadInput(
@@ -41,9 +45,17 @@ async def _transcribe(request: Request) -> Response:
     if streamed:
         raise BadInput("transcripts are not streamed here", param="stream", hint="a live session does that")
     pcm = await anyio.to_thread.run_sync(decode, data)
-    stt = services_of(request).parts.stt
+    services, user = services_of(request), principal_of(request).user
+    named = not services.parts.serves("stt", model) and await services.speech.has(model, "stt")
+
+    async def work() -> list[tuple[float, float, Transcript]]:
+        if not named:
+            return await _recognise(services.parts.stt, pcm, language[:64] or None)
+        async with services.speech.stt(model, user) as stt:
+            return await _recognise(stt, pcm, language[:64] or None)
+
     try:
-        parts = await while_connected(request.receive, lambda: _recognise(stt, pcm, language[:64] or None))
+        parts = await while_connected(request.receive, work)
     except ClientGone:
         return Response(status_code=_CLIENT_CLOSED)
     text = " ".join(part.text for _, _, part in parts if part.text)
