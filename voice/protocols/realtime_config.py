@@ -171,6 +171,7 @@ class RealtimeSession:
                 system_prompt=self.fields["instructions"],
                 tools=tuple(chat_tool(tool) for tool in self.fields["tools"]),
                 tool_choice=chosen_tool(self.fields["tool_choice"]),
+                client_tools="hand_over",
                 history_length=_HISTORY_MESSAGES,
                 temperature=self.fields["temperature"],
                 max_tokens=settings.llm.max_tokens if limit == "inf" else limit,
