@@ -90,6 +90,8 @@ class EngineSettings:
     """How a text becomes one vector in /v1/embeddings. auto: as the file says, else mean."""
     state_dir: str = ""
     """Where conversations are kept over a restart of the worker, and where /slots saves them. "": nowhere."""
+    extra_buffers: bool | None = None
+    """Whether weights may be rearranged for special instructions of the CPU. None: where that is known to help."""
     chat_template: str = ""
     """A Jinja file instead of the model's own template."""
 

@@ -9,7 +9,7 @@ import psutil  # type: ignore[import-untyped]
 
 from llm.batch_events import Limits
 from llm.engine import EngineConfig
-from llm.llamacpp.library import native, prepare
+from llm.llamacpp.library import extra_buffers, native, prepare
 from llm.llamacpp.plan import plan_limits
 from llm.settings import SplitMode
 from models.errors import ModelUnreadable, SettingsError
@@ -42,6 +42,7 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
     settings = config.settings
     params = native.llama_model_default_params()
     params.n_gpu_layers = ALL_LAYERS if settings.n_gpu_layers < 0 else settings.n_gpu_layers
+    params.use_extra_bufts = extra_buffers(settings.extra_buffers)
     params.main_gpu = settings.main_gpu
     params.split_mode = SPLIT_MODES[settings.split_mode]
     if settings.tensor_split:
