@@ -130,6 +130,8 @@ class EngineJob:
     """None: as the slot is set up."""
     marks: tuple[str, ...] = ()
     """Special tokens to write out; all others are silent."""
+    whole: bool = False
+    """Nobody reads along: everything comes with the end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.formats.gguf import read_header
 
 __all__ = ["Senses", "find_projector", "senses_of"]
+
+_PART = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,15 @@ class Senses:
 
 
 def find_projector(model: Path, setting: str) -> Path | None:
-    """The file named in the settings, or the only mmproj file beside the model."""
+    """The file named in the settings; else the mmproj file beside the model, where both are alone in their folder:
+    one that belongs to another model would keep this one from being loaded.
+    """
     if setting:
         return Path(setting).expanduser()
-    found = sorted(model.parent.glob("*mmproj*.gguf")) if "mmproj" not in model.name else []
-    return found[0] if len(found) == 1 else None
+    files = sorted(model.parent.glob("*.gguf"))
+    found = [file for file in files if "mmproj" in file.name.lower()]
+    models = {_PART.sub("", file.stem) for file in files if file not in found}
+    return found[0] if len(found) == 1 and models == {_PART.sub("", model.stem)} else None
 
 
 def senses_of(projector: Path) -> Senses:

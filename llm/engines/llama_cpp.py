@@ -36,15 +36,15 @@ from llm.engine import (
     SlotAction,
 )
 from llm.errors import BackendFailed, Overloaded
+from llm.llamacpp.replies import News, Reply
 from llm.llamacpp.reports import refusal, state_of
 from llm.messages import Message
-from llm.stream import FinishReason, TokenLogprob, Usage
+from llm.stream import FinishReason, Usage
 from models.errors import ModelUnreadable, ParleyError
 from models.formats.gguf import GgufHeader, read_header
 
 if TYPE_CHECKING:
     from llm.llamacpp.loaded import Loaded
-    from llm.llamacpp.sampling import SamplerChain
 
 __all__ = ["SPEC", "LlamaCppEngine", "load"]
 
@@ -52,17 +52,6 @@ MAX_COMMANDS = 4096
 """Requests and cancellations not yet looked at; they are looked at before every step."""
 MAX_FAILURES = 3
 """Steps that may break one after the other before the engine gives up and lets its process be replaced."""
-
-
-@dataclass(slots=True)
-class _Reply:
-    job: EngineJob
-    chain: SamplerChain
-    assembler: TextAssembler
-    visible: frozenset[int]
-    submitted_at: float
-    admitted_at: float = 0.0
-    first_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +65,6 @@ class _Keep:
     sequence: int
     file: Path | None
     answer: Callable[[int | ParleyError], None]
-
-
-@dataclass(slots=True)
-class _News:
-    """What a step gave for one reply."""
-
-    text: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
-    tokens: tuple[int, ...] = ()
 
 
 _Command = EngineJob | EmbedJob | batch.Cancel | batch.Forget | _Ask | _Keep
@@ -104,7 +84,7 @@ class LlamaCppEngine:
         self._now = config.clock.now
         self._batcher = Batcher(loaded.limits)
         self._advice = recommended(header.metadata)
-        self._replies: dict[int, _Reply] = {}
+        self._replies: dict[int, Reply] = {}
         self._commands: deque[_Command] = deque()
         self._wake = threading.Condition()
         self._closing = False
@@ -247,7 +227,7 @@ class LlamaCppEngine:
             return
         now = self._now()
         visible = frozenset(token for mark in job.marks if (token := self._vocab.special(mark)) is not None)
-        self._replies[job.id] = _Reply(job, chain, TextAssembler(job.sampling.stop), visible, now)
+        self._replies[job.id] = Reply(job, chain, TextAssembler(job.sampling.stop), visible, now)
         media = tuple(item.place for item in job.media)
         limit, name = job.sampling.max_tokens, job.conversation
         work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters)
@@ -269,7 +249,7 @@ class LlamaCppEngine:
         replies = [self._replies.get(row.job_id) for row in rows]
         tokens = self._decoder.sample(rows, [reply.chain if reply else None for reply in replies])
         now = self._now()
-        news: dict[int, _News] = {}
+        news: dict[int, News] = {}
         sampled = []
         for row, reply, token in zip(rows, replies, tokens, strict=True):
             if reply is not None and token is not None:
@@ -293,18 +273,18 @@ class LlamaCppEngine:
                     return False
         return self._decoder.run(run.rows)
 
-    def _read(self, reply: _Reply, token: int) -> tuple[_News, bool]:
+    def _read(self, reply: Reply, token: int) -> tuple[News, bool]:
         """(what is certain now, whether the reply is over)."""
         if token in reply.visible:
             text = reply.assembler.push(self._vocab.written(token))
         elif self._vocab.ends_turn(token):
-            return _News(tokens=(token,)), True
+            return News(tokens=(token,)), True
         else:
             text = reply.assembler.push(self._vocab.piece(token))
         over = reply.assembler.stopped is not None or self._vocab.ends_turn(token)
-        return _News(text, tokens=(token,)), over
+        return News(text, tokens=(token,)), over
 
-    def _execute(self, actions: list[batch.Action], news: dict[int, _News], sink: Sink) -> batch.Run | None:
+    def _execute(self, actions: list[batch.Action], news: dict[int, News], sink: Sink) -> batch.Run | None:
         """Do what the batcher wants and tell the sink, once; returns the Run, if there is one."""
         run: batch.Run | None = None
         events: list[EngineEvent] = []
@@ -326,13 +306,13 @@ class LlamaCppEngine:
                     events.append(EngineEvent(action.job_id, error=refusal(action.why, self._batcher.limits, count)))
                     self._drop(action.job_id)
                 case batch.End():
-                    events.append(self._ended(action, news.pop(action.job_id, _News())))
+                    events.append(self._ended(action, news.pop(action.job_id, News())))
                     self._drop(action.job_id)
                 case _:
                     assert_never(action)
         for job_id, one in news.items():
-            if one.text or one.logprobs or self._replies[job_id].job.sampling.logprobs is not None:
-                events.append(EngineEvent(job_id, one.text, logprobs=one.logprobs, tokens=one.tokens))
+            if self._replies[job_id].add(one):
+                events.append(self._replies[job_id].event())
         if events:
             sink(events)
         return run
@@ -350,14 +330,13 @@ class LlamaCppEngine:
     def _drop(self, job_id: int) -> None:
         self._replies.pop(job_id).chain.close()
 
-    def _ended(self, end: batch.End, news: _News) -> EngineEvent:
+    def _ended(self, end: batch.End, news: News) -> EngineEvent:
         reply = self._replies[end.job_id]
         if end.reason == "failed":
             error = BackendFailed("the model could not decode this request", hint="the worker's log says more")
             return EngineEvent(end.job_id, error=error)
-        text = news.text
-        if end.reason != "cancelled":
-            text += reply.assembler.finish()
+        reply.add(news)
+        rest = "" if end.reason == "cancelled" else reply.assembler.finish()
         reason: FinishReason = end.reason
         usage = Usage(end.prompt_tokens, end.completion_tokens, end.cached_tokens)
         now = self._now()
@@ -365,7 +344,7 @@ class LlamaCppEngine:
         first = reply.first_at or now
         times = (admitted - reply.submitted_at, first - admitted, now - first)
         finish = EngineFinish(reason, usage, *times, reply.assembler.stopped, reply.chain.seed)
-        return EngineEvent(end.job_id, text, finish, logprobs=news.logprobs, tokens=news.tokens)
+        return reply.event(rest, finish)
 
 
 def load(config: EngineConfig) -> Engine:

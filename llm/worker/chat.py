@@ -153,7 +153,8 @@ async def _lines(bridge: Bridge, work: _Work, writer: ChunkWriter) -> AsyncGener
 
 
 async def _collect(bridge: Bridge, work: _Work) -> list[StreamEvent]:
-    async with aclosing(_events(bridge, work)) as batches:
+    whole = _Work([replace(job, whole=True) for job in work.jobs], work.parsers)
+    async with aclosing(_events(bridge, whole)) as batches:
         return [event async for events in batches for event in events]
 
 

@@ -168,6 +168,7 @@ _Done = tuple[str, tuple[TokenLogprob, ...], tuple[int, ...], EngineFinish]
 
 
 async def _collect(bridge: Bridge, jobs: list[EngineJob]) -> list[_Done]:
+    jobs = [replace(job, whole=True) for job in jobs]
     texts: list[list[str]] = [[] for _ in jobs]
     logprobs: list[list[TokenLogprob]] = [[] for _ in jobs]
     tokens: list[list[int]] = [[] for _ in jobs]

@@ -377,8 +377,8 @@ class TestStates:
         with running_worker("--state-dir", str(tmp_path)) as first:
             said = first.ask(CHAT, body).body
         with running_worker("--state-dir", str(tmp_path)) as second:
-            assert not list(tmp_path.rglob("*.kv")), "read once, then on no disk"
             again = second.ask(CHAT, body).body
+            assert not list(tmp_path.rglob("*.kv")), "read once, then on no disk"
         assert again["choices"][0]["message"] == said["choices"][0]["message"]
         assert again["usage"]["prompt_tokens_details"]["cached_tokens"] == said["usage"]["prompt_tokens"] - 1
 

@@ -1,0 +1,52 @@
+"""A reply that is being written: its sampler, its text so far, and what nobody has been told yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llm.assembly import TextAssembler
+from llm.engine import EngineEvent, EngineFinish, EngineJob
+from llm.stream import TokenLogprob
+
+if TYPE_CHECKING:
+    from llm.llamacpp.sampling import SamplerChain
+
+__all__ = ["News", "Reply"]
+
+
+@dataclass(slots=True)
+class News:
+    """What a step gave for one reply."""
+
+    text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Reply:
+    job: EngineJob
+    chain: SamplerChain
+    assembler: TextAssembler
+    visible: frozenset[int]
+    """Special tokens that are written out."""
+    submitted_at: float
+    admitted_at: float = 0.0
+    first_at: float = 0.0
+    _text: list[str] = field(default_factory=list)
+    _logprobs: list[TokenLogprob] = field(default_factory=list)
+    _tokens: list[int] = field(default_factory=list)
+
+    def add(self, news: News) -> bool:
+        """Whether somebody waits for it: not while its text is held back, or wanted whole."""
+        self._text.append(news.text)
+        self._logprobs += news.logprobs
+        self._tokens += news.tokens
+        return not self.job.whole and bool(news.text or news.logprobs)
+
+    def event(self, rest: str = "", finish: EngineFinish | None = None) -> EngineEvent:
+        """All that nobody was told yet, and `rest`."""
+        text, logprobs, tokens = "".join(self._text) + rest, tuple(self._logprobs), tuple(self._tokens)
+        self._text, self._logprobs, self._tokens = [], [], []
+        return EngineEvent(self.job.id, text, finish, logprobs=logprobs, tokens=tokens)
