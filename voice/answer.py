@@ -66,6 +66,7 @@ class Answer:
         self.system_prompt = system_prompt
         self._settings = settings
         self._replies = 0
+        self._lag_s = 0.0  # of the client's loudspeaker, as its last reports showed
         self._desk = ToolDesk(tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call)
 
     @property
@@ -96,7 +97,9 @@ class Answer:
         options = revision.options
         spoken = self.config.spoken if options.spoken is None else options.spoken
         lead_s = self._settings.lead_ms / 1000
-        revision.reply = Reply(self.new_reply_id(), self.config.audio.sample_rate, lead_s, spoken=spoken)
+        revision.reply = Reply(
+            self.new_reply_id(), self.config.audio.sample_rate, lead_s, lag_s=self._lag_s, spoken=spoken
+        )
         revision.messages = self.prompt(options, revision.request or None)
         self._ask(revision)
 
@@ -317,6 +320,7 @@ class Answer:
     def _on_played(self, event: PlayedReport, now: float) -> None:
         if self.revision is not None and self.reply is not None and self.reply.id == event.reply:
             self.reply.playout.report(event.ms / 1000, now)
+            self._lag_s = self.reply.playout.lag_s
             self.revision.ledger.played(event.ms / 1000, now)
 
     # ---- out ------------------------------------------------------------------------------------------------

@@ -2,15 +2,18 @@
 
 The client plays what it is sent, in order, at the speed of time; what was sent and not yet played is its *lead*.
 We keep the lead short, so that an interruption finds little in the client's buffers, and so that the estimate
-cannot be far off even for a client that reports nothing. A client that reports (`played`) corrects the clock.
+cannot be far off even for a client that reports nothing. A client that reports (`played`) corrects the clock, and
+shows how far its loudspeaker lags behind our sending: the next reply's clock starts that much later.
 
 Theory. Between two corrections position(now) = min(sent, anchor_position + (now - anchor_time)). Reaching `sent`
-is an underrun: the clock stands there until more is sent, and starts again from that moment.
+is an underrun: the clock stands there until more is sent, and starts again a lag after that moment.
 """
 
 from __future__ import annotations
 
 __all__ = ["Playout"]
+
+MAX_LAG_S = 2.0
 
 REPORT_TRUST_S = 1.0
 """Without a new report for this long, a reporting client is taken to play on at the speed of time again."""
@@ -25,13 +28,18 @@ class Playout:
         "_held",
         "_reported_at",
         "_reported_s",
+        "_started_at",
         "_stopped_s",
+        "_unbroken",
+        "lag_s",
         "lead_s",
         "sent_s",
     )
 
-    def __init__(self, lead_s: float) -> None:
+    def __init__(self, lead_s: float, lag_s: float = 0.0) -> None:
         self.lead_s = lead_s
+        self.lag_s = lag_s
+        """How long what is sent takes to be heard, as far as is known."""
         self.sent_s = 0.0
         self._anchor_position = 0.0
         self._anchor_time = 0.0
@@ -39,6 +47,8 @@ class Playout:
         self._reported_at: float | None = None
         self._reported_s = 0.0
         self._stopped_s: float | None = None
+        self._started_at: float | None = None
+        self._unbroken = True
 
     def position(self, now: float) -> float:
         """Seconds played by now; never more than was sent."""
@@ -52,23 +62,29 @@ class Playout:
         """Seconds of audio that may be sent now; 0 while held."""
         if self._held:
             return 0.0
-        return max(0.0, self.lead_s - (self.sent_s - self.position(now)))
+        return max(0.0, self.lead_s + self.lag_s - (self.sent_s - self.position(now)))
 
     def sent(self, seconds: float, now: float) -> None:
         """`seconds` of audio were handed to the client."""
-        self._anchor(self.position(now), now)  # after an underrun time starts again here
+        position = self.position(now)
+        if position >= self.sent_s:  # the first audio, or an underrun: time starts again here
+            self._unbroken = self._started_at is None
+            self._started_at = now if self._started_at is None else self._started_at
+            self._anchor(position, now + self.lag_s)
         self.sent_s += seconds
 
     def report(self, position_s: float, now: float) -> None:
         """The client says where it is. A report past what was sent is cut; the past cannot be unplayed."""
         self._reported_s = min(max(position_s, self._reported_s), self.sent_s)
+        if 0 < position_s < self.sent_s and self._unbroken and not self._held and self._started_at is not None:
+            self.lag_s = min(max(0.0, now - self._started_at - position_s), MAX_LAG_S)
         self._reported_at = now
         self._anchor(self._reported_s, now)
 
     def hold(self, now: float) -> None:
         """Send nothing until released. A client that reports also stops playing what it has."""
         self._anchor(self.position(now), now)
-        self._held = True
+        self._held, self._unbroken = True, False
 
     def release(self, now: float) -> None:
         """Go on from the very sample."""

@@ -46,13 +46,13 @@ class _Spoken:
 class Reply:
     """`id` is the client's name for it, `rate_hz` the rate of its audio. Not `spoken`: what is told is heard."""
 
-    def __init__(self, id: str, rate_hz: int, lead_s: float, *, spoken: bool = True) -> None:
+    def __init__(self, id: str, rate_hz: int, lead_s: float, *, lag_s: float = 0.0, spoken: bool = True) -> None:
         self.id = id
         self.rate_hz = rate_hz
         self.spoken = spoken
         self.text = ""
         self.tokens = 0
-        self.playout = Playout(lead_s)
+        self.playout = Playout(lead_s, lag_s)
         self.mind_done = False
         self.released = False
         self._chunker = Chunker()
@@ -218,7 +218,7 @@ class Reply:
         if not tokens or elapsed_s <= 0:
             return 0
         if spoken.complete and spoken.words:
-            over = sum(1 for word in spoken.words if word.end_s <= elapsed_s + EDGE_S)
+            over = sum(1 for w in spoken.words if w.start_s < elapsed_s and w.end_s <= elapsed_s + EDGE_S)
             count = over if len(spoken.words) == len(tokens) else len(tokens) * over // len(spoken.words)
         else:
             length_s = spoken.duration_s

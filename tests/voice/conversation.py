@@ -54,6 +54,7 @@ class Conversation:
     settings: TurnSettings = TurnSettings()
     audible: frozenset[str] = frozenset()
     word_times: bool = True
+    frame_s: float = FRAME_S
     tools: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     tool_settings: ToolSettings = ToolSettings()
     said: list[tuple[float, ServerEvent]] = field(default_factory=list)
@@ -99,11 +100,11 @@ class Conversation:
     def run(self, until_s: float, *, microphone_until_s: float | None = None) -> Conversation:
         """Let time pass. The microphone gives a frame every 32 ms until `microphone_until_s`."""
         ends = until_s if microphone_until_s is None else microphone_until_s
-        frame = self.heard_s + FRAME_S
+        frame = self.heard_s + self.frame_s
         while frame <= ends:
-            voiced = any(start <= frame - FRAME_S / 2 <= end for start, end, _ in self._speech)
+            voiced = any(start <= frame - self.frame_s / 2 <= end for start, end, _ in self._speech)
             self.at(frame, heard.AudioClock(frame, voiced))
-            frame += FRAME_S
+            frame += self.frame_s
         while True:
             wakes = self.machine.wakes_at
             due = self._queue[0][0] if self._queue else float("inf")

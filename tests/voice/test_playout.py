@@ -89,5 +89,5 @@ def test_the_position_never_passes_what_was_sent_nor_goes_back_but_by_report(ste
         position = playout.position(now)
         assert 0 <= position <= playout.sent_s
         assert position >= last - 1e-9
-        assert 0 <= playout.room(now) <= playout.lead_s
+        assert 0 <= playout.room(now) <= playout.lead_s + playout.lag_s
         last = position
