@@ -41,12 +41,13 @@ class Exchange:
 class History:
     """Items in order, bounded: the oldest are forgotten past `keep`. Ids are unique in a history."""
 
-    __slots__ = ("_items", "_numbers", "keep")
+    __slots__ = ("_items", "_numbers", "_turns_gone", "keep")
 
     def __init__(self, items: Iterable[Item] = (), keep: int = 400) -> None:
         self.keep = keep
         self._items = list(items)[-keep:]
         self._numbers = 0
+        self._turns_gone = 0
 
     def new_id(self) -> str:
         """An id that no item has."""
@@ -72,7 +73,8 @@ class History:
         at = len(self._items) if after is None else 0 if after == "root" else self._index(after) + 1
         self._items.insert(at, item)
         previous = self._items[at - 1].id if at else None
-        del self._items[: -self.keep]
+        gone, self._items = self._items[: -self.keep], self._items[-self.keep :]
+        self._turns_gone += sum(old.message.role == "user" for old in gone)
         return previous
 
     def get(self, id: str) -> Item | None:
@@ -116,19 +118,22 @@ class History:
         """The prompt for `user`: system prompt, at most `limit` messages of history, the new words (if any).
 
         The history is cut at a turn of the user's, never between a question and its answer: a model that sees an
-        answer first continues it. What tools were asked and said comes on top of the limit.
+        answer first continues it. What tools were asked and said comes on top of the limit. It is cut in steps of
+        half the limit: a window that moved with every turn would cost the model its memory of the whole prompt.
         """
         system = (Message("system", system_prompt),) if system_prompt else ()
         asked = (Message("user", user),) if user is not None else ()
-        turns = max(0, limit) // 2 + (user is None)  # the turn that is being answered comes on top
-        return (*system, *_well_formed(self._recent(turns)), *asked)
+        return (*system, *_well_formed(self._recent(max(0, limit) // 2, user is None)), *asked)
 
-    def _recent(self, turns: int) -> list[Item]:
-        """The last `turns` turns of the user's, and what came of them."""
+    def _recent(self, most: int, open_end: bool) -> list[Item]:
+        """At most the last `most` turns of the user's, and what came of them; the one to be answered comes on top."""
         began = [at for at, item in enumerate(self._items) if item.message.role == "user"]
-        if len(began) <= turns:
+        over = len(began) - open_end + self._turns_gone - most
+        if over <= 0:
             return self._items
-        return self._items[began[-turns] :] if turns else []
+        step = max(1, most // 2)
+        first = -(-over // step) * step - self._turns_gone
+        return self._items[began[first] :] if first < len(began) else []
 
     def _index(self, id: str) -> int:
         for at, item in enumerate(self._items):

@@ -101,9 +101,13 @@ class Conversation:
         """Let time pass. The microphone gives a frame every 32 ms until `microphone_until_s`."""
         ends = until_s if microphone_until_s is None else microphone_until_s
         frame = self.heard_s + self.frame_s
+        spoken, begun, voiced_until = sorted(self._speech), 0, -1.0
         while frame <= ends:
-            voiced = any(start <= frame - self.frame_s / 2 <= end for start, end, _ in self._speech)
-            self.at(frame, heard.AudioClock(frame, voiced))
+            middle = frame - self.frame_s / 2
+            while begun < len(spoken) and spoken[begun][0] <= middle:
+                voiced_until = max(voiced_until, spoken[begun][1])
+                begun += 1
+            self.at(frame, heard.AudioClock(frame, middle <= voiced_until))
             frame += self.frame_s
         while True:
             wakes = self.machine.wakes_at

@@ -48,6 +48,17 @@ class TestHistory:
         history = talk(*((str(n), "a") for n in range(3)))
         assert len(history.messages("", "x", limit)) == 2 * kept + 1
 
+    def test_it_is_cut_in_steps_so_that_the_beginning_of_the_prompt_stays(self) -> None:
+        history, firsts = History(keep=40), []
+        for number in range(60):
+            history.insert(Item(history.new_id(), Message("user", f"q{number}")))
+            history.insert(Item(history.new_id(), Message("assistant", "a")))
+            messages = history.messages("", "now", 20)
+            assert 10 < len(messages) <= 21 or number < 5
+            firsts.append(messages[0].content)
+        assert len(set(firsts[9:])) == 11, "a new beginning every fifth turn, and not with each"
+        assert len(history.messages("", None, 20)) <= 22
+
     def test_it_is_bounded(self) -> None:
         history = History(keep=2)
         for number in range(5):
@@ -128,7 +139,8 @@ class TestLedger:
         ledger.mark(Stage.ENDPOINT, 10.5)
         ledger.mark(Stage.TRANSCRIPT, 10.2)
         ledger.mark(Stage.TRANSCRIPT, 10.9)
-        assert list(ledger.milliseconds().items()) == [("transcript", 200.0), ("endpoint", 500.0)]
+        reached = [("speech_end", 0.0), ("transcript", 200.0), ("endpoint", 500.0)]
+        assert list(ledger.milliseconds().items()) == reached
 
     def test_the_answer_is_the_first_audio_else_the_end(self) -> None:
         ledger = Ledger(10.0)
