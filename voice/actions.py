@@ -13,7 +13,18 @@ from typing import Any
 from llm.messages import Message
 from voice.outgoing import ServerEvent
 
-__all__ = ["Abandon", "Action", "Listen", "RunTool", "Speak", "StopListening", "Tell", "Think", "Transcribe"]
+__all__ = [
+    "Abandon",
+    "Action",
+    "Listen",
+    "RunTool",
+    "ScoreTurn",
+    "Speak",
+    "StopListening",
+    "Tell",
+    "Think",
+    "Transcribe",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,14 @@ class Transcribe:
     turn: int
     from_s: float
     until_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTurn:
+    """Let the turn detector's model listen to the audio from `from_s` to now; comes back as TurnScored."""
+
+    revision: int
+    from_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +110,4 @@ class Tell:
     event: ServerEvent
 
 
-Action = Listen | StopListening | Transcribe | Think | Speak | RunTool | Abandon | Tell
+Action = Listen | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon | Tell

@@ -36,6 +36,7 @@ __all__ = [
     "TranscriptReady",
     "Truncate",
     "TurnEvent",
+    "TurnScored",
     "Typed",
     "WakeWord",
 ]
@@ -91,6 +92,14 @@ class TranscriptFailed:
     code: str
     message: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnScored:
+    """The turn of `revision` is over with this probability, by the sound of it."""
+
+    revision: int
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,7 @@ TurnEvent = (
     | PartialTranscript
     | TranscriptReady
     | TranscriptFailed
+    | TurnScored
     | TokensArrived
     | MindFinished
     | MindFailed

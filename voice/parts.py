@@ -18,14 +18,14 @@ from models.registry import discover
 from models.store import Installed, Store
 from voice.errors import NoModel
 from voice.port import Stt, SttSpec, Tts, TtsSpec
-from voice.settings import SpeechServiceSettings, VoiceSettings
+from voice.settings import SpeechServiceSettings, VoiceSettings, WakeSettings
 from voice.slot_speech import speech_command, speech_environment
 from voice.stt.openai import OpenAiStt
 from voice.stt.remote import RemoteStt
 from voice.tts.openai import OpenAiTts
 from voice.tts.remote import RemoteTts
 
-__all__ = ["Chosen", "PartRow", "Parts", "choose", "open_parts"]
+__all__ = ["Chosen", "PartRow", "Parts", "choose", "open_parts", "wake_models"]
 
 STT_PORT_OFFSET = 20
 TTS_PORT_OFFSET = 21
@@ -176,6 +176,18 @@ async def open_parts(
         patience_s = settings.tts.timeout_s
         tts = RemoteTts(http, _address(worker, patience_s), chosen.engine, timeout_s=patience_s)
     return Parts(stt, tts, tuple(rows), tuple(workers))
+
+
+def wake_models(settings: WakeSettings, store: Store) -> tuple[Path, ...]:
+    """The wake-word models of this machine beside the engine's own: those of the settings, then the store's.
+
+    Raises NoModel for a path of the settings that is not there. Blocks on the disk.
+    """
+    named = tuple(Path(path).expanduser() for path in settings.models)
+    for path in named:
+        if not path.is_file():
+            raise NoModel(f"voice.wake.models: there is no file {path}", hint="give the path of a .onnx or .tflite")
+    return (*named, *(model.path for model in store.installed("wake") if model.path not in named))
 
 
 def _worker(kind: Kind, chosen: Chosen, port: int) -> WorkerSpec:

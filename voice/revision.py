@@ -36,6 +36,8 @@ class Revision:
 
     `text` is the transcript, `request` what of it goes to the model (the wake word cut out); "" where the client
     asked for an answer without saying anything. `user_item` and `item` are the two sides of the conversation.
+    `quiet_s` is where in the audio the
+    user fell silent, `over` the probability that the turn was over, by its sound.
     Until it is `confirmed` nothing of it may be told, remembered or charged.
     """
 
@@ -45,6 +47,8 @@ class Revision:
     ledger: Ledger
     progress_at: float
     text: str | None = None
+    over: float | None = None
+    quiet_s: float | None = None
     request: str = ""
     user_item: str = ""
     item: str = ""

@@ -111,6 +111,7 @@ class Session:
             system_prompt=settings.llm.system_prompt,
             tools=settings.tools,
             server_tools=parts.tools.schemas if parts.tools is not None else {},
+            scoring=parts.scorer is not None,
         )
         self._channel: Channel | None = None
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)

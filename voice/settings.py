@@ -47,8 +47,14 @@ class VoiceLlmSettings:
 class TurnSettings:
     """`[voice.turn]`. All times in milliseconds of audio."""
 
+    detector: str = "auto"
+    """auto, or a part of voice/turn_detection. auto: smart_turn where its model is, else adaptive."""
+    smart_turn_model: str = ""
+    """The path of a Smart Turn v3 model; empty: looked for in the model folders and in an installed pipecat-ai."""
     silence_ms: int = 500
-    """The turn is over after this much silence."""
+    """The turn is over after this much silence, if nothing speaks for more or less."""
+    max_silence_ms: int = 4000
+    """The turn is over after this much silence, whatever a detector thinks."""
     pause_ms: int = 128
     """Work on the answer starts, unheard, after this much silence."""
     min_speech_ms: int = 96
@@ -84,6 +90,8 @@ class WakeSettings:
     engine: str = "openwakeword"
     threshold: float = 0.5
     refractory_ms: int = 1500
+    models: tuple[str, ...] = ()
+    """Paths of wake-word models beside those of the model folders, named after their word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from voice.events import (
     TranscriptReady,
     Truncate,
     TurnEvent,
+    TurnScored,
     Typed,
     WakeWord,
 )
@@ -64,6 +65,10 @@ class TurnMachine(Requests):
                 self._on_transcript(event)
             case TranscriptFailed():
                 self._on_transcript_failed(event)
+            case TurnScored():
+                scored = self._answer.of(event.revision)
+                if scored is not None:
+                    scored.over = event.probability
             case PartialTranscript():
                 self._on_partial(event)
             case ConfigChanged():
@@ -214,7 +219,7 @@ class TurnMachine(Requests):
     def _on_config(self, event: ConfigChanged) -> None:
         old, self.config = self.config, event.config
         self._answer.config = event.config
-        self._manners = Manners(event.config, self._settings)
+        self._manners = Manners(event.config, self._settings, self._habits, scoring=self._scoring)
         if old.wake != event.config.wake:
             self._gate = Gate(event.config.wake, self._audible)
             if self.state in (State.ASLEEP, State.IDLE):

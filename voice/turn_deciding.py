@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voice.actions import Abandon, StopListening
+from voice.actions import Abandon, ScoreTurn, StopListening
 from voice.endpointing import ALONE_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.ledger import Stage
@@ -31,17 +31,21 @@ class Deciding(Noting):
             self._rest()
             return
         self._quiet_s, self._paused_at = event.at_s, self._now
-        self._start_revision(turn, None, event.at_s)
+        revision = self._start_revision(turn, None, event.at_s)
+        if self._manners.scores:
+            self._do(ScoreTurn(revision.number, turn.from_s))
         self._go(State.PAUSE)
 
     def _go_on(self, event: SpeechBegan) -> None:
         """The user was only pausing: what was prepared is for the bin, their audio is not."""
+        if self._quiet_s is not None:
+            self._habits.went_on(event.at_s - self._quiet_s)
         self._answer.abandon()
         self._go(State.HEARING)
 
     def _pause_clock(self, event: AudioClock) -> None:
         silence_s = event.at_s - (self._quiet_s or 0.0)
-        if not event.voiced and silence_s >= self._manners.silence_s:
+        if not event.voiced and silence_s >= self._patience_s():
             self._confirm()
 
     def _hearing_clock(self, event: AudioClock) -> None:
@@ -133,6 +137,8 @@ class Deciding(Noting):
         # nothing had been sent when the sound began: the user was not answering, they were going on
         merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
         merged = merged and revision is not None and not revision.rounds.called  # what was done is not taken back
+        if merged and revision is not None and sound is not None and revision.quiet_s is not None:
+            self._habits.went_on(sound.onset_s - revision.quiet_s)  # the turn had been cut
         if revision is not None and revision.confirmed:
             self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
         else:

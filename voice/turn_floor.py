@@ -29,6 +29,8 @@ from voice.outgoing import ServerEvent, SpeechStarted, StateOut
 from voice.revision import Outcry, Revision, Turn
 from voice.session_config import SessionConfig
 from voice.settings import ToolSettings, TurnSettings
+from voice.turn_detection.habits import Habits
+from voice.turn_detection.spec import Pause
 from voice.turn_states import SHOWN, State
 
 __all__ = ["Floor"]
@@ -48,7 +50,9 @@ class Floor:
         system_prompt: str = "",
         tools: ToolSettings | None = None,
         server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        scoring: bool = False,
     ) -> None:
+        """`scoring`: the session can answer ScoreTurn."""
         self.config = config
         self._settings = settings
         kept = history if history is not None else History()
@@ -56,7 +60,9 @@ class Floor:
         self._asides = Asides(self._answer)
         self._audible = audible
         self._gate = Gate(config.wake, audible)
-        self._manners = Manners(config, settings)
+        self._habits = Habits()
+        self._scoring = scoring
+        self._manners = Manners(config, settings, self._habits, scoring=scoring)
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
         self._turn: Turn | None = None
         self._outcry: Outcry | None = None
@@ -92,7 +98,9 @@ class Floor:
     def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
         """`quiet_s`: where in the audio the user fell silent; None for now."""
         fell_silent = self._now if quiet_s is None else self._audio.when(quiet_s, self._now)
-        return self._answer.begin(self._number(), turn, until_s, fell_silent, self._now)
+        revision = self._answer.begin(self._number(), turn, until_s, fell_silent, self._now)
+        revision.quiet_s = quiet_s
+        return revision
 
     def _drop_turn(self) -> None:
         if self._answer.revision is not None and not self._answer.revision.confirmed:
@@ -136,8 +144,16 @@ class Floor:
 
     def _pause_over_at(self) -> float:
         """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""
-        over = self._paused_at + self._manners.silence_s - self._manners.pause_s + SLACK_S
+        over = self._paused_at + self._patience_s() - self._manners.pause_s + SLACK_S
         return max(over, self._audio.late_at(SLACK_S) or over)
+
+    def _patience_s(self) -> float:
+        """How much silence ends the open turn, by what is known of the pause so far."""
+        revision = self._answer.revision
+        if revision is None:
+            return self._manners.silence_s
+        pause = Pause(revision.text, revision.over)
+        return min(self._manners.detector.silence_s(pause), self._manners.deadline_s)
 
     def _do(self, action: Action) -> None:
         self._answer.out.append(action)

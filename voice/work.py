@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import anyio
+import anyio.to_thread
 import numpy as np
+import structlog
 from anyio.abc import TaskGroup
 
 from llm.errors import ContextTooLong
@@ -23,7 +25,7 @@ from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta
 from models.clock import Clock
 from models.errors import ParleyError
 from voice import events as heard
-from voice.actions import Abandon, Listen, RunTool, Speak, StopListening, Think, Transcribe
+from voice.actions import Abandon, Listen, RunTool, ScoreTurn, Speak, StopListening, Think, Transcribe
 from voice.ears import Ears
 from voice.hearing import Hearing
 from voice.history import without_older_half
@@ -34,12 +36,17 @@ from voice.ring import AudioRing
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
 from voice.toolbox import ToolBox
+from voice.turn_detection.spec import Scorer
 
 __all__ = ["SessionParts", "Work", "WorkAction"]
 
+SCORED_S = 8
+"""A turn detector looks at so much of a turn."""
 SILENCE = np.zeros(0, np.int16)
 
-WorkAction = Listen | StopListening | Transcribe | Think | Speak | RunTool | Abandon
+log = structlog.get_logger(__name__)
+
+WorkAction = Listen | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,8 @@ class SessionParts:
     clock: Clock
     tools: ToolBox | None = None
     """What the server runs for its sessions."""
+    scorer: Scorer | None = None
+    """Hears whether a turn is over, where a model for that is loaded."""
 
 
 class Work:
@@ -90,6 +99,8 @@ class Work:
                     hearing_gone.close()
             case Transcribe():
                 self._start(action.revision, partial(self._transcribe, action))
+            case ScoreTurn():
+                self._start(action.revision, partial(self._score, action))
             case Think():
                 self._start(action.revision, partial(self._think, action))
             case Speak():
@@ -138,6 +149,19 @@ class Work:
         except* ParleyError as group:
             error = _first(group)
             self._hear(heard.TranscriptFailed(action.revision, error.code, error.message, error.hint))
+
+    async def _score(self, action: ScoreTurn) -> None:
+        """In a thread, as it takes 50 ms of a core. Without an answer the turn ends by its silence."""
+        scorer = self._parts.scorer
+        if scorer is None:
+            return
+        pcm = self._ring.read(round(action.from_s * RATE_HZ))[-SCORED_S * RATE_HZ :]
+        try:
+            probability = await anyio.to_thread.run_sync(scorer.score, pcm)
+        except (ValueError, RuntimeError):
+            log.exception("turn not scored", session=self._name)
+            return
+        self._hear(heard.TurnScored(action.revision, probability))
 
     # ---- mind -----------------------------------------------------------------------------------------------
 

@@ -18,12 +18,14 @@ from models.clock import Clock
 from models.metrics import Metrics
 from models.store import Store
 from voice.codecs.warm_up import warm_up
-from voice.ears import load_ears
+from voice.ears import Ears, load_ears
 from voice.hub import Hub
-from voice.parts import open_parts
+from voice.parts import open_parts, wake_models
 from voice.session import SessionParts
 from voice.slot_speech import SpeechSlots, engines_as_models, speech_launchers
 from voice.toolbox import open_toolbox
+from voice.turn_detection.load import load_scorer
+from voice.turn_detection.spec import Scorer
 from web.client_secrets import ClientSecrets
 from web.keys import KeyRing
 from web.services import Services
@@ -63,12 +65,13 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         await group.start(router.run)
         parts = await open_parts(settings.voice, store, http, placement, group, settings.llm.slot_port_base)
         # Loading takes a second, in which the workers load theirs.
-        ears = await anyio.to_thread.run_sync(load_ears, settings.voice.vad, settings.voice.wake)
+        ears = await anyio.to_thread.run_sync(_load_ears, settings, store)
+        scorer = await anyio.to_thread.run_sync(_load_scorer, settings)
         await group.start(ears.run)
         lost = "Audio that the ears could not keep up with, since the start"
         metrics.gauge("parley_ears_lost_seconds", lost, lambda: ears.statistics().lost_s)
         await anyio.to_thread.run_sync(warm_up)
-        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools)
+        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools, scorer)
         hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics)
         await anyio.to_thread.run_sync(hub.load)
         yield Services(
@@ -88,6 +91,16 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             metrics=metrics,
         )
         group.cancel_scope.cancel()
+
+
+def _load_ears(settings: Settings, store: Store) -> Ears:
+    voice = settings.voice
+    return load_ears(voice.vad, voice.wake, wake_models(voice.wake, store))
+
+
+def _load_scorer(settings: Settings) -> Scorer | None:
+    folders = (settings.home / "models", *(Path(folder).expanduser() for folder in settings.models.directories))
+    return load_scorer(settings.voice.turn, folders)
 
 
 def _store(settings: Settings) -> Store:

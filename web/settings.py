@@ -10,7 +10,7 @@ import difflib
 import os
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -213,6 +213,11 @@ def _checked(settings: Settings, source: str) -> Settings:
         ("voice.wake.threshold", 0 < voice.wake.threshold < 1, "between 0 and 1"),
         ("voice.turn.silence_ms", 32 <= turn.silence_ms <= 10_000, "32 to 10000"),
         ("voice.turn.pause_ms", 32 <= turn.pause_ms <= turn.silence_ms, "32 to silence_ms"),
+        (
+            "voice.turn.max_silence_ms",
+            turn.silence_ms <= turn.max_silence_ms <= 30_000,
+            "silence_ms to 30000",
+        ),
         ("voice.turn.lead_ms", 20 <= turn.lead_ms <= 5_000, "20 to 5000"),
         ("voice.turn.max_turn_s", 1 <= turn.max_turn_s <= 600, "1 to 600"),
         ("voice.tools.timeout_s", 0 < voice.tools.timeout_s <= 50, "more than 0, up to 50"),
@@ -223,6 +228,7 @@ def _checked(settings: Settings, source: str) -> Settings:
     for name, holds, wanted in rules:
         if not holds:
             raise SettingsError(f"{source}: {name} is out of range", hint=f"{wanted}")
+    _check_choice(source, "voice.turn.detector", turn.detector, ("auto", *discover("voice.turn_detection")))
     for stage, speech in (("stt", voice.stt), ("tts", voice.tts)):
         if speech.engine == "openai" and not speech.base_url:
             raise SettingsError(
@@ -230,13 +236,17 @@ def _checked(settings: Settings, source: str) -> Settings:
                 hint='base_url = "http://127.0.0.1:8000/v1", for example',
             )
         known = ("auto", "openai", *discover(f"voice.{stage}"))
-        if speech.engine not in known:
-            near = difflib.get_close_matches(speech.engine, known, n=1)
-            raise SettingsError(
-                f"{source}: voice.{stage}.engine cannot be {speech.engine!r}",
-                hint=f'did you mean "{near[0]}"?' if near else f"one of {', '.join(known)}",
-            )
+        _check_choice(source, f"voice.{stage}.engine", speech.engine, known)
     return settings
+
+
+def _check_choice(source: str, name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        raise SettingsError(
+            f"{source}: {name} cannot be {value!r}",
+            hint=f'did you mean "{near[0]}"?' if near else f"one of {', '.join(known)}",
+        )
 
 
 def _port(given: int | None, env: Mapping[str, str], name: str, default: int, lowest: int = 0) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from llm.messages import ToolCall
 from voice import events as heard
-from voice.actions import Abandon, Action, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
+from voice.actions import Abandon, Action, Listen, RunTool, ScoreTurn, Speak, StopListening, Tell, Think, Transcribe
 from voice.outgoing import AudioOut, ServerEvent
 from voice.port import Word
 from voice.session_config import AudioConfig, SessionConfig
@@ -57,6 +57,9 @@ class Conversation:
     frame_s: float = FRAME_S
     tools: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     tool_settings: ToolSettings = ToolSettings()
+    scoring: bool = False
+    probability: Callable[[], float | None] = lambda: None
+    """What the turn detector's model says; None: it does not answer."""
     said: list[tuple[float, ServerEvent]] = field(default_factory=list)
     actions: list[tuple[float, Action]] = field(default_factory=list)
 
@@ -69,6 +72,7 @@ class Conversation:
             system_prompt="Be brief.",
             tools=self.tool_settings,
             server_tools=schemas,
+            scoring=self.scoring,
         )
         self.now = 0.0
         self.heard_s = 0.0
@@ -139,6 +143,10 @@ class Conversation:
             case Transcribe(revision=revision, from_s=from_s, until_s=until_s):
                 text = self._words(from_s, self.now if until_s is None else until_s)
                 self.at(later + self.delays.stt, heard.TranscriptReady(revision, text))
+            case ScoreTurn(revision=revision):
+                probability = self.probability()
+                if probability is not None:
+                    self.at(later + 0.06, heard.TurnScored(revision, probability))
             case Think(revision=revision, messages=messages):
                 reply = self.answer(messages[-1].content)
                 later += self.delays.first_token

@@ -13,7 +13,7 @@ from models.errors import SettingsError
 from models.registry import discover
 from models.store import Store
 from voice.errors import VoiceError
-from voice.parts import Kind, choose
+from voice.parts import Kind, choose, wake_models
 from voice.settings import SpeechServiceSettings
 from web.doctor.finding import Finding
 from web.guards.origin import is_loopback
@@ -110,8 +110,10 @@ def ears(settings: Settings) -> list[Finding]:
     """Load voice activity detection and wake words as the server does."""
     from voice.ears import load_ears
 
+    voice = settings.voice
+    store = Store(settings.home, [Path(path).expanduser() for path in settings.models.directories])
     try:
-        loaded = load_ears(settings.voice.vad, settings.voice.wake)
+        loaded = load_ears(voice.vad, voice.wake, wake_models(voice.wake, store))
     except VoiceError as error:
         return [Finding("fail", "Ears", error.message, error.hint)]
     words = ", ".join(loaded.known_words()) or "none"

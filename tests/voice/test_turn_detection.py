@@ -1,0 +1,228 @@
+"""Turn detectors: how long the silence must last, by what is known of the pause."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.voice.conversation import RATE_HZ, Conversation
+from voice import events as heard
+from voice.actions import ScoreTurn
+from voice.endpointing import Manners, detector_name, detectors
+from voice.errors import NoModel
+from voice.outgoing import SpeechStopped, TurnComplete
+from voice.session_config import AudioConfig, SessionConfig, TurnDetection
+from voice.settings import TurnSettings
+from voice.turn_detection.habits import Habits
+from voice.turn_detection.load import load_scorer
+from voice.turn_detection.log_mel import log_mel
+from voice.turn_detection.smart_turn import SmartTurnScorer, find_model
+from voice.turn_detection.spec import Patience, Pause
+from voice.turn_detection.unfinished import unfinished
+
+PATIENCE = Patience(0.5, 4.0)
+CONFIG = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ))
+FOLDER = os.environ.get("PARLEY_TEST_SMART_TURN", "")
+MODEL = find_model((Path(FOLDER),) if FOLDER else ())
+
+
+@pytest.mark.parametrize("name", sorted(detectors()))
+@pytest.mark.parametrize("probability", [None, 0.0, 0.4, 0.6, 1.0])
+@pytest.mark.parametrize("text", [None, "", "and", "what time is it", "x" * 1000])
+def test_no_detector_waits_longer_than_the_deadline(name: str, probability: float | None, text: str | None) -> None:
+    habits = Habits()
+    for _ in range(100):
+        habits.went_on(2.9)
+    for patience in (PATIENCE, Patience(0.5, 0.5), Patience(3.0, 8.0)):
+        silence_s = detectors()[name].make(patience, habits).silence_s(Pause(text, probability))
+        assert 0 < silence_s <= patience.deadline_s
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "turn on the",
+        "I would like a coffee and",
+        "What is",
+        "what's",
+        "remind me to",
+        "Tell me about",
+        "my number is five five",
+        "well, um",
+        "a coffee, ",
+        "ich möchte",
+        "licht an und",
+        "can you",
+        "the meeting is at",
+        "wait...",
+    ],
+)
+def test_a_clause_that_cannot_end_there(text: str) -> None:
+    assert unfinished(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "...?",
+        "what time is it",
+        "turn on the light",
+        "turn it off",
+        "log in",
+        "what is that?",
+        "yes",
+        "stop",
+        "set a timer for 42",
+        "one",
+        "my number is five five five one two three four",
+        "wie spät ist es",
+        "mach das licht an",
+        "what is the time",
+    ],
+)
+def test_a_clause_that_may_end_there(text: str) -> None:
+    assert not unfinished(text)
+
+
+class TestAdaptive:
+    def silence(self, habits: Habits, text: str | None = "what time is it") -> float:
+        return detectors()["adaptive"].make(PATIENCE, habits).silence_s(Pause(text))
+
+    def test_of_a_stranger_it_wants_the_configured_silence(self) -> None:
+        assert self.silence(Habits()) == PATIENCE.silence_s
+
+    def test_who_pauses_long_is_given_longer_and_who_does_not_is_answered_sooner(self) -> None:
+        slow, quick = Habits(), Habits()
+        for _ in range(20):
+            slow.went_on(0.8)
+            quick.went_on(0.2)
+        assert self.silence(slow) > 0.85
+        assert self.silence(quick) < 0.45
+
+    def test_one_long_pause_changes_little(self) -> None:
+        habits = Habits()
+        habits.went_on(1.5)
+        assert self.silence(habits) < 0.6
+
+    def test_it_forgets(self) -> None:
+        habits = Habits()
+        for _ in range(20):
+            habits.went_on(0.9)
+        for _ in range(60):
+            habits.went_on(0.2)
+        assert self.silence(habits) < 0.5
+
+    def test_an_unfinished_clause_is_waited_for(self) -> None:
+        assert self.silence(Habits(), "turn on the") >= 1.5
+        assert self.silence(Habits(), None) == PATIENCE.silence_s
+
+
+class TestChoice:
+    def test_mapping_of_openai_turn_detection(self) -> None:
+        server, semantic = TurnDetection(), TurnDetection(type="semantic_vad")
+        assert detector_name(server, "auto", scoring=False) == "adaptive"
+        assert detector_name(server, "auto", scoring=True) == "smart_turn"
+        assert detector_name(server, "fixed", scoring=True) == "fixed"
+        assert detector_name(replace(server, silence_duration_ms=300), "auto", scoring=True) == "fixed"
+        assert detector_name(semantic, "fixed", scoring=True) == "smart_turn"
+        assert detector_name(semantic, "adaptive", scoring=True) == "adaptive"
+
+    @pytest.mark.parametrize(
+        ("eagerness", "deadline_s"), [("low", 8.0), ("medium", 4.0), ("auto", 4.0), ("high", 2.0)]
+    )
+    def test_eagerness_is_the_longest_wait(self, eagerness: str, deadline_s: float) -> None:
+        detection = TurnDetection(type="semantic_vad", eagerness=eagerness)  # type: ignore[arg-type]
+        manners = Manners(SessionConfig(turn_detection=detection), TurnSettings())
+        assert manners.deadline_s == deadline_s
+
+    def test_a_model_that_is_asked_for_must_be_there(self, tmp_path: Path) -> None:
+        with pytest.raises(NoModel):
+            load_scorer(TurnSettings(smart_turn_model=str(tmp_path / "none.onnx")), [])
+        assert load_scorer(TurnSettings(detector="adaptive"), [tmp_path]) is None
+
+
+class TestInTheTurnMachine:
+    def test_who_stops_at_and_is_waited_for(self) -> None:
+        talk = Conversation(config=CONFIG)
+        talk.speak((1.0, 2.0, "a coffee and"), (3.1, 4.0, "a tea"))
+        talk.run(14.0)
+        (turn,) = talk.told(TurnComplete)
+        assert turn.input_transcript == "a coffee and a tea"
+
+    def test_with_a_fixed_silence_that_is_two_turns(self) -> None:
+        talk = Conversation(config=CONFIG, settings=TurnSettings(detector="fixed"))
+        talk.speak((1.0, 2.0, "a coffee and"), (3.1, 4.0, "a tea"))
+        talk.run(14.0)
+        assert talk.told(TurnComplete)[0].input_transcript == "a coffee and"
+
+    def test_the_deadline_ends_what_never_finishes(self) -> None:
+        talk = Conversation(config=CONFIG, settings=TurnSettings(silence_ms=2000, max_silence_ms=2500))
+        talk.speak((1.0, 2.0, "a coffee and"))
+        talk.run(30.0)
+        assert talk.time_of(SpeechStopped) == pytest.approx(4.5, abs=0.05)
+
+    def test_the_speakers_pauses_are_learned(self) -> None:
+        talk = Conversation(config=CONFIG, answer=lambda asked: "Yes.")
+        at = 1.0
+        for _ in range(30):
+            talk.speak((at, at + 0.5, "word"))
+            at += 0.5 + 0.2
+        talk.run(at + 10)
+        assert len(talk.told(TurnComplete)) == 1
+        assert talk.time_of(SpeechStopped) - (at - 0.2) < 0.46
+
+    @pytest.mark.parametrize(("probability", "low", "high"), [(0.95, 0.3, 0.42), (0.05, 1.4, 1.6)])
+    def test_the_models_word_shortens_and_lengthens(self, probability: float, low: float, high: float) -> None:
+        talk = Conversation(config=CONFIG, scoring=True)
+        talk.probability = lambda: probability
+        talk.speak((1.0, 2.0, "what time is it"))
+        talk.run(14.0)
+        assert any(isinstance(action, ScoreTurn) for _, action in talk.actions)
+        assert low <= talk.time_of(SpeechStopped) - 2.0 <= high
+
+    def test_a_model_that_does_not_answer_holds_up_nothing(self) -> None:
+        talk = Conversation(config=CONFIG, scoring=True)
+        talk.speak((1.0, 2.0, "what time is it"))
+        talk.run(14.0)
+        assert talk.time_of(SpeechStopped) == pytest.approx(2.5, abs=0.05)
+
+    def test_a_score_of_a_turn_that_went_on_is_dropped(self) -> None:
+        talk = Conversation(config=CONFIG)
+        talk.at(2.05, heard.TurnScored(999, 0.0))
+        talk.speak((1.0, 2.0, "what time is it"))
+        talk.run(14.0)
+        assert talk.time_of(SpeechStopped) == pytest.approx(2.5, abs=0.05)
+
+
+class TestFeatures:
+    def test_shape_and_range_for_any_length(self) -> None:
+        for samples in (0, 1, 400, 16_000, 128_000, 200_000):
+            pcm = (np.sin(np.arange(samples) * 0.05) * 8000).astype(np.int16)
+            features = log_mel(pcm)
+            assert features.shape == (80, 800) and features.dtype == np.float32
+            assert np.isfinite(features).all()
+
+    def test_only_the_last_eight_seconds_count(self) -> None:
+        rng = np.random.default_rng(1)
+        pcm = rng.integers(-5000, 5000, 160_000).astype(np.int16)
+        assert np.array_equal(log_mel(pcm), log_mel(pcm[-128_000:]))
+
+    def test_a_tone_lies_in_its_band(self) -> None:
+        """1 kHz is 15 mel; 80 bands up to 45.2 mel have their centres 0.559 mel apart."""
+        pcm = (np.sin(2 * np.pi * 1000 * np.arange(128_000) / 16_000) * 8000).astype(np.int16)
+        assert abs(int(np.argmax(log_mel(pcm)[:, 400])) - round(15 / 0.5587 - 1)) <= 1
+
+    @pytest.mark.skipif(MODEL is None, reason="no Smart Turn model (PARLEY_TEST_SMART_TURN names its folder)")
+    def test_the_model_hears(self, testdata: Path) -> None:
+        import wave
+
+        assert MODEL is not None
+        scorer = SmartTurnScorer(MODEL)
+        with wave.open(str(testdata / "speech/commands_human/rs_what_time_is_it.wav")) as file:
+            pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        assert scorer.score(pcm) > 0.8
