@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from models.errors import ParleyError
+from voice.errors import SessionGone
 from voice.protocols.realtime import RealtimeCodec
 from voice.protocols.realtime_config import RealtimeSession
 from web.client_secrets import ClientSecret
@@ -70,7 +72,8 @@ async def _talk(socket: WebSocket) -> None:
         if lifetime.cancelled_caught:
             await _expire(channel, services.settings.voice.realtime.session_minutes)
     finally:
-        await services.hub.end(token)
+        with suppress(SessionGone):  # its record expired meanwhile
+            await services.hub.end(token)
 
 
 async def _serve(services: Services, token: str, channel: WebSocketChannel, codec: Any) -> None:
