@@ -335,6 +335,36 @@ def test_a_second_response_is_refused_and_text_beside_it_is_not() -> None:
     check(talk)
 
 
+def test_a_long_silence_is_answered() -> None:
+    asked: list[str] = []
+
+    def answer(words: str) -> str:
+        asked.append(words)
+        return "Are you still there?"
+
+    detection = {"type": "server_vad", "idle_timeout_ms": 2000}
+    talk = RealtimeTalk(answer, audio={"input": {"turn_detection": detection}})
+    talk.append(5000)
+    assert not talk.of("input_audio_buffer.timeout_triggered"), "nothing was answered yet"
+    talk.say("conversation.item.create", item=HI)
+    talk.say("response.create")
+    talk.run(10)
+    talk.append(1500)
+    talk.append(600)
+    [silence] = talk.of("input_audio_buffer.timeout_triggered")
+    assert (silence["audio_start_ms"], silence["audio_end_ms"]) == (5000, 7100)
+    assert talk.of("input_audio_buffer.committed")[-1]["item_id"] == silence["item_id"]
+    talk.append(900)
+    talk.run(20)
+    assert len(talk.of("response.done")) == 2 and "silent" in asked[-1]
+    talk.append(1900)
+    talk.speak((20.5, 21.5, "yes"))
+    talk.run(40)
+    talk.append(50)
+    assert len(talk.of("input_audio_buffer.timeout_triggered")) == 1
+    check(talk)
+
+
 def test_items_keep_their_places() -> None:
     talk = RealtimeTalk()
     for id, previous in (("b", None), ("a", "root"), ("c", "b"), ("ab", "a")):

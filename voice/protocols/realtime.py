@@ -23,10 +23,10 @@ from voice.outgoing import AudioOut, ServerEvent
 from voice.port import Pcm
 from voice.protocols.port import Draft, Frame
 from voice.protocols.realtime_beta import beta_messages
-from voice.protocols.realtime_client import event_id_of, parse_event, parse_frame
+from voice.protocols.realtime_client import Asked, event_id_of, parse_event, parse_frame
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_errors import RealtimeError, invalid
-from voice.protocols.realtime_lifecycle import Asked, Lifecycle
+from voice.protocols.realtime_lifecycle import Lifecycle
 from voice.protocols.realtime_messages import Said, error_said
 from voice.resample import StreamResampler
 from voice.session_config import SessionConfig

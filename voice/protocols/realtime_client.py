@@ -18,6 +18,7 @@ from voice.protocols.realtime_errors import invalid
 __all__ = [
     "MAX_AUDIO_BYTES",
     "AppendAudio",
+    "Asked",
     "CancelReply",
     "ClearInput",
     "ClearOutput",
@@ -113,6 +114,15 @@ RealtimeClientEvent = (
     | CreateReply
     | CancelReply
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An event of the client. `event_id` is its name for it."""
+
+    event: RealtimeClientEvent
+    event_id: str | None = None
+
 
 _TYPES = (
     "session.update",

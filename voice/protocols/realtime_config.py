@@ -112,6 +112,12 @@ class RealtimeSession:
         return 48 if self.fields["audio"]["input"]["format"]["type"] == "audio/pcm" else 8
 
     @property
+    def idle_timeout_ms(self) -> int | None:
+        detection = self.fields["audio"]["input"]["turn_detection"] or {}
+        timeout_ms = detection.get("idle_timeout_ms")
+        return timeout_ms if isinstance(timeout_ms, int) and self.kind == "realtime" else None
+
+    @property
     def output_format(self) -> tuple[AudioFormat, int]:
         """(codec, rate in Hz) of what the client hears. Inside, replies have 24 kHz whatever it is."""
         return FORMATS[self.fields["audio"].get("output", {}).get("format", {}).get("type", "audio/pcm")]

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from llm.messages import Message
 from voice.incoming import (
     AddMessage,
     CancelResponse,
@@ -48,6 +49,7 @@ from voice.outgoing import (
 )
 from voice.protocols.realtime_client import (
     AppendAudio,
+    Asked,
     CancelReply,
     ClearInput,
     ClearOutput,
@@ -67,21 +69,16 @@ from voice.protocols.realtime_items import Part, WireItem, item_json, message_of
 from voice.protocols.realtime_messages import Said, error_said
 from voice.protocols.realtime_replies import Replies
 from voice.protocols.realtime_response import ReplyWish, parse_response
+from voice.reply_options import ReplyOptions
 
-__all__ = ["Asked", "Lifecycle"]
+__all__ = ["Lifecycle"]
 
+SILENCE = "(The user is silent.)"
+"""What the model is told of a turn without a sound."""
 MIN_COMMIT_MS = 100
 """OpenAI's: less audio is no turn."""
 CAUSES = 256
 _OURS = {"empty_audio": "input_audio_buffer_commit_empty"}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An event of the client. `event_id` is its name for it."""
-
-    event: RealtimeClientEvent
-    event_id: str | None = None
 
 
 class Lifecycle:
@@ -98,6 +95,8 @@ class Lifecycle:
         self._causes: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
         self._last_cause = ""
         self._buffered_ms = 0.0
+        self._heard_ms = 0.0  # all audio of the session
+        self._idle_since_ms: float | None = None  # where in it the last answer ended; None while something goes on
         self._spoken_s: dict[str, float] = {}
         self._out: list[Said | ClientEvent] = []
         self._held: list[Said | ClientEvent] = []  # the end of an interrupted response, until speech started
@@ -157,9 +156,27 @@ class Lifecycle:
                 self._cancel(event, event_id)
 
     def _append(self, data: bytes) -> None:
-        self._buffered_ms += len(data) / self.session.input_bytes_per_ms
+        ms = len(data) / self.session.input_bytes_per_ms
+        self._buffered_ms += ms
+        self._heard_ms += ms
         if data:
             self._out.append(ContainerAudio(data))
+        timeout_ms, since_ms = self.session.idle_timeout_ms, self._idle_since_ms
+        if timeout_ms is not None and since_ms is not None and self._heard_ms - since_ms >= timeout_ms:
+            self._break_silence(since_ms)
+
+    def _break_silence(self, since_ms: float) -> None:
+        """Nobody spoke for long after the last answer: an empty turn is committed, and answered."""
+        self._idle_since_ms, self._buffered_ms = None, 0.0
+        item = WireItem(self._new_id("item"), "message", "user", (Part("input_audio", None),))
+        span = {"audio_start_ms": round(since_ms), "audio_end_ms": round(self._heard_ms)}
+        self._say("input_audio_buffer.timeout_triggered", **span, item_id=item.id)
+        self._say("input_audio_buffer.committed", item_id=item.id, previous_item_id=self._items.last)
+        self._drafts[item.id] = item
+        self._out.append(AddMessage(Message("user", SILENCE), item.id, None, self._cause(None, item.id)))
+        wish = ReplyWish(ReplyOptions(key=self._new_id("reply")), True, {})
+        self._wishes[wish.options.key] = wish
+        self._out.append(Respond(wish.options, self._cause(None, wish.options.key)))
 
     def _commit(self) -> None:
         if self._buffered_ms < MIN_COMMIT_MS:
@@ -242,6 +259,7 @@ class Lifecycle:
             self._out += held
         match event:
             case SpeechStarted():
+                self._idle_since_ms = None
                 self._spoken_s[event.item] = event.at_s
                 at_ms = round(event.at_s * 1000)
                 self._say("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=event.item)
@@ -265,6 +283,7 @@ class Lifecycle:
             case ItemTruncated():
                 self._item_truncated(event)
             case ReplyStarted():
+                self._idle_since_ms = None
                 self._replies.start(event, self._wishes.pop(event.key, None), self.session)
             case TextOut():
                 self._replies.text(event)
@@ -274,6 +293,8 @@ class Lifecycle:
                 self._replies.tool_call(event)
             case TurnComplete():
                 self._replies.complete(event)
+                if self._replies.active is None and not self._wishes:
+                    self._idle_since_ms = self._heard_ms
                 if event.reason == "turn_detected":
                     # OpenAI says first that speech started: its clients then still take the answer for unfinished,
                     # and tell where they stopped playing.
