@@ -46,7 +46,8 @@ class ClientSecrets:
 
     def make(self, user: str, session: Mapping[str, Any], ttl_s: int) -> tuple[str, ClientSecret]:
         """A new one: (value, what is kept of it). Raises TooManySecrets."""
-        self._expire()
+        if len(self._kept) >= MOST_SECRETS:
+            self._expire()
         if len(self._kept) >= MOST_SECRETS:
             raise TooManySecrets(f"{len(self._kept)} client secrets are alive")
         value = PREFIX + secrets.token_urlsafe(32)
@@ -56,8 +57,8 @@ class ClientSecrets:
 
     def find(self, value: str) -> ClientSecret | None:
         """None for one that is unknown or expired. The look-up is by hash: its time says nothing of the value."""
-        self._expire()
-        return self._kept.get(fingerprint(value)) if value.startswith(PREFIX) else None
+        found = self._kept.get(fingerprint(value)) if value.startswith(PREFIX) else None
+        return found if found is not None and found.expires_at > self._clock.wall().timestamp() else None
 
     def _expire(self) -> None:
         now = self._clock.wall().timestamp()
