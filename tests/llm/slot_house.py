@@ -73,13 +73,20 @@ class SlotHouse:
 
 @asynccontextmanager
 async def slot_house(
-    home: Path, names: Sequence[str] = ("a", "b", "c"), *, port_base: int = 0, **settings: object
+    home: Path,
+    names: Sequence[str] = ("a", "b", "c"),
+    *,
+    port_base: int = 0,
+    file: Path | None = None,
+    **settings: object,
 ) -> AsyncIterator[SlotHouse]:
-    """With a model for each name in the store. Nothing is loaded unless `model` says so."""
+    """With a copy of `file`, or of a small model, for each name in the store. Nothing is loaded unless `model` says
+    so.
+    """
     folder = home / "models"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        shutil.copyfile(small_model(), folder / f"{name}.gguf")
+        shutil.copyfile(file or small_model(), folder / f"{name}.gguf")
     base = port_base or free_port_block(8)
     chosen = LlmSettings(**{"model": "none", "engine": SMALL, "slot_port_base": base, **settings})  # type: ignore[arg-type]
     async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:
