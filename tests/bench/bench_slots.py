@@ -50,7 +50,9 @@ async def _measure(options: Options) -> tuple[tuple[tuple[object, ...], ...], tu
             loads = []
             for _ in range(max(2, repeats // 6)):
                 loads.append(await _first_token(house, "b"))
-                house.pool.unload(2)
+                slot = house.slot("b")
+                assert slot is not None
+                house.pool.unload(slot.number)
                 await house.until(lambda: house.slot("b") is None)
             times.append(_row("load", loads))
         async with slot_house(Path(folder) / "b", slots=1, file=bundled) as house:
