@@ -319,14 +319,16 @@ class SlotPool:
 
     async def _measure(self) -> None:
         pids = {slot.number: slot.worker.pid for slot in self._occupied.values()}
+        # What is measured while a model loads is not what it takes.
+        whole = {number for number, slot in self._occupied.items() if slot.worker.state is WorkerState.READY}
         used = await anyio.to_thread.run_sync(self._memory.measure, pids)
         committed = 0
         for slot in self._occupied.values():
             if slot.worker.pid == pids.get(slot.number):
                 slot.used = used.get(slot.number, slot.used)
+                if slot.number in whole and slot.used.resident:
+                    self._learned.used(slot.plan.key, slot.plan.predicted_bytes, slot.used.resident)
             committed += max(slot.plan.need.bytes, slot.used.resident) - slot.used.private
-            if slot.worker.state is WorkerState.READY and slot.used.resident:
-                self._learned.used(slot.plan.key, slot.plan.predicted_bytes, slot.used.resident)
         resident = {number: usage.resident for number, usage in used.items()}
         self._feed(Measured(self._memory.headroom - committed, resident))
 
