@@ -269,6 +269,7 @@ def test_cards_are_read_where_there_are_some(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_projector_beside_a_model(tmp_path: Path) -> None:
     model = tmp_path / "m.gguf"
     assert find_projector(model, "") is None
+    model.touch()
     (tmp_path / "m-mmproj-f16.gguf").touch()
     assert find_projector(model, "") == tmp_path / "m-mmproj-f16.gguf"
     (tmp_path / "other-mmproj.gguf").touch()
