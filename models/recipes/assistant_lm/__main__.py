@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 from models.recipes.assistant_lm import arpa, evaluate, kneser_ney, text, vocabulary
+from models.recipes.corpus.dialogue import is_withheld
 
 END_SHARE = 0.05
+FLATTEN = 0.75
 
 
 def main() -> None:
@@ -23,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--lines", type=int, default=200_000, help="sentences to draw from the corpus")
-    parser.add_argument("--common", type=int, default=3000, help="words of general English to know besides")
+    parser.add_argument("--common", type=int, default=500, help="words of general English to know besides")
     parser.add_argument("--seed", type=int, default=1)
     default = Path(os.environ.get("PARLEY_TEST_MODELS", "../shared/testdata"))
     parser.add_argument("--testdata", type=Path, default=default, help="recordings with a manifest.tsv")
@@ -57,11 +59,14 @@ def build(out: Path, lines: int, common: int, seed: int, refused_texts: set[str]
     """Write the three files. `refused_texts` (normalised) never enter the corpus."""
     lexicon = vocabulary.load()
     sentences, refused = text.sentences(
-        lines, seed, lexicon.entries, lambda line: " ".join(evaluate.spoken(line)) in refused_texts
+        lines,
+        seed,
+        lexicon.entries,
+        lambda line: is_withheld(line) or " ".join(evaluate.spoken(line)) in refused_texts,
     )
     print(f"{len(sentences)} different sentences; {refused} lines refused because a test clip says them")
-    # A sentence drawn n times counts sqrt(n): how often a template repeats says little about people.
-    counts = kneser_ney.count((words, max(1, round(number**0.5))) for words, number in sentences.items())
+    # Flattened: how often a template repeats says only a little about how often people say it.
+    counts = kneser_ney.count((words, max(1, round(number**FLATTEN))) for words, number in sentences.items())
     words = {ngram[0] for ngram in counts[0]} - {kneser_ney.END}
     words |= set(lexicon.common(common))
     floor = {word: lexicon.general.get(word, vocabulary.RARE) for word in sorted(words)}

@@ -14,13 +14,13 @@ from collections.abc import Callable, Collection
 from models.recipes.corpus.dialogue import load_domains
 
 SHARES = {
-    "home": 10.0,
-    "timers": 4.0,
-    "media": 4.0,
-    "lists": 3.0,
-    "control": 2.0,
-    "calendar": 2.5,
-    "refusals": 2.0,
+    "home": 20.0,
+    "timers": 7.0,
+    "media": 6.0,
+    "lists": 4.0,
+    "control": 3.0,
+    "calendar": 4.0,
+    "refusals": 3.0,
     "geography": 1.5,
     "arithmetic": 1.2,
     "greetings": 1.0,
@@ -38,8 +38,12 @@ SHARES = {
 OTHER_SHARE = 0.7
 CLIPPED = frozenset(("home", "timers", "media", "lists", "calendar"))
 DETERMINERS = frozenset(("the", "a", "an", "my"))
-CLIP_EVERY = 4
+CLIP_EVERY = 2
 """One request in so many is written a second time without its articles."""
+FOLLOW_UPS = 0.3
+"""Share of the later turns of dialogues: "and in the bedroom too" is said less often than what it follows."""
+LEAD_INS = frozenset(("hey", "okay", "so", "and", "quick", "now", "also", "actually", "no"))
+LEAD_IN_SHARE = 0.3
 
 Sentence = tuple[str, ...]
 
@@ -61,8 +65,12 @@ def sentences(
         stream = domain.dialogues(random.Random(f"{seed}/{domain.name}"))
         tries = 0
         while wanted > 0 and tries < 20 * lines:
-            for line in next(stream).user_lines():
+            for turn, line in enumerate(next(stream).user_lines()):
                 tries += 1
+                if turn > 0 and rng.random() > FOLLOW_UPS:
+                    continue
+                if line.split()[0] in LEAD_INS and rng.random() > LEAD_IN_SHARE:
+                    continue
                 for form in _forms(line, domain.name, rng):
                     words = tuple(form.split())
                     if refuse(form):

@@ -44,7 +44,7 @@ def _light(rng: random.Random) -> str:
     roll = rng.random()
     if roll < 0.15:
         return rng.choice(w.NAMED_LIGHTS)
-    kind = rng.choice(w.LIGHTS[:4]) if rng.random() < 0.6 else rng.choice(w.LIGHTS)
+    kind = rng.choice(w.LIGHTS[:2]) if rng.random() < 0.5 else w.likely(rng, w.LIGHTS)
     return kind if roll < 0.35 else f"{room(rng)} {kind}"
 
 
@@ -52,7 +52,7 @@ def _thing(rng: random.Random) -> str:
     """Anything with an on and an off."""
     if rng.random() < 0.55:
         return _light(rng)
-    thing = rng.choice(w.SWITCHES)
+    thing = w.likely(rng, w.SWITCHES)
     return f"{room(rng)} {thing}" if rng.random() < 0.35 else thing
 
 
@@ -68,7 +68,7 @@ def _percent(rng: random.Random) -> str:
 def on_off(rng: random.Random) -> Dialogue:
     state = rng.choice(("on", "off"))
     if rng.random() < 0.3:
-        kind, where = rng.choice(("lights", "light", "lamps", "fan", "heating", "tv", "speakers")), _place(rng)
+        kind, where = w.likely(rng, ("lights", "light", "tv", "fan", "heating", "lamps", "speakers")), _place(rng)
         command = say(
             rng,
             "(turn|switch|put) {s} the {k} {p}|(turn|switch) the {k} {s} {p}|(turn|switch) the {k} {p} {s}"
@@ -175,7 +175,7 @@ def brightness(rng: random.Random) -> Dialogue:
 
 
 def colour(rng: random.Random) -> Dialogue:
-    light, shade = _light(rng), rng.choice(w.COLOURS)
+    light, shade = _light(rng), w.likely(rng, w.COLOURS)
     command = say(
         rng,
         "(set|change|turn|make) {l} [to] {c}|(set|change) the (color|colour) of {l} to {c}|change {l} (color|colour) to {c}"
@@ -195,7 +195,7 @@ def colour(rng: random.Random) -> Dialogue:
 
 
 def cover(rng: random.Random) -> Dialogue:
-    kind = rng.choice(w.COVERS) if rng.random() < 0.65 else rng.choice(w.DOORS)
+    kind = w.likely(rng, w.COVERS) if rng.random() < 0.65 else rng.choice(w.DOORS)
     name = f"{room(rng)} {kind}" if kind in w.COVERS and rng.random() < 0.6 else kind
     roll = rng.random()
     if roll < 0.65:
