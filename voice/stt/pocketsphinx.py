@@ -40,8 +40,8 @@ DEFAULT_WARPS = "0.96 1.04"
 """Vocal tracts to try, longer and shorter than average. Each costs one decoding."""
 NOISE_WORDS = 2
 NOISE_CONFIDENCE = 0.07
-"""So few words, so unsure: a click or a hum that was forced into words. Measured on 14 noises that became words: 12 are
-below, and none of them begins a turn; right single words have 0.08 and more."""
+"""So few words, so unsure: a click or a hum that was forced into words. Of 14 noises that became words in the
+measurement 12 are below, and none of them begins a turn; right single words have 0.08 and more."""
 
 
 class PocketsphinxStt:

@@ -44,8 +44,8 @@ ENERGY_OFFSET = 1000.0
 """pocketsphinx takes the mean off once more, over frames of positive energy only: this makes that all of them."""
 
 DITHER = 20.0
-"""Standard deviation of noise added to the samples, the same each time. Microphones with noise suppression give digital
-silence between words; its logarithm lies so far below that of any room that the mean would be of the silence only."""
+"""Standard deviation of noise added to the samples, the same each time. Microphones with noise suppression give
+digital silence between words; its logarithm lies so far below that of any room that the mean would be of it only."""
 
 Floats = npt.NDArray[np.float64]
 
