@@ -155,6 +155,24 @@ def transcribe(server: ParleyProcess, model: str, wav: bytes) -> tuple[int, dict
         return answer.status, json.loads(answer.read())
 
 
+def test_vectors_and_ranks_come_from_a_slot(server: ParleyProcess) -> None:
+    status, answer = ask(server, "/v1/embeddings", {"input": ["hello there", "goodbye"], "encoding_format": "float"})
+    assert status == 200 and answer["model"] == "parley-mini" and len(answer["data"]) == 2
+    assert len(answer["data"][0]["embedding"]) == 256 and answer["usage"]["prompt_tokens"] > 0
+    status, answer = ask(
+        server, "/v1/rerank", {"model": "parley-mini", "query": "lamp", "documents": ["lamp", "sea"]}
+    )
+    assert status == 200 and [row["index"] for row in answer["results"]] == [0, 1]
+    for body, code in (({"input": []}, 400), ({"input": "x", "model": "no-such"}, 404), ({"input": "x" * 9000}, 400)):
+        assert ask(server, "/v1/embeddings", body)[0] == code
+
+
+def test_the_public_list_tells_what_is_loaded(server: ParleyProcess) -> None:
+    rows = {row["id"]: row for row in ask(server, "/api/models")[1]["models"]}
+    assert rows["parley-mini"] == {"id": "parley-mini", "type": "text", "status": "ready"}
+    assert rows["tiny"]["status"] in ("available", "ready")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status", "code"),
     [

@@ -32,9 +32,20 @@ async def _one(request: Request) -> Response:
 
 
 async def _public(request: Request) -> Response:
-    """{"models": [{"id", "type", "status"}]}."""
-    models = services_of(request).router.models()
-    return JSONResponse({"models": [{"id": model.id, "type": "text", "status": "ready"} for model in models]})
+    """{"models": [{"id", "type", "status"}]}: what is in a slot, what could be loaded, what other servers list."""
+    services = services_of(request)
+    pool = services.pool
+    loaded = {slot.model.name: slot for slot in pool.slots}
+    rows = []
+    for info in services.router.models():
+        kind, status = "text", "ready"
+        if info.backend == pool.local.name:
+            slot = loaded.pop(info.id, None)
+            kind = slot.plan.type if slot else kind
+            status = "available" if slot is None else slot.worker.state.value
+        rows.append({"id": info.id, "type": kind, "status": status})
+    rows += [{"id": name, "type": slot.plan.type, "status": slot.worker.state.value} for name, slot in loaded.items()]
+    return JSONResponse({"models": rows})
 
 
 def _model(model: ModelInfo) -> dict[str, Any]:
