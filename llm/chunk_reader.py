@@ -17,6 +17,7 @@ from llm.stream import (
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    UsageSoFar,
 )
 from models.errors import BadInput, ParleyError
 
@@ -45,6 +46,7 @@ class ChunkReader:
     choices: int = 1
     """How many were asked for."""
     _texts: int = 0
+    _told: Usage | None = None
     _ids: dict[int, list[str]] = field(default_factory=dict)
     """The ids of the tool calls of every choice, in the order they came."""
 
@@ -61,7 +63,11 @@ class ChunkReader:
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             return []
-        return [event for choice in choices if isinstance(choice, Mapping) for event in self._choice(choice)]
+        events = [event for choice in choices if isinstance(choice, Mapping) for event in self._choice(choice)]
+        if self.usage is not None and self.usage != self._told and self.reason is None:
+            self._told = self.usage
+            events.append(UsageSoFar(self.usage))
+        return events
 
     def _choice(self, choice: Mapping[str, Any]) -> list[StreamEvent]:
         """With several choices each ends with an event of its own; the only one ends with the stream."""

@@ -25,6 +25,7 @@ from llm.stream import (
     TokenLogprob,
     ToolCallDelta,
     Usage,
+    UsageSoFar,
 )
 from llm.wire.chat import ChatMessage, ChatRequest
 from models.errors import BadInput, ParleyError
@@ -135,7 +136,7 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict
         "model": model,
         "messages": [_wire_message(message) for message in request.messages],
         "stream": True,
-        "stream_options": {"include_usage": True},
+        "stream_options": {"include_usage": True, **({"continuous_usage_stats": True} if ours else {})},
         **sampling_body(request.sampling),
     }
     if request.sampling.logprobs is not None:
@@ -206,6 +207,8 @@ class ChunkWriter:
     created: int
     include_usage: bool = False
     choices: int = 1
+    continuous_usage: bool = False
+    """Tell the usage all along, and not only at the end."""
     _begun: set[int] = field(default_factory=set)
     _ended: set[int] = field(default_factory=set)
 
@@ -223,6 +226,10 @@ class ChunkWriter:
                 if event.id is not None:
                     call |= {"id": event.id, "type": "function"}
                 return [self._chunk(event.choice, {"tool_calls": [call]})]
+            case UsageSoFar(usage=so_far):
+                if not self.continuous_usage:
+                    return []
+                return [{**self._head(), "choices": [], "usage": usage_object(so_far)}]
             case ChoiceEnd(choice=choice, reason=reason):
                 return [self._end(choice, reason)]
             case Finish(reason=reason, usage=usage):

@@ -19,6 +19,7 @@ __all__ = [
     "TokenLogprob",
     "ToolCallDelta",
     "Usage",
+    "UsageSoFar",
 ]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
@@ -80,6 +81,13 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageSoFar:
+    """What the reply has cost by now, from servers that tell: so one that is cut off is counted rightly, too."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class ChoiceEnd:
     """One of several replies is over."""
 
@@ -99,4 +107,4 @@ class Finish:
     model: str = ""
 
 
-StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish
+StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish | UsageSoFar

@@ -14,7 +14,16 @@ from typing import Any, Literal
 
 from llm.messages import Message
 from voice.actions import Abandon, Action, Speak, StopListening, Tell, Think, Transcribe
-from voice.events import ClauseAudio, ClauseFailed, MindFailed, MindFinished, PlayedReport, TokensArrived, ToolResult
+from voice.events import (
+    ClauseAudio,
+    ClauseFailed,
+    MindFailed,
+    MindFinished,
+    PlayedReport,
+    TokensArrived,
+    ToolResult,
+    UsageKnown,
+)
 from voice.history import History, Item
 from voice.ledger import Ledger, Stage
 from voice.outgoing import (
@@ -40,7 +49,9 @@ REPLY_TIMEOUT_S = 60.0
 PAST_REPLIES = 16
 """Of so many replies the word times are kept, for a client that says later where it stopped playing."""
 
-AnswerEvent = TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport | ToolResult
+AnswerEvent = (
+    TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport | ToolResult | UsageKnown
+)
 Status = Literal["completed", "cancelled", "incomplete", "failed"]
 UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -178,9 +189,11 @@ class Answer:
             self.forget(revision.user_item)
         elif reply is not None and revision.item:
             self._keep(revision, reply, heard, interrupted)
-        tokens_out = revision.completion_tokens
-        if tokens_out is None:
-            tokens_out = reply.tokens if reply is not None else 0
+        tokens_in, tokens_out = revision.spent  # of a round that was cut off
+        tokens_in += revision.prompt_tokens
+        tokens_out += revision.completion_tokens or 0
+        if revision.completion_tokens is None and reply is not None:
+            tokens_out = max(tokens_out, reply.tokens)
         status, why = status_of(revision.finish, revision.failure, reason if interrupted else None)
         self.out.append(
             Tell(
@@ -191,7 +204,7 @@ class Answer:
                     heard_transcript=heard,
                     tools_called=tuple(revision.rounds.called),
                     interrupted=interrupted,
-                    tokens_in=revision.prompt_tokens,
+                    tokens_in=tokens_in,
                     tokens_out=tokens_out,
                     cost=0.0,
                     latency_ms=revision.ledger.answer_ms(),
@@ -241,7 +254,10 @@ class Answer:
             case TokensArrived():
                 revision.ledger.mark(Stage.FIRST_TOKEN, now)
                 reply.add_tokens(event.text, event.tokens)
+            case UsageKnown():
+                revision.spent = event.prompt_tokens, event.completion_tokens
             case MindFinished():
+                revision.spent = (0, 0)
                 revision.prompt_tokens += event.prompt_tokens
                 revision.completion_tokens = (revision.completion_tokens or 0) + event.completion_tokens
                 revision.finish = event.reason

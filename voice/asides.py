@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from voice.actions import Abandon, Action, Tell
 from voice.answer import REPLY_TIMEOUT_S, Answer, status_of, think_of
-from voice.events import MindFailed, MindFinished, TokensArrived
+from voice.events import MindFailed, MindFinished, TokensArrived, UsageKnown
 from voice.ledger import Ledger, Stage
 from voice.outgoing import ErrorOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.reply_options import ReplyOptions
@@ -28,6 +28,7 @@ class _Aside:
     ledger: Ledger
     progress_at: float
     texts: list[str] = field(default_factory=list)
+    spent: tuple[int, int] = (0, 0)
 
 
 class Asides:
@@ -50,7 +51,7 @@ class Asides:
 
     def hear(self, event: object, now: float) -> bool:
         """True if it was for an aside."""
-        if not isinstance(event, TokensArrived | MindFinished | MindFailed):
+        if not isinstance(event, TokensArrived | MindFinished | MindFailed | UsageKnown):
             return False
         aside = self._running.get(event.revision)
         if aside is None:
@@ -61,6 +62,8 @@ class Asides:
                 aside.ledger.mark(Stage.FIRST_TOKEN, now)
                 aside.texts.append(text)
                 self._do(Tell(TextOut(aside.reply, text)))
+            case UsageKnown():
+                aside.spent = event.prompt_tokens, event.completion_tokens
             case MindFinished():
                 for call in event.calls:  # beside the conversation every call is the client's to make
                     self._do(Tell(ToolCallOut(call.id, call.name, call.arguments, aside.reply)))
@@ -115,8 +118,8 @@ class Asides:
                     heard_transcript=text,
                     tools_called=(),
                     interrupted=cancelled is not None,
-                    tokens_in=done.prompt_tokens if done is not None else 0,
-                    tokens_out=done.completion_tokens if done is not None else len(aside.texts),
+                    tokens_in=done.prompt_tokens if done is not None else aside.spent[0],
+                    tokens_out=done.completion_tokens if done is not None else max(aside.spent[1], len(aside.texts)),
                     cost=0.0,
                     latency_ms=aside.ledger.answer_ms(),
                     latency=aside.ledger.milliseconds(),

@@ -37,6 +37,7 @@ __all__ = [
     "Truncate",
     "TurnEvent",
     "TurnScored",
+    "UsageKnown",
     "Typed",
     "WakeWord",
 ]
@@ -120,6 +121,15 @@ class MindFinished:
     completion_tokens: int
     reason: FinishReason = "stop"
     calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKnown:
+    """What the reply of `revision` has cost so far, where the server tells it before the end."""
+
+    revision: int
+    prompt_tokens: int
+    completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +221,7 @@ TurnEvent = (
     | TurnScored
     | TokensArrived
     | MindFinished
+    | UsageKnown
     | MindFailed
     | ClauseAudio
     | ClauseFailed

@@ -59,6 +59,8 @@ class Revision:
     reply: Reply | None = None
     prompt_tokens: int = 0
     completion_tokens: int | None = None
+    spent: tuple[int, int] = (0, 0)
+    """Prompt and completion tokens of the round that the model is writing, as far as they are known."""
     finish: str = "stop"
     failure: str = ""
     messages: tuple[Message, ...] = ()

@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from llm.errors import ContextTooLong
 from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
 from llm.port import Generator
-from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta
+from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta, UsageSoFar
 from models.clock import Clock
 from models.errors import ParleyError
 from voice import events as heard
@@ -197,6 +197,9 @@ class Work:
             async for event in stream:
                 if isinstance(event, TextDelta):
                     self._hear(heard.TokensArrived(action.revision, event.text))
+                elif isinstance(event, UsageSoFar):
+                    spent = event.usage
+                    self._hear(heard.UsageKnown(action.revision, spent.prompt_tokens, spent.completion_tokens))
                 elif isinstance(event, ToolCallDelta):
                     calls[event.index] = _grown(calls.get(event.index), event)
                 elif isinstance(event, Finish):

@@ -39,6 +39,8 @@ class ChatMessage(_Wire):
 
 class StreamOptions(_Wire):
     include_usage: bool = False
+    continuous_usage_stats: bool = False
+    """vLLM's: the usage so far, all along the stream."""
 
 
 class AdapterIn(_Wire):

@@ -16,7 +16,7 @@ from llm.convert import ChunkWriter, completion, grammar_schema, parse_chat, to_
 from llm.engine import EngineFinish, EngineJob, Prompt
 from llm.messages import GenerateRequest
 from llm.reply_parser import ReplyParser, marks_of
-from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, Usage
+from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, Usage, UsageSoFar
 from llm.tool_calls import Said, named_tools
 from llm.worker.answers import EventStream, JsonAnswer, event, read_body, unless_gone
 from llm.worker.bridge import Bridge, Taken
@@ -46,7 +46,8 @@ async def _chat(request: Request) -> Response:
     created = int(server.clock.wall().timestamp())
     if chat.stream:
         usage = chat.stream_options is not None and chat.stream_options.include_usage
-        writer = ChunkWriter(answer_id, server.name, created, usage, asked.n)
+        so_far = chat.stream_options is not None and chat.stream_options.continuous_usage_stats
+        writer = ChunkWriter(answer_id, server.name, created, usage, asked.n, so_far)
         return EventStream(_lines(server.bridge, work, writer))
     events = await unless_gone(request.receive, lambda: _collect(server.bridge, work))
     if events is None:
@@ -104,12 +105,14 @@ def _call_id() -> str:
 async def _events(bridge: Bridge, work: _Work) -> AsyncGenerator[list[StreamEvent], None]:
     """What is new, joined as far as the reader is behind; the last ends with the Finish."""
     finishes: dict[int, EngineFinish] = {}
+    prompt, written = len(work.jobs[0].tokens), 0
     async with bridge.replies(work.jobs) as mail:
         while not mail.over:
             events: list[StreamEvent] = []
             for taken in await mail.take():
                 parser = work.parsers[taken.choice]
                 events += _said(taken, parser)
+                written += len(taken.tokens)
                 if taken.finish is not None:
                     finishes[taken.choice] = taken.finish
                     if len(work.jobs) > 1:
@@ -117,6 +120,8 @@ async def _events(bridge: Bridge, work: _Work) -> AsyncGenerator[list[StreamEven
             if mail.over:
                 reason = work.parsers[0].reason(finishes[0].reason)
                 events.append(Finish(reason, total([finishes[choice] for choice in sorted(finishes)])))
+            elif written:
+                events.append(UsageSoFar(Usage(prompt, written)))
             if events:
                 yield events
 

@@ -85,6 +85,17 @@ class TestAnswers:
         counted = {name: last["usage"][name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
         assert counted == {name: whole["usage"][name] for name in counted}
 
+    async def test_the_usage_is_told_all_along_to_who_asks(
+        self, worker: RunningWorker, http: aiohttp.ClientSession
+    ) -> None:
+        wanted = {"include_usage": True, "continuous_usage_stats": True}
+        body = chat("what is the capital of france", stream_options=wanted, max_tokens=40)
+        async with streaming(http, worker, body) as events:
+            usages = [chunk["usage"] async for chunk in events if chunk != "[DONE]" and chunk.get("usage")]
+        assert len(usages) > 2 and len({usage["prompt_tokens"] for usage in usages}) == 1
+        written = [usage["completion_tokens"] for usage in usages]
+        assert written == sorted(written) and written[0] >= 1
+
     def test_counts_are_exact(self, worker: RunningWorker) -> None:
         body = chat("hello", system=SYSTEM, max_tokens=9, logit_bias=worker.never_ending())
         usage = worker.ask("/v1/chat/completions", body).body["usage"]

@@ -107,6 +107,7 @@ async def test_speech_interrupts_a_story_and_is_answered(parley_server: ParleyPr
         story = await client.wait("turn_complete", said_at)
         answer = await client.wait("turn_complete", story.at_s + 0.001)
     assert story.body["interrupted"] and story.body["heard_transcript"] == interrupted.body["partial_output"]
+    assert story.body["usage"]["tokens_in"] > 10, "a reply that was cut off had a prompt, too"  # type: ignore[index]
     assert str(story.body["output_transcript"]).startswith(str(story.body["heard_transcript"]))
     old = [m.at_s for m in client.heard if m.type == "audio" and m.body.get("reply") == first.body.get("reply")]
     assert max(old) < interrupted.at_s

@@ -519,6 +519,16 @@ class TestFaults:
         assert not talk.told(ErrorOut)
         assert len([action for _, action in talk.actions if isinstance(action, Think)]) == 2
 
+    def test_a_reply_that_is_cut_off_is_charged_for_what_it_used(self) -> None:
+        talk = Conversation(delays=Delays(first_token=9.0))
+        talk.at(1.0, heard.Typed("hello"))
+        talk.at(1.1, heard.TokensArrived(1, "I think, "))
+        talk.at(1.2, heard.UsageKnown(1, 321, 4))
+        talk.at(2.0, heard.InterruptAsked())
+        talk.run(3.0)
+        (turn,) = talk.told(TurnComplete)
+        assert (turn.tokens_in, turn.tokens_out) == (321, 4)
+
     def test_a_voice_that_fails_leaves_the_text(self) -> None:
         talk = Conversation(delays=Delays(tts=99.0), answer=lambda asked: "Fine.")
         talk.at(1.0, heard.Typed("hello"))
