@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from llm.messages import Message
-from voice.actions import Abandon, Action, Speak, StopListening, Tell, Think, Transcribe
+from voice.actions import Abandon, Action, Speak, StopListening, Tell, Transcribe
 from voice.events import (
     ClauseAudio,
     ClauseFailed,
@@ -33,16 +33,17 @@ from voice.outgoing import (
     ItemDeleted,
     ReplyStarted,
     TextOut,
-    TurnComplete,
 )
 from voice.reply import Reply
 from voice.reply_options import ReplyOptions
 from voice.revision import Revision, Turn
 from voice.session_config import SessionConfig
 from voice.settings import ToolSettings, TurnSettings
-from voice.tool_rounds import Replying, ToolDesk, chat_tool
+from voice.thinking import think_of
+from voice.tool_rounds import Replying, ToolDesk
+from voice.turn_report import turn_complete
 
-__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent", "status_of", "think_of"]
+__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
 
 REPLY_TIMEOUT_S = 60.0
 """A reply that makes no progress for this long has failed."""
@@ -52,8 +53,6 @@ PAST_REPLIES = 16
 AnswerEvent = (
     TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport | ToolResult | UsageKnown
 )
-Status = Literal["completed", "cancelled", "incomplete", "failed"]
-UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
 class Answer:
@@ -189,34 +188,7 @@ class Answer:
             self.forget(revision.user_item)
         elif reply is not None and revision.item:
             self._keep(revision, reply, heard, interrupted)
-        tokens_in, tokens_out = revision.spent  # of a round that was cut off
-        tokens_in += revision.prompt_tokens
-        tokens_out += revision.completion_tokens or 0
-        if revision.completion_tokens is None and reply is not None:
-            tokens_out = max(tokens_out, reply.tokens)
-        status, why = status_of(revision.finish, revision.failure, reason if interrupted else None)
-        self.out.append(
-            Tell(
-                TurnComplete(
-                    reply=name,
-                    input_transcript=revision.request,
-                    output_transcript=reply.text.strip() if reply is not None else "",
-                    heard_transcript=heard,
-                    tools_called=tuple(revision.rounds.called),
-                    interrupted=interrupted,
-                    tokens_in=tokens_in,
-                    tokens_out=tokens_out,
-                    cost=0.0,
-                    latency_ms=revision.ledger.answer_ms(),
-                    latency=revision.ledger.milliseconds(),
-                    key=revision.options.key,
-                    item=revision.item,
-                    user_item=revision.user_item,
-                    status=status,
-                    reason=why,
-                )
-            )
-        )
+        self.out.append(Tell(turn_complete(revision, heard, interrupted, reason)))
 
     def hang_up(self, now: float) -> None:
         """The client is gone: nobody is told, but what was heard is remembered."""
@@ -377,30 +349,3 @@ class Answer:
         if revision is None or not revision.confirmed or (reply is not None and reply.all_sent):
             return None
         return revision.progress_at + REPLY_TIMEOUT_S
-
-
-def think_of(
-    number: int, messages: tuple[Message, ...], options: ReplyOptions, config: SessionConfig, *, aside: bool = False
-) -> Think:
-    """The request to the model: the client's wishes for this reply over the session's configuration."""
-    llm = config.llm
-    return Think(
-        revision=number,
-        messages=messages,
-        tools=tuple(map(chat_tool, llm.tools if options.tools is None else options.tools)),
-        tool_choice=llm.tool_choice if options.tool_choice is None else options.tool_choice,
-        temperature=llm.temperature if options.temperature is None else options.temperature,
-        max_tokens=llm.max_tokens if options.max_tokens is None else options.max_tokens,
-        aside=aside,
-    )
-
-
-def status_of(finish: str, failure: str, cancelled: str | None) -> tuple[Status, str]:
-    """How a reply ended, and why. `finish`: the model's word; `cancelled`: the reason if it was."""
-    if cancelled is not None:
-        return "cancelled", cancelled
-    if failure:
-        return "failed", failure
-    if finish in UNFINISHED:
-        return "incomplete", UNFINISHED[finish]
-    return "completed", ""

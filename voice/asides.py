@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from voice.actions import Abandon, Action, Tell
-from voice.answer import REPLY_TIMEOUT_S, Answer, status_of, think_of
+from voice.answer import REPLY_TIMEOUT_S, Answer
 from voice.events import MindFailed, MindFinished, TokensArrived, UsageKnown
 from voice.ledger import Ledger, Stage
 from voice.outgoing import ErrorOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.reply_options import ReplyOptions
+from voice.thinking import think_of
+from voice.turn_report import status_of
 
 __all__ = ["MAX_ASIDES", "Asides"]
 
