@@ -40,15 +40,13 @@ from llm.batch_events import (
     Submit,
     Trim,
 )
+from llm.batch_pace import Pace
 from llm.batch_requests import Active, Statistics, Waiting, next_row, rank
 from llm.messages import Priority
 from llm.sequences import KvSequence, SequenceTable, common_prefix
 
 __all__ = ["Batcher", "Statistics"]
 
-FIRST_CHUNK = 64
-"""Prompt tokens in a step while the machine's speed is not yet known."""
-SMALLEST_CHUNK = 16
 WORTH_WAITING = 64
 """Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
 
@@ -67,7 +65,7 @@ class Batcher:
         self._running: tuple[Row, ...] = ()
         self._running_since = 0.0
         self._adapters: Adapters = ()  # of the last step
-        self._token_s: float | None = None  # what one prompt token costs in a step
+        self._pace = Pace(limits)
 
     @property
     def waiting(self) -> int:
@@ -108,6 +106,8 @@ class Batcher:
 
     def _submit(self, job: Job, now: float) -> list[Action]:
         voice = job.priority is Priority.VOICE
+        if voice:
+            self._pace.voice(now)
         ahead = sum((waiting.job.priority is Priority.VOICE) == voice for waiting in self._waiting)
         why: RefuseReason | None = None
         if not job.tokens:
@@ -146,6 +146,8 @@ class Batcher:
 
     def _end(self, active: Active, reason: EndReason, now: float, clear: bool = False) -> list[Action]:
         del self._active[active.job.id]
+        if active.job.priority is Priority.VOICE:
+            self._pace.voice(now)
         self.sequences.release(active.row, now)
         self.statistics.cancelled += reason == "cancelled"
         end = End(active.job.id, reason, len(active.job.tokens), active.written, active.cached)
@@ -179,7 +181,7 @@ class Batcher:
         if admitted := self._admit(now):
             return admitted
         self._adapters = self._next_adapters()
-        self._running = self._plan()
+        self._running = self._plan(now)
         if not self._running:
             return []
         self._running_since = now
@@ -285,18 +287,24 @@ class Batcher:
         after = wanted.index(self._adapters) + 1 if self._adapters in wanted else 0
         return wanted[after % len(wanted)]
 
-    def _plan(self) -> tuple[Row, ...]:
-        """One token of every reply; then prompts, by priority and arrival, as far as the chunk reaches."""
+    def _plan(self, now: float) -> tuple[Row, ...]:
+        """One token of every reply; then prompts, by priority and arrival, as far as the chunk reaches.
+
+        While the prompt of a voice turn is read, it is alone with other voice turns, for a moment.
+        """
         rows: list[Row] = []
         mine = [active for active in self._active.values() if active.job.adapters == self._adapters]
+        if self._pace.makes_way(mine, now):
+            mine = [active for active in mine if active.job.priority is Priority.VOICE]
         for active in mine:
             if active.pending is not None:
                 rows.append(next_row(active, [active.pending], sample=True))
                 active.pending = None
-        chunk = self._chunk(len(rows))
+        chunk, others = self._pace.chunks(len(rows), now)
         shown = False
         for active in sorted(mine, key=lambda item: item.job.priority.value):
-            if chunk <= 0 or not active.unread:
+            room = chunk if active.job.priority is Priority.VOICE else min(chunk, others)
+            if room <= 0 or not active.unread:
                 continue
             start = len(active.row.tokens)
             number, media = active.next_media(start)
@@ -306,17 +314,14 @@ class Batcher:
                     rows.append(next_row(active, part, sample=False, media=number))
                     shown = True
                     chunk -= media.cells
+                    others -= media.cells
                 continue
             end = len(active.job.tokens) if media is None else media.start
-            part = active.job.tokens[start : min(start + chunk, end)]
+            part = active.job.tokens[start : min(start + room, end)]
             chunk -= len(part)
+            others -= len(part)
             rows.append(next_row(active, part, sample=len(part) == active.unread))
         return tuple(rows)
-
-    def _chunk(self, replies: int) -> int:
-        """Prompt tokens for this step: as many as keep it short, for replies and cancellations wait on it."""
-        wanted = FIRST_CHUNK if self._token_s is None else int(self.limits.step_s / max(self._token_s, 1e-9))
-        return max(0, min(self.limits.step_tokens - replies, max(SMALLEST_CHUNK, wanted)))
 
     # ---- what came of it -------------------------------------------------------------------------------------
 
@@ -324,7 +329,7 @@ class Batcher:
         rows, self._running = self._running, ()
         if event.failed:
             return self._fail(rows, now)
-        self._learn(rows, now)
+        self.statistics.prompt_tokens += self._pace.ran(rows, now - self._running_since)
         actions: list[Action] = []
         for sampled in event.sampled:
             active = self._active.get(sampled.job_id)
@@ -340,17 +345,6 @@ class Batcher:
             else:
                 active.pending = sampled.token
         return actions
-
-    def _learn(self, rows: tuple[Row, ...], now: float) -> None:
-        """What a prompt token costs. A lone token is a reply (or costs as much) and says little about prompts."""
-        if any(row.media is not None for row in rows):
-            return
-        tokens = sum(len(row.tokens) for row in rows)
-        prompt_tokens = sum(len(row.tokens) for row in rows if len(row.tokens) > 1)
-        self.statistics.prompt_tokens += prompt_tokens
-        if prompt_tokens >= SMALLEST_CHUNK:
-            cost = (now - self._running_since) / tokens
-            self._token_s = cost if self._token_s is None else 0.7 * self._token_s + 0.3 * cost
 
     def _fail(self, rows: tuple[Row, ...], now: float) -> list[Action]:
         """The step broke: what its sequences hold is unknown, so their requests end and they are emptied."""

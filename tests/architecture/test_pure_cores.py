@@ -59,6 +59,7 @@ CORES = (
     "voice/protocols/realtime_replies.py",
     "voice/protocols/realtime_response.py",
     "voice/protocols/realtime_schema.py",
+    "llm/batch_pace.py",
     "llm/batching.py",
     "llm/call_text.py",
     "llm/convert.py",

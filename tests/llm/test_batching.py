@@ -19,6 +19,7 @@ from llm.batch_events import (
     Job,
     Limits,
     Lost,
+    Media,
     Next,
     Ran,
     Refuse,
@@ -97,11 +98,20 @@ class Engine:
             if self.running is None and len(self.admitted) == before:
                 return None
         self._check(self.running)
-        for row in self.running.rows:
+        return self._put(self.running)
+
+    def next_unchecked(self) -> Run | None:
+        """The same for prompts with images, which are larger than a step."""
+        while self.running is None:
+            self.tell(Next())
+        return self._put(self.running)
+
+    def _put(self, run: Run) -> Run:
+        for row in run.rows:
             for token in row.tokens:
                 self._cells += 1
                 self.kv[row.sequence].append((self._cells, token))
-        return self.running
+        return run
 
     def _check(self, run: Run) -> None:
         of = self.batcher.limits
@@ -180,6 +190,78 @@ def test_a_slow_machine_gets_smaller_chunks_and_a_fast_one_larger() -> None:
     assert chunk(0.00001) == 512
 
 
+def test_a_voice_prompt_is_read_alone_but_not_for_long() -> None:
+    engine = Engine(limits(places=2, voice_places=1, sequences=4, step_tokens=16))
+    engine.submit(1, [1, 2], priority=CHAT)
+    engine.next()
+    engine.ran(seconds=0.1)
+    engine.submit(2, list(range(90)), priority=VOICE)
+    with_chat = []
+    for _ in range(6):
+        run = engine.next()
+        assert run is not None
+        with_chat.append(any(row.job_id == 1 for row in run.rows))
+        engine.ran(seconds=0.1)
+    assert not any(with_chat[:3]) and any(with_chat[3:])
+
+
+def test_a_common_beginning_that_is_being_read_is_waited_for() -> None:
+    engine = Engine(limits(places=3, sequences=4, context=300, step_tokens=32))
+    head = list(range(200))
+    for number in range(3):
+        engine.submit(number, [*head, 1000 + number], priority=CHAT)
+    engine.submit(3, [5, 6], priority=VOICE)
+    engine.next()
+    assert set(engine.admitted) == {0, 3}, "the others wait for the first, and nobody waits for them"
+    while len(engine.admitted) < 4:
+        engine.ran()
+        assert engine.next() is not None
+    assert [engine.admitted[number].cached for number in (0, 1, 2)] == [0, 200, 200]
+
+
+def test_who_waits_for_a_beginning_goes_on_when_its_reader_is_gone() -> None:
+    engine = Engine(limits(places=3, sequences=4, context=300, step_tokens=32))
+    head = list(range(200))
+    engine.submit(0, [*head, 1], priority=CHAT)
+    engine.submit(1, [*head, 2], priority=CHAT)
+    engine.next()
+    engine.ran()
+    engine.tell(Cancel(0))
+    engine.next()
+    assert 1 in engine.admitted and engine.admitted[1].cached == 32
+
+
+def test_requests_with_other_adapters_take_turns_and_share_nothing() -> None:
+    engine = Engine(limits(places=2, sequences=4, context=100))
+    engine.submit(0, list(range(40)), priority=CHAT)
+    engine.submit(1, list(range(40)), priority=CHAT, adapters=((0, 1.0),))
+    seen = []
+    for _ in range(8):
+        run = engine.next()
+        assert run is not None and len({engine.jobs[row.job_id].adapters for row in run.rows}) == 1
+        assert run.adapters == engine.jobs[run.rows[0].job_id].adapters
+        seen.append(run.rows[0].job_id)
+        engine.ran()
+    assert seen == [1, 0] * 4 or seen == [0, 1] * 4
+    assert engine.admitted[1].cached == 0
+
+
+def test_an_image_goes_into_the_cache_whole_and_alone() -> None:
+    engine = Engine(limits(places=2, sequences=4, context=100, step_tokens=8))
+    image = tuple(range(-20, 0))
+    engine.submit(0, [1, 2, 3, *image, 4, 5], priority=CHAT, media=(Media(3, 20, 20),))
+    engine.submit(1, [7, 8, *image, 9], priority=CHAT, media=(Media(2, 20, 30),))
+    shown = []
+    for _ in range(12):
+        run = engine.next_unchecked()
+        assert run is not None
+        media = [row for row in run.rows if row.media is not None]
+        assert len(media) <= 1 and all(row.tokens == list(image) and not row.sample for row in media)
+        shown += [row.job_id for row in media]
+        engine.ran()
+    assert sorted(shown) == [0, 1]
+
+
 def test_voice_first_and_with_places_of_its_own() -> None:
     engine = Engine(limits(places=2, voice_places=1, sequences=4))
     engine.submit(1, [1, 2], priority=BATCH)
@@ -189,6 +271,8 @@ def test_voice_first_and_with_places_of_its_own() -> None:
     engine.submit(5, [7, 8], priority=VOICE)
     engine.next()
     assert set(engine.admitted) == {5, 4, 1}  # voice in its own place, then the chat, then the first of the batch
+    engine.ran()  # the voice turn's prompt is read alone
+    engine.next()
     engine.ran(done=frozenset({4}))
     engine.submit(6, [7, 8], priority=VOICE)
     engine.next()

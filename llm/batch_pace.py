@@ -1,0 +1,66 @@
+"""How long a decode step may take, so that those who write, and those who speak, hardly wait for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from llm.batch_events import Limits, Row
+from llm.batch_requests import Active
+from llm.messages import Priority
+
+__all__ = ["Pace"]
+
+FIRST_CHUNK = 64
+"""Prompt tokens in a step while the machine's speed is not yet known."""
+SMALLEST_CHUNK = 16
+VOICE_LATELY_S = 30.0
+"""So long after a voice turn the next one is expected, and steps with the prompts of others stay shorter yet: the
+turn has to wait for the end of the step it comes in."""
+QUICK_S = 0.01
+QUICK_CHUNK = 8
+PAUSE_S = 0.3
+
+
+class Pace:
+    """Times are seconds of one clock."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._token_s: float | None = None  # what one prompt token costs in a step
+        self._voice_at = -VOICE_LATELY_S
+        self._paused_at: float | None = None  # since then steps have been for voice turns only
+
+    def voice(self, now: float) -> None:
+        """A voice turn has come or gone."""
+        self._voice_at = now
+
+    def makes_way(self, requests: Iterable[Active], now: float) -> bool:
+        """Whether the next step is for voice turns only: while a voice prompt is read. Others wait no longer than
+        PAUSE_S in a row."""
+        if not any(active.job.priority is Priority.VOICE and active.unread for active in requests):
+            self._paused_at = None
+        elif self._paused_at is None:
+            self._paused_at = now
+        elif now > self._paused_at + PAUSE_S:
+            self._paused_at = None
+        return self._paused_at is not None
+
+    def chunks(self, replies: int, now: float) -> tuple[int, int]:
+        """Prompt tokens in a step beside so many replies: at most, and of requests that are no voice turns."""
+        most = self._chunk(replies, self._limits.step_s, SMALLEST_CHUNK)
+        lately = now < self._voice_at + VOICE_LATELY_S
+        return most, self._chunk(replies, QUICK_S, QUICK_CHUNK) if lately else most
+
+    def ran(self, rows: Sequence[Row], seconds: float) -> int:
+        """Learn what a prompt token costs; the prompt tokens of the step. A lone token is a reply (or costs as much)
+        and says little about prompts; an image less."""
+        tokens = sum(len(row.tokens) for row in rows)
+        prompt = sum(len(row.tokens) for row in rows if len(row.tokens) > 1)
+        if prompt >= SMALLEST_CHUNK and all(row.media is None for row in rows):
+            cost = seconds / tokens
+            self._token_s = cost if self._token_s is None else 0.7 * self._token_s + 0.3 * cost
+        return prompt
+
+    def _chunk(self, replies: int, step_s: float, smallest: int) -> int:
+        wanted = FIRST_CHUNK if self._token_s is None else int(step_s / max(self._token_s, 1e-9))
+        return max(0, min(self._limits.step_tokens - replies, max(smallest, wanted)))
