@@ -22,7 +22,7 @@ Where nothing was sent for as long as an echo can last, the signal passes bit fo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ EchoState = Literal["unknown", "absent", "present"]
 RATE_HZ = 16_000
 BLOCK = 256
 PARTS = 16
+_EVERY = 4
+"""A part of the filter is kept to its length once in so many blocks: it costs as much as the rest."""
 """Blocks that the filter covers: 256 ms."""
 LONGEST_S = 1.2
 """The latest echo that is looked for: buffers of the client and of the network included."""
@@ -44,18 +46,31 @@ _WINDOW = RATE_HZ
 _KEPT = 3 * RATE_HZ
 """Samples of both signals that are kept."""
 _LOOK_EVERY = RATE_HZ // 4
+_BURST = 5 * RATE_HZ
+"""So much at once is a file and no microphone: it passes as it is."""
 _EARLY = 2 * BLOCK
 """The filter begins so many samples before the delay: the strongest path need not be the first."""
 _QUIET = 1e-3
 """RMS of full scale (-60 dB): a signal below says nothing."""
-_PEAK_PRESENT = 9.0
-_PEAK_ABSENT = 6.5
-"""The highest peak of the correlation over its RMS. Speech against other speech stays under 7."""
-_VOTES = 3
+
+_PEAK_SURE = 16.0
+_PEAK_PRESENT = 11.0
+_PEAK_ABSENT = 10.0
+"""The highest peak of the correlation over its RMS: 20 to 140 with an echo of -6 to -30 dB, up to 10 for
+other voices. One over `_PEAK_SURE`, or two over `_PEAK_PRESENT` at one delay, are an echo."""
+_VOTES = 2
+_OVER = 3.0
+"""The remainder is taken off so many times: it is an estimate, and what is left of it sounds."""
+_MUTE = 0.5
+"""Where less than this share of the power is something else, the block is silent."""
+_DECAY = 0.72
+"""Of the reverberation's power a block: 60 dB in 0.67 s."""
+_LEAK = 0.02
+"""The least that the filter is taken to leave."""
 _FLOOR = 0.02
 
-Floats = npt.NDArray[np.float64]
-Spectra = npt.NDArray[np.complex128]
+Floats = npt.NDArray[np.floating[Any]]
+Spectra = npt.NDArray[np.complexfloating[Any, Any]]
 
 
 @dataclass(slots=True)
@@ -80,10 +95,10 @@ class EchoCanceller:
         self.state: EchoState = "unknown"
         self.delay = 0
         """Samples between what we send and what comes back, where the state is "present"."""
-        self._mic = np.zeros(_KEPT)
-        self._ref = np.zeros(_KEPT)
+        self._mic = np.zeros(_KEPT, np.float32)
+        self._ref = np.zeros(_KEPT, np.float32)
         """The last `_KEPT` samples before `_at`."""
-        self._ahead = np.zeros(0)
+        self._ahead = np.zeros(0, np.float32)
         """Reference from `_at` on."""
         self._at = 0
         self._spoke_until = -(1 << 60)
@@ -91,8 +106,9 @@ class EchoCanceller:
         self._look_at = 0
         self._votes = 0
         self._held = np.zeros(0, np.int16)
-        self._engaged = False
-        self._window = np.sqrt(np.hanning(2 * BLOCK + 1)[:-1])
+        self._engaged = self._skip = False
+        self._candidate = -1
+        self._window = np.sqrt(np.hanning(2 * BLOCK + 1)[:-1]).astype(np.float32)
         self._reset()
 
     # ---- in and out -----------------------------------------------------------------------------------------
@@ -100,8 +116,8 @@ class EchoCanceller:
     def play(self, pcm: Pcm, late: int = 0) -> None:
         """We have sent `pcm` (16 kHz), `late` samples after the last audio that was heard."""
         missing = late - len(self._ahead)
-        filler = [np.zeros(missing)] if missing > 0 else []
-        self._ahead = np.concatenate((self._ahead, *filler, pcm / 32768))[: 60 * RATE_HZ]
+        filler = [np.zeros(missing, np.float32)] if missing > 0 else []
+        self._ahead = np.concatenate((self._ahead, *filler, pcm.astype(np.float32) / 32768))[: 60 * RATE_HZ]
         self._spoke_until = self._at + len(self._ahead)
 
     def stop(self, late: int = 0) -> None:
@@ -119,17 +135,26 @@ class EchoCanceller:
         if not self._engaged:
             self._remember(pcm)
             if self._active and self._at >= self._look_at:
-                self._look_at = self._at + _LOOK_EVERY
+                self._look_at = self._at + (8 if self.state == "absent" else 1) * _LOOK_EVERY
                 self._look()
             if self._engaged:
                 self._rehearse()
             return pcm
+        if len(pcm) > _BURST:
+            whole, self._held = np.concatenate((self._held, pcm)), np.zeros(0, np.int16)
+            self._remember(whole)
+            self._skip = True
+            self._reset()
+            return whole
         self._held = np.concatenate((self._held, pcm))
         pieces = []
         while len(self._held) >= BLOCK:
             block, self._held = self._held[:BLOCK], self._held[BLOCK:]
             self._remember(block)
             pieces.append(self._clean())
+            if self._skip:
+                self._skip = False
+                pieces.clear()  # the block before was given out as it was
             if self._active and self._at >= self._look_at:
                 self._look_at = self._at + 2 * _LOOK_EVERY
                 self._look()
@@ -148,12 +173,12 @@ class EchoCanceller:
             self._advance(count - _KEPT)
             pcm = pcm[-_KEPT:]
             count = _KEPT
-        self._mic = np.concatenate((self._mic[count:], pcm / 32768))
+        self._mic = np.concatenate((self._mic[count:], pcm.astype(np.float32) / 32768))
         self._advance(count)
 
     def _advance(self, count: int) -> None:
         fresh = self._ahead[:count]
-        fresh = np.concatenate((fresh, np.zeros(count - len(fresh))))
+        fresh = np.concatenate((fresh, np.zeros(count - len(fresh), np.float32)))
         self._ahead = self._ahead[count:]
         self._ref = np.concatenate((self._ref, fresh))[-_KEPT:]
         self._at += count
@@ -165,11 +190,14 @@ class EchoCanceller:
         if np.sqrt(np.mean(mic**2)) < _QUIET or np.sqrt(np.mean(ref**2)) < _QUIET:
             return
         lag, height = _correlate(mic, ref)
-        if height >= _PEAK_PRESENT:
+        again = abs(lag - self._candidate) <= 32
+        self._candidate = lag if height >= _PEAK_PRESENT else -1
+        if height >= _PEAK_SURE or (height >= _PEAK_PRESENT and again):
             self._votes = 0
             if self.state != "present" or not -_EARLY // 2 <= lag - self.delay <= PARTS * BLOCK // 2:
                 self.state, self.delay = "present", lag
                 self._reset()
+                self._skip = self._skip or not self._engaged
                 self._engaged = True
         elif self.state != "present":
             self._votes = self._votes + 1 if height < _PEAK_ABSENT else 0
@@ -187,39 +215,45 @@ class EchoCanceller:
 
     def _reset(self) -> None:
         bins = BLOCK + 1
-        self._spectra: Spectra = np.zeros((PARTS, bins), np.complex128)
-        self._filter: Spectra = np.zeros((PARTS, bins), np.complex128)
-        self._doubt: Floats = np.full((PARTS, bins), 1.0)
+        self._spectra: Spectra = np.zeros((PARTS, bins), np.complex64)
+        self._power: Floats = np.zeros((PARTS, bins), np.float32)
+        self._turn = 0
+        self._filter: Spectra = np.zeros((PARTS, bins), np.complex64)
+        self._doubt: Floats = np.full((PARTS, bins), 1.0, np.float32)
         """How far the filter may be off: the variance of each of its coefficients."""
-        self._noise: Floats = np.full(bins, 1e-6)
-        block, zero = np.zeros(BLOCK), np.zeros(bins)
-        self._tail = _Tail(block, block, zero, zero, zero, np.ones(bins), block)
+        self._noise: Floats = np.full(bins, 1e-6, np.float32)
+        block, zero = np.zeros(BLOCK, np.float32), np.zeros(bins, np.float32)
+        self._tail = _Tail(block, block, zero, zero, zero, np.ones(bins, np.float32), block)
 
     def _cancel(self, ago: int = 0) -> tuple[Floats, Floats]:
         """(echo, residual) of the block that ended `ago` samples ago."""
         end = _KEPT - ago
         late = end - max(0, self.delay - _EARLY)
-        x = self._ref[max(0, late - 2 * BLOCK) : late]
+        x = self._ref[max(0, late - 2 * BLOCK) : max(0, late)]
         if len(x) < 2 * BLOCK:
             x = np.pad(x, (2 * BLOCK - len(x), 0))
         heard = self._mic[end - BLOCK : end]
-        self._spectra = np.roll(self._spectra, 1, axis=0)
+        self._spectra[1:] = self._spectra[:-1].copy()
+        self._power[1:] = self._power[:-1].copy()
         self._spectra[0] = np.fft.rfft(x)
+        self._power[0] = _power(self._spectra[0])
         echo: Floats = np.fft.irfft((self._filter * self._spectra).sum(axis=0))[BLOCK:]
         residual = heard - echo
-        power = np.abs(self._spectra) ** 2
-        total = power.sum(axis=0)
-        if total.max() > 1e-6:
-            error = np.fft.rfft(np.concatenate((np.zeros(BLOCK), residual)))
-            self._noise = 0.8 * self._noise + 0.2 * np.abs(error) ** 2
+        power = self._power
+        if power.max() > 1e-6:
+            error = np.fft.rfft(np.concatenate((np.zeros(BLOCK, np.float32), residual)))
+            self._noise = 0.8 * self._noise + 0.2 * _power(error)
             expected = 0.5 * (self._doubt * power).sum(axis=0) + 1.0 * self._noise + 1e-9
             step = self._doubt / expected
             self._doubt = 0.998 * (1 - 0.5 * step * power).clip(0.0) * self._doubt + 0.002 * (
-                np.abs(self._filter) ** 2 + 1e-7
+                _power(self._filter) + 1e-7
             )
-            change = np.fft.irfft(step * self._spectra.conj() * error, axis=1)
-            change[:, BLOCK:] = 0
-            self._filter += np.fft.rfft(change, axis=1)
+            self._filter += step * self._spectra.conj() * error
+            self._turn = (self._turn + 1) % _EVERY
+            part = self._filter[self._turn :: _EVERY]
+            taps = np.fft.irfft(part, axis=1)
+            taps[:, BLOCK:] = 0
+            self._filter[self._turn :: _EVERY] = np.fft.rfft(taps, axis=1)
         return echo, residual
 
     # ---- 3: suppress ----------------------------------------------------------------------------------------
@@ -227,11 +261,18 @@ class EchoCanceller:
     def _clean(self) -> Floats:
         """The next block of the output: the one before the newest."""
         tail = self._tail
+        if not self._active:
+            echo, residual = np.zeros(BLOCK, np.float32), self._mic[-BLOCK:]
+            squared = self._window**2
+            plain = np.concatenate((tail.residual, residual)) * squared
+            out = tail.out + plain[:BLOCK]
+            tail.echo, tail.residual, tail.out = echo, residual, plain[BLOCK:]
+            return out
         echo, residual = self._cancel()
         both = np.concatenate((tail.echo, echo)), np.concatenate((tail.residual, residual))
         tail.echo, tail.residual = echo, residual
         spectrum = np.fft.rfft(both[1] * self._window)
-        heard, ours = np.abs(spectrum) ** 2, np.abs(np.fft.rfft(both[0] * self._window)) ** 2
+        heard, ours = _power(spectrum), _power(np.fft.rfft(both[0] * self._window))
         gain = self._gain(heard, ours)
         frame = np.fft.irfft(spectrum * gain) * self._window
         out = tail.out + frame[:BLOCK]
@@ -246,15 +287,20 @@ class EchoCanceller:
         pace = 0.1 * min(1.0, float(ours.sum() / (heard.sum() + 1e-12)))
         tail.covariance += pace * (float((moved * followed).sum()) - tail.covariance)
         tail.variance += pace * (float((moved * moved).sum()) - tail.variance)
-        leak = min(max(tail.covariance / tail.variance, 0.01), 1.0)
-        tail.remains = np.maximum(leak * ours, 0.72 * tail.remains)
-        gain = np.clip(1 - 2.0 * tail.remains / (heard + 1e-12), _FLOOR, 1.0)
+        leak = min(max(tail.covariance / tail.variance, _LEAK), 1.0)
+        tail.remains = np.maximum(leak * ours, _DECAY * tail.remains)
+        gain = np.clip(1 - _OVER * tail.remains / (heard + 1e-12), _FLOOR, 1.0)
         tail.gain = np.maximum(gain, 0.6 * tail.gain)
         speech = slice(6, 128)  # 190 Hz to 4 kHz
         left, there = float((tail.gain * heard)[speech].sum()), float(heard[speech].sum())
-        if left < 0.35 * there and tail.remains[speech].sum() > 1e-9:
+        if left < _MUTE * there and tail.remains[speech].sum() > 1e-9:
             return tail.gain * _FLOOR
         return tail.gain
+
+
+def _power(spectrum: Spectra) -> Floats:
+    power: Floats = spectrum.real**2 + spectrum.imag**2
+    return power
 
 
 def _correlate(mic: Floats, ref: Floats) -> tuple[int, float]:

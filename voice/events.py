@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from llm.messages import ToolCall
 from llm.stream import FinishReason
+from voice.echo import EchoState
 from voice.incoming import AddMessage, CancelResponse, DeleteItem, Respond, ToolResult, Truncate
 from voice.port import Pcm, Word
 from voice.session_config import SessionConfig
@@ -21,6 +22,7 @@ __all__ = [
     "Committed",
     "ConfigChanged",
     "DeleteItem",
+    "EchoHeard",
     "InterruptAsked",
     "MindFailed",
     "MindFinished",
@@ -93,6 +95,13 @@ class TranscriptFailed:
     code: str
     message: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EchoHeard:
+    """Whether the client's microphone hears what we say; where it does, our voice is taken out from now on."""
+
+    state: EchoState
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +228,7 @@ TurnEvent = (
     | TranscriptReady
     | TranscriptFailed
     | TurnScored
+    | EchoHeard
     | TokensArrived
     | MindFinished
     | UsageKnown

@@ -26,10 +26,11 @@ from voice import incoming
 from voice.actions import Action, Tell
 from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.ears import Ear
+from voice.echo_guard import EchoGuard
 from voice.errors import FrameTooLarge, ProtocolError
 from voice.history import History
 from voice.intake import RATE_HZ, Intake
-from voice.outgoing import ErrorOut, Pong, ServerEvent, TranscriptOut, TurnComplete
+from voice.outgoing import AudioOut, ErrorOut, Interrupted, Pong, ServerEvent, TranscriptOut, TurnComplete
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
@@ -101,6 +102,7 @@ class Session:
         self._on_turn, self._on_update, self._watchers = on_turn, on_update, watchers
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
+        self._echo = EchoGuard(config.turn.echo)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
         self._segmenter = self._new_segmenter()
         self._machine = TurnMachine(
@@ -136,6 +138,7 @@ class Session:
                 ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
                 self._ear = ear
                 self._send(self._codec.opened(self._token))
+                self._hear(heard.EchoHeard(self._echo.state))
                 tasks.start_soon(self._write, channel, outlet, written)
                 tasks.start_soon(self._tick)
                 tasks.start_soon(self._attend)
@@ -233,9 +236,21 @@ class Session:
 
     def _audio(self, pcm: Pcm) -> None:
         if len(pcm):
+            before = self._echo.state
+            pcm = self._echo.hear(pcm, self._parts.clock.now())
+            if self._echo.state != before:
+                self._echo_known()
+        if len(pcm):
             self._ring.append(pcm)
             self._ear.feed(pcm)
             self._work.audio_came()
+
+    def _echo_known(self) -> None:
+        """From here on the audio is without our voice: what was heard of it so far is over."""
+        log.info("echo", session=self._name, state=self._echo.state)
+        if self._echo.state == "present":
+            self._segmenter = self._new_segmenter()
+        self._hear(heard.EchoHeard(self._echo.state))
 
     def _listened(self, events: list[EarEvent]) -> None:
         """The ears' callback: it runs in the event loop, but in no task, so it only passes on."""
@@ -294,6 +309,10 @@ class Session:
         match action:
             case Tell(event=event):
                 self._say(event)
+                if isinstance(event, AudioOut):
+                    self._echo.sent(event, self._parts.clock.now())
+                elif isinstance(event, Interrupted):
+                    self._echo.stopped()
                 if isinstance(event, TurnComplete):
                     self._on_turn(event)
             case _:
@@ -331,6 +350,9 @@ class Session:
         old, self.config = self.config, config
         self._codec.config = self._work.config = config
         self._intake.reconfigure(config.audio)
+        if old.turn.echo != config.turn.echo:
+            self._echo = EchoGuard(config.turn.echo)
+            self._hear(heard.EchoHeard(self._echo.state))
         if old.wake != config.wake:
             self._ear.set_wake_words(self._wake_words())
         if old.turn_detection != config.turn_detection:

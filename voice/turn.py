@@ -25,6 +25,7 @@ from voice.events import (
     Committed,
     ConfigChanged,
     DeleteItem,
+    EchoHeard,
     InterruptAsked,
     PartialTranscript,
     Respond,
@@ -65,6 +66,8 @@ class TurnMachine(Requests):
                 self._on_transcript(event)
             case TranscriptFailed():
                 self._on_transcript_failed(event)
+            case EchoHeard():
+                self._on_echo(event)
             case TurnScored():
                 scored = self._answer.of(event.revision)
                 if scored is not None:
@@ -193,6 +196,7 @@ class TurnMachine(Requests):
             self._finish()
 
     def _finish(self) -> None:
+        self._remember_said()
         self._answer.complete(self._now, interrupted=False)
         self._gate.follow_up(self._audio.s, self._manners.follow_up_s)
         self._rest()

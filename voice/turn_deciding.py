@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from voice.actions import Abandon, ScoreTurn, StopListening
+from voice.bargein import sounds_like_us
 from voice.endpointing import ALONE_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded
+from voice.gate import Request
 from voice.ledger import Stage
 from voice.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.revision import Revision
@@ -94,6 +96,9 @@ class Deciding(Noting):
     def _accept(self, revision: Revision) -> None:
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
+        turn, words = revision.turn, revision.text or ""
+        if turn is not None and self._may_be_us(turn.from_s) and sounds_like_us(words, self._said):
+            request = Request("")  # the end of our own reply, from the loudspeaker
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)
             self._no_answer()
@@ -134,6 +139,7 @@ class Deciding(Noting):
         """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn."""
         revision, sound = self._answer.revision, self._outcry
         self._outcry = None
+        self._remember_said()
         # nothing had been sent when the sound began: the user was not answering, they were going on
         merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
         merged = merged and revision is not None and not revision.rounds.called  # what was done is not taken back

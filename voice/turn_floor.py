@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,8 @@ from voice.actions import Action, Listen, StopListening, Tell
 from voice.answer import Answer
 from voice.asides import Asides
 from voice.audio_time import AudioTime
-from voice.endpointing import SLACK_S, Manners
+from voice.echo import EchoState
+from voice.endpointing import ECHO_S, SLACK_S, Manners
 from voice.gate import Gate, Request, refusal
 from voice.history import History
 from voice.incoming import Respond
@@ -61,6 +63,11 @@ class Floor:
         self._audible = audible
         self._gate = Gate(config.wake, audible)
         self._habits = Habits()
+        self._echo: EchoState = "present" if config.turn.echo == "speaker" else "absent"
+        self._echo_cancelled = False
+        self._said = ""
+        """The words of the last reply, and where in the audio it ended: its echo may still be on the way."""
+        self._said_until_s = -inf
         self._scoring = scoring
         self._manners = Manners(config, settings, self._habits, scoring=scoring)
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
@@ -146,6 +153,18 @@ class Floor:
         """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""
         over = self._paused_at + self._patience_s() - self._manners.pause_s + SLACK_S
         return max(over, self._audio.late_at(SLACK_S) or over)
+
+    # ---- our own voice --------------------------------------------------------------------------------------
+
+    def _remember_said(self) -> None:
+        reply = self._answer.reply
+        if reply is not None and reply.playout.sent_s > 0:
+            self._said, self._said_until_s = reply.text, self._audio.s
+
+    def _may_be_us(self, from_s: float) -> bool:
+        """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""
+        speaking = self.state in (State.SPEAKING, State.JUDGING)
+        return self._echo != "absent" and (speaking or from_s < self._said_until_s + ECHO_S)
 
     def _patience_s(self) -> float:
         """How much silence ends the open turn, by what is known of the pause so far."""

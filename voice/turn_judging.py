@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voice.actions import Abandon, Listen, StopListening, Transcribe
-from voice.bargein import Verdict
-from voice.events import AudioClock, SpeechBegan, SpeechEnded
+from voice.bargein import BargeInRules, Verdict
+from voice.events import AudioClock, EchoHeard, SpeechBegan, SpeechEnded
 from voice.revision import Outcry
 from voice.turn_deciding import Deciding
 from voice.turn_states import State
 
 __all__ = ["Judging"]
+
+CANCELLED_FACTOR = 1.3
+"""Over the residue of our own voice, a voice has to last longer."""
 
 
 class Judging(Deciding):
@@ -53,13 +58,40 @@ class Judging(Deciding):
             return
         reply = self._answer.reply
         said = reply.text if reply is not None and sound.over_speech else ""
-        verdict = sound.verdict(self._manners.rules, self._audio.s, self._now, said)
+        verdict = sound.verdict(self._rules(), self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
-            self._do(Abandon(sound.revision))
-            self._do(StopListening(sound.turn.number))
-            self._outcry = None
-            if self._answer.reply is not None:
-                self._answer.reply.playout.release(self._now)
-            self._go(State.SPEAKING if sound.over_speech else State.THINKING)
+            self._resume(sound)
         elif verdict is Verdict.INTERRUPT:
             self._interrupt()
+
+    def _resume(self, sound: Outcry) -> None:
+        """It was nothing: go on from the very sample."""
+        self._do(Abandon(sound.revision))
+        self._do(StopListening(sound.turn.number))
+        self._outcry = None
+        if self._answer.reply is not None:
+            self._answer.reply.playout.release(self._now)
+        self._go(State.SPEAKING if sound.over_speech else State.THINKING)
+
+    def _rules(self) -> BargeInRules:
+        """Where the microphone hears us, or may, a voice alone may be our own: then only words tell.
+
+        Once our voice is taken out of the signal, what is left of it is short.
+        """
+        rules = self._manners.rules
+        if self._echo == "absent":
+            return rules
+        if self._echo_cancelled:
+            return replace(rules, voiced_ms=rules.voiced_ms * CANCELLED_FACTOR, words_needed=False)
+        return replace(rules, words_needed=True)
+
+    def _on_echo(self, event: EchoHeard) -> None:
+        """What is being judged was our own voice; a voice that goes on without it begins anew."""
+        self._echo, self._echo_cancelled = event.state, event.state == "present"
+        if event.state == "unknown" and self.config.turn.echo == "speaker":
+            self._echo = "present"  # the client says so
+        if self._echo_cancelled:
+            self._speaking = False
+            self._missed_s = None
+            if self._outcry is not None:
+                self._resume(self._outcry)

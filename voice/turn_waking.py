@@ -7,6 +7,7 @@ from voice.events import AudioClock, SpeechBegan, SpeechEnded, WakeWord
 from voice.outgoing import ErrorOut, WakeOut, WakeWordRequired
 from voice.turn_judging import Judging
 from voice.turn_states import State
+from voice.wake_text import cut
 
 __all__ = ["Waking"]
 
@@ -31,6 +32,9 @@ class Waking(Judging):
     def _wake(self, event: WakeWord) -> None:
         if not self._gate.enabled:
             return
+        saying = self._answer.reply.text if self._answer.reply is not None else self._said
+        if self._may_be_us(event.start_s) and cut(saying, (event.word,), "mid").found:
+            return  # we said it ourselves
         self._tell(WakeOut(event.word, event.score, event.end_s))
         if self.state in (State.THINKING, State.SPEAKING, State.JUDGING):
             self._interrupt()

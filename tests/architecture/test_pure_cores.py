@@ -17,6 +17,8 @@ CORES = (
     "voice/audio_time.py",
     "voice/bargein.py",
     "voice/chunker.py",
+    "voice/echo.py",
+    "voice/echo_guard.py",
     "voice/endpointing.py",
     "voice/events.py",
     "voice/fillers.py",

@@ -1,0 +1,100 @@
+"""Our own voice comes back from the loudspeaker: Parley does not take it for the user's, and hears who speaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.recordings import needs_recordings, recording
+from tests.speaking import spoken
+from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, Sound
+from voice.echo import EchoCanceller
+from voice.outgoing import Interrupted, TurnComplete
+from voice.port import Pcm
+
+
+def level_db(pcm: Pcm) -> float:
+    return float(10 * np.log10(np.mean(pcm.astype(np.float64) ** 2) + 1e-9))
+
+
+@pytest.mark.parametrize(
+    ("gain_db", "delay_ms", "rt60_s"),
+    [(-6, 50, 0.5), (-6, 400, 0.2), (-12, 200, 0.3), (-20, 120, 0.5), (-30, 50, 0.2), (-30, 400, 0.4)],
+)
+def test_it_hears_itself_out(gain_db: float, delay_ms: float, rt60_s: float) -> None:
+    room = Room(Acoustics(gain_db, delay_ms, rt60_s)).run(18.0)
+    assert room.guard.state == "present"
+    assert room.told(Interrupted) == []
+    (turn,) = room.told(TurnComplete)
+    assert turn.heard_transcript == STORY
+    assert room.requests == ["tell me a story"]
+
+
+@pytest.mark.parametrize("reply", ["Yes.", "Good morning.", "It is half past nine."])
+def test_the_echo_of_a_short_reply_is_no_question(reply: str) -> None:
+    """Over before the echo can be known."""
+    room = Room(Acoustics(-6, 400, 0.3), reply=reply).run(6.0)
+    assert room.told(Interrupted) == []
+    assert room.requests == ["tell me a story"]
+
+
+def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:
+    question = spoken("what time is it")
+    room = Room(sounds=(Sound(12.0, question, "what time is it"),), reply="Fine, thank you.").run(14.0)
+    assert room.guard.state != "present"
+    heard = np.concatenate(room.heard_pcm)
+    assert len(heard) == 14 * RATE_HZ
+    assert abs(level_db(heard[12 * RATE_HZ : 12 * RATE_HZ + len(question)]) - level_db(question)) < 0.1
+
+
+@needs_recordings
+@pytest.mark.parametrize("gain_db", [-6, -12, -20, None])
+def test_who_speaks_over_the_reply_is_heard(gain_db: float | None) -> None:
+    human = recording("speech/commands_human/rs_what_time_is_it.wav").pcm()
+    room = Room(Acoustics(gain_db, 150, 0.3), (Sound(4.0, human, "what time is it"),)).run(9.0)
+    assert len(room.told(Interrupted)) == 1
+    assert 4.0 < room.when(Interrupted)[0] < 6.2
+    assert room.requests[-1] == "what time is it"
+    if gain_db is not None:
+        said = slice(round(4.4 * RATE_HZ), round(5.2 * RATE_HZ))
+        heard = np.concatenate(room.heard_pcm)[said]
+        spoke = human[round(0.4 * RATE_HZ) : round(1.2 * RATE_HZ)]
+        assert np.corrcoef(heard.astype(float), spoke.astype(float))[0, 1] > 0.85
+
+
+@needs_recordings
+@pytest.mark.parametrize("file", ["speech/read/jfk.wav", "speech/commands_human/r3_set_timer.wav"])
+def test_another_voice_is_not_taken_for_an_echo(file: str) -> None:
+    other = recording(file).pcm()
+    canceller, ours = EchoCanceller(), spoken(STORY)
+    for at in range(0, len(other) - 320, 320):
+        canceller.play(ours[at : at + 320])
+        assert np.array_equal(canceller.hear(other[at : at + 320]), other[at : at + 320])
+    assert canceller.state == "absent"
+
+
+def test_any_size_of_pieces_gives_the_same_length() -> None:
+    ours = spoken(STORY)[: 5 * RATE_HZ]
+    canceller, rng, out, at = EchoCanceller(), np.random.default_rng(3), 0, 0
+    canceller.play(ours)
+    while at < len(ours):
+        size = int(rng.integers(1, 3000))
+        out += len(canceller.hear(ours[at : at + size] // 4))
+        at += size
+    assert canceller.state == "present"
+    assert 0 <= len(ours) - out <= 512
+
+
+def test_where_nothing_is_played_it_is_quiet_work() -> None:
+    """After the last echo the signal passes unchanged, a block late."""
+    ours = spoken("Good morning. How are you today? I hope that you are well.")
+    canceller = EchoCanceller()
+    canceller.play(ours)
+    for at in range(0, len(ours), 320):
+        canceller.hear(ours[at : at + 320] // 4)
+    assert canceller.state == "present"
+    for _ in range(100):
+        canceller.hear(np.zeros(320, np.int16))
+    tone = (np.sin(np.arange(RATE_HZ) * 0.1) * 5000).astype(np.int16)
+    heard = np.concatenate([canceller.hear(tone[at : at + 320]) for at in range(0, RATE_HZ, 320)])
+    assert abs(level_db(heard[1000:15_000]) - level_db(tone[1000:15_000])) < 0.1
