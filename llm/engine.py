@@ -270,9 +270,18 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """`formats` are names of models/formats/ it can load."""
+    """`formats` are names of models/formats/ it can load.
+
+    `fitness(model)`: how well it suits this model on this machine; 0 if it cannot run here at all, because its
+    library is not installed, for example. `engine = "auto"` takes the best.
+    `command(config, port)`: for an engine that is a server of its own; the worker then runs that in place of `load`.
+    """
 
     name: str
     load: Callable[[EngineConfig], Engine]
     formats: tuple[str, ...]
     description: str
+    fitness: Callable[[Path], int] = lambda _: 1
+    command: Callable[[EngineConfig, int], Sequence[str]] | None = None
+    extra: str = ""
+    """What to install: `pip install parley-voice[extra]`."""

@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from llm.engine_choice import choose_engine
 from llm.fit import FitSum, predict
 from llm.fit_learned import Learned, model_key
+from llm.llamacpp.plan import MOST_CONTEXT
 from llm.projectors import Senses, find_projector, senses_of
 from llm.settings import EngineSettings
 from llm.slot_events import Need
 from models.errors import BadInput, ModelUnreadable, SettingsError
 from models.formats.gguf import read_header
 from models.formats.port import Kind
-from models.registry import discover
+from models.formats.safetensors import read_config
 from models.store import Installed
 
 __all__ = [
@@ -149,6 +151,9 @@ def plan_for(
         context = fit.context
         predicted = fit.total + model.size_bytes - header.size_bytes  # the other parts of a split file
         predicted += int(senses.size_bytes * _GROWTH) if senses else 0
+    elif model.format == "safetensors":
+        trained = read_config(model.path).context
+        context = engine.ctx_size or min(trained or MOST_CONTEXT, MOST_CONTEXT)
     launch = launchers[model.kind](model) if model.kind in launchers else _language_model(model, engine)
     need = Need(
         bytes=int(predicted * learned.ratio(key)),
@@ -161,11 +166,7 @@ def plan_for(
 
 def _language_model(model: Installed, engine: EngineSettings) -> Launch:
     argv = [sys.executable, "-m", "llm.worker", "--model", str(model.path), "--name", model.name]
-    if model.format != "gguf":
-        readers = [spec.name for spec in discover("llm.engines").values() if model.format in spec.formats]
-        if not readers:
-            raise ModelUnreadable(f"no engine here loads {model.format} models", hint="is its extra installed?")
-        argv += ["--engine", readers[0]]
+    engine = replace(engine, engine=choose_engine(model.format, model.path, engine.engine).name)
     return Launch((*argv, *engine_arguments(engine)), {}, engine.parallel, engine.voice_places)
 
 

@@ -31,6 +31,9 @@ _LOWEST = {
     "rope_freq_base": 0,
     "rope_freq_scale": 0,
     "rope_original_context": 0,
+    "max_kv_size": 0,
+    "tensor_parallel": 1,
+    "gpu_memory_share": 0,
 }
 
 
@@ -67,6 +70,16 @@ class EngineSettings:
     0: a quarter of the machine's memory, at most 4096."""
     seed: int | None = None
     """For requests that bring none. None: a fresh one each time."""
+    engine: str = "auto"
+    """What runs the model: a name of llm/engines. auto: the best installed one for its format."""
+    load_bits: int = 0
+    """For transformers and MLX: weights are reduced to 4 or 8 bits while loading. 0: as they are."""
+    max_kv_size: int = 0
+    """For MLX: tokens that the cache of a conversation keeps at most; the oldest are dropped. 0: the context."""
+    tensor_parallel: int = 1
+    """For vLLM: GPUs that share the model."""
+    gpu_memory_share: float = 0.0
+    """For vLLM: how much of the GPU's memory it may take, 0 to 1. 0: its own choice."""
     kv_cache_type_v: KvCacheType | Literal["same"] = "same"
     """Of the values, where it differs from that of the keys; a quantised one needs flash attention."""
     offload_kqv: bool = True
@@ -100,6 +113,10 @@ class EngineSettings:
         for name, lowest in _LOWEST.items():
             if getattr(self, name) < lowest:
                 raise SettingsError(f"[llm.engine] {name} must be at least {lowest}", param=name)
+        if self.load_bits not in (0, 4, 8):
+            raise SettingsError("[llm.engine] load_bits must be 0, 4 or 8", param="load_bits")
+        if self.gpu_memory_share > 1:
+            raise SettingsError("[llm.engine] gpu_memory_share must be at most 1", param="gpu_memory_share")
 
 
 @dataclass(frozen=True, slots=True)

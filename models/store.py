@@ -93,7 +93,8 @@ class Store:
                         yield _entry(detected, form, path, bundled), detected.weight
 
     def _read(self, form: FormatSpec, path: Path, known: dict[Path, _Seen]) -> Detected | None:
-        stat = (path / "model.bin" if path.is_dir() else path).stat()
+        inside = next((path / name for name in ("model.bin", "config.json") if (path / name).is_file()), path)
+        stat = inside.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
         seen = known.get(path)
         if seen is None or seen.stamp != stamp:

@@ -6,7 +6,7 @@ from llm.batch_events import Limits
 from llm.settings import EngineSettings, KvCacheType
 from models.formats.gguf import GgufHeader
 
-__all__ = ["kv_bytes_per_token", "plan_limits", "value_type"]
+__all__ = ["MOST_CONTEXT", "kv_bytes_per_token", "plan_limits", "value_type"]
 
 KV_BYTES: dict[KvCacheType, float] = {
     "f32": 4.0,

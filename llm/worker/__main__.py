@@ -18,13 +18,14 @@ import structlog
 import uvicorn
 
 from llm import lifeline
-from llm.engine import EngineConfig, EngineSpec
+from llm.engine import EngineConfig
+from llm.engine_choice import choose_engine, format_of
+from llm.served import serve
 from llm.settings import EngineSettings
 from llm.worker import about, chat, completions, slots, status, tokens, vectors
 from llm.worker.server import ModelServer, create_app
 from models.clock import SystemClock
-from models.errors import SettingsError
-from models.registry import discover
+from models.errors import ParleyError, SettingsError
 
 BROKEN = 3
 
@@ -32,7 +33,6 @@ BROKEN = 3
 def main(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    lifeline.hold()
     reasons: list[str] = []
 
     def fail(reason: str) -> None:
@@ -49,9 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     config = EngineConfig(args.model, args.name or args.model.stem, settings, SystemClock(), progress)
+    try:
+        spec = choose_engine(format_of(args.model), args.model, settings.engine)
+    except ParleyError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if spec.command is not None:
+        return serve(spec.command(config, args.port))
+    lifeline.hold()
     parts = (status, about, slots, chat, completions, tokens, vectors)
     routes = [route for part in parts for route in part.ROUTES]
-    model = ModelServer(_engine(args), config, fail)
+    model = ModelServer(spec, config, fail)
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(model, routes),
@@ -72,22 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     os._exit(BROKEN if reasons else 0 if server.started else 1)
 
 
-def _engine(args: argparse.Namespace) -> EngineSpec:
-    specs = discover("llm.engines")
-    if args.engine not in specs:
-        sys.stderr.write(f"no engine {args.engine!r}; there is {', '.join(specs)}\n")
-        raise SystemExit(2)
-    spec = specs[args.engine]
-    assert isinstance(spec, EngineSpec)
-    return spec
-
-
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m llm.worker", description="Serve one language model on loopback.")
-    parser.add_argument("--model", type=Path, required=True, help="a GGUF file")
+    parser.add_argument("--model", type=Path, required=True, help="a GGUF file, or a folder with safetensors")
     parser.add_argument("--name", default="", help="what clients call it; the file's name otherwise")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--engine", default="llama_cpp", help="a name of llm/engines")
     hints = get_type_hints(EngineSettings)
     for field in fields(EngineSettings):
         option = f"--{field.name.replace('_', '-')}"

@@ -1,0 +1,1 @@
+"""What engines share whose library gives logits and leaves the rest to us: transformers and MLX."""
