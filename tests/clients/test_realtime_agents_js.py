@@ -33,7 +33,12 @@ def _installed() -> None:
 def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
     scripted_service.reset()
     scripted_service.script(
-        replies=["It is Paris."], first_token_ms=20, tokens_per_s=400, stt_delay_ms=20, tts_delay_ms=20
+        replies=["It is Paris."],
+        first_token_ms=20,
+        tokens_per_s=400,
+        stt_delay_ms=20,
+        tts_delay_ms=20,
+        tts_ms_per_character=60,
     )
     return scripted_service
 

@@ -69,7 +69,7 @@ class Talk:
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         await self.connection.conversation.item.create(item=item)  # type: ignore[arg-type]
 
-    async def append(self, data: bytes, bytes_per_ms: int = 48, pace: float = 4.0) -> None:
+    async def append(self, data: bytes, bytes_per_ms: int = 48, pace: float = 8.0) -> None:
         """20 ms at a time, some times as fast as speech."""
         step = 20 * bytes_per_ms
         for at in range(0, len(data), step):
@@ -148,7 +148,7 @@ async def test_a_spoken_turn(scripted_parley: ParleyProcess, service: ScriptedPr
     assert 0 <= started.audio_start_ms < stopped.audio_end_ms
     assert started.item_id == stopped.item_id == heard.item_id
     assert done.response.output[0].content[0].transcript == REPLY
-    assert len(talk.audio()) / 48 == pytest.approx(len(REPLY) * 60, rel=0.05)
+    assert len(talk.audio()) / 48 == pytest.approx(len(REPLY) * 20, rel=0.05)
 
 
 async def test_a_turn_that_the_client_ends(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
@@ -198,7 +198,7 @@ async def test_a_tool_call(scripted_parley: ParleyProcess, service: ScriptedProc
 
 
 async def test_an_interruption_with_truncate(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
-    service.script(replies=[STORY, "Fine."], transcripts=["wait, what time is it"])
+    service.script(replies=[STORY, "Fine."], transcripts=["wait, what time is it"], tts_ms_per_character=60)
     async with talking(scripted_parley) as talk:
         await talk.update(**HEARD)
         await talk.type("tell me a story")
@@ -269,13 +269,13 @@ async def test_telephone_audio(scripted_parley: ParleyProcess, service: Scripted
         await talk.append(LawEncoder(U_LAW).encode(spoken(8_000)), bytes_per_ms=8)
         await talk.until("response.done")
     heard = talk.audio()
-    assert len(heard) / 8 == pytest.approx(len(REPLY) * 60, rel=0.05)
+    assert len(heard) / 8 == pytest.approx(len(REPLY) * 20, rel=0.05)
     loud = LawDecoder(U_LAW, 8_000).feed(heard)
     assert int(np.abs(loud.astype(int)).max()) > 3000
 
 
 async def test_cancel_and_items(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
-    service.script(replies=[STORY, "Yes."])
+    service.script(replies=[STORY, "Yes."], tts_ms_per_character=60)
     async with talking(scripted_parley) as talk:
         await talk.type("talk to me")
         first = (await talk.until("conversation.item.added")).item.id
@@ -304,7 +304,7 @@ async def test_with_the_parts_that_come_with_parley(parley_server: ParleyProcess
             await talk.connection.response.create()
         else:
             await talk.update(**HEARD)
-            await talk.append(spoken().tobytes(), pace=1.5)
+            await talk.append(spoken().tobytes(), pace=3.0)
         done = await talk.until("response.done", within_s=60)
     assert done.response.status == "completed"
     if quick:
@@ -312,6 +312,27 @@ async def test_with_the_parts_that_come_with_parley(parley_server: ParleyProcess
     else:
         assert talk.of("conversation.item.input_audio_transcription.completed")[0].transcript
         assert len(talk.audio()) > 24_000
+
+
+async def test_a_transcription_session_with_the_parts_that_come_with_parley(parley_server: ParleyProcess) -> None:
+    async with talking(parley_server, extra_query={"intent": "transcription"}) as talk:
+        await talk.append(spoken().tobytes())
+        heard = await talk.until("conversation.item.input_audio_transcription.completed", within_s=60)
+    assert heard.transcript and heard.usage.seconds > 0.5
+
+
+async def test_cancel_and_truncate_with_the_parts_that_come_with_parley(parley_server: ParleyProcess) -> None:
+    async with talking(parley_server, model="default") as talk:
+        await talk.type("tell me a joke")
+        await talk.connection.response.create()
+        delta = await talk.until("response.output_audio.delta", within_s=60)
+        await talk.connection.response.cancel()
+        done = await talk.until("response.done")
+        assert done.response.status == "cancelled"
+        await talk.connection.conversation.item.truncate(item_id=delta.item_id, content_index=0, audio_end_ms=0)
+        assert (await talk.until("conversation.item.truncated")).audio_end_ms == 0
+        await talk.connection.conversation.item.retrieve(item_id=delta.item_id)
+        assert (await talk.until("conversation.item.retrieved")).item.content[0].transcript == ""
 
 
 # ---- connecting -----------------------------------------------------------------------------------------------

@@ -108,14 +108,14 @@ def walk(talk: RealtimeTalk, steps: list[tuple[str, Any]], every: int = 1) -> No
     check(talk)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(steps=STEPS, words=st.integers(0, 60), slow=st.booleans())
 def test_whatever_is_asked_the_lifecycle_holds(steps: list[tuple[str, Any]], words: int, slow: bool) -> None:
     delays = Delays(stt=0.4, first_token=0.5, tts=0.4) if slow else Delays()
     walk(RealtimeTalk(lambda asked: "word and more. " * words, delays=delays), steps)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(steps=STEPS)
 def test_a_transcription_session_never_answers(steps: list[tuple[str, Any]]) -> None:
     talk = RealtimeTalk(kind="transcription")
@@ -148,7 +148,7 @@ def _likely(dice: random.Random) -> tuple[str, Any]:
     return kind, values[kind]
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_long_conversations(seed: int) -> None:
     dice = random.Random(seed)
     talk = RealtimeTalk(lambda asked: "and so it went on. " * dice.randrange(12))

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm.messages import Message
 from tests.voice.conversation import Delays
 from tests.voice.realtime_talk import SETTINGS, RealtimeTalk, check
 from voice.errors import FrameTooLarge
+from voice.history import Item
+from voice.outgoing import ItemAdded, ReplyStarted, ServerEvent, TextOut, ToolCallOut, TurnComplete
 from voice.protocols.realtime_beta import from_beta, to_beta
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_errors import RealtimeError
@@ -373,6 +376,34 @@ def test_items_keep_their_places() -> None:
     assert [item.id for item in talk.machine.history.items] == ["a", "ab", "b", "c"]
     talk.say("conversation.item.create", item={**HI, "id": "b"}, event_id="twice")
     assert (talk.errors[-1]["code"], talk.errors[-1]["event_id"]) == ("item_already_exists", "twice")
+
+
+def test_words_and_calls_of_one_response() -> None:
+    """What the machine tells of a reply with a filler and two calls."""
+    talk = RealtimeTalk()
+    turn = TurnComplete("reply-1", "", "One moment.", "One moment.", ("lamp", "door"), False, 10, 20, 0.0, 1.0)
+    told: list[ServerEvent] = [
+        ReplyStarted("reply-1", "item_1", "", False),
+        TextOut("reply-1", "One "),
+        TextOut("reply-1", "moment."),
+        ToolCallOut("call_1", "lamp", '{"on":true}', "reply-1", "item_2"),
+        ItemAdded(Item("item_2", Message("assistant", "")), "item_1"),
+        ToolCallOut("call_2", "door", "{}", "reply-1", "item_3"),
+        ItemAdded(Item("item_1", Message("assistant", "One moment.")), None),
+        turn,
+    ]
+    for event in told:
+        talk._write(talk.codec.tell(event))
+    check(talk)
+    output = talk.of("response.done")[0]["response"]["output"]
+    assert [(item["type"], item.get("call_id")) for item in output] == [
+        ("message", None),
+        ("function_call", "call_1"),
+        ("function_call", "call_2"),
+    ]
+    assert [event["previous_item_id"] for event in talk.of("conversation.item.added")] == [None, "item_1", "item_2"]
+    talk.say("conversation.item.retrieve", item_id="item_3")
+    assert talk.of("conversation.item.retrieved")[0]["item"]["arguments"] == "{}"
 
 
 # ---- the beta -------------------------------------------------------------------------------------------------

@@ -316,13 +316,13 @@ class Lifecycle:
         if not event.is_final or item is None:
             return
         self._items.put(replace(item, content=(Part("input_audio", event.text),)))
+        seconds = round(self._spoken_s.pop(item.id, 0.0), 3)
         if not self.session.transcribes:
             return
         place = {"item_id": item.id, "content_index": 0}
         kind = "conversation.item.input_audio_transcription"
         if event.text:
             self._say(f"{kind}.delta", **place, delta=event.text)
-        seconds = round(self._spoken_s.pop(item.id, 0.0), 3)
         usage = {"type": "duration", "seconds": seconds}
         self._say(f"{kind}.completed", **place, transcript=event.text, usage=usage)
 
