@@ -37,7 +37,8 @@ LAMP = {
 @pytest.fixture
 def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
     scripted_service.reset()
-    scripted_service.script(replies=[REPLY], first_token_ms=20, tokens_per_s=400, stt_delay_ms=20, tts_delay_ms=20)
+    quick = {"first_token_ms": 20, "tokens_per_s": 400, "stt_delay_ms": 20, "tts_delay_ms": 20}
+    scripted_service.script(replies=[REPLY], tts_ms_per_character=20, **quick)
     return scripted_service
 
 
@@ -148,7 +149,7 @@ async def test_a_spoken_turn(scripted_parley: ParleyProcess, service: ScriptedPr
     assert 0 <= started.audio_start_ms < stopped.audio_end_ms
     assert started.item_id == stopped.item_id == heard.item_id
     assert done.response.output[0].content[0].transcript == REPLY
-    assert len(talk.audio()) / 48 == pytest.approx(len(REPLY) * 20, rel=0.05)
+    assert len(talk.audio()) / 48 == pytest.approx(len(REPLY) * 20, rel=0.1)
 
 
 async def test_a_turn_that_the_client_ends(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
@@ -269,7 +270,7 @@ async def test_telephone_audio(scripted_parley: ParleyProcess, service: Scripted
         await talk.append(LawEncoder(U_LAW).encode(spoken(8_000)), bytes_per_ms=8)
         await talk.until("response.done")
     heard = talk.audio()
-    assert len(heard) / 8 == pytest.approx(len(REPLY) * 20, rel=0.05)
+    assert len(heard) / 8 == pytest.approx(len(REPLY) * 20, rel=0.1)
     loud = LawDecoder(U_LAW, 8_000).feed(heard)
     assert int(np.abs(loud.astype(int)).max()) > 3000
 
