@@ -194,7 +194,8 @@ class SlotPool:
         while True:
             loading = any(slot.worker.state is not WorkerState.READY for slot in self._occupied.values())
             self._stirred = anyio.Event()
-            with anyio.move_on_after(TICK_S if loading or self._waiting else QUIET_TICK_S):
+            in_line = any(not waiting.told.is_set() for waiting in self._waiting.values())
+            with anyio.move_on_after(TICK_S if loading or in_line else QUIET_TICK_S):
                 await self._stirred.wait()
                 await anyio.sleep(TICK_S)
             await self._measure()

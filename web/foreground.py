@@ -95,6 +95,8 @@ async def _announce(services: Services, welcome: Welcome, clock: Clock, started_
             status(f"starting: {', '.join(missing)}")
             await anyio.sleep(_READY_EVERY_S)
     welcome.table(stages)
+    llm = services.settings.llm
+    welcome.slots(llm.slot_port_base, llm.slots, len(services.pool.slots))
     link = url + link_path(services.codes.issue())
     welcome.link(link, missing, clock.now() - started_s)
     return link

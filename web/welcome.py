@@ -56,6 +56,11 @@ class Welcome:
         self.console.print()
         self.console.print(table, soft_wrap=False)
 
+    def slots(self, first_port: int, count: int, taken: int) -> None:
+        ports = f"{first_port} to {first_port + count - 1}" if count > 1 else f"{first_port}"
+        text = f"{taken} of {count} slots taken (ports {ports}); a model named in a request is loaded into one"
+        self.console.print(Text(text, "dim"))
+
     def link(self, link: str, missing: Sequence[str], after_s: float) -> None:
         """`missing`: the stages that are not ready."""
         self.console.print()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
 from llm.errors import LlmError, UnknownModel, WorkerDied
+from llm.messages import Message
 from llm.process import WorkerState
+from llm.settings import EngineSettings
 from models.errors import ModelError, ModelUnreadable
 from tests.llm.slot_house import SlotHouse, request, slot_house
 from tests.ports import free_port_block
@@ -57,6 +60,28 @@ async def test_killed_with_requests_in_line(tmp_path: Path) -> None:
                 kill(house, "a")
         assert len(told) + len(answered) == 8 and len(told) <= 2
         assert house.pool.views()[0].phase == "ready"
+
+
+async def test_killed_while_it_reads_the_prompt(tmp_path: Path) -> None:
+    """Nothing was heard of the answer, so the next worker is asked; once something was, its reader is told."""
+    async with slot_house(tmp_path, engine=EngineSettings(ctx_size=512, parallel=2, threads=1)) as house:
+        await house.reply(request("a"))
+        long = Message("user", "and then " * 120)
+        begun = anyio.Event()
+        outcome: list[object] = []
+
+        async def one() -> None:
+            try:
+                outcome.append(await house.reply(replace(request("a"), messages=(long,)), begun))
+            except WorkerDied as error:
+                outcome.append(error)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(one)
+            await house.until(lambda: house.pool.views()[0].running == 1 or bool(outcome))
+            kill(house, "a")
+        assert not isinstance(outcome[0], WorkerDied) or begun.is_set()
+        assert await house.reply(request("a"))
 
 
 async def test_a_port_that_is_taken_costs_a_slot_and_not_the_model(tmp_path: Path) -> None:
