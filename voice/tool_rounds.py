@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from llm.messages import Message, ToolCall
@@ -27,6 +27,8 @@ CANCELLED = json.dumps({"error": "the user interrupted before the result came"})
 TIMED_OUT = json.dumps({"error": "the tool did not answer in time"})
 MAX_LATE = 64
 """So many calls of ended replies are known, whose results may still come: they are no mistake of the client's."""
+MAX_GIVEN = 1024
+"""Ids of the last calls; older ones that are still in the conversation are known there."""
 MAX_CALLS = 16
 """Calls in one round; a model that asks for more has lost its way."""
 
@@ -82,6 +84,7 @@ class ToolDesk:
         self._settings, self._server = settings, server
         self._do, self._add, self._is_known = do, add, is_known
         self._late: dict[str, None] = {}
+        self._given: dict[str, None] = {}
         self._numbers = 0
 
     def offered(self, client: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
@@ -181,13 +184,14 @@ class ToolDesk:
 
     def _named(self, call: ToolCall) -> ToolCall:
         """With an id of its own: some models number their calls from zero in every reply."""
-        if call.id and not self._is_known(call.id) and call.id not in self._late:
-            return call
-        while True:
+        name = call.id
+        while not name or name in self._given or self._is_known(name):
             self._numbers += 1
             name = f"call_{self._numbers}"
-            if not self._is_known(name) and name not in self._late:
-                return ToolCall(name, call.name, call.arguments)
+        self._given[name] = None
+        while len(self._given) > MAX_GIVEN:
+            del self._given[next(iter(self._given))]
+        return replace(call, id=name)
 
     def _fill_at(self, revision: Replying) -> float | None:
         rounds, reply = revision.rounds, revision.reply

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm.messages import Message
+from llm.messages import Message, ToolCall
 from voice import events as heard
-from voice.actions import Action, Listen, Speak, StopListening, Tell, Think, Transcribe
+from voice.actions import Action, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
 from voice.outgoing import (
     AudioOut,
     ItemAdded,
@@ -17,15 +17,18 @@ from voice.outgoing import (
     ItemTruncated,
     ReplyStarted,
     TextOut,
+    ToolCallOut,
     TurnCommitted,
     TurnComplete,
 )
 from voice.reply_options import ReplyOptions
-from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.session_config import AudioConfig, LlmConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.settings import TurnSettings
 from voice.turn import State, TurnMachine
 
 RATE_HZ = 8_000
+LAMP = {"type": "function", "name": "lamp"}
+CLOCK = {"type": "function", "function": {"name": "clock"}}
 CONFIGS = (
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ)),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(type="none")),
@@ -41,6 +44,8 @@ CONFIGS = (
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(create_response=False)),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), spoken=False),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), transcribe_only=True),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), llm=LlmConfig(tools=(LAMP,))),
+    SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), llm=LlmConfig(tools=(LAMP,), client_tools="hand_over")),
 )
 WORDS = ("", "stop", "yeah", "alexa", "computer tell me", "what time is it", "alexa light on", "light on alexa")
 TEXTS = ("Fine. ", "Well, it is late, I think. ", "one ", "3.14 ", "\n", "and then, ")
@@ -57,6 +62,7 @@ STEPS = st.one_of(
     st.tuples(st.just("cancel"), st.integers(0, 6)),
     st.tuples(st.just("truncate"), st.integers(1, 6), st.integers(0, 4000)),
     st.tuples(st.just("add"), st.sampled_from(["user", "system", "assistant", "tool"]), st.integers(0, 8)),
+    st.tuples(st.just("result"), st.integers(1, 9)),
     st.tuples(st.just("delete"), st.integers(1, 20)),
     st.tuples(st.just("partial"), st.integers(1, 30), st.sampled_from(WORDS)),
 )
@@ -67,8 +73,13 @@ class Walk:
 
     def __init__(self, config: SessionConfig) -> None:
         self.machine = TurnMachine(
-            config, TurnSettings(max_turn_s=8.0), audible=frozenset({"alexa"}), system_prompt="Be brief."
+            config,
+            TurnSettings(max_turn_s=8.0),
+            audible=frozenset({"alexa"}),
+            system_prompt="Be brief.",
+            server_tools={"clock": CLOCK},
         )
+        self.called: list[str] = []
         self.now, self.audio_s = 100.0, 0.0
         self.asked: list[Transcribe | Think | Speak] = []
         self.listening: set[int] = set()
@@ -105,8 +116,18 @@ class Walk:
             case Transcribe():
                 assert action.until_s is None or action.until_s >= action.from_s
                 self.asked.append(action)
-            case Think():
+            case Think(messages=messages):
+                well_formed(messages)
                 self.asked.append(action)
+            case RunTool(call_id=call_id):
+                assert list(self.started)[-1] not in self.ended, "no tool runs for a turn that is not confirmed"
+                assert call_id not in self.called
+                self.called.append(call_id)
+            case Tell(event=ToolCallOut(call_id=call_id, reply=reply)):
+                assert reply in self.started and reply not in self.ended
+                if self.started[reply].item:
+                    assert call_id not in self.called
+                    self.called.append(call_id)
             case Speak(text=text):
                 assert text.strip()
                 self.asked.append(action)
@@ -204,6 +225,9 @@ class Walk:
                         message, f"item_{number}" if number % 3 else "", f"item_{number}" if number % 2 else None
                     )
                 )
+            case ("result", number):
+                name = self.called[-number] if number <= len(self.called) else "call_nobody"
+                self.step(heard.ToolResult(name, "so it is"))
             case ("delete", number):
                 self.step(heard.DeleteItem(f"item_{number}"))
             case ("config", config):
@@ -232,6 +256,13 @@ class Walk:
                     self.step(heard.MindFailed(number, "worker_died", "dead", ""))
                 elif how % 3 == 1:
                     self.step(heard.MindFinished(number, 10, how))
+                elif how > 2:
+                    calls = (
+                        ToolCall("call_1", "clock", "{}"),
+                        ToolCall("", "lamp", "{}"),
+                        ToolCall("x", "none", "{"),
+                    )
+                    self.step(heard.MindFinished(number, 10, how, "tool_calls", calls[: how - 4]))
             case Speak(clause=clause):
                 pcm = np.ones(how * 900, np.int16)
                 self.made_s[len(self.made_s)] = len(pcm) / RATE_HZ
@@ -239,6 +270,19 @@ class Walk:
                     self.failed = True
                     self.step(heard.ClauseFailed(number, clause, "tts_failed", "dead", ""))
                 self.step(heard.ClauseAudio(number, clause, pcm, RATE_HZ, is_last=how % 2 == 0))
+
+
+def well_formed(messages: tuple[Message, ...]) -> None:
+    """Every call is followed by its result, and every result has its call: chat templates fail otherwise."""
+    open_calls: list[str] = []
+    for message in messages:
+        if message.role == "tool":
+            assert message.tool_call_id == open_calls.pop(0), "a result stands behind its call"
+            continue
+        assert not open_calls, "a call without a result"
+        open_calls = [call.id for call in message.tool_calls]
+        assert all(open_calls) and len(set(open_calls)) == len(open_calls)
+    assert not open_calls
 
 
 @pytest.mark.parametrize("config", range(len(CONFIGS)))
