@@ -228,6 +228,8 @@ class Answer:
                 reply.add_tokens(event.text, event.tokens)
             case UsageKnown():
                 revision.spent = event.prompt_tokens, event.completion_tokens
+            case MindFinished() if revision.rounds.busy:
+                return  # it has finished already, and waits for its tools
             case MindFinished():
                 revision.spent = (0, 0)
                 revision.prompt_tokens += event.prompt_tokens

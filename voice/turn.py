@@ -154,7 +154,7 @@ class TurnMachine(Requests):
             self._land_notes()
             return
         revision = self._answer.of(event.revision)
-        if revision is None:
+        if revision is None or revision.answering:
             return
         revision.text, revision.progress_at = event.text, self._now
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
@@ -176,7 +176,7 @@ class TurnMachine(Requests):
             self._fail_note(note, event.code, event.message, event.hint)
             return
         revision = self._answer.of(event.revision)
-        if revision is None:
+        if revision is None or revision.answering:
             return
         self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
         if revision.confirmed and revision.user_item:

@@ -120,7 +120,7 @@ class Walk:
                 well_formed(messages)
                 self.asked.append(action)
             case RunTool(call_id=call_id):
-                assert list(self.started)[-1] not in self.ended, "no tool runs for a turn that is not confirmed"
+                assert self.started.keys() - self.ended, "no tool runs for a turn that is not confirmed"
                 assert call_id not in self.called
                 self.called.append(call_id)
             case Tell(event=ToolCallOut(call_id=call_id, reply=reply)):
