@@ -22,6 +22,8 @@ __all__ = ["MAX_FETCHED", "with_media"]
 
 MAX_FETCHED = 8
 """Addresses in one request."""
+MOST_BYTES = 40 << 20
+"""Of all images and recordings of a request together; in base64 they must fit into a worker's largest body."""
 MOST_REDIRECTS = 3
 WITHIN_S = 20.0
 
@@ -38,7 +40,7 @@ async def with_media(
     named = {part.url for message in request.messages for part in message.media if isinstance(part, ImagePart)}
     named.discard("")
     if not named:
-        return request
+        return _fitting(request)
     if len(named) > MAX_FETCHED:
         raise BadInput(f"{len(named)} images by address; {MAX_FETCHED} are fetched for one request", param="messages")
     found: dict[str, ImagePart] = {}
@@ -56,7 +58,14 @@ async def with_media(
             tasks.start_soon(fetch, url)
     if errors:
         raise errors[0]
-    return replace(request, messages=tuple(_filled(message, found) for message in request.messages))
+    return _fitting(replace(request, messages=tuple(_filled(message, found) for message in request.messages)))
+
+
+def _fitting(request: GenerateRequest) -> GenerateRequest:
+    size = sum(len(part.data) for message in request.messages for part in message.media)
+    if size > MOST_BYTES:
+        raise BadInput(f"images and audio of {size >> 20} MiB; {MOST_BYTES >> 20} MiB are taken", param="messages")
+    return request
 
 
 def _filled(message: Message, found: dict[str, ImagePart]) -> Message:

@@ -27,7 +27,7 @@ __all__ = [
     "unless_gone",
 ]
 
-MAX_BODY_BYTES = 16 << 20
+MAX_BODY_BYTES = 64 << 20
 MAX_DROPPED_BYTES = 64 << 20
 KEEP_ALIVE_S = 10.0
 """A stream that has nothing to say writes a comment this often, so that nobody takes it for dead."""

@@ -11,8 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from llm.backends.slot import SlotBackend
+from llm.messages import GenerateRequest, ImagePart, Message, Sampling, TextPart
+from llm.port import BackendConfig
+from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, ToolCallDelta
 from tests.llm.tiny_parts import png, write_lora, write_projector
 from tests.llm.worker_process import Answer, RunningWorker, model_path, running_worker
 
@@ -381,6 +386,31 @@ class TestStates:
             assert not list(tmp_path.rglob("*.kv")), "read once, then on no disk"
         assert again["choices"][0]["message"] == said["choices"][0]["message"]
         assert again["usage"]["prompt_tokens_details"]["cached_tokens"] == said["usage"]["prompt_tokens"] - 1
+
+
+async def test_a_gateway_gets_choices_logprobs_calls_and_images_from_a_slot(worker: RunningWorker) -> None:
+    """The way of a request behind /v1/chat/completions: our own nouns, over the wire, and back."""
+    config = BackendConfig("slot", "slot", f"{worker.url}/v1")
+    async with aiohttp.ClientSession() as http:
+        backend = SlotBackend(config, http)
+
+        async def events(**more: Any) -> list[StreamEvent]:
+            sampling = Sampling(temperature=0.0, max_tokens=150, logprobs=more.pop("logprobs", None))
+            message = Message("user", QUESTION, parts=more.pop("parts", ()))
+            request = GenerateRequest((message,), sampling=sampling, **more)
+            return [event async for event in backend.generate(request)]
+
+        several = await events(n=2, logprobs=1)
+        assert {event.choice for event in several if isinstance(event, TextDelta)} == {0, 1}
+        assert sorted(event.choice for event in several if isinstance(event, ChoiceEnd)) == [0, 1]
+        assert any(event.logprobs and event.logprobs[0].top for event in several if isinstance(event, TextDelta))
+        called = await events(tools=(LAMP,), tool_choice="required", parallel_tool_calls=False)
+        assert isinstance(called[-1], Finish) and called[-1].reason == "tool_calls"
+        assert [event.name for event in called if isinstance(event, ToolCallDelta) and event.name] == ["set_lamp"]
+        shown = await events(parts=(TextPart("look"), ImagePart(png(9, 9, 9))))
+        assert isinstance(shown[-1], Finish) and shown[-1].usage is not None
+        obeyed = await events(grammar='root ::= "yes"')
+        assert "".join(event.text for event in obeyed if isinstance(event, TextDelta)) == "yes"
 
 
 def test_programs_that_know_llama_cpp_find_what_they_look_for(worker: RunningWorker) -> None:

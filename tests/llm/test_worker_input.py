@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said(worker: RunningWorker, path: str, body: Any, para
         (CHAT, "POST", {"messages": HELLO, "model": "gpt-9"}, 404),
         ("/v1/nothing", "GET", None, 404),
         (CHAT, "GET", None, 405),
-        (CHAT, "POST", b'{"messages": "' + b"x" * (17 << 20) + b'"}', 413),
+        (CHAT, "POST", b'{"messages": "' + b"x" * (65 << 20) + b'"}', 413),
     ],
 )
 def test_other_refusals(worker: RunningWorker, path: str, method: str, body: Any, status: int) -> None:
