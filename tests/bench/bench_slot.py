@@ -46,7 +46,7 @@ def run(options: Options) -> Section:
                 rows.append((f"{model}: ratio", *(f"{speed[OURS] / speed[PEER]:.2f}" for speed in found)))
             quiet, busy = median(alone), median(beside)
             voice.append((model, f"{1000 * quiet:.0f}", f"{1000 * busy:.0f}", f"{busy / quiet:.2f}"))
-    without = "" if available() else " llama.cpp's server was not measured: `pip install -e ".[bench]"`."
+    without = "" if available() else " llama.cpp's server was not measured: it needs the extra `bench`."
     return Section(
         "The slot",
         "A worker process answers over HTTP on loopback; client and servers share the machine. Tokens/s: the sum of "
