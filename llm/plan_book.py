@@ -49,7 +49,7 @@ class PlanBook:
 
     async def choose_default(self, memory_bytes: int) -> Plan | None:
         """The model of the settings, or the best that is installed; None, and `problem`, where there is none."""
-        if self._settings.model == "none":
+        if self._settings.model == "none" or not self._settings.slots:
             return None
         try:
             model = await anyio.to_thread.run_sync(self._choose, memory_bytes)
@@ -75,7 +75,7 @@ class PlanBook:
             return await self._plan(self.default.model, {}, memory_bytes)
         if name in self._ordered:  # also from a folder that the store does not know
             return await self._plan(*self._ordered[name], memory_bytes)
-        if self._settings.load_on_demand:
+        if self._settings.load_on_demand and self._settings.slots:
             for model in (*await anyio.to_thread.run_sync(self._store.installed), *self._engines):
                 if model.name == name and model.kind in SLOT_KINDS:
                     return await self._plan(model, {}, memory_bytes)
@@ -87,7 +87,7 @@ class PlanBook:
         models = [self.default.model] if self.default is not None else []
         models += loaded
         models += [model for model, _ in self._ordered.values()]
-        if self._settings.load_on_demand:
+        if self._settings.load_on_demand and self._settings.slots:
             models += (*await anyio.to_thread.run_sync(self._store.installed), *self._engines)
         found: dict[str, Installed] = {}
         for model in models:

@@ -171,3 +171,12 @@ def test_options_are_settings_of_the_engine() -> None:
     ):
         with pytest.raises(BadInput):
             changed_settings(EngineSettings(), wrong)
+
+
+async def test_without_slots_nothing_is_ours_to_answer(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, slots=0, model="a") as house:
+        assert await house.pool.models() == () and house.pool.views() == ()
+        with pytest.raises(UnknownModel):
+            await house.reply(request("a"))
+        with pytest.raises(UnknownModel):
+            await house.reply(request())
