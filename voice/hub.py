@@ -216,7 +216,7 @@ def _to_json(record: LiveRecord) -> dict[str, Any]:
         "config": store(record.config),
         "created_at": record.created_at.isoformat(),
         "expires_at": record.expires_at.isoformat(),
-        "items": [asdict(item) for item in record.items],
+        "items": [asdict(_without_media(item)) for item in record.items],
         "turns": record.turns,
         "tokens_in": record.tokens_in,
         "tokens_out": record.tokens_out,
@@ -240,7 +240,12 @@ def _from_json(data: dict[str, Any]) -> LiveRecord:
     )
 
 
+def _without_media(item: Item) -> Item:
+    """Pictures and sounds are not kept over a restart; what was said with them is."""
+    return replace(item, message=replace(item.message, parts=()))
+
+
 def _item(data: dict[str, Any]) -> Item:
-    message = dict(data["message"])
+    message = {key: value for key, value in data["message"].items() if key != "parts"}
     calls = tuple(ToolCall(**call) for call in message.pop("tool_calls", ()))
     return Item(data["id"], Message(**message, tool_calls=calls), bool(data["interrupted"]))

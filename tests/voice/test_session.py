@@ -14,12 +14,13 @@ import anyio
 import numpy as np
 import pytest
 
+from llm.messages import Message, TextPart, ToolCall
 from models.clock import SystemClock
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
 from voice.ears import Ears, load_ears
 from voice.errors import SessionBusy, SessionGone
-from voice.history import History
-from voice.hub import Hub, TooManySessions
+from voice.history import History, Item
+from voice.hub import Hub, LiveRecord, TooManySessions, _from_json, _to_json
 from voice.outgoing import TurnComplete
 from voice.port import Pcm
 from voice.session import Session, SessionParts
@@ -376,3 +377,19 @@ class TestHub:
             hub.create("me", TYPED)
         with pytest.raises(TooManySessions):
             hub.create("me", TYPED)
+
+
+def test_a_conversation_with_tools_and_pictures_is_kept_over_a_restart() -> None:
+    call = ToolCall("call_1", "clock", "{}")
+    seen = Message("user", "what is this", parts=(TextPart("what is this"),))
+    items = (
+        Item("a", seen),
+        Item("b", Message("assistant", "", (call,))),
+        Item("c", Message("tool", "12", tool_call_id="call_1")),
+        Item("d", Message("assistant", "It is"), True),
+    )
+    now = SystemClock().wall()
+    record = LiveRecord("s-1", "me", TYPED, now, now, items)
+    again = _from_json(json.loads(json.dumps(_to_json(record))))
+    assert again.items == (Item("a", Message("user", "what is this")), *items[1:])
+    assert [exchange.assistant for exchange in again.exchanges] == ["It is"]
