@@ -11,7 +11,16 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ["BACK_CHANNELS", "STOP_WORDS", "BargeInRules", "Verdict", "judge", "sounds_like_us"]
+__all__ = [
+    "BACK_CHANNELS",
+    "QUESTION_WORDS",
+    "STOP_WORDS",
+    "SYLLABLES_MS",
+    "BargeInRules",
+    "Verdict",
+    "judge",
+    "sounds_like_us",
+]
 
 BACK_CHANNELS = frozenset(
     "mhm mm hm hmm uh huh um ah oh yeah yes yep yup okay ok right sure i see aha wow nice cool great good"
@@ -23,6 +32,14 @@ STOP_WORDS = frozenset(
     "stop wait no cancel quiet enough pause shut hold hey nevermind never halt stopp warte nein ruhe".split()
 )
 """One of these is an interruption however short it is."""
+
+QUESTION_WORDS = frozenset(
+    "what why who whose how where when which was warum wieso wer wie wo wann welche welcher welches".split()
+)
+"""Somebody asks: they want us to listen."""
+
+SYLLABLES_MS = 160.0
+"""Two words take longer than this: what a recogniser makes of a click is no speech."""
 
 
 class Verdict(Enum):
@@ -38,13 +55,18 @@ OWN_SHARE = 0.6
 @dataclass(frozen=True, slots=True)
 class BargeInRules:
     voiced_ms: float
-    """Voiced time that is speech and no cough."""
-    verdict_ms: float
-    """Decide at the latest this long after the onset, once the sound is over or goes on."""
+    """Voiced time that is speech and no cough: from here on the recogniser is asked what it is."""
+    sure_ms: float
+    """Voiced time that is no "mm-hm" either: without the recogniser's word it is an interruption then."""
     patience_ms: float = 1000.0
     """For a short sound that is over: wait this long for the recogniser, then go on speaking."""
     words_needed: bool = False
     """A loudspeaker without echo cancellation: voice alone may be our own, only words tell."""
+
+    @property
+    def deadline_ms(self) -> float:
+        """By then there is a verdict, whatever is known."""
+        return 3 * self.patience_ms
 
 
 def sounds_like_us(text: str, said: str) -> bool:
@@ -59,27 +81,33 @@ def judge(
     """`text`: what the recogniser makes of the sound, None while it has said nothing. `said`: what we were saying.
 
     0. our own words: go on once they are over; they may be the beginning of something else until then
-    1. a stop word was heard: interrupt
-    2. only back-channel words were heard: go on if the sound is over or the time is up without more voice
-    3. voiced long enough: interrupt
-    4. the sound is over and short: words that are no back-channel need company to count; none: go on
-    5. still undecided: wait, but not for ever
+    1. a stop word or a question word was heard: interrupt
+    2. only back-channel words were heard: go on if the sound is over; if it goes on and on, it was more than that
+    3. other words, and voiced for longer than a cough: interrupt
+    4. no word from the recogniser: voiced for longer than an "mm-hm" is an interruption; twice as long, where it
+       listened and made out no words (music)
+    5. over and short: two words are an interruption, one or none is not
+    6. still undecided: wait, but not for ever
     """
     words = _words(text or "")
+    late = elapsed_ms >= rules.deadline_ms
     if sounds_like_us(text or "", said):  # 0
         return Verdict.RESUME if ended or elapsed_ms >= rules.patience_ms else Verdict.WAIT
-    if any(word in STOP_WORDS for word in words):
+    if any(word in STOP_WORDS or word in QUESTION_WORDS for word in words):
         return Verdict.INTERRUPT  # 1
     if words and all(word in BACK_CHANNELS for word in words):  # 2
         if ended:
             return Verdict.RESUME
-        if elapsed_ms < rules.verdict_ms:
-            return Verdict.WAIT
-    if voiced_ms >= rules.voiced_ms and (words or not rules.words_needed):
+        return Verdict.INTERRUPT if voiced_ms >= 2 * rules.sure_ms or late else Verdict.WAIT
+    if words and voiced_ms >= rules.voiced_ms:
         return Verdict.INTERRUPT  # 3
-    if ended and text is not None:  # 4
-        return Verdict.INTERRUPT if len(words) >= 2 else Verdict.RESUME
-    return Verdict.RESUME if elapsed_ms >= rules.patience_ms else Verdict.WAIT  # 5
+    if not words and not rules.words_needed and voiced_ms >= rules.sure_ms * (1 if text is None else 2):
+        return Verdict.INTERRUPT  # 4
+    if ended and text is not None:  # 5
+        return Verdict.INTERRUPT if len(words) >= 2 and voiced_ms >= SYLLABLES_MS else Verdict.RESUME
+    if elapsed_ms >= rules.patience_ms and (ended or voiced_ms < rules.voiced_ms):  # 6
+        return Verdict.INTERRUPT if voiced_ms >= rules.voiced_ms and not rules.words_needed else Verdict.RESUME
+    return Verdict.RESUME if late else Verdict.WAIT
 
 
 def _words(text: str) -> list[str]:

@@ -53,10 +53,10 @@ _EARLY = 2 * BLOCK
 _QUIET = 1e-3
 """RMS of full scale (-60 dB): a signal below says nothing."""
 
-_PEAK_SURE = 16.0
-_PEAK_PRESENT = 11.0
-_PEAK_ABSENT = 10.0
-"""The highest peak of the correlation over its RMS: 20 to 140 with an echo of -6 to -30 dB, up to 10 for
+_PEAK_SURE = 20.0
+_PEAK_PRESENT = 13.0
+_PEAK_ABSENT = 13.0
+"""The highest peak of the correlation over its RMS: 20 to 140 with an echo of -6 to -30 dB, up to 13 for
 other voices. One over `_PEAK_SURE`, or two over `_PEAK_PRESENT` at one delay, are an echo."""
 _VOTES = 2
 _OVER = 3.0
@@ -309,7 +309,9 @@ def _correlate(mic: Floats, ref: Floats) -> tuple[int, float]:
     cross = np.fft.rfft(mic, size) * np.fft.rfft(ref, size).conj()
     hertz = np.arange(len(cross)) * RATE_HZ / size
     cross[(hertz < 200) | (hertz > 4000)] = 0
-    whole = np.fft.irfft(cross / (np.abs(cross) + 1e-9))
+    sizes = np.abs(cross)
+    # what neither of the two has is not to be raised to the level of what they have
+    whole = np.fft.irfft(cross / (sizes + 0.02 * sizes.mean() + 1e-12))
     # mic[i] = ref[i + extra - delay]: the lag is delay - extra
     extra = len(ref) - len(mic)
     lags = np.roll(whole, extra)[: extra + 1]

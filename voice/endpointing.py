@@ -104,6 +104,5 @@ class Manners:
             config.audio.allow_interrupt and turn.barge_in and detection.interrupt_response and self.listening
         )
         """Speech over a reply may interrupt it."""
-        self.rules = BargeInRules(
-            settings.barge_in_ms, settings.barge_in_verdict_ms, words_needed=turn.echo == "speaker"
-        )
+        sure_ms = max(settings.barge_in_ms, settings.barge_in_sure_ms)
+        self.rules = BargeInRules(settings.barge_in_ms, sure_ms, words_needed=turn.echo == "speaker")

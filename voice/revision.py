@@ -86,6 +86,7 @@ class Outcry:
     last_s: float
     revision: int = 0
     voiced_s: float = 0.0
+    asked: int = 0
     ended: bool = False
     text: str | None = None
 

@@ -62,9 +62,9 @@ class TurnSettings:
     preroll_ms: int = 320
     """Audio kept from before the onset, so that no first word is lost."""
     barge_in_ms: int = 384
-    """Voiced time after which speech over a reply is an interruption and no cough."""
-    barge_in_verdict_ms: int = 500
-    """An interruption is decided at the latest this long after its onset."""
+    """Voiced time after which a sound over a reply is speech and no cough: it is asked what is said."""
+    barge_in_sure_ms: int = 640
+    """Voiced time after which it is an interruption even where the recogniser has not said what it is."""
     max_turn_s: float = 60.0
     """A turn is cut here whatever happens (a television, a fan)."""
     speculate: bool = True

@@ -124,7 +124,7 @@ class TurnMachine(Requests):
         elif self.state is State.HEARING and self._manners.listening:
             times.append(self._audio.late_at(STALL_S) or inf)
         elif self.state is State.JUDGING and self._outcry is not None:
-            times.append(self._outcry.heard_at + self._manners.rules.patience_ms / 1000)
+            times.append(self._verdict_at(self._outcry))
         return min(times) if times else None
 
     def _dispatch(self, event: TurnEvent) -> None:

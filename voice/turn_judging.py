@@ -13,6 +13,8 @@ from voice.turn_states import State
 
 __all__ = ["Judging"]
 
+AGAIN_SHARE = 0.5
+"""Of the voice before a gap, when the sound comes again: two coughs are no word, two words are a sentence."""
 CANCELLED_FACTOR = 1.3
 """Over the residue of our own voice, a voice has to last longer."""
 
@@ -37,6 +39,7 @@ class Judging(Deciding):
     def _judging_clock(self, event: AudioClock) -> None:
         if self._outcry is not None:
             self._outcry.hear(event.at_s, event.voiced)
+            self._listen_in(self._outcry)
             self._judge()
 
     def _sound_over(self, event: SpeechEnded) -> None:
@@ -44,13 +47,26 @@ class Judging(Deciding):
         if sound is None:
             return
         sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
+        self._transcribe(sound)
+        self._judge()
+
+    def _listen_in(self, sound: Outcry) -> None:
+        """Ask what is being said as soon as it is no cough, and again while that is not clear."""
+        every_s = self._manners.rules.voiced_ms / 1000
+        if not sound.ended and sound.voiced_s >= every_s * (sound.asked + 1):
+            sound.asked += 1
+            self._transcribe(sound)
+
+    def _transcribe(self, sound: Outcry) -> None:
+        if sound.revision:
+            self._do(Abandon(sound.revision))
         sound.revision = self._number()
         self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None))
-        self._judge()
 
     def _sound_again(self, event: SpeechBegan) -> None:
         if self._outcry is not None:
             self._outcry.ended, self._outcry.last_s = False, event.at_s
+            self._outcry.voiced_s *= AGAIN_SHARE
 
     def _judge(self) -> None:
         sound = self._outcry
@@ -95,3 +111,8 @@ class Judging(Deciding):
             self._missed_s = None
             if self._outcry is not None:
                 self._resume(self._outcry)
+
+    def _verdict_at(self, sound: Outcry) -> float:
+        """When time alone may decide."""
+        soon = sound.heard_at + self._manners.rules.patience_ms / 1000
+        return soon if soon > self._now else sound.heard_at + self._manners.rules.deadline_ms / 1000

@@ -7,7 +7,7 @@ import pytest
 from llm.errors import ContextTooLong
 from llm.messages import Message, ToolCall
 from voice.audio_time import AudioTime
-from voice.bargein import BACK_CHANNELS, STOP_WORDS, BargeInRules, Verdict, judge
+from voice.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Verdict, judge
 from voice.endpointing import Manners
 from voice.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
 from voice.history import History, Item, without_older_half
@@ -16,7 +16,7 @@ from voice.outgoing import ErrorOut, WakeWordRequired
 from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.settings import TurnSettings
 
-RULES = BargeInRules(voiced_ms=384, verdict_ms=500)
+RULES = BargeInRules(voiced_ms=384, sure_ms=640)
 
 
 def talk(*exchanges: tuple[str, str] | tuple[str, str, bool]) -> History:
@@ -159,10 +159,20 @@ class TestBargeIn:
             (100, 300, True, None, Verdict.WAIT),
             (100, 300, True, "", Verdict.RESUME),
             (100, 1000, False, None, Verdict.RESUME),
-            (400, 420, False, None, Verdict.INTERRUPT),
+            (400, 420, False, None, Verdict.WAIT),
+            (640, 660, False, None, Verdict.INTERRUPT),
+            (640, 660, False, "", Verdict.WAIT),
+            (1280, 1400, False, "", Verdict.INTERRUPT),
+            (400, 420, False, "turn the light", Verdict.INTERRUPT),
+            (200, 1200, True, None, Verdict.RESUME),
+            (500, 1200, True, None, Verdict.INTERRUPT),
+            (500, 3000, False, "", Verdict.RESUME),
+            (60, 300, True, "thank you", Verdict.RESUME),
+            (200, 300, True, "why", Verdict.INTERRUPT),
             (400, 420, False, "yeah", Verdict.WAIT),
             (400, 420, True, "yeah okay", Verdict.RESUME),
-            (520, 540, False, "yeah", Verdict.INTERRUPT),
+            (520, 540, False, "yeah", Verdict.WAIT),
+            (1300, 1400, False, "yeah yeah okay", Verdict.INTERRUPT),
             (200, 250, False, "stop", Verdict.INTERRUPT),
             (200, 400, True, "Stop!", Verdict.INTERRUPT),
             (250, 450, True, "what time", Verdict.INTERRUPT),
@@ -177,12 +187,12 @@ class TestBargeIn:
         assert judge(RULES, 500, 520, False, "lived by the see", said) is Verdict.WAIT
         assert judge(RULES, 500, 700, True, "lived by the sea", said) is Verdict.RESUME
         assert judge(RULES, 500, 520, False, "what about the bear", said) is Verdict.INTERRUPT
-        words_needed = BargeInRules(384, 500, words_needed=True)
+        words_needed = BargeInRules(384, 640, words_needed=True)
         assert judge(words_needed, 500, 520, False, None, said) is Verdict.WAIT
         assert judge(words_needed, 500, 520, False, "stop", said) is Verdict.INTERRUPT
 
     def test_no_word_is_both(self) -> None:
-        assert not BACK_CHANNELS & STOP_WORDS
+        assert not BACK_CHANNELS & (STOP_WORDS | QUESTION_WORDS)
 
 
 class TestManners:

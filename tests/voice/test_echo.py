@@ -50,7 +50,7 @@ def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:
 @needs_recordings
 @pytest.mark.parametrize("gain_db", [-6, -12, -20, None])
 def test_who_speaks_over_the_reply_is_heard(gain_db: float | None) -> None:
-    human = recording("speech/commands_human/rs_what_time_is_it.wav").pcm()
+    human = recording("speech/commands_human/rs_what_time_is_it.wav").pcm()[:21_000]  # what follows is quiet
     room = Room(Acoustics(gain_db, 150, 0.3), (Sound(4.0, human, "what time is it"),)).run(9.0)
     assert len(room.told(Interrupted)) == 1
     assert 4.0 < room.when(Interrupted)[0] < 6.2
