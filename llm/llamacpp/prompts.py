@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm.chat_template import ChatTemplate, fallback
 from llm.engine import Encoded, Prompt
+from llm.json_schema import prepared
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
 from llm.reasoning import opened_by, thoughts_of
@@ -107,7 +108,7 @@ class _Rules:
     def add(self, schema: Mapping[str, Any], name: str) -> str:
         """The name of the rule for a schema."""
         try:
-            plain = json.loads(json.dumps(dict(schema)))
+            plain = json.loads(json.dumps(prepared(schema, self._param)))
             plain = self._converter.resolve_refs(plain, name or "schema")
             return str(self._converter.visit(plain, name))
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, IndexError, RecursionError) as error:

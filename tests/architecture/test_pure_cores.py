@@ -72,6 +72,7 @@ CORES = (
     "llm/eviction.py",
     "llm/fit.py",
     "llm/json_call.py",
+    "llm/json_schema.py",
     "llm/reasoning.py",
     "llm/reply_parser.py",
     "llm/router.py",

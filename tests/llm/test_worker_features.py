@@ -154,6 +154,36 @@ class TestGrammars:
         said = json.loads(choices(worker.ask(CHAT, body))[0]["message"]["content"])
         assert said["room"] in ("kitchen", "hall") and isinstance(said["on"], bool)
 
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            {"$defs": {"T": {"type": "object", "required": ["next"],
+             "properties": {"next": {"anyOf": [{"$ref": "#/$defs/T"}, {"type": "null"}]}}}}, "$ref": "#/$defs/T"},
+            {"type": "object", "properties": {"any": True, "one": {"const": 1}}, "required": ["one"]},
+            {"type": "array", "items": {"type": "string", "maxLength": 5}, "minItems": 1, "maxItems": 2},
+        ],
+    )  # fmt: skip
+    def test_schemas_as_people_write_them(self, worker: RunningWorker, schema: dict[str, Any]) -> None:
+        body = {"prompt": QUESTION, "json_schema": schema, "n_predict": 120, "temperature": 0}
+        answer = worker.ask("/completion", body)
+        assert answer.status == 200, answer.body
+        assert answer.body["content"].lstrip()[0] in "{["
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"grammar": "root ::= " + "(" * 60_000 + '"a"' + ")" * 60_000},
+            {"grammar": "root ::= a0\n" + "".join(f"a{n} ::= a{n + 1}\n" for n in range(12_000)) + 'a12000 ::= "x"'},
+            {"grammar": 'root ::= root "a"'},
+            {"json_schema": {"type": "string", "maxLength": 10**9}},
+            {"json_schema": {"type": "array", "items": {"type": "string"}, "minItems": -1}},
+            {"json_schema": {"properties": {"a": 5}}},
+        ],
+    )
+    def test_hostile_ones_are_refused(self, worker: RunningWorker, body: dict[str, Any]) -> None:
+        assert worker.ask("/completion", {"prompt": "a", "n_predict": 1, **body}).status == 400
+        assert worker.ask("/health").status == 200
+
     def test_a_grammar_of_ones_own(self, worker: RunningWorker) -> None:
         (choice,) = choices(worker.ask(CHAT, chat(grammar='root ::= "yes" | "no"', temperature=1.5)))
         assert choice["message"]["content"] in ("yes", "no") and choice["finish_reason"] == "stop"
