@@ -25,6 +25,7 @@ import numpy.typing as npt
 from llm.batch_events import Media
 from llm.engine import Encoded, EncodedMedia, Prompt
 from llm.errors import BackendFailed
+from llm.image_size import MOST_PIXELS, pixels
 from llm.llamacpp.library import native
 from llm.messages import AudioPart, ImagePart
 from models.errors import BadInput, ModelUnreadable
@@ -127,6 +128,8 @@ class Projector:
         return bool(code == 0)
 
     def _bitmap(self, data: bytes) -> Any:
+        if (pixels(data) or 0) > MOST_PIXELS:
+            raise BadInput(f"an image has more than {MOST_PIXELS // 1_000_000} million pixels", param="messages")
         buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
         bitmap = mtmd.mtmd_helper_bitmap_init_from_buf(self._context, buffer, len(data), False)
         if not bitmap:
