@@ -123,6 +123,10 @@ class SlotPool:
         """What a text request without a model gets."""
         return self._book.default
 
+    def make_default(self, plan: Plan) -> None:
+        """What a text request without a model gets from now on."""
+        self._book.default, self._book.problem = plan, None
+
     @property
     def problem(self) -> ParleyError | None:
         """Why slot 1 has no model."""

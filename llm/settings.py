@@ -126,6 +126,10 @@ class LlmSettings:
     slot_port_base: int = 4801
     model: str = ""
     """What slot 1 loads: a name in the store, a path, "" for the best that is installed, "none" for nothing."""
+    model_url: str = ""
+    """Where `model` comes from if it is not there: owner/repo, owner/repo/file, a name of the catalogue or https://."""
+    auto_download_model: bool = True
+    """Fetch `model_url` at the start if its model is not in the store."""
     default_model: str = ""
     """What a request without a model gets: a slot's model, "backend/model", or "" for the first that is ready."""
     backends: tuple[BackendConfig, ...] = ()

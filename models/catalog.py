@@ -12,7 +12,10 @@ from typing import Any
 
 from models.errors import ModelNotFound
 
-__all__ = ["Entry", "entries", "find", "recommend"]
+__all__ = ["SET_KINDS", "Entry", "entries", "find", "recommend", "recommended_set"]
+
+SET_KINDS = ("stt", "tts", "llm", "embedding", "vision")
+"""What a whole assistant is made of, in the order in which it is missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,16 @@ def recommend(kind: str, language: str, ram_gib: float, among: Sequence[Entry] |
         if entry.kind == kind and entry.speaks(language) and entry.ram_gib <= ram_gib
     ]
     return max(fitting, key=lambda entry: entry.ram_gib, default=None)
+
+
+def recommended_set(language: str, ram_gib: float, kinds: Sequence[str] = SET_KINDS) -> tuple[Entry, ...]:
+    """What suits a machine that runs all of it: hearing, speaking and answering share the memory, and what is loaded
+    on demand (vectors, images) takes turns with them.
+    """
+    chosen: list[Entry] = []
+    for kind in kinds:
+        share = ram_gib if kind in ("llm", "tts") else ram_gib / 2
+        entry = recommend(kind, language, share)
+        if entry is not None:
+            chosen.append(entry)
+    return tuple(chosen)

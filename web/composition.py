@@ -12,9 +12,13 @@ import anyio.to_thread
 
 from llm.configured_backends import load_backends
 from llm.generate import Router
+from llm.measured_backend import MeasuredBackend
 from llm.placement import LocalProcesses
 from llm.pool import SlotPool
+from llm.statistics import Measuring
+from llm.statistics_file import keep_statistics
 from models.clock import Clock
+from models.download_jobs import DownloadJobs
 from models.metrics import Metrics
 from models.store import Store
 from voice.codecs.warm_up import warm_up
@@ -27,6 +31,7 @@ from voice.toolbox import open_toolbox
 from voice.turn_detection.load import load_scorer
 from voice.turn_detection.spec import Scorer
 from web.client_secrets import ClientSecrets
+from web.first_model import fetch_missing
 from web.keys import KeyRing
 from web.services import Services
 from web.settings import Settings
@@ -60,9 +65,15 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             engines=engines_as_models(),
         )
         remote = load_backends(settings.llm.backends, http)
-        router = Router(lambda: (*pool.backends, *remote), settings.llm.default_model)
+        measuring = Measuring()
+        await group.start(keep_statistics, measuring, settings.home / "performance.json")
+        measured = [MeasuredBackend(one, measuring, metrics, clock) for one in (*pool.backends, *remote)]
+        router = Router(lambda: measured, settings.llm.default_model)
         await group.start(pool.run)
         await group.start(router.run)
+        downloads = DownloadJobs(store.root, clock)
+        await group.start(downloads.run)
+        group.start_soon(fetch_missing, settings.llm, store, downloads, pool)
         parts = await open_parts(settings.voice, store, http, placement, group, settings.llm.slot_port_base)
         # Loading takes a second, in which the workers load theirs.
         ears = await anyio.to_thread.run_sync(_load_ears, settings, store)
@@ -89,6 +100,8 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             speech=SpeechSlots(pool, http),
             hub=hub,
             metrics=metrics,
+            measuring=measuring,
+            downloads=downloads,
         )
         group.cancel_scope.cancel()
 

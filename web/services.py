@@ -18,6 +18,8 @@ from web.signin import SignInCodes
 if TYPE_CHECKING:
     from llm.generate import Router
     from llm.pool import SlotPool
+    from llm.statistics import Measuring
+    from models.download_jobs import DownloadJobs
     from models.store import Store
     from voice.ears import Ears
     from voice.hub import Hub
@@ -45,6 +47,8 @@ class Services:
     speech: SpeechSlots
     hub: Hub
     metrics: Metrics
+    measuring: Measuring
+    downloads: DownloadJobs
 
 
 def services_of(connection: HTTPConnection) -> Services:

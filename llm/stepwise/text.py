@@ -18,6 +18,8 @@ from models.errors import BadInput, ModelUnreadable, SettingsError
 __all__ = ["FolderText", "Piecewise"]
 
 _BROKEN = "\ufffd"
+_LONGEST = 8
+"""Tokens that one character may be spread over; what is broken for longer never becomes one."""
 
 
 class FolderText:
@@ -123,7 +125,7 @@ class Piecewise:
         self._window.append(token)
         before = self._text.decode(self._window[: self._told], special=False)
         now = self._text.decode(self._window, special=False)
-        if now.endswith(_BROKEN):
+        if now.endswith(_BROKEN) and len(self._window) - self._told < _LONGEST:
             return ""
         new = now[len(before) :]
         self._window = self._window[self._told :] if new else self._window

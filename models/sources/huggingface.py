@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from models.download import RemoteFile
 from models.errors import DownloadFailed, ModelNotFound
 
-__all__ = ["endpoint", "list_files", "token"]
+__all__ = ["SEARCH_FORMATS", "Found", "endpoint", "list_files", "search", "token"]
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 WANTED = (".gguf", ".bin", ".onnx", ".json", ".txt", ".model", ".safetensors")
@@ -61,6 +62,42 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
         url = hf_hub_url(repo, name, endpoint=endpoint())
         files.append(RemoteFile(url, path, found[name].size, lfs.sha256 if lfs is not None else None))
     return tuple(files)
+
+
+SEARCH_FORMATS = {"gguf": "gguf", "safetensors": "safetensors", "mlx": "mlx", "any": None}
+"""What a search can be narrowed to, and the hub's own word for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    model: str
+    """owner/repo."""
+    downloads: int
+    likes: int
+    licence: str
+    gated: bool
+    """Its terms must be accepted on its page first."""
+
+
+def search(query: str, form: str, limit: int) -> tuple[Found, ...]:
+    """Models of the hub, the most downloaded first. Blocks: call it in a thread. Raises DownloadFailed."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=endpoint(), token=token() or False)
+    try:
+        models = list(api.list_models(search=query, filter=SEARCH_FORMATS[form], sort="downloads", limit=limit))
+    except Exception as error:  # the HTTP library beneath the hub's changes with its versions, and so do its errors
+        raise DownloadFailed(
+            "the hub does not answer", hint="is there a network? HF_ENDPOINT names a mirror"
+        ) from error
+    return tuple(
+        Found(model.id, model.downloads or 0, model.likes or 0, _licence(model.tags or []), bool(model.gated))
+        for model in models
+    )
+
+
+def _licence(tags: Sequence[str]) -> str:
+    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
 
 
 def _some(names: list[str]) -> str:

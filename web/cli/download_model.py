@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from web.cli.command import Command, add_settings_flags, settings_of
-
-if TYPE_CHECKING:
-    from models.download import Progress, RemoteFile
 
 __all__ = ["SPEC"]
 
@@ -20,108 +15,42 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="a name of the catalogue, owner/repo or owner/repo/file of the hub, or an https:// address of a file",
     )
-    parser.add_argument("--for", dest="kind", choices=("stt", "tts", "llm"), help="the recommended model of a stage")
-    parser.add_argument("--language", default="en", help="of a recommended voice (en)")
+    kinds = ("stt", "tts", "llm", "embedding", "vision")
+    parser.add_argument("--for", dest="kind", choices=kinds, help="the recommended model of a stage")
+    parser.add_argument("--recommended", action="store_true", help="a whole set that suits this machine")
+    parser.add_argument("--language", default="en", help="that is spoken, for recommendations: en, de (en)")
+    parser.add_argument("--yes", action="store_true", help="do not ask before fetching a set")
     parser.add_argument("--list", action="store_true", help="show the catalogue")
     add_settings_flags(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import anyio
-    import psutil  # type: ignore[import-untyped]
-
     from models import catalog
     from models.errors import BadInput
+    from web.cli.fetching import fetch, memory_gib, offer
 
     if arguments.list:
         _show_catalogue()
         return 0
-    chosen: catalog.Entry | None = None
-    if arguments.model is None:
+    settings = settings_of(arguments)
+    folder = settings.home / "models"
+    if arguments.recommended:
+        entries = catalog.recommended_set(arguments.language, memory_gib())
+        return 0 if offer(folder, entries, ask=not arguments.yes) else 1
+    asked = arguments.model
+    if asked is None:
         if arguments.kind is None:
-            raise BadInput("which model?", hint="`parley download-model --for stt`, or a name of `--list`")
-        chosen = catalog.recommend(arguments.kind, arguments.language, psutil.virtual_memory().total / 2**30)
+            raise BadInput("which model?", hint="`parley download-model --recommended`, or a name of `--list`")
+        chosen = catalog.recommend(arguments.kind, arguments.language, memory_gib())
         if chosen is None:
             raise BadInput(f"the catalogue has no {arguments.kind} model for this machine and {arguments.language!r}")
-    elif "/" not in arguments.model:
-        chosen = catalog.find(arguments.model)
-    if chosen is not None:
-        print(f"{chosen.name}: {chosen.note}. About {chosen.size_mb} MB, licence: {chosen.licence}.")
-    settings = settings_of(arguments)
-    name, files = _files(arguments.model or "", chosen)
-    path = anyio.run(_fetch, settings.home / "models", name, files)
+        asked = chosen.name
+    if "/" not in asked:
+        entry = catalog.find(asked)
+        print(f"{entry.name}: {entry.note}. About {entry.size_mb} MB, licence: {entry.licence}.")
+    path = fetch(folder, asked)
     print(f"Installed in {path}. A server that is running uses it after a restart.")
     return 0
-
-
-def _files(asked: str, chosen: object) -> tuple[str, tuple[RemoteFile, ...]]:
-    from pathlib import PurePosixPath
-    from urllib.parse import urlsplit
-
-    from models import catalog
-    from models.download import RemoteFile
-    from models.errors import BadInput
-    from models.sources import huggingface
-
-    if isinstance(chosen, catalog.Entry):
-        return chosen.name, huggingface.list_files(chosen.repo, chosen.files)
-    if "://" in asked:
-        file = PurePosixPath(urlsplit(asked).path).name
-        if not file:
-            raise BadInput(f"{asked!r} names no file", hint="the address must end with the file's name")
-        return PurePosixPath(file).stem, (RemoteFile(asked, file),)
-    owner, repo, *rest = asked.split("/")
-    if not owner or not repo:
-        raise BadInput(f"{asked!r} is no model of the hub", hint="write owner/repo or owner/repo/path/to/file")
-    wanted = ("/".join(rest),) if rest else ()
-    return repo if not rest else PurePosixPath(rest[-1]).stem, huggingface.list_files(f"{owner}/{repo}", wanted)
-
-
-async def _fetch(models: object, name: str, files: tuple[RemoteFile, ...]) -> str:
-    from pathlib import Path
-    from urllib.parse import urlsplit
-
-    from models.download import Downloader
-    from models.sources import huggingface
-
-    trusted = {urlsplit(huggingface.endpoint()).hostname or ""}
-    headers = {"Authorization": f"Bearer {huggingface.token()}"} if huggingface.token() else {}
-    hub = urlsplit(files[0].url).hostname in trusted
-    with _bar() as show:
-        downloader = Downloader(Path(str(models)), trusted, headers if hub else {})
-        return str(await downloader.fetch(name, files, show))
-
-
-class _bar:
-    """A progress bar with speed and remaining time."""
-
-    def __enter__(self) -> Callable[[Progress], None]:
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
-        from rich.progress import Progress as Bar
-
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._bar.start()
-        task = self._bar.add_task("connecting", total=None)
-
-        def show(progress: Progress) -> None:
-            self._bar.update(task, description=progress.file, completed=progress.received, total=progress.total)
-
-        return show
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
 
 
 def _show_catalogue() -> None:

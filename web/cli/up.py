@@ -10,6 +10,7 @@ __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-offer", action="store_true", help="do not offer to download better models")
     parser.add_argument("--no-browser", action="store_true", help="do not open the live page")
     add_settings_flags(parser)
 
@@ -22,6 +23,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     import anyio
 
+    from web.cli.fetching import offer_once
     from web.foreground import run_server
     from web.logs import configure
     from web.settings import unknown_environment
@@ -32,6 +34,8 @@ def _run(arguments: argparse.Namespace) -> int:
     welcome.hello()
     for notice in unknown_environment(os.environ):
         welcome.warning(notice)
+    if not arguments.no_offer:
+        offer_once(settings.home)
     anyio.run(
         partial(run_server, settings, welcome, open_browser=not arguments.no_browser),
         backend_options={"use_uvloop": os.name != "nt"},

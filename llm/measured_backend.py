@@ -1,0 +1,95 @@
+"""A backend that is measured: what passes through it is told to Measuring and to the metrics, and is not changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from llm.local import UNNAMED
+from llm.messages import GenerateRequest, WaitState
+from llm.port import Backend, BackendConfig, ModelInfo
+from llm.statistics import Measuring
+from llm.stream import Finish, StreamEvent
+from models.clock import Clock
+from models.errors import ParleyError
+from models.metrics import Metrics
+
+__all__ = ["MeasuredBackend"]
+
+_LABELS = ("backend", "model")
+
+
+class MeasuredBackend:
+    """Everything else is the backend's own. Metrics and figures are by backend and model, never by user."""
+
+    def __init__(self, backend: Backend, measuring: Measuring, metrics: Metrics, clock: Clock) -> None:
+        self.name: str = backend.name
+        self.config: BackendConfig = backend.config
+        self._backend, self._measuring, self._clock = backend, measuring, clock
+        self._listed: tuple[str, ...] = ()
+        self._requests = metrics.counter("parley_backend_requests_total", "Replies asked of a backend", _LABELS)
+        self._errors = metrics.counter("parley_backend_errors_total", "Replies that failed", (*_LABELS, "code"))
+        self._tokens = metrics.counter("parley_backend_tokens_total", "Tokens of replies", _LABELS)
+        self._first = metrics.histogram("parley_backend_first_token_seconds", "Until a reply began", _LABELS)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        now = self._clock.now
+        labels = (self.name, self._label(request.model))
+        begun_s, first = now(), True
+        measured = self._measuring.begin(*labels, begun_s)
+        self._requests.labels(*labels).inc()
+
+        def waits(state: WaitState) -> None:
+            measured.waits(now())
+            if request.on_wait is not None:
+                request.on_wait(state)
+
+        try:
+            async with aclosing(self._backend.generate(replace(request, on_wait=waits))) as events:
+                async for event in events:
+                    if isinstance(event, Finish):
+                        usage = event.usage
+                        count = usage.completion_tokens if usage else 0
+                        read = (usage.prompt_tokens, count, usage.cached_tokens) if usage else (0, 0, 0)
+                        measured.finished(now(), *read)
+                        self._tokens.labels(*labels).inc(count)
+                    else:
+                        measured.piece(now())
+                        if first:
+                            first = False
+                            self._first.labels(*labels).observe(now() - begun_s)
+                    yield event
+        except ParleyError as error:
+            measured.failed(error.code)
+            self._errors.labels(*labels, error.code).inc()
+            raise
+        finally:
+            measured.cancelled()
+
+    def _label(self, asked: str) -> str:
+        """Names that clients make up are no labels: there would be no end of them. The default is listed first."""
+        if asked in self._listed:
+            return asked
+        if asked not in ("", "default", self.name, self.config.model):
+            return "other"
+        named = "" if self.config.model == UNNAMED else self.config.model
+        return named or (self._listed[0] if self._listed else "default")
+
+    async def health(self) -> bool:
+        return await self._backend.health()
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        found = await self._backend.models()
+        self._listed = tuple(info.id for info in found)
+        return found
+
+    async def forget(self, conversation: str) -> None:
+        await self._backend.forget(conversation)
+
+    async def aclose(self) -> None:
+        await self._backend.aclose()

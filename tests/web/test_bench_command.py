@@ -1,0 +1,73 @@
+"""`parley bench` against the scripted OpenAI-compatible service, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.scripted.process import ScriptedProcess
+from web.bench.chart import bars, svg
+from web.bench.load import Stage
+
+
+@pytest.fixture
+def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
+    scripted_service.reset()
+    return scripted_service
+
+
+def command(service: ScriptedProcess, *more: str) -> list[str]:
+    base = service.base_url
+    return [sys.executable, "-m", "web.main", "bench", "--base-url", base, "--model", "m", *more]
+
+
+async def test_figures_as_json_and_a_picture(service: ScriptedProcess, tmp_path: Path) -> None:
+    service.script(replies=["one two three four five six seven eight"])
+    picture = tmp_path / "bench.svg"
+    more = ("--clients", "1,3", "--requests", "2", "--json", "--svg", str(picture))
+    done = await anyio.run_process(command(service, *more), check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    stages = json.loads(done.stdout)["stages"]
+    assert [(stage["clients"], stage["requests"], stage["errors"]) for stage in stages] == [(1, 2, 0), (3, 6, 0)]
+    assert all(stage["tokens_per_s"] > 0 and stage["first_median_s"] > 0 for stage in stages)
+    assert picture.read_text().startswith("<svg") and len(service.requests("llm")) == 1 + 2 + 6
+
+
+async def test_a_server_that_fails_is_told(service: ScriptedProcess) -> None:
+    service.script(llm_fault={"kind": "error", "status": 500})
+    done = await anyio.run_process(command(service, "--clients", "1"), check=False)
+    assert done.returncode == 1 and b"500" in done.stdout and b"Traceback" not in done.stderr
+
+
+async def test_ctrl_c_prints_what_was_measured(service: ScriptedProcess) -> None:
+    service.script(tokens_per_s=20, replies=["a b c d"])
+    more = ("--clients", "1", "--requests", "10000", "--json")
+    async with await anyio.open_process(command(service, *more), stdout=subprocess.PIPE) as process:
+        with anyio.fail_after(60):
+            while len(service.requests("llm")) < 3:
+                await anyio.sleep(0.05)
+            os.kill(process.pid, signal.SIGINT)
+            assert await process.wait() == 130
+        assert process.stdout is not None
+        assert "stages" in json.loads(await process.stdout.receive())
+
+
+async def test_wrong_numbers_are_told(service: ScriptedProcess) -> None:
+    done = await anyio.run_process(command(service, "--clients", "0"), check=False)
+    assert done.returncode == 2 and b"1 to 1024" in done.stderr
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    def stage(clients: int, rate: float) -> Stage:
+        return Stage(clients, 1, 0, 1.0, rate, rate, 0.1 * clients, 0.1 * clients, 10)
+
+    lines = bars([stage(1, 50.0), stage(2, 100.0), stage(4, 0.0)], 40)
+    assert [line.count("█") for line in lines] == [20, 10, 40, 20, 0, 40]
+    assert "<script" not in svg([stage(1, 0.0)], "<script>")

@@ -1,0 +1,172 @@
+"""Load on an OpenAI-compatible server, and what came of it: one stage a number of clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from statistics import median
+
+import aiohttp
+import anyio
+
+from llm.statistics import quantile
+from models.clock import Clock
+
+__all__ = ["Outcome", "Stage", "Work", "run_stage"]
+
+_WORDS = (
+    "river lamp stone morning window bread letter garden winter table music answer paper silver open quiet".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`base_url` ends with /v1. Lengths are in tokens; a prompt's is about right (one common word, one token)."""
+
+    base_url: str
+    model: str
+    key: str = field(default="", repr=False)
+    prompt_tokens: int = 128
+    output_tokens: int = 64
+    timeout_s: float = 120.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One request. `tokens` as the server counts them, else the pieces that came."""
+
+    first_s: float = 0.0
+    whole_s: float = 0.0
+    tokens: int = 0
+    pieces: int = 0
+    prompt_tokens: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """`tokens_per_s` of all clients together; `reply_tokens_per_s` of one reply, after its first token."""
+
+    clients: int
+    requests: int
+    errors: int
+    seconds: float
+    tokens_per_s: float
+    reply_tokens_per_s: float
+    first_median_s: float
+    first_p95_s: float
+    prompt_tokens: int
+    error: str = ""
+
+    def row(self) -> dict[str, float | int | str]:
+        return asdict(self)
+
+
+async def run_stage(
+    http: aiohttp.ClientSession,
+    work: Work,
+    clients: int,
+    requests: int,
+    seconds: float,
+    clock: Clock,
+    on_done: Callable[[], None] = lambda: None,
+) -> Stage:
+    """Each client asks again as soon as it has its answer, until `requests` were asked or the time is over. What
+    runs then is let finish within as long again.
+    """
+    outcomes: list[Outcome] = []
+    begun_s = clock.now()
+    left = requests
+
+    async def client(number: int) -> None:
+        nonlocal left
+        while left > 0 and clock.now() - begun_s < seconds:
+            left -= 1
+            outcome = await _ask(http, work, f"{number}.{left}", clock)
+            outcomes.append(outcome)
+            on_done()
+            if outcome.error:
+                await anyio.sleep(0.1)
+
+    with anyio.move_on_after(2 * seconds):
+        async with anyio.create_task_group() as group:
+            for number in range(clients):
+                group.start_soon(client, number)
+    return _stage(clients, outcomes, clock.now() - begun_s)
+
+
+async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock) -> Outcome:
+    words = " ".join(_WORDS[(index * 7) % len(_WORDS)] for index in range(max(1, work.prompt_tokens - 20)))
+    body = {
+        "model": work.model,
+        "messages": [{"role": "user", "content": f"Request {mark}: {words}. Tell a long story of these words."}],
+        "max_tokens": work.output_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    headers = {"authorization": f"Bearer {work.key}"} if work.key else {}
+    timeout = aiohttp.ClientTimeout(total=work.timeout_s)
+    begun_s, outcome = clock.now(), Outcome()
+    try:
+        async with http.post(
+            f"{work.base_url}/chat/completions", json=body, headers=headers, timeout=timeout
+        ) as answer:
+            if answer.status != 200:
+                outcome.error = f"{answer.status}: {(await answer.text())[:200]}"
+                return outcome
+            async for line in answer.content:
+                _read(line, outcome, clock.now() - begun_s)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        outcome.error = outcome.error or f"{type(error).__name__}: {error}"[:200]
+    outcome.whole_s = clock.now() - begun_s
+    if not outcome.first_s and not outcome.error:
+        outcome.error = "an empty answer"
+    return outcome
+
+
+def _read(line: bytes, outcome: Outcome, now_s: float) -> None:
+    """One line of the stream. Raises ValueError for what is no JSON."""
+    if not line.startswith(b"data:") or line.strip() == b"data: [DONE]":
+        return
+    event = json.loads(line[5:])
+    if not isinstance(event, dict):
+        raise ValueError("an event that is no object")
+    if event.get("error"):
+        outcome.error = str(event["error"].get("message", "error") if isinstance(event["error"], dict) else "error")[
+            :200
+        ]
+    if usage := event.get("usage"):
+        outcome.tokens = int(usage.get("completion_tokens") or outcome.tokens)
+        outcome.prompt_tokens = int(usage.get("prompt_tokens") or 0)
+    for choice in event.get("choices") or ():
+        delta = choice.get("delta") or {}
+        if (
+            delta.get("content")
+            or delta.get("reasoning_content")
+            or delta.get("reasoning")
+            or delta.get("tool_calls")
+        ):
+            outcome.first_s = outcome.first_s or now_s
+            outcome.pieces += 1
+            outcome.tokens += 0 if usage else 1
+
+
+def _stage(clients: int, outcomes: list[Outcome], seconds: float) -> Stage:
+    good = [one for one in outcomes if not one.error]
+    firsts = [one.first_s for one in good]
+    speeds = [
+        (one.tokens - 1) / (one.whole_s - one.first_s) for one in good if one.pieces > 2 and one.whole_s > one.first_s
+    ]
+    return Stage(
+        clients=clients,
+        requests=len(outcomes),
+        errors=len(outcomes) - len(good),
+        seconds=round(seconds, 3),
+        tokens_per_s=round(sum(one.tokens for one in good) / seconds, 2) if seconds > 0 else 0.0,
+        reply_tokens_per_s=round(median(speeds), 2) if speeds else 0.0,
+        first_median_s=round(median(firsts), 4) if firsts else 0.0,
+        first_p95_s=round(quantile(firsts, 0.95), 4),
+        prompt_tokens=round(median([one.prompt_tokens for one in good])) if good else 0,
+        error=next((one.error for one in outcomes if one.error), ""),
+    )

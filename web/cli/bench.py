@@ -1,0 +1,162 @@
+"""`parley bench`: how fast a slot, a backend or any OpenAI-compatible server is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from web.cli.command import Command, add_settings_flags, settings_of
+
+if TYPE_CHECKING:
+    from web.bench.load import Stage, Work
+
+__all__ = ["SPEC"]
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        counts = ()
+    if not counts or not all(1 <= count <= 1024 for count in counts):
+        raise argparse.ArgumentTypeError("numbers from 1 to 1024, like 1,4,8")
+    return counts
+
+
+def _number(lowest: int, highest: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"a number from {lowest} to {highest}")
+        return int(text)
+
+    return read
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default="", help="a slot's model, or backend/model (default: the default model)")
+    parser.add_argument("--base-url", help="another OpenAI-compatible server, like http://127.0.0.1:8080/v1")
+    parser.add_argument("--key", help="the key for it (default: the running server's own)")
+    parser.add_argument("--clients", type=_counts, default=(1, 4, 8), metavar="N,N", help="at once, in turn (1,4,8)")
+    parser.add_argument("--requests", type=_number(1, 10_000), default=3, help="of each client (3)")
+    parser.add_argument("--prompt-tokens", type=_number(1, 100_000), default=128, help="about so many (128)")
+    parser.add_argument("--output-tokens", type=_number(1, 100_000), default=64, help="at most (64)")
+    parser.add_argument("--seconds", type=_number(1, 3600), default=60, help="a stage asks for no longer (60)")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture, too")
+    add_settings_flags(parser)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import anyio
+
+    from web.api_client import find_server
+    from web.bench.load import Work
+
+    if arguments.base_url:
+        base, key = arguments.base_url.rstrip("/"), arguments.key or ""
+    else:
+        target = find_server(settings_of(arguments), None, arguments.key)
+        base, key = f"{target.url}/v1", target.key
+    work = Work(base, arguments.model, key, arguments.prompt_tokens, arguments.output_tokens)
+    stages: list[Stage] = []
+    interrupted = anyio.run(_until_interrupted, arguments, work, stages)
+    _report(arguments, work, stages)
+    if interrupted:
+        return 130
+    return 1 if not stages or any(stage.errors for stage in stages) else 0
+
+
+async def _until_interrupted(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> bool:
+    """True if Ctrl-C ended it; what was measured until then is still printed."""
+    import signal
+
+    import anyio
+
+    interrupted = False
+    async with anyio.create_task_group() as group:
+
+        async def watch() -> None:
+            nonlocal interrupted
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                async for _ in signals:
+                    interrupted = True
+                    group.cancel_scope.cancel()
+
+        group.start_soon(watch)
+        await _measure(arguments, work, stages)
+        group.cancel_scope.cancel()
+    return interrupted
+
+
+async def _measure(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> None:
+    from dataclasses import replace
+
+    import aiohttp
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from models.clock import SystemClock
+    from web.bench.load import run_stage
+
+    clock = SystemClock()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    connector = aiohttp.TCPConnector(limit=0)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        async with aiohttp.ClientSession(connector=connector) as http:
+            task = bar.add_task("warming up", total=1)
+            first = await run_stage(http, replace(work, output_tokens=4), 1, 1, arguments.seconds, clock)
+            if first.errors:
+                stages.append(first)
+                return
+            for clients in arguments.clients:
+                total = clients * arguments.requests
+                bar.reset(task, total=total, description=f"{clients} clients")
+                stages.append(
+                    await run_stage(http, work, clients, total, arguments.seconds, clock, lambda: bar.advance(task))
+                )
+
+
+def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> None:
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from models.errors import BadInput
+    from web.bench.chart import bars, svg
+
+    title = f"{work.model or 'the default model'} at {work.base_url}"
+    if arguments.svg and stages:
+        try:
+            arguments.svg.write_text(svg(stages, title), encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"{arguments.svg} cannot be written: {error.strerror}", param="svg") from error
+    if arguments.json:
+        print(json.dumps({"base_url": work.base_url, "model": work.model, "stages": [s.row() for s in stages]}))
+        return
+    console = Console(highlight=False)
+    table = Table(title=title)
+    for name in ("clients", "requests", "errors", "tokens/s", "tokens/s of one", "first token", "its p95"):
+        table.add_column(name, justify="right")
+    for stage in stages:
+        first, p95 = f"{stage.first_median_s * 1000:.0f} ms", f"{stage.first_p95_s * 1000:.0f} ms"
+        numbers = (stage.clients, stage.requests, stage.errors, stage.tokens_per_s, stage.reply_tokens_per_s)
+        table.add_row(*(str(number) for number in numbers), first, p95)
+    console.print(table)
+    for line in bars(stages, max(10, min(60, console.width - 40))):
+        console.print(Text(line))
+    for problem in {stage.error for stage in stages if stage.error}:
+        console.print(Text(problem, style="red"))
+
+
+SPEC = Command(
+    "bench",
+    "measure how fast a model answers",
+    "Ask a slot or backend of the running server (or any OpenAI-compatible one) with 1, 4 and 8 clients at once; "
+    "prints tokens per second and the time to the first token.",
+    _configure,
+    _run,
+)

@@ -1,0 +1,123 @@
+"""Models from elsewhere, for admins: searching the hub, downloading with progress, cancelling."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from models.download_jobs import DownloadJob, DownloadJobs
+from models.errors import BadInput
+from models.sources import huggingface
+from web.body import parse, read_object
+from web.errors import Forbidden, NotFound, body_of
+from web.guards.authenticate import principal_of
+from web.services import Services, services_of
+from web.sse import EventStream, data_line
+
+__all__ = ["ROUTES"]
+
+
+class _Download(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    model: Annotated[str, Field(min_length=1, max_length=2000)]
+    """A name of the catalogue, owner/repo, owner/repo/path/to/file, or an https:// address of a file."""
+
+
+async def _start(request: Request) -> Response:
+    """POST /admin/api/models/download {"model"}: 202 and the job; the same job for all who want the same model."""
+    services = _for_admin(request)
+    body = parse(_Download, await read_object(request))
+    return JSONResponse(_row(services.downloads.start(body.model.strip())), 202)
+
+
+async def _list(request: Request) -> Response:
+    """GET /admin/api/models/download: {"jobs": [...]}, the latest first."""
+    return JSONResponse({"jobs": [_row(job) for job in _for_admin(request).downloads.jobs]})
+
+
+async def _watch(request: Request) -> Response:
+    """GET /admin/api/models/download/{job}: the job; with `Accept: text/event-stream` one event for each change, four
+    a second at most, until it is over.
+    """
+    services = _for_admin(request)
+    job = _job(services, request)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return EventStream(_events(services.downloads, job))
+    return JSONResponse(_row(job))
+
+
+async def _cancel(request: Request) -> Response:
+    """DELETE /admin/api/models/download/{job}: what came is kept, and the next try goes on from there."""
+    services = _for_admin(request)
+    job = _job(services, request)
+    services.downloads.cancel(job)
+    return JSONResponse(_row(job), 202)
+
+
+async def _search(request: Request) -> Response:
+    """GET /admin/api/models/search?q=&format=gguf&limit=20: models of the hub, the most downloaded first."""
+    _for_admin(request)
+    query = request.query_params.get("q", "").strip()
+    form = request.query_params.get("format", "gguf")
+    limit = request.query_params.get("limit", "20")
+    if not query or len(query) > 200:
+        raise BadInput("q must say what to look for", param="q")
+    if form not in huggingface.SEARCH_FORMATS:
+        raise BadInput("format is unknown", param="format", hint=f"one of {', '.join(huggingface.SEARCH_FORMATS)}")
+    if not limit.isdecimal() or not 1 <= int(limit) <= 100:
+        raise BadInput("limit must be 1 to 100", param="limit")
+    found = await anyio.to_thread.run_sync(huggingface.search, query, form, int(limit), abandon_on_cancel=True)
+    return JSONResponse({"models": [asdict(one) for one in found]})
+
+
+async def _events(jobs: DownloadJobs, job: DownloadJob) -> AsyncGenerator[bytes, None]:
+    async with aclosing(jobs.watch(job)) as states:
+        async for state in states:
+            yield data_line(_row(state))
+
+
+def _row(job: DownloadJob) -> dict[str, Any]:
+    return {
+        "job": job.id,
+        "model": job.model,
+        "name": job.name,
+        "status": job.state,
+        "file": job.file,
+        "received_bytes": job.received,
+        "total_bytes": job.total,
+        "progress": round(job.received / job.total, 4) if job.total else None,
+        "bytes_per_s": round(job.bytes_per_s),
+        "path": None if job.path is None else str(job.path),
+        **(body_of(job.error) if job.error is not None else {}),
+    }
+
+
+def _job(services: Services, request: Request) -> DownloadJob:
+    job = services.downloads.find(request.path_params["job"])
+    if job is None:
+        raise NotFound("there is no such download", hint="GET /admin/api/models/download lists them")
+    return job
+
+
+def _for_admin(request: Request) -> Services:
+    if principal_of(request).tier != "admin":
+        raise Forbidden("only an admin may do this")
+    return services_of(request)
+
+
+ROUTES = [
+    Route("/admin/api/models/download", _start, methods=["POST"]),
+    Route("/admin/api/models/download", _list, methods=["GET"]),
+    Route("/admin/api/models/download/{job}", _watch, methods=["GET"]),
+    Route("/admin/api/models/download/{job}", _cancel, methods=["DELETE"]),
+    Route("/admin/api/models/search", _search, methods=["GET"]),
+]
