@@ -203,6 +203,25 @@ async def test_a_vanished_client_leaves_nothing(world: World, spoken: Pcm) -> No
         await wire.speak(spoken[:16_000], pace=5.0)
 
 
+async def test_a_client_may_say_later_where_it_stopped_playing(world: World) -> None:
+    world.mind.reply = lambda asked: "one two three four five six seven eight nine ten. " * 9
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="count")
+        reply = (await wire.wait("audio"))["reply"]
+        await anyio.sleep(1.2)
+        wire.say(type="interrupt")
+        heard = (await wire.wait("turn_complete"))["heard_transcript"]
+        wire.say(type="truncate", reply=reply, ms=400)
+        wire.say(type="truncate", reply="reply-9", ms=400)
+        assert (await wire.wait("error"))["code"] == "item_not_found"
+        wire.say(type="end_turn", transcript="go on")
+        await wire.wait("audio", len(wire.of("audio")) + 1)
+        wire.say(type="interrupt")
+        await wire.wait("turn_complete", 2)
+    kept = world.mind.requests[-1].messages[2].content.removesuffix(" [INTERRUPTED BY USER]")
+    assert kept and heard.startswith(kept) and len(kept) < len(heard)
+
+
 async def test_nonsense_frames_are_answered_and_the_session_goes_on(world: World) -> None:
     async with world.session() as wire:
         for frame in (
