@@ -10,17 +10,20 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import structlog
 
 from llm.messages import Message, ToolCall
 from models.clock import Clock
 from models.metrics import Metrics
+from voice.arbitration import Arbiter, Claim
 from voice.errors import SessionBusy, SessionGone, VoiceError
 from voice.history import Exchange, History, Item
 from voice.outgoing import TurnComplete
@@ -85,6 +88,7 @@ class Hub:
         metrics.gauge("parley_sessions_connected", "Voice sessions with a connection", lambda: self.live)
         metrics.gauge("parley_sessions_kept", "Voice sessions that may be connected to", lambda: len(self._records))
         self._records: dict[str, LiveRecord] = {}
+        self._arbiter = Arbiter()
 
     def load(self) -> None:
         """Read what an earlier run left; expired and unreadable records are removed."""
@@ -173,6 +177,7 @@ class Hub:
             codec=None if codec is None else codec(record.config),
             on_turn=finished,
             on_update=updated,
+            contest=partial(self._contest, record),
             watchers=(TurnMetrics(self._metrics, record.name),),
         )
         try:
@@ -181,6 +186,17 @@ class Hub:
             record.session = None
             record.items = history.items
             self._save(key, record)
+
+    def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
+        """Has this session won the wake word? None: no other device of its user listens for one."""
+        rivals = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
+        if len(rivals) < 2:
+            return None
+        return self._verdict(record.owner, claim, self._arbiter.claim(record.owner, claim, self._clock.now()))
+
+    async def _verdict(self, owner: str, claim: Claim, decided_at: float) -> bool:
+        await anyio.sleep(max(0.0, decided_at - self._clock.now()))
+        return self._arbiter.won(owner, claim.device, claim.word)
 
     def _expire(self) -> None:
         now = self._clock.wall()
@@ -203,6 +219,11 @@ class Hub:
             # the conversation goes on; it would only be forgotten by a restart
             log.error("session record not written", session=record.name, error=str(error))
             part.unlink(missing_ok=True)
+
+
+def _listens(record: LiveRecord) -> bool:
+    """It is connected, and waits for a wake word."""
+    return record.session is not None and record.config.wake.enabled
 
 
 def _key(token: str) -> str:

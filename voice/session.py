@@ -10,7 +10,7 @@ together by its number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 from typing import Protocol
 
@@ -24,13 +24,14 @@ from models.errors import ParleyError
 from voice import events as heard
 from voice import incoming
 from voice.actions import Action, Tell
+from voice.arbitration import Claim, claim_of
 from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.ears import Ear
 from voice.echo_guard import EchoGuard
 from voice.errors import FrameTooLarge, ProtocolError
 from voice.history import History
 from voice.intake import RATE_HZ, Intake
-from voice.outgoing import AudioOut, ErrorOut, Interrupted, Pong, ServerEvent, TranscriptOut, TurnComplete
+from voice.outgoing import AudioOut, ErrorOut, Interrupted, Pong, ServerEvent, StateOut, TranscriptOut, TurnComplete
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
@@ -94,12 +95,14 @@ class Session:
         codec: Codec | None = None,
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
+        contest: Callable[[Claim], Awaitable[bool] | None] = lambda claim: None,
         watchers: Sequence[Watcher] = (),
     ) -> None:
         self.config = config
         self._name, self._token = name, token
         self._settings, self._parts = settings, parts
         self._on_turn, self._on_update, self._watchers = on_turn, on_update, watchers
+        self._contest = contest
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
         self._echo = EchoGuard(config.turn.echo)
@@ -236,8 +239,7 @@ class Session:
 
     def _audio(self, pcm: Pcm) -> None:
         if len(pcm):
-            before = self._echo.state
-            pcm = self._echo.hear(pcm, self._parts.clock.now())
+            before, pcm = self._echo.state, self._echo.hear(pcm, self._parts.clock.now())
             if self._echo.state != before:
                 self._echo_known()
         if len(pcm):
@@ -247,7 +249,6 @@ class Session:
 
     def _echo_known(self) -> None:
         """From here on the audio is without our voice: what was heard of it so far is over."""
-        log.info("echo", session=self._name, state=self._echo.state)
         if self._echo.state == "present":
             self._segmenter = self._new_segmenter()
         self._hear(heard.EchoHeard(self._echo.state))
@@ -276,13 +277,26 @@ class Session:
                         self._hear(heard.SpeechBegan(edge.at_s) if onset else heard.SpeechEnded(edge.at_s))
                     self._hear(heard.AudioClock(end_s, voiced))
                 case WakeHeard():
-                    self._hear(heard.WakeWord(event.word, event.score, event.start_s, event.end_s))
+                    self._woken(event)
                 case AudioLost(start_s=start_s, end_s=end_s):
                     log.warning("ears fell behind", session=self._name, lost_s=round(end_s - start_s, 2))
                 case EarFailed(part=part, final=final):
                     log.error("ears failed", session=self._name, part=part, final=final)
                     if final:
                         self._say(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
+
+    def _woken(self, event: WakeHeard) -> None:
+        """Where other devices of the user listen, too, the one that heard it best is woken."""
+        word = heard.WakeWord(event.word, event.score, event.start_s, event.end_s)
+        verdict = self._contest(claim_of(self._name, event, self._ring))
+        if verdict is None:
+            self._hear(word)
+        else:
+            self._tasks.start_soon(self._await_verdict, word, verdict)
+
+    async def _await_verdict(self, word: heard.WakeWord, verdict: Awaitable[bool]) -> None:
+        won = await verdict
+        self._hear(word) if won else self._say(StateOut(self.state))
 
     # ---- turn -----------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tests.architecture.source_tree import ROOT, modules, name_of, tree_of
 CORES = (
     "voice/actions.py",
     "voice/answer.py",
+    "voice/arbitration.py",
     "voice/asides.py",
     "voice/audio_time.py",
     "voice/bargein.py",
