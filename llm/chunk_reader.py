@@ -21,7 +21,7 @@ from llm.stream import (
 )
 from models.errors import BadInput, ParleyError
 
-__all__ = ["ChunkReader", "error_of"]
+__all__ = ["ChunkReader", "error_of", "logprob_of"]
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -117,17 +117,18 @@ def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
     content = found.get("content") if isinstance(found, Mapping) else None
     if not isinstance(content, list):
         return ()
-    return tuple(_logprob(one) for one in content if isinstance(one, Mapping))
+    return tuple(logprob_of(one) for one in content if isinstance(one, Mapping))
 
 
-def _logprob(one: Mapping[str, Any]) -> TokenLogprob:
+def logprob_of(one: Mapping[str, Any]) -> TokenLogprob:
+    """One row of OpenAI's `logprobs.content`."""
     token, value, data = str(one.get("token", "")), one.get("logprob"), one.get("bytes")
     top = one.get("top_logprobs")
     return TokenLogprob(
         token,
         float(value) if isinstance(value, int | float) else float("-inf"),
         bytes(data) if _are_bytes(data) else token.encode("utf-8", "replace"),
-        tuple(_logprob(other) for other in top if isinstance(other, Mapping)) if isinstance(top, list) else (),
+        tuple(logprob_of(other) for other in top if isinstance(other, Mapping)) if isinstance(top, list) else (),
     )
 
 
@@ -141,21 +142,22 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), int(cached or 0))
 
 
-def error_of(status: int, body: object) -> ParleyError:
+def error_of(status: int, body: object, retry_after_s: int | None = None) -> ParleyError:
     """The typed error for a server's error answer; it understands the shapes that servers have.
 
     BadInput where the server blames the request: no other server would like it better.
     """
     error = body.get("error", body) if isinstance(body, Mapping) else body
     code, param = (error.get("code"), error.get("param")) if isinstance(error, Mapping) else (None, None)
-    message = str(error.get("message") or error) if isinstance(error, Mapping) else str(error)
+    # {"error": {...}}, {"error": "text"} (Ollama, TGI), {"message": ...} (vLLM), {"detail": ...} (FastAPI)
+    message = str(error.get("message") or error.get("detail") or error) if isinstance(error, Mapping) else str(error)
     message = message[:500] or f"status {status}"
     if code == "context_length_exceeded" or "context length" in message.lower():
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status == 404 or code == "model_not_found":
         return UnknownModel(message)
-    if status in (429, 503) or code == "overloaded":
-        return Overloaded(message, hint="try again in a moment")
+    if status in (429, 503) or code in ("overloaded", "rate_limit_exceeded"):
+        return Overloaded(message, hint="try again in a moment", retry_after_s=retry_after_s or 2)
     if status in (400, 413, 422) or (status == 0 and code == BadInput.code):
         return BadInput(message, param=param if isinstance(param, str) else None)
     if status in (401, 403):

@@ -1,25 +1,28 @@
-"""A client of OpenAI's chat completions over HTTP: one request out, stream events in, typed errors."""
+"""A client of OpenAI's chat completions over HTTP: one request out, stream events in, typed errors.
+
+The servers that speak it differ in small things; each has a file in llm/backends/ that says which.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
 
 import aiohttp
+import anyio
 
-from llm.chunk_reader import ChunkReader, error_of
+from llm.backend_http import CONNECT_S, PROBE_S, SERVER_BROKE, SERVER_GONE, failure_of, json_of, loads
+from llm.chunk_reader import ChunkReader
 from llm.convert import to_body
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, ModelInfo
+from llm.request_defaults import with_defaults
 from llm.sse import SseReader
 from llm.stream import StreamEvent
 
 __all__ = ["OpenAIClient"]
-
-CONNECT_S = 5.0
-PROBE_S = 3.0
 
 
 class OpenAIClient:
@@ -28,27 +31,44 @@ class OpenAIClient:
     `gone` and `broken` make the errors for a server that does not answer and one that stops in the middle.
     """
 
-    ours = False
+    ours: ClassVar[bool] = False
     """Whether the server understands the fields that are Parley's own."""
+    renames: ClassVar[Mapping[str, str]] = {}
+    """Fields of our body that this server calls otherwise; "" leaves one out, because it would be refused."""
+    versioned: ClassVar[bool] = True
+    """Whether /v1 is put behind a base_url that has no path."""
+    health_path: ClassVar[str] = ""
+    """From the server's root; "": that it lists its models is its health."""
+    relays: ClassVar[bool] = True
+    """Whether its chunks are OpenAI's own, so that they may be passed on as they are."""
 
     def __init__(self, config: BackendConfig, http: aiohttp.ClientSession) -> None:
         self.name = config.name
         self.config = config
         self._http = http
         self._base = config.base_url.rstrip("/")
+        self._root = self._base.removesuffix("/v1")
+        if self.versioned and self._base.count("/") == 2:
+            self._base = f"{self._root}/v1"
+
+    # ---- answering -----------------------------------------------------------------------------------------
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        """What is sent. Raises BadInput for what this server cannot do."""
+        body = to_body(request, request.model or self.config.model, ours=self.ours)
+        return {self.renames.get(name, name): value for name, value in body.items() if self.renames.get(name, name)}
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
-        body = to_body(request, request.model or self.config.model, ours=self.ours)
+        body = self.body(with_defaults(request, self.config))
         reader, events = ChunkReader(choices=request.n), SseReader()
+        begun, started_s = False, anyio.current_time()
         try:
-            async with self._http.post(
-                f"{self._base}/chat/completions", json=body, headers=self._headers(), timeout=self._patience()
-            ) as response:
-                if response.status != 200:
-                    raise error_of(response.status, await _json_or_text(response))
+            async with self._asked(f"{self._base}/chat/completions", body) as response:
                 if response.content_type == "application/json":  # a server that does not stream
-                    for event in reader.read(await response.json()):
+                    for event in reader.read(await json_of(response)):
                         yield event
+                    if reader.reason is None:
+                        raise self.broken()
                     yield reader.finish()
                     return
                 async for piece in response.content.iter_any():
@@ -56,53 +76,109 @@ class OpenAIClient:
                         if data == "[DONE]":
                             yield reader.finish()
                             return
-                        for event in reader.read(_loads(data)):
+                        for event in reader.read(loads(data)):
+                            begun = True
                             yield event
+                    self._check_begun(begun, started_s)
                 for data in events.close():
-                    for event in reader.read(_loads(data)) if data != "[DONE]" else ():
+                    for event in reader.read(loads(data)) if data != "[DONE]" else ():
                         yield event
                 if reader.reason is None:
                     raise self.broken()
                 yield reader.finish()
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ConnectionError) as error:
+        except SERVER_GONE as error:
             raise self.gone(error) from error
-        except aiohttp.ClientError as error:
+        except SERVER_BROKE as error:
             raise self.broken() from error
-        except TimeoutError as error:
-            raise self.gone(error) from error
+
+    @asynccontextmanager
+    async def _asked(self, url: str, body: dict[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """The answer to a POST, status 200. No redirect is followed: the key is for this server only."""
+        async with self._http.post(
+            url, json=body, headers=self._headers(), timeout=self._patience(), allow_redirects=False
+        ) as response:
+            if response.status != 200:
+                raise await failure_of(response)
+            yield response
+
+    def _check_begun(self, begun: bool, started_s: float) -> None:
+        """A server may send comments for ever; the answer itself must begin in time."""
+        if not begun and anyio.current_time() - started_s > self.config.timeout_s:
+            raise self.gone(TimeoutError())
+
+    # ---- what it is and has --------------------------------------------------------------------------------
 
     async def health(self) -> bool:
         try:
-            await self.models()
+            if self.health_path:
+                await self._get(self._root + self.health_path)
+            else:
+                await self.models()
         except LlmError:
             return False
         return True
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """What the server lists, with the context length where it tells. Raises BackendUnreachable, BackendFailed."""
-        try:
-            async with self._http.get(
-                f"{self._base}/models", headers=self._headers(), timeout=aiohttp.ClientTimeout(total=PROBE_S)
-            ) as response:
-                if response.status != 200:
-                    raise error_of(response.status, await _json_or_text(response))
-                answer = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise self.gone(error) from error
-        except ValueError as error:
-            raise BackendFailed(f"{self.name} lists its models in a form that is no JSON") from error
+        answer = await self._get(f"{self._base}/models")
         rows = answer.get("data") if isinstance(answer, dict) else None
         return tuple(
             ModelInfo(str(row["id"]), self.name, _context(row), str(row.get("owned_by") or self.name))
-            for row in rows or ()
+            for row in (rows if isinstance(rows, list) else ())
             if isinstance(row, dict) and row.get("id")
         )
+
+    async def context_limit(self, model: str) -> int | None:
+        """Tokens that `model` takes, None where the server does not tell. Raises LlmError."""
+        return next((info.context for info in await self.models() if info.id == model), None)
+
+    async def preload(self, model: str) -> None:
+        """Load the model so that the first request need not wait, where the server can. Raises LlmError."""
+
+    async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
+        """A vector for every text. Raises LlmError where the server has no embeddings."""
+        body = {"model": model or self.config.model, "input": list(texts), "encoding_format": "float"}
+        answer = await self._post(f"{self._base}/embeddings", body)
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(rows, list) or len(rows) != len(texts):
+            raise BackendFailed(f"{self.name} gave no vector for every text")
+        return [[float(number) for number in row["embedding"]] for row in sorted(rows, key=lambda r: r["index"])]
+
+    async def rerank(self, query: str, documents: Sequence[str], model: str) -> list[float]:
+        """A score for every document. Raises LlmError where the server cannot rerank."""
+        body = {"model": model or self.config.model, "query": query, "documents": list(documents)}
+        answer = await self._post(f"{self._base}/rerank", body)
+        rows = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(rows, list) or len(rows) != len(documents):
+            raise BackendFailed(f"{self.name} gave no score for every document")
+        scores = {int(row["index"]): float(row["relevance_score"]) for row in rows}
+        return [scores[index] for index in range(len(documents))]
 
     async def forget(self, conversation: str) -> None:
         """Other servers keep their caches themselves."""
 
     async def aclose(self) -> None:
         """The HTTP session is not ours."""
+
+    # ---- the wire ------------------------------------------------------------------------------------------
+
+    async def _get(self, url: str) -> Any:
+        """The JSON of a GET; None where the answer is empty. Raises LlmError."""
+        return await self._ask("GET", url, None, aiohttp.ClientTimeout(total=PROBE_S))
+
+    async def _post(self, url: str, body: dict[str, Any]) -> Any:
+        return await self._ask("POST", url, body, self._patience())
+
+    async def _ask(self, method: str, url: str, body: dict[str, Any] | None, timeout: aiohttp.ClientTimeout) -> Any:
+        try:
+            async with self._http.request(
+                method, url, json=body, headers=self._headers(), timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise await failure_of(response)
+                return await json_of(response)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise self.gone(error) from error
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.config.api_key}"} if self.config.api_key else {}
@@ -121,21 +197,7 @@ class OpenAIClient:
 
 
 def _context(row: dict[str, Any]) -> int | None:
-    meta = row.get("meta") if isinstance(row.get("meta"), dict) else {}
-    value = row.get("max_model_len") or (meta or {}).get("n_ctx") or (meta or {}).get("n_ctx_train")
+    found = row.get("meta")
+    meta = found if isinstance(found, dict) else {}
+    value = row.get("max_model_len") or row.get("context_length") or meta.get("n_ctx") or meta.get("n_ctx_train")
     return value if isinstance(value, int) else None
-
-
-def _loads(data: str) -> object:
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise BackendFailed("the server sent an event that is no JSON") from error
-
-
-async def _json_or_text(response: aiohttp.ClientResponse) -> object:
-    text = (await response.content.read(64 << 10)).decode("utf-8", "replace")
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
 from llm.messages import GenerateRequest
 from llm.stream import StreamEvent
 
-__all__ = ["Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo"]
+__all__ = ["Answer", "Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,53 @@ class Generator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackendConfig:
-    """One `[[backends]]` entry."""
+    """One `[[backends]]` entry. Sampling settings are for requests that leave them open."""
 
     name: str
     type: str
     base_url: str
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     model: str = ""
     priority: int = 0
     enabled: bool = True
     timeout_s: float = 120.0
+    model_name: str = ""
+    """Another name of `model`."""
+    model_path: str = ""
+    """What `preload` asks the server to load, where it is not called as the model is."""
+    model_url: str = ""
+    """Where `preload` lets the server fetch the model from, for servers that fetch (Ollama, LM Studio)."""
+    auto_download_model: bool = True
+    context_size: int = 0
+    """Tokens; for servers that are told (Ollama, LM Studio, TabbyAPI)."""
+    gpu_layers: int = 0
+    threads: int = 0
+    use_memory_lock: bool = False
+    keep_alive: str = "30m"
+    """How long Ollama keeps the model loaded after a request; a number with a unit, or "-1"."""
+    api: Literal["chat", "completion"] = "chat"
+    """llama.cpp: by its chat API, or by its native /completion."""
+    seed: int = -1
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    stop_sequences: tuple[str, ...] = ()
+    max_input_tokens: int = 0
+    """Longer prompts are refused before they are sent; estimated with four characters a token."""
+    max_output_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if self.model_name and not self.model:
+            object.__setattr__(self, "model", self.model_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said to a GET: `body` is the JSON value, None where it was none."""
+
+    status: int
+    body: Any = None
 
 
 class Backend(Generator, Protocol):
@@ -76,3 +113,10 @@ class BackendSpec:
     load: Callable[[BackendConfig, Any], Backend]
     default_url: str
     description: str
+    probes: tuple[str, ...] = ()
+    """Paths from the server's root that tell whether it is one of these."""
+    recognise: Callable[[Mapping[str, Answer]], bool] | None = None
+    """Whether the answers to all probes are those of such a server."""
+    rank: int = 0
+    """Where several recognise a server, the highest is right: those that imitate others come first."""
+    aliases: tuple[str, ...] = ()

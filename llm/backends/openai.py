@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions: OpenAI, vLLM, llama.cpp, LM Studio, LocalAI and their like."""
+"""Any server that speaks OpenAI's chat completions: the clouds, LocalAI, mlx-lm and their like."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from tests.llm.worker_process import RunningWorker, running_worker
 from tests.scripted.process import ScriptedProcess
 
 SPECS: dict[str, BackendSpec] = discover("llm.backends")
+NOT_A_SLOT = ("ollama", "tgi")
+"""Those whose API or model list is their own."""
 TALK = (
     Message("system", "Be brief."),
     Message("user", "hello"),
@@ -54,6 +56,11 @@ def load(spec: BackendSpec, http: aiohttp.ClientSession, url: str, model: str = 
     return spec.load(BackendConfig("mine", spec.name, url, model=model, timeout_s=5.0), http)
 
 
+def url_of(spec: BackendSpec, service: ScriptedProcess) -> str:
+    """The scripted service also speaks Ollama's native API, under a path of its own."""
+    return service.base_url.replace("/v1", "/ollama") if spec.name == "ollama" else service.base_url
+
+
 async def collect(backend: Backend, request: GenerateRequest) -> tuple[str, Finish]:
     text = ""
     async with aclosing(backend.generate(request)) as events:
@@ -66,6 +73,8 @@ async def collect(backend: Backend, request: GenerateRequest) -> tuple[str, Fini
 async def test_a_real_model_answers_with_exact_counts(
     spec: BackendSpec, http: aiohttp.ClientSession, worker: RunningWorker
 ) -> None:
+    if spec.name in NOT_A_SLOT:
+        pytest.skip("our worker does not speak this server's own API; see test_backend_dialects.py")
     backend = load(spec, http, f"{worker.url}/v1", model="")
     sampling = Sampling(temperature=0.0, max_tokens=6, logit_bias={token: -100.0 for token in range(8)})
     text, finish = await collect(backend, GenerateRequest(TALK, sampling=sampling))
@@ -82,7 +91,7 @@ async def test_it_sends_what_was_asked(
     spec: BackendSpec, http: aiohttp.ClientSession, service: ScriptedProcess
 ) -> None:
     sampling = Sampling(temperature=0.5, top_p=0.9, max_tokens=7, stop=("x",), seed=3)
-    text, _ = await collect(load(spec, http, service.base_url), GenerateRequest(TALK, "m", sampling))
+    text, _ = await collect(load(spec, http, url_of(spec, service)), GenerateRequest(TALK, "m", sampling))
     assert text == "One two three."
     sent = service.requests("llm")[0]["request"]
     assert sent["model"] == "m" and sent["stream"] is True
@@ -95,7 +104,7 @@ async def test_our_own_fields_go_to_slots_only(
     spec: BackendSpec, http: aiohttp.ClientSession, service: ScriptedProcess
 ) -> None:
     asked = GenerateRequest(TALK, conversation="c", priority=Priority.VOICE, user="u")
-    await collect(load(spec, http, service.base_url), asked)
+    await collect(load(spec, http, url_of(spec, service)), asked)
     ours = {name for name in service.requests("llm")[0]["request"] if name.startswith("parley_")}
     assert ours == ({"parley_conversation", "parley_priority", "parley_user"} if spec.name == "slot" else set())
 
@@ -106,12 +115,14 @@ async def test_tool_calls_come_through(
     service.script(tool_calls=(("lights", '{"on":true}'),))
     tools = ({"type": "function", "function": {"name": "lights", "parameters": {}}},)
     calls: list[ToolCallDelta] = []
-    async with aclosing(load(spec, http, service.base_url).generate(GenerateRequest(TALK, tools=tools))) as events:
+    async with aclosing(
+        load(spec, http, url_of(spec, service)).generate(GenerateRequest(TALK, tools=tools))
+    ) as events:
         async for event in events:
             if isinstance(event, ToolCallDelta):
                 calls.append(event)
     assert calls[0].name == "lights" and calls[0].id
-    assert "".join(call.arguments for call in calls) == '{"on":true}'
+    assert "".join(call.arguments for call in calls).replace(" ", "") == '{"on":true}'
     assert isinstance(event, Finish) and event.reason == "tool_calls"
 
 
@@ -119,7 +130,7 @@ async def test_closing_the_iterator_hangs_up(
     spec: BackendSpec, http: aiohttp.ClientSession, service: ScriptedProcess
 ) -> None:
     service.script(tokens_per_s=5, replies=("one two three four five six seven eight nine ten",))
-    async with aclosing(load(spec, http, service.base_url).generate(GenerateRequest(TALK))) as events:
+    async with aclosing(load(spec, http, url_of(spec, service)).generate(GenerateRequest(TALK))) as events:
         async for _ in events:
             break
     with anyio.fail_after(5):
@@ -130,6 +141,8 @@ async def test_closing_the_iterator_hangs_up(
 async def test_cancelling_the_reader_frees_the_decoder(
     spec: BackendSpec, http: aiohttp.ClientSession, worker: RunningWorker
 ) -> None:
+    if spec.name in NOT_A_SLOT:
+        pytest.skip("our worker does not speak this server's own API")
     backend = load(spec, http, f"{worker.url}/v1", model="")
     endless = GenerateRequest(TALK, sampling=Sampling(logit_bias={token: -100.0 for token in range(8)}))
     async with anyio.create_task_group() as group:
@@ -151,7 +164,7 @@ async def test_faults_are_typed(
 ) -> None:
     service.script(llm_fault=fault)
     with pytest.raises(LlmError) as caught:
-        await collect(load(spec, http, service.base_url), GenerateRequest(TALK))
+        await collect(load(spec, http, url_of(spec, service)), GenerateRequest(TALK))
     assert isinstance(caught.value, BackendFailed | BackendUnreachable)
 
 

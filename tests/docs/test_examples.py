@@ -43,7 +43,7 @@ def _run(name: str, server: ParleyProcess, folder: Path, *arguments: str) -> str
 
 
 def test_every_example_has_a_test() -> None:
-    assert set(EXAMPLES) == {"engine", "openai-sdk", "realtime", "websocket"}
+    assert set(EXAMPLES) == {"engine", "openai-sdk", "python-client", "realtime", "websocket"}
 
 
 def test_engine_example(tmp_path: Path) -> None:
@@ -65,6 +65,10 @@ def test_engine_example(tmp_path: Path) -> None:
 def test_openai_sdk_example(parley_server: ParleyProcess, tmp_path: Path) -> None:
     said = _run("openai-sdk", parley_server, tmp_path)
     assert len(said.split()) >= 2
+
+
+def test_python_client_example(parley_server: ParleyProcess, tmp_path: Path) -> None:
+    assert _run("python-client", parley_server, tmp_path).startswith("True True\n")
 
 
 def test_websocket_example(parley_server: ParleyProcess, tmp_path: Path) -> None:

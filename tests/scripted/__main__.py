@@ -9,13 +9,16 @@ from dataclasses import fields
 
 from aiohttp import web
 
+from tests.scripted.ollama import add_ollama
 from tests.scripted.script import Script
 from tests.scripted.service import ScriptedService
 
 
 async def _serve(service: ScriptedService, port: int) -> None:
     # A client that hangs up cancels its handler: that is how the service knows.
-    runner = web.AppRunner(service.app(), access_log=None, handler_cancellation=True)
+    app = service.app()
+    add_ollama(service, app)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -24,7 +24,7 @@ from aiohttp import web
 
 from tests.scripted.script import Fault, Record, Script, Stage, changed
 
-__all__ = ["ScriptedService"]
+__all__ = ["ScriptedService", "answer_whole", "reset_connection", "tokens_of", "until"]
 
 TTS_RATE_HZ = 24000
 """The rate of OpenAI's `pcm` answers."""
@@ -89,30 +89,30 @@ class ScriptedService:
         data = upload.file.read()
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         asked = {**fields, "filename": upload.filename, "bytes": len(data)}
-        async with self._noted("stt", request, asked) as (record, fault):
+        async with self.noted("stt", request, asked) as (record, fault):
             text = self._transcript(data)
-            await _until(record.at_s + self.script.stt_delay_ms / 1000)
+            await until(record.at_s + self.script.stt_delay_ms / 1000)
             if fields.get("response_format") == "text":
-                return await _answer(request, record, fault, text.encode(), "text/plain")
-            return await _answer(request, record, fault, json.dumps({"text": text}).encode(), "application/json")
+                return await answer_whole(request, record, fault, text.encode(), "text/plain")
+            return await answer_whole(request, record, fault, json.dumps({"text": text}).encode(), "application/json")
 
     async def _speak(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         shape = body.get("response_format", "mp3")
         if shape not in ("pcm", "wav"):
             return _error(400, f"this service speaks pcm and wav, not {shape}")
-        async with self._noted("tts", request, body) as (record, fault):
+        async with self.noted("tts", request, body) as (record, fault):
             pcm = _voice(len(body.get("input", "")) * self.script.tts_ms_per_character / 1000)
             data = pcm if shape == "pcm" else _wav_header(len(pcm)) + pcm
-            await _until(record.at_s + self.script.tts_delay_ms / 1000)
+            await until(record.at_s + self.script.tts_delay_ms / 1000)
             kind = "audio/pcm" if shape == "pcm" else "audio/wav"
-            return await _answer(request, record, fault, data, kind, piece=int(TTS_RATE_HZ * 2 * _PIECE_S))
+            return await answer_whole(request, record, fault, data, kind, piece=int(TTS_RATE_HZ * 2 * _PIECE_S))
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         if not isinstance(body.get("messages"), list):
             return _error(400, "field 'messages' is missing")
-        async with self._noted("llm", request, body) as (record, fault):
+        async with self.noted("llm", request, body) as (record, fault):
             # Who calls a tool and got its answer is given words; who has not is given the next call, if any.
             answered = any(message.get("role") == "tool" for message in body["messages"])
             if body.get("tools") and not answered and self._counts["tool_calls"] < len(self.script.tool_calls):
@@ -128,11 +128,11 @@ class ScriptedService:
             else:
                 reply = self._next("replies", self.script.replies)
                 limit = body.get("max_completion_tokens") or body.get("max_tokens") or 10**6
-                tokens = _tokens(reply)
+                tokens = tokens_of(reply)
                 reason = "length" if len(tokens) > limit else "stop"
                 deltas = [{"content": token} for token in tokens[:limit]]
                 message = {"role": "assistant", "content": "".join(tokens[:limit])}
-            prompt = sum(len(_tokens(str(entry.get("content") or ""))) for entry in body["messages"])
+            prompt = sum(len(tokens_of(str(entry.get("content") or ""))) for entry in body["messages"])
             usage = {
                 "prompt_tokens": prompt,
                 "completion_tokens": len(deltas),
@@ -141,10 +141,10 @@ class ScriptedService:
             frame = {"id": f"chatcmpl-{len(self.records)}", "created": 0, "model": body.get("model", "any")}
             if body.get("stream"):
                 return await self._stream(request, record, fault, frame, deltas, reason, usage)
-            await _until(self._token_at(record, len(deltas) - 1))
+            await until(self.token_at(record, len(deltas) - 1))
             choice = {"index": 0, "message": message, "finish_reason": reason}
             whole = {**frame, "object": "chat.completion", "choices": [choice], "usage": usage}
-            return await _answer(request, record, fault, json.dumps(whole).encode(), "application/json")
+            return await answer_whole(request, record, fault, json.dumps(whole).encode(), "application/json")
 
     async def _stream(
         self,
@@ -157,8 +157,8 @@ class ScriptedService:
         usage: dict[str, int],
     ) -> web.StreamResponse:
         if fault.kind in ("hang", "trickle", "garbage") or (fault.kind in ("error", "reset") and fault.after == 0):
-            await _until(self._token_at(record, 0))
-            return await _answer(request, record, fault, b"data: {}\n\n", "text/event-stream")
+            await until(self.token_at(record, 0))
+            return await answer_whole(request, record, fault, b"data: {}\n\n", "text/event-stream")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         await response.prepare(request)
 
@@ -172,10 +172,10 @@ class ScriptedService:
         for index, delta in enumerate(deltas):
             if fault.kind in ("error", "reset") and index == fault.after:
                 if fault.kind == "reset":
-                    return _reset_connection(request, response)
+                    return reset_connection(request, response)
                 await send({"error": {"message": "the script says so", "type": "server_error", "code": "scripted"}})
                 return response
-            await _until(self._token_at(record, index))
+            await until(self.token_at(record, index))
             record.first_byte_s = record.first_byte_s or time.monotonic()
             await send(chunk({"role": "assistant", **delta} if index == 0 else delta))
             record.pieces += 1
@@ -188,7 +188,7 @@ class ScriptedService:
 
     # ---- bookkeeping --------------------------------------------------------------------------------------------
 
-    def _token_at(self, record: Record, index: int) -> float:
+    def token_at(self, record: Record, index: int) -> float:
         return record.at_s + self.script.first_token_ms / 1000 + max(0, index) / self.script.tokens_per_s
 
     def _transcript(self, wav: bytes) -> str:
@@ -205,7 +205,7 @@ class ScriptedService:
         return text
 
     @asynccontextmanager
-    async def _noted(
+    async def noted(
         self, stage: Stage, request: web.Request, asked: dict[str, Any]
     ) -> AsyncIterator[tuple[Record, Fault]]:
         """A record for the request, and the fault that its stage has now; notices a client that goes away."""
@@ -225,7 +225,7 @@ class ScriptedService:
             record.end_s = time.monotonic()
 
 
-async def _answer(
+async def answer_whole(
     request: web.Request, record: Record, fault: Fault, data: bytes, content_type: str, piece: int = 2**16
 ) -> web.StreamResponse:
     """Send `data` whole, or do what the fault says instead."""
@@ -237,12 +237,12 @@ async def _answer(
         data = b"\x00\xffneither JSON nor audio\n" * 3
     response = web.StreamResponse(headers={"Content-Type": content_type})
     if fault.kind == "reset" and fault.after == 0:
-        return _reset_connection(request, response)
+        return reset_connection(request, response)
     await response.prepare(request)
     step = 1 if fault.kind == "trickle" else piece
     for start in range(0, len(data), step):
         if fault.kind == "reset" and record.pieces == fault.after:
-            return _reset_connection(request, response)
+            return reset_connection(request, response)
         record.first_byte_s = record.first_byte_s or time.monotonic()
         await response.write(data[start : start + step])
         record.pieces += 1
@@ -252,7 +252,7 @@ async def _answer(
     return response
 
 
-def _reset_connection(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+def reset_connection(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return response
@@ -263,12 +263,12 @@ def _error(status: int, message: str) -> web.Response:
     return web.json_response(body, status=status)
 
 
-async def _until(at_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+async def until(at_s: float, clock: Callable[[], float] = time.monotonic) -> None:
     """Sleep to a point in time, so that the delays of a stream do not add up their errors."""
     await asyncio.sleep(max(0.0, at_s - clock()))
 
 
-def _tokens(text: str) -> list[str]:
+def tokens_of(text: str) -> list[str]:
     """Words with the space before them: close enough to a tokenizer to count and to stream."""
     words = text.split(" ")
     return [word if index == 0 else " " + word for index, word in enumerate(words)]

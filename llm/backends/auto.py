@@ -1,0 +1,78 @@
+"""A server of unknown kind: recognised by what it answers, once, when it is first there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import anyio
+
+from llm.errors import BackendUnreachable, LlmError
+from llm.fingerprint import ask, recognise
+from llm.messages import GenerateRequest
+from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo
+from llm.stream import StreamEvent
+from models.registry import discover
+
+__all__ = ["SPEC", "AutoBackend"]
+
+
+class AutoBackend:
+    """A Backend that becomes another one. A server that is not there yet is asked again at the next use."""
+
+    def __init__(self, config: BackendConfig, http: aiohttp.ClientSession) -> None:
+        self.name = config.name
+        self.config = config
+        self._http = http
+        self._found: Backend | None = None
+        self._lock = anyio.Lock()
+
+    async def resolved(self) -> Any:
+        """The backend that the server turned out to be. Raises BackendUnreachable."""
+        async with self._lock:
+            if self._found is None:
+                specs = discover("llm.backends")
+                root = self.config.base_url.rstrip("/").removesuffix("/v1")
+                answers = await ask(specs.values(), root, self.config.api_key, self._http)
+                if not answers:
+                    raise BackendUnreachable(
+                        f"{self.name} at {root} does not answer", hint="is the server running? check base_url"
+                    )
+                kind = recognise(specs.values(), answers)
+                base = root if kind == "ollama" else f"{root}/v1"
+                self._found = specs[kind].load(replace(self.config, type=kind, base_url=base), self._http)
+            return self._found
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        backend = await self.resolved()
+        async with aclosing(backend.generate(request)) as events:
+            async for event in events:
+                yield event
+
+    async def health(self) -> bool:
+        try:
+            return bool(await (await self.resolved()).health())
+        except LlmError:
+            return False
+
+    async def models(self) -> tuple[ModelInfo, ...]:
+        found: tuple[ModelInfo, ...] = await (await self.resolved()).models()
+        return found
+
+    async def forget(self, conversation: str) -> None:
+        if self._found is not None:
+            await self._found.forget(conversation)
+
+    async def aclose(self) -> None:
+        """The HTTP session is not ours."""
+
+
+SPEC = BackendSpec(
+    name="auto",
+    load=AutoBackend,
+    default_url="http://127.0.0.1:11434",
+    description="found out by what the server answers",
+)

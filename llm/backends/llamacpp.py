@@ -1,0 +1,92 @@
+"""llama.cpp's own server: by its chat API, or by its native /completion (`api = "completion"`).
+
+Source: llama.cpp's tools/server/README.md. Its settings have our names, for ours are its.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.convert import grammar_schema, to_body
+from llm.errors import UnknownModel
+from llm.llamacpp_completion import CompletionReader, completion_body
+from llm.messages import GenerateRequest
+from llm.openai_client import OpenAIClient
+from llm.port import BackendSpec
+from llm.request_defaults import with_defaults
+from llm.sse import SseReader
+from llm.stream import StreamEvent
+from models.errors import BadInput
+
+__all__ = ["SPEC", "LlamaCppServer"]
+
+
+class LlamaCppServer(OpenAIClient):
+    health_path = "/health"
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        """With tools, media or several replies by the chat API always: /completion has none of them."""
+        plain = not request.tools and request.n == 1 and not any(message.media for message in request.messages)
+        stream = self._complete(request) if self.config.api == "completion" and plain else super().generate(request)
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            await stream.aclose()
+
+    async def _complete(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        request = with_defaults(request, self.config)
+        model = request.model or self.config.model
+        messages = to_body(request, model)["messages"]
+        shown = await self._post(f"{self._root}/apply-template", {"messages": messages})
+        prompt = shown.get("prompt") if isinstance(shown, dict) else None
+        if not isinstance(prompt, str):
+            raise BadInput(f"{self.name} makes no prompt of these messages", hint='set api = "chat" for this backend')
+        body = completion_body(request, model, prompt, grammar_schema(request.response_format))
+        reader, events = CompletionReader(), SseReader()
+        try:
+            async with self._asked(f"{self._root}/completion", body) as response:
+                async for piece in response.content.iter_any():
+                    for data in events.feed(piece):
+                        for event in reader.read(loads(data)) if data != "[DONE]" else ():
+                            yield event
+                for data in events.close():
+                    for event in reader.read(loads(data)) if data != "[DONE]" else ():
+                        yield event
+                if not reader.done:
+                    raise self.broken()
+        except SERVER_GONE as error:
+            raise self.gone(error) from error
+        except SERVER_BROKE as error:
+            raise self.broken() from error
+
+    async def context_limit(self, model: str) -> int | None:
+        """Of one slot of the server, not what the model was trained on."""
+        shown = await self._get(f"{self._root}/props")
+        settings = shown.get("default_generation_settings") if isinstance(shown, dict) else None
+        length = settings.get("n_ctx") if isinstance(settings, dict) else None
+        return length if isinstance(length, int) and length > 0 else await super().context_limit(model)
+
+    async def preload(self, model: str) -> None:
+        """A server in router mode loads models; any other has its one model loaded already."""
+        try:
+            await self._post(f"{self._root}/models/load", {"model": self.config.model_path or model})
+        except UnknownModel:
+            return
+
+
+SPEC = BackendSpec(
+    name="llamacpp",
+    load=LlamaCppServer,
+    default_url="http://127.0.0.1:8080/v1",
+    description="llama.cpp's server",
+    probes=("/props",),
+    recognise=lambda seen: (
+        "/props" in seen
+        and isinstance(seen["/props"].body, dict)
+        and ("total_slots" in seen["/props"].body or "default_generation_settings" in seen["/props"].body)
+    ),
+    rank=80,
+    aliases=("llama.cpp", "llama_cpp"),
+)

@@ -1,0 +1,66 @@
+"""LM Studio: OpenAI's API, and its own for what is loaded. Source: LM Studio's REST API v1 (older servers: v0)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm.errors import LlmError
+from llm.openai_client import OpenAIClient
+from llm.port import BackendSpec, ModelInfo
+
+__all__ = ["SPEC", "LmStudio"]
+
+
+class LmStudio(OpenAIClient):
+    async def models(self) -> tuple[ModelInfo, ...]:
+        """With the context they are loaded with; else the longest they can have."""
+        for path in ("/api/v1/models", "/api/v0/models"):
+            try:
+                rows = _rows(await self._get(self._root + path))
+            except LlmError:
+                continue
+            found = tuple(self._model(row) for row in rows if row.get("key") or row.get("id"))
+            if found:
+                return found
+        return await super().models()
+
+    def _model(self, row: dict[str, Any]) -> ModelInfo:
+        loaded = row.get("loaded_instances")
+        first = loaded[0] if isinstance(loaded, list) and loaded and isinstance(loaded[0], dict) else {}
+        config = first.get("config")
+        length = config.get("context_length") if isinstance(config, dict) else None
+        length = length or row.get("loaded_context_length") or row.get("max_context_length")
+        name = str(row.get("key") or row.get("id"))
+        return ModelInfo(name, self.name, length if isinstance(length, int) else None, "lmstudio")
+
+    async def preload(self, model: str) -> None:
+        """Fetches `model_url` first where that is given and allowed; LM Studio goes on fetching by itself."""
+        wanted = self.config.model_path or model or self.config.model
+        if self.config.model_url and self.config.auto_download_model:
+            await self._post(f"{self._root}/api/v1/models/download", {"model": self.config.model_url})
+        body: dict[str, Any] = {"model": wanted}
+        if self.config.context_size:
+            body["context_length"] = self.config.context_size
+        await self._post(f"{self._root}/api/v1/models/load", body)
+
+
+def _rows(answer: Any) -> list[dict[str, Any]]:
+    found = (answer.get("models") or answer.get("data")) if isinstance(answer, dict) else None
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+SPEC = BackendSpec(
+    name="lmstudio",
+    load=LmStudio,
+    default_url="http://127.0.0.1:1234/v1",
+    description="LM Studio",
+    probes=("/api/v1/models", "/api/v0/models"),
+    recognise=lambda seen: any(
+        path in seen
+        and seen[path].status == 200
+        and any("loaded_instances" in row or "max_context_length" in row for row in _rows(seen[path].body))
+        for path in ("/api/v1/models", "/api/v0/models")
+    ),
+    rank=60,
+    aliases=("lm-studio",),
+)

@@ -1,0 +1,52 @@
+"""vLLM: OpenAI's API with its own names for some settings. Source: vLLM's OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm.messages import GenerateRequest
+from llm.openai_client import OpenAIClient
+from llm.port import BackendSpec
+
+__all__ = ["SPEC", "Vllm"]
+
+
+class Vllm(OpenAIClient):
+    """Reasoning comes as `reasoning`; the context is max_model_len in /v1/models."""
+
+    health_path = "/health"
+    renames = {
+        "repeat_penalty": "repetition_penalty",
+        **dict.fromkeys(
+            ("repeat_last_n", "typical_p", "top_n_sigma", "xtc_probability", "xtc_threshold", "lora", "grammar"), ""
+        ),
+        **dict.fromkeys(("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n"), ""),
+        **dict.fromkeys(("mirostat", "mirostat_tau", "mirostat_eta"), ""),
+    }
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        body = super().body(request)
+        if request.grammar is not None:
+            body["structured_outputs"] = {"grammar": request.grammar}
+        return body
+
+
+SPEC = BackendSpec(
+    name="vllm",
+    load=Vllm,
+    default_url="http://127.0.0.1:8000/v1",
+    description="vLLM",
+    probes=("/version", "/v1/models"),
+    recognise=lambda seen: (
+        "/version" in seen
+        and seen["/version"].status == 200
+        and "/v1/models" in seen
+        and any(row.get("owned_by") == "vllm" for row in _rows(seen["/v1/models"].body))
+    ),
+    rank=70,
+)
+
+
+def _rows(body: Any) -> list[dict[str, Any]]:
+    rows = body.get("data") if isinstance(body, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

@@ -1,0 +1,62 @@
+"""llama.cpp's native /completion: prompt in, chunks out. Pure. Source: llama.cpp's tools/server/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm.chunk_reader import error_of
+from llm.convert_sampling import sampling_body
+from llm.errors import BackendFailed
+from llm.messages import GenerateRequest
+from llm.stream import Finish, StreamEvent, TextDelta, Usage
+
+__all__ = ["CompletionReader", "completion_body"]
+
+
+def completion_body(
+    request: GenerateRequest, model: str, prompt: str, schema: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    body = sampling_body(request.sampling)
+    body["n_predict"] = body.pop("max_tokens", -1)
+    if bias := body.pop("logit_bias", None):
+        body["logit_bias"] = [[int(token), value] for token, value in bias.items()]
+    if request.sampling.logprobs is not None:
+        body["n_probs"] = request.sampling.logprobs
+    if request.grammar is not None:
+        body["grammar"] = request.grammar
+    elif schema is not None:
+        body["json_schema"] = dict(schema)
+    return {**body, "prompt": prompt, "stream": True, "cache_prompt": True, **({"model": model} if model else {})}
+
+
+@dataclass(slots=True)
+class CompletionReader:
+    done: bool = False
+
+    def read(self, chunk: object) -> list[StreamEvent]:
+        """Raises an LlmError where the chunk is an error object."""
+        if not isinstance(chunk, Mapping):
+            raise BackendFailed("the server sent something that is no chunk")
+        if chunk.get("error"):
+            raise error_of(0, chunk)
+        events: list[StreamEvent] = []
+        if isinstance(text := chunk.get("content"), str) and text:
+            events.append(TextDelta(text))
+        if chunk.get("stop") is True:
+            self.done = True
+            reason = chunk.get("stop_type")
+            limited = reason == "limit" or (reason is None and bool(chunk.get("stopped_limit")))
+            events.append(Finish("length" if limited else "stop", _usage(chunk), str(chunk.get("model") or "")))
+        return events
+
+
+def _usage(chunk: Mapping[str, Any]) -> Usage:
+    found = chunk.get("timings")
+    timings = found if isinstance(found, Mapping) else {}
+    return Usage(
+        int(chunk.get("tokens_evaluated") or 0),
+        int(chunk.get("tokens_predicted") or 0),
+        int(timings.get("cache_n") or 0),
+    )

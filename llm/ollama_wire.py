@@ -1,0 +1,161 @@
+"""Between our nouns and Ollama's /api/chat. Pure. Source: Ollama's docs/api.md and api/types.go."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm.chunk_reader import error_of, logprob_of
+from llm.convert import grammar_schema
+from llm.errors import BackendFailed
+from llm.messages import GenerateRequest, ImagePart, Message
+from llm.port import BackendConfig
+from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from models.errors import BadInput
+
+__all__ = ["OllamaReader", "chat_body", "model_options"]
+
+DEFAULT_NUM_CTX = 8192
+"""Sent with every request: one that named no size, beside one that did, would make Ollama load the model again."""
+
+_SAME = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+    "repeat_penalty",
+    "repeat_last_n",
+    "mirostat",
+    "mirostat_tau",
+    "mirostat_eta",
+)
+
+
+def model_options(config: BackendConfig) -> dict[str, Any]:
+    """The options that decide how the model is loaded: the same in every request."""
+    options: dict[str, Any] = {"num_ctx": config.context_size or DEFAULT_NUM_CTX}
+    if config.gpu_layers:
+        options["num_gpu"] = config.gpu_layers
+    if config.threads:
+        options["num_thread"] = config.threads
+    if config.use_memory_lock:
+        options["use_mlock"] = True
+    return options
+
+
+def chat_body(request: GenerateRequest, model: str, config: BackendConfig) -> dict[str, Any]:
+    """Raises BadInput for what Ollama cannot do."""
+    if request.n != 1:
+        raise BadInput("Ollama gives one reply a request", param="n")
+    if request.grammar is not None:
+        raise BadInput("Ollama knows no GBNF", param="grammar", hint="use response_format with a JSON schema")
+    sampling = request.sampling
+    options = model_options(config)
+    options |= {name: getattr(sampling, name) for name in _SAME if getattr(sampling, name) is not None}
+    if sampling.max_tokens is not None:
+        options["num_predict"] = sampling.max_tokens
+    if sampling.stop:
+        options["stop"] = list(sampling.stop)
+    names = {call.id: call.name for message in request.messages for call in message.tool_calls}
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": [_message(message, names) for message in request.messages],
+        "stream": True,
+        "options": options,
+        "keep_alive": -1 if config.keep_alive == "-1" else config.keep_alive,
+    }
+    if request.tools and request.tool_choice != "none":
+        body["tools"] = [dict(tool) for tool in request.tools]
+    if request.thinking is not None:
+        body["think"] = request.thinking
+    if (schema := grammar_schema(request.response_format)) is not None:
+        body["format"] = dict(schema) or "json"
+    if sampling.logprobs is not None:
+        body |= {"logprobs": True, "top_logprobs": sampling.logprobs}
+    return body
+
+
+def _message(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
+    role = "system" if message.role == "developer" else message.role
+    wire: dict[str, Any] = {"role": role, "content": message.content}
+    images = [base64.b64encode(part.data).decode() for part in message.media if isinstance(part, ImagePart)]
+    if len(images) != len(message.media):
+        raise BadInput("Ollama hears nothing: it takes text and images", param="messages")
+    if images:
+        wire["images"] = images
+    if message.tool_calls:
+        wire["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        wire["tool_name"] = message.name or names.get(message.tool_call_id or "", "")
+    return wire
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@dataclass(slots=True)
+class OllamaReader:
+    """Lines into stream events. Tool calls come whole, without an id, with their arguments as an object."""
+
+    done: bool = False
+    _calls: int = 0
+
+    def read(self, line: object) -> list[StreamEvent]:
+        """Raises an LlmError where the line is an error object."""
+        if not isinstance(line, Mapping):
+            raise BackendFailed("the server sent a line that is no object")
+        if line.get("error"):
+            raise error_of(0, line)
+        found = line.get("message")
+        message = found if isinstance(found, Mapping) else {}
+        events: list[StreamEvent] = []
+        if isinstance(thinking := message.get("thinking"), str) and thinking:
+            events.append(ReasoningDelta(thinking))
+        rows = line.get("logprobs")
+        logprobs = (
+            tuple(logprob_of(row) for row in rows if isinstance(row, Mapping)) if isinstance(rows, list) else ()
+        )
+        text = message.get("content")
+        if (isinstance(text, str) and text) or logprobs:
+            events.append(TextDelta(text if isinstance(text, str) else "", 0, logprobs))
+        calls = message.get("tool_calls")
+        known = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+        events.extend(self._call(call["function"], call.get("id")) for call in known if "function" in call)
+        if line.get("done"):
+            self.done = True
+            events.append(Finish(self._reason(line), _usage(line), str(line.get("model") or "")))
+        return events
+
+    def _call(self, function: object, id: object) -> ToolCallDelta:
+        if not isinstance(function, Mapping):
+            raise BackendFailed("the server sent a tool call that is no object")
+        index, self._calls = self._calls, self._calls + 1
+        arguments = function.get("arguments")
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+        return ToolCallDelta(index, str(id) if id else f"call_{index}", str(function.get("name") or ""), text)
+
+    def _reason(self, line: Mapping[str, Any]) -> FinishReason:
+        if self._calls:
+            return "tool_calls"
+        return "length" if line.get("done_reason") == "length" else "stop"
+
+
+def _usage(line: Mapping[str, Any]) -> Usage | None:
+    """A prompt that was cached whole is left out by older versions, and counts 0."""
+    if "eval_count" not in line and "prompt_eval_count" not in line:
+        return None
+    return Usage(int(line.get("prompt_eval_count") or 0), int(line.get("eval_count") or 0))

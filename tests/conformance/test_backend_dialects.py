@@ -1,0 +1,193 @@
+"""Every kind of server is recognised, asked in its own words, and understood (scripted servers)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from llm import BackendFactory, LLMClient
+from llm.client import ChatDelta, ChatMetrics
+from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, Overloaded, UnknownModel
+from llm.stream import ToolCallDelta
+from models.errors import BadInput
+from tests.scripted.backend_servers import SERVERS, serving
+
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def sse(*chunks: dict[str, Any], done: bool = True) -> bytes:
+    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks) + (
+        b"data: [DONE]\n\n" if done else b""
+    )
+
+
+def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+@pytest.mark.parametrize("kind", sorted(SERVERS))
+async def test_a_server_is_recognised_and_tells_what_it_has(kind: str) -> None:
+    async with serving(kind) as server, LLMClient("auto", server.url) as client:
+        info = await client.get_backend_info()
+        assert info["type"] == kind and info["healthy"] and info["models"] == ["qwen3:4b"]
+        assert await client.get_model_context_limit("qwen3:4b") == 8192
+    assert not any(path for path, _ in server.posted)
+
+
+@pytest.mark.parametrize("kind", sorted(SERVERS))
+async def test_by_its_name_it_is_the_same(kind: str) -> None:
+    async with serving(kind) as server, BackendFactory.create(kind, server.url) as client:
+        assert await client.health_check() and await client.list_models() == ["qwen3:4b"]
+        assert await client.get_model_context_limit("qwen3:4b") == 8192
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("vllm", {"repetition_penalty": 1.1, "top_k": 5}),
+        ("tabbyapi", {"repetition_penalty": 1.1, "top_k": 5, "mirostat_mode": 2}),
+        ("llamacpp", {"repeat_penalty": 1.1, "top_k": 5, "mirostat": 2}),
+        ("tgi", {"temperature": 0.5}),
+    ],
+)
+async def test_settings_are_asked_for_by_the_servers_own_names(kind: str, wanted: dict[str, Any]) -> None:
+    async with serving(kind) as server, LLMClient(kind, server.url) as client:
+        server.answers["/v1/chat/completions"] = (200, sse(chunk(content="hi"), chunk("stop")))
+        options = {"repeat_penalty": 1.1, "top_k": 5, "mirostat": 2, "temperature": 0.5, "num_predict": 9, "seed": 1}
+        assert str(await client.chat("m", HELLO, options)) == "hi"
+    [(_, body)] = server.posted
+    asked = {"model", "messages", "stream", "stream_options", "max_tokens", "seed", "temperature"}
+    assert body.keys() - asked == wanted.keys() - asked
+    assert wanted.items() <= body.items() and body["max_tokens"] == 9
+
+
+async def test_ollama_is_asked_natively_and_always_with_the_same_num_ctx() -> None:
+    lines = [
+        {"model": "m", "message": {"role": "assistant", "content": "", "thinking": "hm"}, "done": False},
+        {"model": "m", "message": {"role": "assistant", "content": "hi"}, "done": False},
+        {"message": {"tool_calls": [{"function": {"name": "a", "arguments": {"x": 1}}}]}, "done": False},
+        {"message": {"tool_calls": [{"function": {"name": "b", "arguments": {}}}]}, "done": False},
+        {"model": "m", "done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3},
+    ]
+    async with serving("ollama") as server, LLMClient("ollama", server.url) as client:
+        server.answers["/api/chat"] = (200, b"\n".join(json.dumps(line).encode() for line in lines))
+        pixel = "data:image/png;base64,aGk="
+        seen = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": pixel}}]}]
+        reply = await client.chat("m", seen, {"thinking": True, "top_k": 3, "num_predict": 5})
+        await client.chat("m", HELLO, {"num_ctx": 4096})
+        server.answers["/api/chat"] = (200, b'{"model": "m", "done": true, "done_reason": "load"}')
+        await client.preload_model("m")
+    first, second, third = (body for _, body in server.posted)
+    assert first["options"] == {"num_ctx": 8192, "top_k": 3, "num_predict": 5} and first["think"] is True
+    assert first["messages"][0]["images"] == ["aGk="]
+    assert second["options"]["num_ctx"] == 4096 and third["options"]["num_ctx"] == 8192
+    assert third["messages"] == [] and third["keep_alive"] == "30m"
+    assert (reply.text, reply.reasoning) == ("hi", "hm")
+    assert [call["function"] for call in reply.tool_calls] == [
+        {"name": "a", "arguments": '{"x": 1}'},
+        {"name": "b", "arguments": "{}"},
+    ]
+    assert len({call["id"] for call in reply.tool_calls}) == 2
+    assert (reply.metrics.prompt_tokens, reply.metrics.generated_tokens) == (7, 3)
+
+
+async def test_llamacpp_by_its_native_completion() -> None:
+    end = {"content": "", "stop": True, "stop_type": "limit", "tokens_evaluated": 4, "tokens_predicted": 2}
+    async with serving("llamacpp") as server, LLMClient("llamacpp", server.url, api="completion") as client:
+        server.answers["/apply-template"] = (200, b'{"prompt": "<|user|>hello"}')
+        server.answers["/completion"] = (200, sse({"content": "o", "stop": False}, end, done=False))
+        reply = await client.chat("m", HELLO, {"num_predict": 2, "logit_bias": {"3": -1}})
+    body = dict(server.posted)["/completion"]
+    assert body["prompt"] == "<|user|>hello" and body["n_predict"] == 2 and body["logit_bias"] == [[3, -1.0]]
+    assert reply.text == "o" and reply.metrics.finish_reason == "length" and reply.metrics.generated_tokens == 2
+
+
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+async def test_reasoning_has_two_names(name: str) -> None:
+    async with serving("vllm") as server, LLMClient("vllm", server.url) as client:
+        server.answers["/v1/chat/completions"] = (200, sse(chunk(**{name: "hm"}), chunk(content="hi"), chunk("stop")))
+        reply = await client.chat("m", HELLO)
+    assert (reply.reasoning, reply.text) == ("hm", "hi")
+
+
+async def test_tool_calls_that_all_say_index_0_are_told_apart() -> None:
+    calls = [
+        {"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for id, name in (("x", "a"), ("y", "b"))
+    ]
+    async with serving("openai") as server, LLMClient("openai", f"{server.url}/v1") as client:
+        data = sse(*(chunk(tool_calls=[call]) for call in calls), chunk("tool_calls"))
+        server.answers["/v1/chat/completions"] = (200, data)
+        seen = [piece async for piece in client.chat_stream("m", HELLO)]
+    assert [piece.index for piece in seen if isinstance(piece, ToolCallDelta)] == [0, 1]
+    assert isinstance(seen[-1], ChatMetrics) and not any(isinstance(piece, ChatDelta) for piece in seen)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, {"error": "model 'm' not found"}, UnknownModel),  # Ollama
+        (404, {"object": "error", "message": "The model `m` does not exist.", "code": 404}, UnknownModel),  # vLLM
+        (400, {"error": {"message": "maximum context length is 9 tokens"}}, ContextTooLong),
+        (422, {"error": "Input validation error", "error_type": "validation"}, BadInput),  # TGI
+        (400, {"detail": "no"}, BadInput),  # FastAPI
+        (401, {"error": {"message": "bad key"}}, BackendFailed),
+        (503, {"error": {"code": 503, "message": "Loading model"}}, Overloaded),  # llama.cpp
+        (500, "<html>", BackendFailed),
+    ],
+)
+async def test_error_shapes(status: int, body: Any, error: type[Exception]) -> None:
+    async with serving("openai") as server, LLMClient("openai", f"{server.url}/v1") as client:
+        server.answers["/v1/chat/completions"] = (status, json.dumps(body).encode())
+        with pytest.raises(error):
+            await client.chat("m", HELLO)
+
+
+async def test_loading_where_the_server_can() -> None:
+    async with serving("tabbyapi") as server, LLMClient("tabbyapi", server.url, "k", context_size=512) as client:
+        server.answers["/v1/model/load"] = (200, sse({"module": 1, "modules": 1, "status": "finished"}, done=False))
+        await client.preload_model("m")
+        assert server.posted == [("/v1/model/load", {"model_name": "m", "max_seq_len": 512})]
+    async with serving("lmstudio") as server, LLMClient("lmstudio", server.url) as client:
+        server.answers["/api/v1/models/load"] = (200, b'{"status":"loaded"}')
+        await client.preload_model("m")
+        with pytest.raises(UnknownModel):
+            server.answers.clear()
+            await client.preload_model("m")
+    async with serving("llamacpp") as server, LLMClient("llamacpp", server.url) as client:
+        await client.preload_model("m")  # no router: its model is there
+
+
+async def test_vectors() -> None:
+    rows = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
+    async with serving("vllm") as server, LLMClient("vllm", server.url) as client:
+        server.answers["/v1/embeddings"] = (200, json.dumps({"data": rows}).encode())
+        scores = [{"index": 1, "relevance_score": 0.5}, {"index": 0, "relevance_score": 0.25}]
+        server.answers["/v1/rerank"] = (200, json.dumps({"results": scores}).encode())
+        assert await client.embed(["a", "b"]) == [[1.0], [2.0]]
+        assert await client.rerank("q", ["a", "b"]) == [0.25, 0.5]
+    async with serving("ollama") as server, LLMClient("ollama", server.url) as client:
+        server.answers["/api/embed"] = (200, b'{"embeddings": [[1.0]]}')
+        assert await client.embed(["a"]) == [[1.0]]
+
+
+async def test_what_cannot_be_is_said(free_port: int) -> None:
+    with pytest.raises(BadInput, match="ollama"):
+        BackendFactory.create("olama")
+    with pytest.raises(BadInput, match="no setting"):
+        LLMClient("ollama", colour="red")
+    async with LLMClient("auto", f"http://127.0.0.1:{free_port}") as client:
+        assert not await client.health_check()
+        assert (await client.get_backend_info())["healthy"] is False
+        with pytest.raises(BackendUnreachable):
+            await client.list_models()
+    async with serving("ollama") as server, LLMClient("ollama", server.url) as client:
+        with pytest.raises(BadInput, match="no option"):
+            await client.chat("m", HELLO, {"temprature": 1})
+        with pytest.raises(BadInput, match="one reply"):
+            await client.chat("m", HELLO, {"n": 2})
+        server.answers["/api/chat"] = (200, b'{"error":"llama runner process has terminated"}')
+        with pytest.raises(BackendFailed, match="terminated"):
+            await client.chat("m", HELLO)
