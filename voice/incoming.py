@@ -23,6 +23,7 @@ __all__ = [
     "Played",
     "RawAudio",
     "Respond",
+    "Resume",
     "ToolResult",
     "Truncate",
     "Update",
@@ -76,6 +77,17 @@ class Played:
 
     reply: str
     ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """First message of a client that is back: the first `ms` of reply `reply` need not be sent again.
+
+    `reply` None: it does not know where it stopped; "": it has not heard anything of any reply.
+    """
+
+    reply: str | None = None
+    ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +165,7 @@ ClientEvent = (
     | Ping
     | Close
     | Played
+    | Resume
     | Clear
     | Update
     | ToolResult

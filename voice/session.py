@@ -6,25 +6,27 @@ bytes -> codec -> audio -> ring, ears -> events -> TurnMachine.step -> actions -
 `_hear` is synchronous and is called by every task that has something to tell the machine, so events reach it in
 order and at once. All tasks belong to one task group; those of a revision can be cancelled
 together by its number.
+
+Why this file is long: the connection that comes, goes and comes back, and the audio and events that must not be lost
+meanwhile, are one order of things; taken apart, each half would have to know the state of the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from typing import Protocol
 
 import anyio
 import anyio.lowlevel
 import numpy as np
 import structlog
-from anyio.abc import ObjectReceiveStream
 
 from models.errors import ParleyError
 from voice import events as heard
 from voice import incoming
 from voice.actions import Action, Tell
 from voice.arbitration import Claim, claim_of
+from voice.connection import Channel, ClientClosed, Connection
 from voice.ear_events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.ears import Ear
 from voice.echo_guard import EchoGuard
@@ -35,18 +37,18 @@ from voice.outgoing import AudioOut, ErrorOut, Interrupted, Pong, ServerEvent, S
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
+from voice.resume import AwayTime, Resumable, Resumed, SentAudio, Unsent
 from voice.ring import AudioRing
 from voice.segmenter import Onset, Segmenter
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
 from voice.turn import TurnMachine
+from voice.turn_states import SHOWN
 from voice.watcher import Watcher
 from voice.work import SessionParts, Work
 
-__all__ = ["Channel", "Session", "SessionParts"]
+__all__ = ["Channel", "ClientClosed", "Session", "SessionParts"]
 
-OUTBOX_DRAFTS = 1024
-"""Audio is paced, so this many waiting messages mean a client that does not read: it is disconnected."""
 MAX_TYPED = 20_000
 """Characters of a typed turn: more is no turn of a conversation, and fits no model."""
 MAX_INPUT = 200_000
@@ -54,25 +56,13 @@ MAX_INPUT = 200_000
 MAX_ERRORS = 50
 """Frames in a row that make no sense, after which the connection is closed."""
 RING_SLACK_S = 10.0
-FAREWELL_S = 0.5
-"""What was said gets this long to leave when the connection ends."""
+RESUME_WAIT_S = 0.5
+"""A client that is back says within this time where it stopped playing; else our own clock says it."""
+TAKEN_OVER = 4001
+"""Close code: the client has connected anew."""
 SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
-
-
-class Channel(Protocol):
-    """One client connection, of whatever transport."""
-
-    async def receive(self) -> str | bytes:
-        """The next frame. Raises anyio.EndOfStream when the client is gone."""
-        ...
-
-    async def send(self, frame: str | bytes) -> None:
-        """Raises anyio.BrokenResourceError when the client is gone."""
-        ...
-
-    async def close(self, code: int, reason: str) -> None: ...
 
 
 class Session:
@@ -118,7 +108,15 @@ class Session:
             server_tools=parts.tools.schemas if parts.tools is not None else {},
             scoring=parts.scorer is not None,
         )
-        self._channel: Channel | None = None
+        self.released = anyio.Event()
+        """Set by whoever ran the session, when another one may be run in its place."""
+        self._line: Connection | None = None
+        self._next: Connection | None = None
+        self._returned = anyio.Event()
+        self._reader = anyio.CancelScope()
+        self._over = False
+        self._time, self._sent, self._unsent = AwayTime(), SentAudio(), Unsent()
+        self._input_samples = self._input_bytes = 0
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
         self._errors = 0
         self._rearm = anyio.Event()
@@ -129,58 +127,176 @@ class Session:
     def state(self) -> str:
         return self._machine.state.value
 
+    @property
+    def connected(self) -> bool:
+        return self._line is not None
+
     async def run(self, channel: Channel) -> None:
-        """Serve until the client leaves. Leaves no task, stream or KV sequence behind."""
-        outbox, outlet = anyio.create_memory_object_stream[Draft](OUTBOX_DRAFTS)
+        """Serve until the client leaves for good. Leaves no task, stream or KV sequence behind.
+
+        A client whose connection drops may come back through `resume` within `resume_grace_s`; so long time stands
+        still for the conversation, and what was begun for it is finished.
+        """
+        first = line = Connection(channel, self._name)
         ear: Ear | None = None
         try:
-            async with anyio.create_task_group() as tasks, outbox, outlet:
-                self._tasks, self._outbox, self._channel = tasks, outbox, channel
-                self._work.tasks = tasks
-                written = anyio.Event()
+            async with anyio.create_task_group() as tasks:
+                self._tasks = self._work.tasks = tasks
                 ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
                 self._ear = ear
+                self._line = line
                 self._send(self._codec.opened(self._token))
                 self._hear(heard.EchoHeard(self._echo.state))
-                tasks.start_soon(self._write, channel, outlet, written)
                 tasks.start_soon(self._tick)
                 tasks.start_soon(self._attend)
-                await self._read(channel)
-                self._hear(heard.Closed())
-                outbox.close()
-                with anyio.move_on_after(FAREWELL_S):
-                    await written.wait()
+                while not await self._serve(line) and not self._over:
+                    back = await self._wait_for_return(line)
+                    if back is None:
+                        break
+                    line = back
+                self._over = True
                 tasks.cancel_scope.cancel()
         finally:
+            self._over = True
+            self._hear(heard.Closed())
+            for left in (first, self._line, self._next):
+                if left is not None:
+                    left.discard()
+                    left.over.set()
             if ear is not None:
                 ear.close()
             for watcher in self._watchers:
-                watcher.ended(self._parts.clock.now())
+                watcher.ended(self._now())
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await self._parts.forget(self._name)
 
+    async def resume(self, channel: Channel) -> bool:
+        """Go on over this connection, and serve it to its end; one that is open is closed with 4001.
+
+        False: there is nothing to go on with; nothing was said on the connection.
+        """
+        if self._over or not isinstance(self._codec, Resumable):
+            return False
+        line = Connection(channel, self._name)
+        for older in (self._next, self._line):
+            if older is not None:
+                older.served = True
+                self._tasks.start_soon(self._close, older, TAKEN_OVER, "connected elsewhere")
+        self._next = line
+        self._returned.set()
+        self._reader.cancel()
+        await line.over.wait()
+        line.discard()
+        return line.served
+
     async def close(self, code: int, reason: str) -> None:
-        """End the connection from our side."""
-        if self._channel is not None:
-            await self._channel.close(code, reason)
+        """End the session from our side, and its connection with this code."""
+        if not self._over:
+            self._over = True
+            if self._line is not None:
+                self._tasks.start_soon(self._close, self._line, code, reason)
+            self._returned.set()
+            self._reader.cancel()
+
+    async def _close(self, line: Connection, code: int, reason: str) -> None:
+        with anyio.CancelScope(shield=True):
+            await line.channel.close(code, reason)
+        line.over.set()
+
+    # ---- a connection ---------------------------------------------------------------------------------------
+
+    async def _serve(self, line: Connection) -> bool:
+        """True if the session is over with this connection."""
+        over, line.served = False, True
+        async with anyio.create_task_group() as group:
+            self._reader = group.cancel_scope
+            group.start_soon(line.write)
+            try:
+                over = await self._read(line.channel, await self._greet(line) if self._time.away else None)
+            except ClientClosed as closed:
+                over = closed.final or not self._machine.busy
+            except anyio.EndOfStream:
+                over = False
+            if over:
+                await line.finish()
+            group.cancel_scope.cancel()
+        return over
+
+    async def _wait_for_return(self, line: Connection) -> Connection | None:
+        """Nobody is there: time stands still until the client is back (its connection), or is not (None)."""
+        grace_s = self.config.resume_grace_s
+        if grace_s is None:
+            grace_s = self._settings.resume_grace_s
+        if not isinstance(self._codec, Resumable) or (grace_s <= 0 and self._next is None):
+            return None
+        self._time.leave(self._parts.clock.now())
+        self._line = None
+        for event in line.undelivered():
+            self._unsent.add(event)
+        if self._next is None:
+            line.over.set()
+            log.info("session.away", session=self._name, state=self.state)
+            with anyio.move_on_after(grace_s):
+                await self._returned.wait()
+        self._line, self._next, self._returned = self._next, None, anyio.Event()
+        return self._line
+
+    async def _greet(self, line: Connection) -> str | bytes | None:
+        """Tell a client that is back where things stand, and go on. Gives its first frame if that is another one."""
+        assert isinstance(self._codec, Resumable)
+        reply, played_s, text = self._machine.playing(self._now()) or ("", 0.0, "")
+        facts = Resumed(
+            SHOWN.get(self._machine.state, self.state),
+            self._input_samples,
+            self._input_bytes,
+            reply,
+            round(played_s * 1000, 1),
+            text,
+        )
+        line.send(self._codec.resumed(self._token, facts))
+        frame: str | bytes | None = None
+        with anyio.move_on_after(RESUME_WAIT_S):
+            frame = await line.channel.receive()
+        position = _position(self._codec, frame)
+        self._go_on(position)
+        return frame if position is None else None
+
+    def _go_on(self, position: incoming.Resume | None) -> None:
+        """Say what could not be said, send the audio again that the client has not played, and let time pass."""
+        self._time.come_back(self._parts.clock.now())
+        playing, reply = self._machine.playing(self._now()), self._sent.reply
+        at_s: float | None = None
+        if position is not None and position.reply is not None:
+            at_s = position.ms / 1000 if position.reply == reply else 0.0
+        elif playing is not None and playing[0] == reply:
+            at_s = playing[1]
+        if self._unsent.interrupted(reply):
+            at_s = None
+        pieces = self._sent.since(at_s) if at_s is not None else []
+        for event in self._unsent.take():
+            self._send(self._codec.tell(event), event)
+        for piece in pieces:
+            self._send(self._codec.tell(piece), piece)
+        log.info("session.resumed", session=self._name, state=self.state)
+        if at_s is not None and position is not None:
+            self._hear(heard.PlayedReport(reply, at_s * 1000))
+        self._rearm.set()
 
     # ---- ears -----------------------------------------------------------------------------------------------
 
-    async def _read(self, channel: Channel) -> None:
+    async def _read(self, channel: Channel, frame: str | bytes | None) -> bool:
+        """Hear the client, beginning with `frame`. True: it is over; raises EndOfStream when the client is gone."""
         while True:
-            frame: str | bytes | None = None
-            with anyio.move_on_after(self._settings.idle_close_s):
-                try:
+            if frame is None:
+                with anyio.move_on_after(self._settings.idle_close_s):
                     frame = await channel.receive()
-                except anyio.EndOfStream:
-                    return
             if frame is None:
                 await channel.close(4000, "idle")
-                return
+                return True
             try:
                 for said in self._codec.receive(frame):
                     if isinstance(said, incoming.Close):
-                        return
+                        return True
                     if callable(said):
                         self._send((said,))
                     else:
@@ -190,20 +306,23 @@ class Session:
                 self._complain(error)
                 await anyio.lowlevel.checkpoint()
                 await channel.close(1009, error.code)
-                return
+                return True
             except ParleyError as error:
                 self._complain(error)
                 self._errors += 1
                 if self._errors >= MAX_ERRORS:
                     await channel.close(1008, "too many invalid frames")
-                    return
+                    return True
+            frame = None
 
     def _client_said(self, event: incoming.ClientEvent) -> None:
         match event:
             case incoming.RawAudio(data=data):
+                self._input_samples += len(data) // 2
                 self._audio(self._intake.raw(data))
             case incoming.ContainerAudio():
                 if event.data:
+                    self._input_bytes += len(event.data)
                     self._audio(self._intake.container(event.data))
                 if event.transcript:
                     self._say(TranscriptOut(event.transcript, event.is_final))
@@ -234,6 +353,8 @@ class Session:
             case incoming.ToolResult(output=output):
                 _check_length(output, MAX_INPUT)
                 self._hear(event)
+            case incoming.Resume():
+                raise ProtocolError("There is nothing to resume", hint="it is the first message of a new connection")
             case incoming.Close():
                 raise AssertionError("handled by the reader")
 
@@ -301,7 +422,7 @@ class Session:
     # ---- turn -----------------------------------------------------------------------------------------------
 
     def _hear(self, event: heard.TurnEvent) -> None:
-        now = self._parts.clock.now()
+        now = self._now()
         actions = self._machine.step(event, now)
         for watcher in self._watchers:
             watcher.stepped(event, now, actions)
@@ -313,7 +434,7 @@ class Session:
         """Wake the machine when it asked to be woken."""
         while True:
             self._rearm = anyio.Event()
-            at, now = self._machine.wakes_at, self._parts.clock.now()
+            at, now = None if self._time.away else self._machine.wakes_at, self._now()
             with anyio.move_on_after(inf if at is None else max(0.0, at - now)):
                 await self._rearm.wait()
                 continue
@@ -334,29 +455,23 @@ class Session:
 
     # ---- out ------------------------------------------------------------------------------------------------
 
-    async def _write(self, channel: Channel, outlet: ObjectReceiveStream[Draft], written: anyio.Event) -> None:
-        try:
-            async for draft in outlet:
-                for frame in draft():
-                    await channel.send(frame)
-        except anyio.BrokenResourceError:
-            log.debug("client is gone", session=self._name)  # the reader notices, too
-        finally:
-            written.set()
-
     def _say(self, event: ServerEvent) -> None:
-        self._send(self._codec.tell(event))
+        if isinstance(event, AudioOut):
+            self._sent.add(event)
+        elif isinstance(event, Interrupted):
+            self._sent.forget()
+        if not self._time.away:
+            self._send(self._codec.tell(event), event)
+        elif not self._unsent.add(event):
+            self._returned.set()  # without a connection: the session ends
 
-    def _send(self, drafts: Sequence[Draft]) -> None:
-        try:
-            for draft in drafts:
-                self._outbox.send_nowait(draft)
-        except anyio.WouldBlock:
-            if not self._tasks.cancel_scope.cancel_called:
-                log.warning("client does not read", session=self._name, waiting=OUTBOX_DRAFTS)
+    def _send(self, drafts: Sequence[Draft], event: ServerEvent | None = None) -> None:
+        if self._line is not None and not self._line.send(drafts, event):
+            self._over = True
             self._tasks.cancel_scope.cancel()
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
-            log.debug("client is gone", session=self._name)
+
+    def _now(self) -> float:
+        return self._time.now(self._parts.clock.now())
 
     # ---- configuration --------------------------------------------------------------------------------------
 
@@ -392,6 +507,15 @@ class Session:
         for watcher in self._watchers:
             watcher.refused(error.code)
         self._send(self._codec.complain(error))
+
+
+def _position(codec: Codec, frame: str | bytes | None) -> incoming.Resume | None:
+    """Where the client stopped playing, if the frame says that."""
+    try:
+        said = codec.receive(frame) if frame is not None else ()
+    except ParleyError:
+        return None  # the reader will complain
+    return next((event for event in said if isinstance(event, incoming.Resume)), None)
 
 
 def _check_length(text: str, most: int = MAX_TYPED) -> None:

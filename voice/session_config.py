@@ -103,6 +103,8 @@ class SessionConfig:
     turn: TurnConfig = TurnConfig()
     ttl_minutes: int = 15
     record: bool = False
+    resume_grace_s: float | None = None
+    """A dropped connection may be resumed so long. None: the server's setting."""
     spoken: bool = True
     """Replies are spoken; otherwise text only."""
     transcribe_only: bool = False

@@ -148,3 +148,5 @@ class VoiceSettings:
     max_sessions: int = 64
     idle_close_s: float = 3600.0
     """A connection that says and hears nothing for this long is closed."""
+    resume_grace_s: float = 30.0
+    """A session whose connection dropped stands still for so long, and may be resumed."""

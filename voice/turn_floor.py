@@ -90,6 +90,18 @@ class Floor:
     def history(self) -> History:
         return self._answer.history
 
+    @property
+    def busy(self) -> bool:
+        """Somebody speaks, or is about to."""
+        return self.state not in (State.IDLE, State.ASLEEP)
+
+    def playing(self, now: float) -> tuple[str, float, str] | None:
+        """The reply that is being told: its name, seconds of it played by `now`, its text so far."""
+        revision, reply = self._answer.revision, self._answer.reply
+        if revision is None or reply is None or not revision.answering:
+            return None
+        return reply.id, reply.playout.position(now), reply.text
+
     def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
         self._turn = turn = self._new_turn(from_s, woken)
         self._gate.waiting = False

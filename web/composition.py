@@ -103,6 +103,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             measuring=measuring,
             downloads=downloads,
         )
+        await hub.flush()
         group.cancel_scope.cancel()
 
 

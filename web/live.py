@@ -10,6 +10,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import ParleyError
+from voice.connection import ClientClosed
 from web.errors import close_code
 from web.services import services_of
 
@@ -20,6 +21,9 @@ PUBLIC = (PATH,)
 """The token in the path is the credential."""
 
 _log = structlog.get_logger("web.live")
+_NORMAL = 1000
+_RESTART = 1012
+"""The server itself goes down, and closes all connections with this code."""
 _MAX_REASON_BYTES = 123
 """RFC 6455 5.5: a control frame has 125 bytes, and the close code takes two."""
 
@@ -38,12 +42,15 @@ class WebSocketChannel:
         self._closed = False
 
     async def receive(self) -> str | bytes:
-        """The next text or binary frame. Raises anyio.EndOfStream when the connection is over."""
+        """The next text or binary frame. Raises anyio.EndOfStream, or ClientClosed, when the connection is over."""
         if self._closed:
             raise anyio.EndOfStream
         message = await self._socket.receive()
         if message["type"] == "websocket.disconnect":
             self._closed = True
+            code = message.get("code")
+            if code in (_NORMAL, _RESTART):
+                raise ClientClosed(final=code == _RESTART)
             raise anyio.EndOfStream
         text = message.get("text")
         return text if text is not None else bytes(message["bytes"])
@@ -95,8 +102,9 @@ async def _talk(socket: WebSocket) -> None:
     except OSError:
         return  # gone already
     channel = WebSocketChannel(socket, services.settings.server.send_timeout_s)
+    resume = socket.query_params.get("resume", "") not in ("", "0", "false")
     try:
-        await services.hub.connect(socket.path_params["token"], channel)
+        await services.hub.connect(socket.path_params["token"], channel, resume=resume)
     except ParleyError as error:
         await channel.close(close_code(error), error.message)
     except Exception:

@@ -7,7 +7,7 @@ credentials). Here it gets an open socket, no signals and no access log, and end
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -89,12 +89,20 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+async def _nothing() -> None:
+    return
+
+
 async def serve(
-    app: ASGIApp, listener: socket.socket, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    app: ASGIApp,
+    listener: socket.socket,
+    ending: Callable[[], Awaitable[None]] = _nothing,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; `started` once connections are taken. Closes the socket.
 
-    At the end WebSockets are closed with 1012 and open answers get a second.
+    At the end `ending` is called, WebSockets are closed with 1012 and open answers get a second.
     """
     server = _Server(
         uvicorn.Config(
@@ -126,4 +134,6 @@ async def serve(
             task_status.started()
             await anyio.sleep_forever()
         finally:
+            with anyio.CancelScope(shield=True):
+                await ending()
             server.should_exit = True

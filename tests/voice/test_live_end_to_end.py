@@ -146,7 +146,8 @@ async def test_webm_chunks_of_a_browser_cut_anywhere(parley_server: ParleyProces
 
 
 async def test_a_client_that_vanishes_in_the_middle_of_a_reply_leaves_nothing(parley_server: ParleyProcess) -> None:
-    opened = parley_server.post("/v1/audio/live", {"audio_config": {"output_format": "pcm"}})
+    body = {"audio_config": {"output_format": "pcm"}, "resume_grace_s": 0.2}
+    opened = parley_server.post("/v1/audio/live", body)
     socket = await connect(parley_server.ws_url + str(opened["websocket_url"]), max_size=None)
     await socket.send(json.dumps({"type": "end_turn", "transcript": "tell me a story"}))
     async for frame in socket:

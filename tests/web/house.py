@@ -47,7 +47,7 @@ async def house(home: Path, config: str) -> AsyncIterator[House]:
     async def run() -> None:
         keys = KeyRing(AdminKey.of(KEY), "sk-local")
         async with open_services(settings, keys, SystemClock()) as services, anyio.create_task_group() as group:
-            await group.start(serve, create_app(services), listener)
+            await group.start(serve, create_app(services), listener, services.hub.shut)
             built.append(services)
             up.set()
             await over.wait()

@@ -35,6 +35,7 @@ from voice.incoming import (
     Ping,
     Played,
     RawAudio,
+    Resume,
     ToolResult,
     Truncate,
     Update,
@@ -64,12 +65,16 @@ from voice.outgoing import (
 from voice.protocols.live_config import apply_update, describe
 from voice.protocols.port import Draft
 from voice.resample import StreamResampler
+from voice.resume import Resumed
 from voice.session_config import SessionConfig
 
 __all__ = ["MAX_FRAME_BYTES", "LiveCodec"]
 
 MAX_FRAME_BYTES = 1_048_576
-_TYPES = ("audio", "end_turn", "interrupt", "ping", "close", "played", "truncate", "clear", "update", "tool_result")
+_TYPES = (
+    *("audio", "end_turn", "interrupt", "ping", "close", "played", "resume"),
+    *("truncate", "clear", "update", "tool_result"),
+)
 
 
 class LiveCodec:
@@ -91,6 +96,17 @@ class LiveCodec:
 
     def opened(self, token: str) -> Sequence[Draft]:
         return self.tell(Ready(token, describe(self.config)))
+
+    def resumed(self, token: str, facts: Resumed) -> Sequence[Draft]:
+        """`ready` of a connection that goes on: what has arrived of the client's audio, and the reply under way."""
+        message = {
+            **_message(Ready(token, describe(self.config))),
+            "resumed": True,
+            "state": facts.state,
+            "input": {"samples": facts.input_samples, "bytes": facts.input_bytes},
+            "reply": {"id": facts.reply, "ms": facts.played_ms, "text": facts.text} if facts.reply else None,
+        }
+        return (lambda: [_json(message)],)
 
     def receive(self, frame: str | bytes) -> Sequence[ClientEvent | Draft]:
         return (self.event(frame),)
@@ -169,6 +185,9 @@ def _client_event(message: dict[str, Any]) -> ClientEvent:
             return Clear()
         case "played":
             return Played(_required_text(message, "reply"), _milliseconds(message, "ms"))
+        case "resume":
+            reply = None if message.get("reply") is None else _text(message, "reply")
+            return Resume(reply, 0.0 if message.get("ms") is None else _milliseconds(message, "ms"))
         case "truncate":
             return Truncate(_required_text(message, "reply"), _milliseconds(message, "ms"))
         case "update":

@@ -38,7 +38,7 @@ _SECTIONS = {
     "llm_config": "llm",
     "turn_config": "turn",
 }
-_SCALARS = ("session_ttl_minutes", "record", "spoken", "transcribe_only")
+_SCALARS = ("session_ttl_minutes", "record", "spoken", "transcribe_only", "resume_grace_s")
 _MAX_TEXT = 65_536
 _MAX_TOOLS = 128
 _MAX_WORDS = 32
@@ -121,6 +121,7 @@ class _Body(_Section):
     turn: _Turn = _Turn()
     session_ttl_minutes: Annotated[int, Field(ge=5, le=20)] = 15
     record: bool = False
+    resume_grace_s: Annotated[float, Field(ge=0, le=600)] | None = None
     spoken: bool = True
     transcribe_only: bool = False
 
@@ -239,6 +240,7 @@ def _checked(fields: Mapping[str, Any], names: Mapping[str, str]) -> SessionConf
         turn=TurnConfig(**body.turn.model_dump()),
         ttl_minutes=body.session_ttl_minutes,
         record=body.record,
+        resume_grace_s=body.resume_grace_s,
         spoken=body.spoken,
         transcribe_only=body.transcribe_only,
     )
@@ -272,6 +274,7 @@ def store(config: SessionConfig) -> dict[str, Any]:
         "turn": _without_null(asdict(config.turn)),
         "session_ttl_minutes": config.ttl_minutes,
         "record": config.record,
+        "resume_grace_s": config.resume_grace_s,
         "spoken": config.spoken,
         "transcribe_only": config.transcribe_only,
     }
