@@ -29,6 +29,7 @@ CORES = (
     "voice/playout.py",
     "voice/reply.py",
     "voice/reply_options.py",
+    "voice/resume.py",
     "voice/revision.py",
     "voice/segmenter.py",
     "voice/thinking.py",

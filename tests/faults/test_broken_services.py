@@ -50,9 +50,9 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(server: ParleyProcess) -> AsyncIterator[Talk]:
-    audio = {"input_format": "pcm", "output_format": "pcm"}
-    opened = await anyio.to_thread.run_sync(server.post, "/v1/audio/live", {"audio_config": audio})
+async def talk(server: ParleyProcess, **config: Any) -> AsyncIterator[Talk]:
+    body = {"audio_config": {"input_format": "pcm", "output_format": "pcm"}, **config}
+    opened = await anyio.to_thread.run_sync(server.post, "/v1/audio/live", body)
     async with connect(server.ws_url + str(opened["websocket_url"])) as socket:
         session = Talk(socket)
         await session.until("ready")
@@ -96,7 +96,7 @@ async def test_a_client_that_goes_away_stops_costing(
     scripted_parley: ParleyProcess, service: ScriptedProcess
 ) -> None:
     service.script(replies=[STORY], tokens_per_s=20)
-    async with talk(scripted_parley) as session:
+    async with talk(scripted_parley, resume_grace_s=0.2) as session:
         await session.type("tell me a story")
         await session.until("audio")
         session.socket.transport.abort()

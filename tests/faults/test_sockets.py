@@ -31,7 +31,9 @@ def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
 
 @pytest.fixture
 async def home(tmp_path: Path, service: ScriptedProcess) -> AsyncIterator[House]:
-    config = service.parley_config('[llm]\nmodel = "none"\n[server]\nsend_timeout_s = 0.5\n[voice]\nresume_grace_s = 0\n')
+    config = service.parley_config(
+        '[llm]\nmodel = "none"\n[server]\nsend_timeout_s = 0.5\n[voice]\nresume_grace_s = 0\n'
+    )
     async with house(tmp_path, config) as found:
         yield found
 
