@@ -299,6 +299,26 @@ async def test_connection_lost_and_found(
         assert shown.index("hello") < shown.index("are you still there")
 
 
+async def test_a_cut_in_the_middle_of_a_reply_loses_none_of_it(
+    scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
+) -> None:
+    scripted_service.reset()
+    scripted_service.script(replies=[LONG[:120]], tts_ms_per_character=50)
+    async with Line(scripted_parley.port) as line, live_page(scripted_parley, port=line.port) as page:
+        await type_turn(page, "tell me a story")
+        await page.wait_for("parley.playback.samples > 24000", "a second of the story")
+        await line.cut()
+        await page.wait_for("parley.notice === 'waiting'", "the notice")
+        await line.mend()
+        await page.wait_for("parley.resumes === 1", "the conversation going on")
+        told = await turn(page, 1)
+        assert not told["interrupted"] and told["heard_transcript"] == told["output_transcript"] == LONG[:120].strip()
+        samples = await page.evaluate("parley.playback.samples")
+        assert samples == pytest.approx(24_000 * 0.05 * 120, rel=0.03), "a piece of it was lost, or played twice"
+        shown = await page.evaluate("document.getElementById('turns').innerText")
+        assert "We go on where we were" in shown and "interrupted" not in shown
+
+
 async def test_signed_out_and_in_again(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
 ) -> None:

@@ -34,6 +34,7 @@ class App {
       message: (message) => this.said(message),
       audio: (reply, pcm) => this.sounded(reply, pcm),
       status: (status, detail) => this.connected(status, detail),
+      position: () => this.speaker.stop(),
     });
     this.orb = new Orb(find("orb"), () => ({ mic: this.level, speaker: this.speaker.level() }));
     this.controls = new Controls(document, {
@@ -257,9 +258,13 @@ class App {
     this.connectionText.textContent = CONNECTIONS[status];
     if (status === "open") {
       this.notice.hide("waiting");
-      this.conversation.reconnected();
-      // The server tells changes only; a conversation begins like this.
-      this.state = detail.config.wake_word?.enabled ? "asleep" : "idle";
+      if (detail.resumed) {
+        this.goOn(detail);
+      } else {
+        this.conversation.reconnected();
+        // The server tells changes only; a conversation begins like this.
+        this.state = detail.config.wake_word?.enabled ? "asleep" : "idle";
+      }
     } else if (status === "waiting") {
       const say = [detail.reason, detail.hint].filter(Boolean).join(". ");
       this.notice.show("waiting", { say, seconds: detail.seconds, action: () => this.session.connect() });
@@ -275,6 +280,14 @@ class App {
       if (detail.reason) this.conversation.note(`${detail.reason}. Press Start talking to go on.`);
     }
     this.show();
+  }
+
+  /** The connection was cut and is back; the conversation stood still meanwhile. */
+  goOn({ state, at }) {
+    this.state = state;
+    this.speaker.hold(state === "paused");
+    this.conversation.replies.get(at.reply)?.rewind(Math.round((at.ms / 1000) * OUTPUT_RATE));
+    this.conversation.note("The connection is back. We go on where we were.");
   }
 
   // ---- the page ------------------------------------------------------------------------------------------------
@@ -319,6 +332,7 @@ Object.defineProperty(window, "parley", {
     get token() { return app.session.token; },
     get microphone() { return { on: app.microphone.on, frames: app.microphone.frames, level: app.level, label: app.microphone.label }; },
     get playback() { return { samples: app.speaker.samplesPlayed, peak: app.speaker.peak, reply: app.speaker.last.reply, rate: OUTPUT_RATE }; },
+    get resumes() { return app.session.resumes; },
     get turns() { return structuredClone(app.turns); },
     get notice() { return app.notice.kind; },
   }),

@@ -1,6 +1,7 @@
 // The loudspeaker's end of the audio thread: a jitter buffer that knows which reply it plays, and where it is in it.
 //
-// In: {type: "pcm", reply, pcm}, {type: "end", reply}, {type: "hold", on}, {type: "flush"}.
+// In: {type: "pcm", reply, pcm}, {type: "end", reply}, {type: "hold", on}, {type: "flush"}, {type: "stop"}: a flush that
+// is answered with {type: "stopped", reply, samples}.
 // Out: {type: "position", reply, samples} about every 100 ms (20 in the beginning) and whenever playing stops;
 // {type: "drained", reply, samples} when all of a reply has been played. Positions count the reply's own samples,
 // never gaps.
@@ -48,6 +49,9 @@ class Playback extends AudioWorkletProcessor {
       this.held = message.on;
     } else if (message.type === "flush") {
       this.flush();
+    } else if (message.type === "stop") {
+      this.flush();
+      this.port.postMessage({ type: "stopped", reply: this.reply, samples: this.position });
     }
   }
 

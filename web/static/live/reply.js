@@ -34,6 +34,7 @@ export class Reply {
     this.text = "";
     this.clauses = []; // {letters, start, samples} in the order they are spoken
     this.received = 0; // samples
+    this.again = null; // where a clause began that is announced again
     this.complete = false; // no more samples will come
     this.heardAt = 0; // index into the text
     this.over = false;
@@ -52,7 +53,17 @@ export class Reply {
 
   /** A clause begins: the samples that come belong to it. */
   clause(text) {
-    this.clauses.push({ letters: letters(text), start: this.received, samples: 0 });
+    this.clauses.push({ letters: letters(text), start: this.again ?? this.received, samples: 0 });
+    this.again = null;
+  }
+
+  /** Its audio comes again from this sample on; the clause in which that lies is announced once more. */
+  rewind(samples) {
+    this.received = samples;
+    this.clauses = this.clauses.filter(({ start }) => start === 0 || start < samples);
+    const last = this.clauses.at(-1);
+    if (last && samples < last.start + last.samples) this.clauses.pop();
+    this.again = last && last !== this.clauses.at(-1) ? last.start : null;
   }
 
   audio(bytes) {

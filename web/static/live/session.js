@@ -4,12 +4,16 @@ const BACK_OFF_S = [0.5, 1, 2, 4, 8, 15];
 const PING_S = 15;
 const PONG_S = 10;
 const GONE = 4004;
-const BUSY = 4009;
+const TAKEN_OVER = 4001;
 const IDLE = 4000;
+const KEPT_S = 30; // of what the microphone heard, to be sent again after a connection was cut
+const RATE = 16000;
+const WAITS = ["end_turn", "interrupt", "clear"]; // belong to the conversation, and are said when it goes on
 
 export class Session {
   /**
-   * `handlers`: message(object), audio(reply, pcm), status(name, detail). Statuses: "connecting", "open",
+   * `handlers`: message(object), audio(reply, pcm), status(name, detail), and async position(), which stops playing
+   * and says where: {reply, ms}. Statuses: "connecting", "open" {config, and after a cut resumed, state, at},
    * "waiting" {seconds, reason, hint}, "refused" {message, hint} (bad configuration), "signed-out", "closed".
    */
   constructor(handlers) {
@@ -25,10 +29,14 @@ export class Session {
     this.silenced = new Set(); // replies that were interrupted here: what still comes of them is dropped
     this.opening = null;
     this.unsent = false; // the configuration changed while there was no connection
+    this.greeted = false; // this connection has said `ready`
+    this.begun = false; // there was a connection with this token
+    this.resumes = 0;
+    this.forget();
   }
 
   get open() {
-    return this.socket?.readyState === WebSocket.OPEN;
+    return this.greeted && this.socket?.readyState === WebSocket.OPEN;
   }
 
   /** Connects, now and again whenever it is lost. Resolves when the first try has an outcome. */
@@ -45,14 +53,54 @@ export class Session {
     if (this.open) this.send({ type: "close" });
     this.socket?.close(1000);
     this.socket = null;
+    this.greeted = false;
+    this.forget();
     this.say("closed");
   }
 
-  /** Sends a message or, as an ArrayBuffer, samples. False while there is no connection. */
+  /** Sends a message or, as an ArrayBuffer, samples. False while there is no connection, unless it can wait for one. */
   send(message) {
-    if (!this.open) return false;
+    const { open } = this;
+    const waits = !open && this.begun && this.wanted;
+    if (message instanceof ArrayBuffer) {
+      if (open || waits) this.keep(message);
+    } else if (waits && WAITS.includes(message.type)) {
+      this.kept.push({ at: this.samples, message });
+      return true;
+    }
+    if (open) this.put(message);
+    return open;
+  }
+
+  put(message) {
     this.socket.send(message instanceof ArrayBuffer ? message : JSON.stringify(message));
-    return true;
+  }
+
+  // ---- what may have to be said again ------------------------------------------------------------------------
+
+  forget() {
+    this.samples = 0; // of this conversation, sent or waiting
+    this.kept = []; // {at, pcm} and {at, message}, in order
+  }
+
+  keep(pcm) {
+    this.kept.push({ at: this.samples, pcm });
+    this.samples += pcm.byteLength / 2;
+    while (this.kept[0].at < this.samples - KEPT_S * RATE) this.kept.shift();
+  }
+
+  /** The server has the first `has` samples: it gets the rest, and what was said meanwhile. */
+  sayAgain(has) {
+    const { kept } = this;
+    this.kept = [];
+    for (const { at, pcm, message } of kept) {
+      if (message) this.put(message);
+      else {
+        this.kept.push({ at, pcm });
+        const skip = Math.min(pcm.byteLength, Math.max(0, has - at) * 2);
+        if (skip < pcm.byteLength) this.put(pcm.slice(skip));
+      }
+    }
   }
 
   /** Takes effect now if connected, and with every later session. */
@@ -110,11 +158,12 @@ export class Session {
 
   attach() {
     return new Promise((resolve) => {
-      const url = new URL(`/v1/audio/live/ws/${this.token}`, location.href);
+      const url = new URL(`/v1/audio/live/ws/${this.token}${this.begun ? "?resume=1" : ""}`, location.href);
       url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
       const socket = new WebSocket(url);
       socket.binaryType = "arraybuffer";
       this.socket = socket;
+      this.greeted = false;
       socket.onmessage = ({ data }) => {
         if (socket !== this.socket) return;
         this.heardAt = performance.now();
@@ -151,9 +200,8 @@ export class Session {
     if (message.type === "ready") {
       this.tries = 0;
       if (this.status !== "open") {
-        this.silenced.clear(); // replies are counted anew with every connection
-        this.say("open", { config: message.config });
-        if (this.unsent) this.configure(this.config);
+        if (message.resumed) this.goOn(message);
+        else this.beginAnew(message);
       }
     } else if (message.type === "audio" && message.binary) {
       this.speaking = message.reply;
@@ -163,18 +211,42 @@ export class Session {
     if (message.type !== "pong") this.handlers.message(message);
   }
 
+  beginAnew({ config }) {
+    this.silenced.clear(); // replies are counted anew
+    this.forget();
+    this.greeted = this.begun = true;
+    this.say("open", { config });
+    if (this.unsent) this.configure(this.config);
+  }
+
+  /** The connection was cut, and the conversation stood still: both sides go on at the sample where they were. */
+  async goOn({ config, state, input, reply }) {
+    const { socket } = this;
+    const at = await this.handlers.position();
+    if (socket !== this.socket || socket.readyState !== WebSocket.OPEN) return;
+    this.resumes++;
+    this.put({ type: "resume", ...at });
+    this.say("open", { config, resumed: true, state, at: reply?.id === at.reply ? at : { reply: "", ms: 0 } });
+    this.sayAgain(input.samples);
+    this.greeted = true;
+    if (this.unsent) this.configure(this.config);
+  }
+
   lost(code, reason) {
     this.speaking = "";
+    this.greeted = false;
     if (!this.wanted) return;
-    if (code === GONE) this.token = "";
-    if (code === IDLE) {
+    if (code === GONE) {
+      this.token = "";
+      this.begun = false;
+    }
+    if (code === IDLE || code === TAKEN_OVER) {
       this.wanted = false;
-      this.say("closed", { reason: "It was quiet for a long time" });
+      this.say("closed", { reason: code === IDLE ? "It was quiet for a long time" : "You talk elsewhere now" });
       return;
     }
-    const busy = code === BUSY ? "Waiting for the old connection to end" : "";
     // An expired session is simply begun anew, once.
-    this.retry(busy || reason, "", code === GONE && this.tries === 0);
+    this.retry(reason, "", code === GONE && this.tries === 0);
   }
 
   retry(reason, hint = "", atOnce = false) {

@@ -40,6 +40,10 @@ export class Speaker {
   }
 
   hear({ type, reply, samples }) {
+    if (type === "stopped") {
+      this.stopped?.({ reply, ms: (1000 * samples) / OUTPUT_RATE });
+      return;
+    }
     const advanced = reply === this.last.reply ? samples - this.last.samples : samples;
     this.samplesPlayed += Math.max(0, advanced);
     this.last = { reply, samples };
@@ -67,6 +71,16 @@ export class Speaker {
 
   flush() {
     this.node?.port.postMessage({ type: "flush" });
+  }
+
+  /** Drops what is buffered; resolves to {reply, ms}: the sample at which to go on. */
+  stop() {
+    if (!this.node) return Promise.resolve({ reply: "", ms: 0 });
+    return new Promise((resolve) => {
+      this.stopped = resolve;
+      this.node.port.postMessage({ type: "stop" });
+      setTimeout(() => resolve({ ...this.last, ms: (1000 * this.last.samples) / OUTPUT_RATE }), 200); // audio is suspended
+    });
   }
 
   /** How loud it is just now, 0 to 1. */
