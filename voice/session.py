@@ -14,6 +14,7 @@ meanwhile, are one order of things; taken apart, each half would have to know th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from math import inf
 
 import anyio
@@ -117,6 +118,7 @@ class Session:
         self._over = False
         self._time, self._sent, self._unsent = AwayTime(), SentAudio(), Unsent()
         self._input_samples = self._input_bytes = 0
+        self._announce = False  # on a new connection the first audio says which clause it belongs to
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
         self._errors = 0
         self._rearm = anyio.Event()
@@ -273,6 +275,7 @@ class Session:
         if self._unsent.interrupted(reply):
             at_s = None
         pieces = self._sent.since(at_s) if at_s is not None else []
+        self._announce = not pieces
         for event in self._unsent.take():
             self._send(self._codec.tell(event), event)
         for piece in pieces:
@@ -457,6 +460,9 @@ class Session:
 
     def _say(self, event: ServerEvent) -> None:
         if isinstance(event, AudioOut):
+            if self._announce and not self._time.away:
+                self._announce = False
+                event = replace(event, starts_clause=True)
             self._sent.add(event)
         elif isinstance(event, Interrupted):
             self._sent.forget()
