@@ -19,6 +19,7 @@ from models.errors import ParleyError
 
 __all__ = [
     "AudioError",
+    "BadRecording",
     "FrameTooLarge",
     "NoModel",
     "ProtocolError",
@@ -46,6 +47,11 @@ class FrameTooLarge(VoiceError):
 class SessionGone(VoiceError):
     code = "session_not_found"
     default_hint = "open a new session with POST /v1/audio/live"
+
+
+class BadRecording(VoiceError):
+    code = "bad_recording"
+    default_hint = "a recording is a .jsonl file that Parley wrote"
 
 
 class SessionBusy(VoiceError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -18,13 +18,16 @@ from voice.arbitration import Arbiter, Claim
 from voice.connection import asks_to_resume
 from voice.errors import SessionBusy, SessionGone, VoiceError
 from voice.history import History
+from voice.machine_start import MachineStart
 from voice.outgoing import TurnComplete
 from voice.protocols.port import Codec
+from voice.recordings import Recordings
 from voice.session import Channel, Session, SessionParts
 from voice.session_config import SessionConfig
 from voice.session_files import LiveRecord, SessionFiles
 from voice.settings import VoiceSettings
 from voice.turn_metrics import TurnMetrics, VoiceMetrics
+from voice.watcher import Watcher
 
 __all__ = ["Hub", "LiveRecord", "TooManySessions"]
 
@@ -45,7 +48,9 @@ class Hub:
         clock: Clock,
         parts: Callable[[], SessionParts],
         metrics: Metrics | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
+        self._recordings = recordings
         self._settings, self._clock, self._parts = settings, clock, parts
         self._files = SessionFiles(folder)
         metrics = Metrics() if metrics is None else metrics
@@ -143,6 +148,13 @@ class Hub:
             record.config = config
             self._save(key, record)
 
+        def watch(start: MachineStart) -> Sequence[Watcher]:
+            figures = TurnMetrics(self._metrics, record.name)
+            recorder = None
+            if self._recordings is not None:
+                recorder = self._recordings.record(record.name, start, consent=record.config.record)
+            return (figures,) if recorder is None else (figures, recorder)
+
         history = History(record.items)
         record.session = Session(
             record.name,
@@ -156,7 +168,7 @@ class Hub:
             on_turn=finished,
             on_update=updated,
             contest=partial(self._contest, record),
-            watchers=(TurnMetrics(self._metrics, record.name),),
+            watch=watch,
         )
         session = record.session
         try:

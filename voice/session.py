@@ -34,6 +34,7 @@ from voice.echo_guard import EchoGuard
 from voice.errors import FrameTooLarge, ProtocolError
 from voice.history import History
 from voice.intake import RATE_HZ, Intake
+from voice.machine_start import MachineStart
 from voice.outgoing import AudioOut, ErrorOut, Interrupted, Pong, ServerEvent, StateOut, TranscriptOut, TurnComplete
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
@@ -43,7 +44,6 @@ from voice.ring import AudioRing
 from voice.segmenter import Onset, Segmenter
 from voice.session_config import SessionConfig
 from voice.settings import VoiceSettings
-from voice.turn import TurnMachine
 from voice.turn_states import SHOWN
 from voice.watcher import Watcher
 from voice.work import SessionParts, Work
@@ -70,7 +70,8 @@ class Session:
     """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
 
     `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with
-    every finished turn, `on_update` with every changed configuration; `watchers` look on.
+    every finished turn, `on_update` with every changed configuration; `watch`
+    gives those who look on.
     """
 
     def __init__(
@@ -87,28 +88,30 @@ class Session:
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
         contest: Callable[[Claim], Awaitable[bool] | None] = lambda claim: None,
-        watchers: Sequence[Watcher] = (),
+        watch: Callable[[MachineStart], Sequence[Watcher]] = lambda start: (),
     ) -> None:
         self.config = config
         self._name, self._token = name, token
         self._settings, self._parts = settings, parts
-        self._on_turn, self._on_update, self._watchers = on_turn, on_update, watchers
+        self._on_turn, self._on_update = on_turn, on_update
         self._contest = contest
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
         self._echo = EchoGuard(config.turn.echo)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
         self._segmenter = self._new_segmenter()
-        self._machine = TurnMachine(
+        start = MachineStart(
             config,
             settings.turn,
-            audible=frozenset(parts.ears.known_words()),
-            history=history,
+            audible=tuple(parts.ears.known_words()),
+            items=history.items,
             system_prompt=settings.llm.system_prompt,
             tools=settings.tools,
             server_tools=parts.tools.schemas if parts.tools is not None else {},
             scoring=parts.scorer is not None,
         )
+        self._machine = start.machine(history)
+        self._watchers = watch(start)
         self.released = anyio.Event()
         """Set by whoever ran the session, when another one may be run in its place."""
         self._line: Connection | None = None
@@ -279,6 +282,7 @@ class Session:
         for event in self._unsent.take():
             self._send(self._codec.tell(event), event)
         for piece in pieces:
+            self._echo.sent(piece, self._parts.clock.now())
             self._send(self._codec.tell(piece), piece)
         log.info("session.resumed", session=self._name, state=self.state)
         if at_s is not None and position is not None:
@@ -368,6 +372,8 @@ class Session:
                 self._echo_known()
         if len(pcm):
             self._ring.append(pcm)
+            for watcher in self._watchers:
+                watcher.heard(pcm)
             self._ear.feed(pcm)
             self._work.audio_came()
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 __all__ = [
     "HttpToolSettings",
     "RealtimeSettings",
+    "RecordSettings",
     "SpeechServiceSettings",
     "ToolSettings",
     "TurnSettings",
@@ -136,6 +137,20 @@ class RealtimeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordSettings:
+    """`[voice.record]`: sessions written to `recordings` in PARLEY_HOME, for bug reports and replays."""
+
+    events: bool = False
+    """Every session, with its words masked and without audio. With `record: true` of its own a session is recorded
+    anyway, with words and audio."""
+    max_mb: int = 256
+    """Of one session, audio included; then the recording ends."""
+    total_mb: int = 2048
+    """Of all recordings; the oldest are deleted."""
+    keep_days: int = 14
+
+
+@dataclass(frozen=True, slots=True)
 class VoiceSettings:
     stt: SpeechServiceSettings = SpeechServiceSettings()
     tts: SpeechServiceSettings = SpeechServiceSettings()
@@ -145,6 +160,7 @@ class VoiceSettings:
     wake: WakeSettings = WakeSettings()
     tools: ToolSettings = ToolSettings()
     realtime: RealtimeSettings = RealtimeSettings()
+    record: RecordSettings = RecordSettings()
     max_sessions: int = 64
     idle_close_s: float = 3600.0
     """A connection that says and hears nothing for this long is closed."""

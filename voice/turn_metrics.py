@@ -24,6 +24,7 @@ from voice.events import (
     TurnEvent,
 )
 from voice.outgoing import ErrorOut, Interrupted, ServerEvent, StateOut, TurnComplete, WakeOut
+from voice.port import Pcm
 
 __all__ = ["TurnMetrics", "VoiceMetrics"]
 
@@ -109,6 +110,9 @@ class TurnMetrics:
                         self._done(key, now, "abandoned")
                 case Tell(event=told):
                     self._told(told)
+
+    def heard(self, pcm: Pcm) -> None:
+        return
 
     def refused(self, code: str) -> None:
         self._metrics.errors.labels(code).inc()

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from voice.actions import Action
 from voice.events import TurnEvent
+from voice.port import Pcm
 
 __all__ = ["Watcher"]
 
@@ -16,6 +17,10 @@ class Watcher(Protocol):
 
     def stepped(self, event: TurnEvent, now: float, actions: Sequence[Action]) -> None:
         """The turn machine heard `event` at `now` (monotonic seconds) and wants this done."""
+        ...
+
+    def heard(self, pcm: Pcm) -> None:
+        """Audio of the user, 16 kHz."""
         ...
 
     def refused(self, code: str) -> None:

@@ -25,6 +25,7 @@ from voice.codecs.warm_up import warm_up
 from voice.ears import Ears, load_ears
 from voice.hub import Hub
 from voice.parts import open_parts, wake_models
+from voice.recordings import Recordings
 from voice.session import SessionParts
 from voice.slot_speech import SpeechSlots, engines_as_models, speech_launchers
 from voice.toolbox import open_toolbox
@@ -83,7 +84,8 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         metrics.gauge("parley_ears_lost_seconds", lost, lambda: ears.statistics().lost_s)
         await anyio.to_thread.run_sync(warm_up)
         spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools, scorer)
-        hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics)
+        recordings = Recordings(settings.home / "recordings", settings.voice.record, clock)
+        hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics, recordings)
         await anyio.to_thread.run_sync(hub.load)
         yield Services(
             settings=settings,
@@ -104,6 +106,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             downloads=downloads,
         )
         await hub.flush()
+        await anyio.to_thread.run_sync(recordings.close)
         group.cancel_scope.cancel()
 
 

@@ -227,6 +227,8 @@ def _checked(settings: Settings, source: str) -> Settings:
         ("voice.tools.timeout_s", 0 < voice.tools.timeout_s <= 50, "more than 0, up to 50"),
         ("voice.tools.max_rounds", 1 <= voice.tools.max_rounds <= 32, "1 to 32"),
         ("voice.tools.filler_after_ms", 0 <= voice.tools.filler_after_ms <= 60_000, "0 to 60000"),
+        ("voice.record.max_mb", voice.record.max_mb >= 1, "at least 1"),
+        ("voice.record.keep_days", 1 <= voice.record.keep_days <= 3650, "1 to 3650"),
         ("voice.resume_grace_s", 0 <= voice.resume_grace_s <= 600, "0 to 600"),
         ("voice.max_sessions", 1 <= voice.max_sessions <= 10_000, "1 to 10000"),
     )

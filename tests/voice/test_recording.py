@@ -1,0 +1,228 @@
+"""Sessions written down and taken again: the codec, the masking of words, the files."""
+
+from __future__ import annotations
+
+import json
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.clock import SystemClock
+from tests.voice.conversation import RATE_HZ, Conversation
+from voice import events as heard
+from voice.actions import Action
+from voice.errors import BadRecording
+from voice.history import Item
+from voice.machine_start import MachineStart
+from voice.masking import Mask
+from voice.outgoing import TurnComplete
+from voice.record_codec import decode, encode, known_classes
+from voice.recording import Recording
+from voice.recordings import Recordings
+from voice.replay import Replay, describe
+from voice.session_config import AudioConfig, LlmConfig, SessionConfig, WakeConfig
+from voice.settings import RecordSettings, TurnSettings
+from voice.turn import TurnMachine
+from web.main import main
+
+SECRET = "my pin number is 4711 said anna"
+
+
+class Watched:
+    """A conversation on the virtual clock whose steps are written down."""
+
+    def __init__(self, mask: Mask | None, config: SessionConfig | None = None) -> None:
+        config = config or SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ))
+        self.talk = Conversation(config=config)
+        self.start = MachineStart(config, self.talk.settings, system_prompt="Be brief.")
+        self.recording = Recording("s-1", self.start, mask)
+        self.lines = [self.recording.head]
+        self.steps: list[tuple[heard.TurnEvent, float, list[Action]]] = []
+        self.talk.machine = _Shown(self.start.machine(), self)  # type: ignore[assignment]
+
+
+class _Shown:
+    def __init__(self, machine: TurnMachine, watched: Watched) -> None:
+        self._machine, self._watched = machine, watched
+
+    def step(self, event: heard.TurnEvent, now: float) -> list[Action]:
+        actions = self._machine.step(event, now)
+        self._watched.lines.append(self._watched.recording.step(event, now, actions))
+        self._watched.steps.append((event, now, actions))
+        return actions
+
+    @property
+    def wakes_at(self) -> float | None:
+        return self._machine.wakes_at
+
+
+def _story(watched: Watched) -> Watched:
+    talk = watched.talk
+    talk.speak((1.0, 2.0, SECRET))
+    talk.speak((5.0, 5.15, ""), (7.0, 9.0, "stop and tell me something else"))
+    talk.at(20.0, heard.Typed("thank you anna"))
+    talk.run(30.0)
+    assert len(talk.told(TurnComplete)) == 3
+    return watched
+
+
+@pytest.mark.parametrize("mask", [None, Mask(b"key")], ids=["words", "masked"])
+def test_a_conversation_replays_to_the_same_actions(mask: Mask | None) -> None:
+    lines = _story(Watched(mask)).lines
+    steps = list(Replay(lines).steps())
+    assert len(steps) == len(lines) - 1 and all(step.same for step in steps)
+    text = "\n".join(line for step in steps for line in describe(step))
+    assert "TurnComplete" in text and "AudioClock" not in text
+
+
+def test_without_consent_no_word_is_left_and_the_course_is_the_same() -> None:
+    watched = _story(Watched(Mask(b"key")))
+    text = "".join(watched.lines)
+    for word in (*SECRET.split(), "something", "thank", "brief"):
+        if len(word) > 2:
+            assert word not in text.lower(), word
+    assert '"differs"' not in text
+
+
+def test_words_that_the_rules_know_stay() -> None:
+    mask = Mask(b"key", ("hey jarvis",))
+    assert mask.text("Stop!") == "Stop!" and mask.text("hey Jarvis") == "hey Jarvis"
+    assert mask.text("Anna and Anna") != "Anna and Anna"
+
+
+@given(st.text())
+def test_masking_keeps_lengths_and_everything_but_letters_and_digits(text: str) -> None:
+    masked = Mask(b"key").text(text)
+    assert len(masked) == len(text)
+    assert all(a == b for a, b in zip(text, masked, strict=True) if not a.isalnum())
+
+
+def test_a_change_of_the_machine_shows_at_its_first_step() -> None:
+    lines = _story(Watched(None)).lines
+    head = json.loads(lines[0])
+    assert head["start"]["settings"]["silence_ms"] == 500
+    head["start"]["settings"]["silence_ms"] = 900
+    different = next(step for step in Replay([json.dumps(head) + "\n", *lines[1:]]).steps() if not step.same)
+    assert different.difference().startswith("action 1\n  recorded: ")
+
+
+def test_every_event_and_action_is_known_by_name_and_comes_back() -> None:
+    names = known_classes()
+    for union in (heard.TurnEvent, Action):
+        for kind in union.__args__:
+            assert f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}" in names
+    watched = _story(Watched(None))
+    for event, _, actions in watched.steps:
+        for value in (event, *actions):
+            assert encode(decode(json.loads(json.dumps(encode(value))))) == encode(value)
+
+
+def test_secrets_of_tools_are_not_written(tmp_path: Path) -> None:
+    from voice.settings import HttpToolSettings, ToolSettings
+
+    tool = HttpToolSettings(name="weather", description="x", url="http://weather.example/?key=sk-secret")
+    start = MachineStart(SessionConfig(), TurnSettings(), tools=ToolSettings(http=(tool,)))
+    assert "sk-secret" not in Recording("s", start, None).head
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]\n", '{"parley_recording": 99}\n', '{"parley_recording": 1}\n', "nonsense\n"]
+)
+def test_what_is_no_recording_says_so(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BadRecording):
+        Replay([text])
+    (tmp_path / "x.jsonl").write_text(text)
+    assert main(["replay", str(tmp_path / "x.jsonl")]) == 2
+    assert capsys.readouterr().err.startswith("parley: ")
+
+
+def test_a_file_that_ends_in_the_middle_of_a_line_replays_up_to_there() -> None:
+    lines = _story(Watched(None)).lines
+    assert len(list(Replay([*lines[:50], lines[50][:20]]).steps())) == 49
+
+
+# ---- files ------------------------------------------------------------------------------------------------------
+
+
+def _recorded(folder: Path, settings: RecordSettings, consent: bool) -> Path:
+    recordings = Recordings(folder, settings, SystemClock())
+    watched = _story(Watched(None))
+    recorder = recordings.record("s-1", watched.start, consent=consent)
+    assert recorder is not None
+    recorder.heard(np.ones(16_000, np.int16))
+    for event, now, actions in watched.steps:
+        recorder.stepped(event, now, actions)
+    recorder.ended(30.0)
+    recordings.close()
+    return recorder.path
+
+
+def test_with_consent_words_and_audio_are_kept_for_the_owner_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = _recorded(tmp_path / "recordings", RecordSettings(), True)
+    assert "4711" in path.read_text() and path.stat().st_mode & 0o077 == 0
+    with wave.open(str(path.with_suffix(".user.wav"))) as file:
+        assert (file.getnframes(), file.getframerate()) == (16_000, 16_000)
+    with wave.open(str(path.with_suffix(".parley.wav"))) as file:
+        assert file.getframerate() == RATE_HZ and file.getnframes() > RATE_HZ
+    assert path.with_suffix(".user.wav").stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
+    assert main(["replay", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "TurnComplete" in out and "the same actions" in out
+    lines = path.read_text().splitlines(keepends=True)
+    last = json.loads(lines[-1])
+    last["actions"].insert(0, {"$": "actions.Listen", "turn": 9, "from_s": 0.0})
+    path.write_text("".join([*lines[:-1], json.dumps(last) + "\n"]))
+    assert main(["replay", "--quiet", str(path)]) == 1
+    assert "action 1" in capsys.readouterr().out
+
+
+def test_without_consent_there_is_nothing_or_by_setting_no_words_and_no_audio(tmp_path: Path) -> None:
+    start = MachineStart(SessionConfig(), TurnSettings())
+    assert Recordings(tmp_path, RecordSettings(), SystemClock()).record("s", start, consent=False) is None
+    path = _recorded(tmp_path / "recordings", RecordSettings(events=True), False)
+    assert "4711" not in path.read_text()
+    assert [found.suffix for found in path.parent.iterdir()] == [".jsonl"]
+
+
+def test_a_recording_ends_at_its_size_and_the_conversation_goes_on(tmp_path: Path) -> None:
+    path = _recorded(tmp_path / "recordings", RecordSettings(max_mb=0), True)
+    assert not path.exists()
+
+
+def test_a_disk_that_takes_nothing_ends_the_recording(tmp_path: Path) -> None:
+    (tmp_path / "recordings").write_text("a file where the folder should be")
+    assert not _recorded(tmp_path / "recordings", RecordSettings(), True).exists()
+
+
+def test_what_is_old_or_too_much_is_deleted(tmp_path: Path) -> None:
+    import os
+    import time
+
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name, days in (("old.jsonl", 20), ("new.jsonl", 1)):
+        (folder / name).write_text("x")
+        os.utime(folder / name, (time.time() - days * 86_400,) * 2)
+    path = _recorded(folder, RecordSettings(keep_days=14), True)
+    assert not (folder / "old.jsonl").exists() and (folder / "new.jsonl").exists() and path.exists()
+
+
+def test_wake_words_of_the_session_stay_and_prompts_do_not() -> None:
+    config = SessionConfig(
+        wake=WakeConfig(True, ("computer",)), llm=LlmConfig(system_prompt="The alarm code is 1234.")
+    )
+    start = MachineStart(config, TurnSettings(), items=(Item("item_1", _said("the code is 1234")),))
+    head = Recording("s", start, Mask(b"key", config.wake.words)).head
+    assert "computer" in head and "alarm" not in head and "1234" not in head
+
+
+def _said(text: str):  # type: ignore[no-untyped-def]
+    from llm.messages import Message
+
+    return Message("user", text)
