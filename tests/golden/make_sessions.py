@@ -1,6 +1,7 @@
-"""Makes the recordings of sessions/ anew: `python -m tests.golden.make_sessions`, when a change of the machine is meant.
+"""Makes the recordings of sessions/ anew, when a change of the machine is meant.
 
-A real server, real ears and codecs around the scripted recogniser, model and voice; the words are masked.
+`python -m tests.golden.make_sessions`: a real server, real ears and codecs around the scripted recogniser, model and
+voice; the words are masked.
 """
 
 from __future__ import annotations
