@@ -53,7 +53,10 @@ def encode(value: Any) -> Any:
 
 
 def decode(data: Any) -> Any:
-    """What `encode` gave. Raises BadRecording for a class or a field that this version does not have."""
+    """What `encode` gave. A field that this version does not have is left out: if it mattered, the replay shows.
+
+    Raises BadRecording for a class that this version does not have.
+    """
     if isinstance(data, list):
         return tuple(decode(inner) for inner in data)
     if not isinstance(data, dict):
@@ -69,7 +72,8 @@ def decode(data: Any) -> Any:
         raise BadRecording(
             f"this version knows no {str(data['$'])[:40]!r}", hint="replay it with the version that wrote it"
         )
-    values = {key: decode(inner) for key, inner in data.items() if key != "$"}
+    names = {entry.name for entry in fields(found)} if is_dataclass(found) else {"value"}
+    values = {key: decode(inner) for key, inner in data.items() if key in names}
     try:
         return found(**values)
     except (TypeError, ValueError) as error:
