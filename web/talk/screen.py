@@ -83,7 +83,7 @@ class Screen:
         self._end_line()
         if not turns:
             return
-        reached = {stage for turn in turns for stage in turn.get("latency", {})}
+        reached = {stage for turn in turns for stage in turn.get("latency", {})} - {"speech_end"}  # always 0
         stages = [stage for stage in (*_STAGES, *sorted(reached - set(_STAGES))) if stage in reached]
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("ms since the end of speech")
