@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from llm.messages import Message, TextPart
-from llm.tools_in_words import in_words
+from llm.replies.tools_in_words import in_words
 from models.errors import BadInput, ModelUnreadable
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import anyio
 
 from llm.backends.auto import AutoBackend
 from llm.client_options import read_options
-from llm.convert import parse_chat, to_request
+from llm.convert.chat import parse_chat, to_request
 from llm.errors import BackendUnreachable, UnknownModel
 from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llm.convert_sampling import PLAIN_FIELDS
+from llm.convert.sampling import PLAIN_FIELDS
 from models.errors import BadInput
 
 __all__ = ["read_options"]

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from llm.batch_events import Adapters, Media
+from llm.batching.events import Adapters, Media
 from llm.messages import Message, Priority, Sampling
 from llm.settings import EngineSettings
 from llm.stream import FinishReason, TokenLogprob, Usage

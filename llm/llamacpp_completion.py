@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.chunk_reader import error_of
-from llm.convert_sampling import sampling_body
+from llm.convert.sampling import sampling_body
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.stream import Finish, StreamEvent, TextDelta, Usage

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llm.errors import UnknownModel
-from llm.launch import ModelType
 from llm.messages import AudioPart, GenerateRequest
 from llm.port import BackendConfig, ModelInfo
 from llm.stream import StreamEvent
+from llm.workers.launch import ModelType
 
 if TYPE_CHECKING:
     from llm.pool import SlotPool

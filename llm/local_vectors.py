@@ -9,9 +9,9 @@ import aiohttp
 
 from llm.chunk_reader import error_of
 from llm.errors import UnknownModel, WorkerDied
-from llm.launch import ModelType
 from llm.local import NAME, UNNAMED
 from llm.pool import SlotPool
+from llm.workers.launch import ModelType
 
 __all__ = ["ask_vectors"]
 

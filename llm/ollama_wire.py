@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.chunk_reader import error_of, logprob_of
-from llm.convert import grammar_schema
+from llm.convert.chat import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig

@@ -14,7 +14,7 @@ import anyio
 
 from llm.backend_http import CONNECT_S, PROBE_S, SERVER_BROKE, SERVER_GONE, failure_of, json_of, loads
 from llm.chunk_reader import ChunkReader
-from llm.convert import to_body
+from llm.convert.chat import to_body
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, ModelInfo

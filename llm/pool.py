@@ -22,15 +22,12 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
 from llm.errors import Overloaded, UnknownModel, WorkerDied
-from llm.fit_learned import Learned
-from llm.fit_memory import Gpu, HostMemory
-from llm.launch import Launcher, ModelType, Plan, quick_type
 from llm.local import LocalModels
+from llm.memory.learned import Learned
+from llm.memory.machine import Gpu, HostMemory
+from llm.memory.slot_memory import SlotMemory
 from llm.messages import Priority, WaitState
-from llm.placement import LocalProcesses, Placement
-from llm.plan_book import SLOT_KINDS, PlanBook
 from llm.port import Backend, BackendConfig, ModelInfo
-from llm.process import WorkerSpec, WorkerState
 from llm.settings import LlmSettings
 from llm.slot_errors import failure, queue_full
 from llm.slot_events import (
@@ -50,9 +47,12 @@ from llm.slot_events import (
     Stop,
     Unload,
 )
-from llm.slot_memory import SlotMemory
-from llm.slot_worker import Slot, watch
 from llm.slots import SlotScheduler
+from llm.workers.launch import Launcher, ModelType, Plan, quick_type
+from llm.workers.placement import LocalProcesses, Placement
+from llm.workers.plan_book import SLOT_KINDS, PlanBook
+from llm.workers.process import WorkerSpec, WorkerState
+from llm.workers.slot_worker import Slot, watch
 from models.clock import Clock
 from models.errors import BadInput, ParleyError
 from models.formats.port import Kind

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from llm.errors import ModelTooLarge, Overloaded, WorkerDied
-from llm.launch import Plan
 from llm.slot_events import Fail, Refuse
+from llm.workers.launch import Plan
 from models.errors import ParleyError
 
 __all__ = ["failure", "mib", "queue_full", "too_large"]

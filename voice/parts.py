@@ -11,8 +11,8 @@ import aiohttp
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from llm.placement import Placement, Worker
-from llm.process import WorkerSpec
+from llm.workers.placement import Placement, Worker
+from llm.workers.process import WorkerSpec
 from models.errors import SettingsError
 from models.registry import discover
 from models.store import Installed, Store

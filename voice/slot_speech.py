@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import aiohttp
 
-from llm.launch import Launch, Launcher
 from llm.pool import SlotPool
-from llm.slot_worker import Slot
+from llm.workers.launch import Launch, Launcher
+from llm.workers.slot_worker import Slot
 from models.errors import ModelUnreadable
 from models.formats.port import Kind
 from models.registry import discover

@@ -12,11 +12,11 @@ import anyio.to_thread
 
 from llm.configured_backends import load_backends
 from llm.generate import Router
-from llm.measured_backend import MeasuredBackend
-from llm.placement import LocalProcesses
+from llm.measuring.measured_backend import MeasuredBackend
+from llm.measuring.statistics import Measuring
+from llm.measuring.statistics_file import keep_statistics
 from llm.pool import SlotPool
-from llm.statistics import Measuring
-from llm.statistics_file import keep_statistics
+from llm.workers.placement import LocalProcesses
 from models.clock import Clock
 from models.download_jobs import DownloadJobs
 from models.metrics import Metrics

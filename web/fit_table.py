@@ -6,8 +6,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from llm.fit import FitSum
-from llm.fit_memory import HostMemory
+from llm.memory.fit import FitSum
+from llm.memory.machine import HostMemory
 from llm.slot_errors import mib
 from models.formats.gguf import GgufHeader
 

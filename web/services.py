@@ -17,8 +17,8 @@ from web.signin import SignInCodes
 
 if TYPE_CHECKING:
     from llm.generate import Router
+    from llm.measuring.statistics import Measuring
     from llm.pool import SlotPool
-    from llm.statistics import Measuring
     from models.download_jobs import DownloadJobs
     from models.store import Store
     from voice.ears import Ears

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
-from llm.convert import grammar_schema, to_body
+from llm.convert.chat import grammar_schema, to_body
 from llm.errors import UnknownModel
 from llm.llamacpp_completion import CompletionReader, completion_body
 from llm.messages import GenerateRequest

@@ -12,10 +12,10 @@ import anyio
 from llm.errors import LlmError, WorkerDied
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
-from llm.placement import Worker
 from llm.port import BackendConfig, BackendSpec
-from llm.process import WorkerState
 from llm.stream import StreamEvent
+from llm.workers.placement import Worker
+from llm.workers.process import WorkerState
 
 __all__ = ["SPEC", "SlotBackend"]
 

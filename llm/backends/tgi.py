@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llm.convert import grammar_schema
+from llm.convert.chat import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient

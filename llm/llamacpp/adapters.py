@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from llm.batch_events import Adapters
+from llm.batching.events import Adapters
 from llm.engine import Adapter
 from llm.llamacpp.library import native
 from models.errors import BadInput, ModelUnreadable, SettingsError

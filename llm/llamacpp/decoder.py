@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from llm.batch_events import Limits, Row
+from llm.batching.events import Limits, Row
 from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
 from llm.llamacpp.logits import logits_at, token_logprob
 from llm.llamacpp.plan import value_type

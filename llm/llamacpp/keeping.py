@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from llm import batch_events as batch
-from llm.batching import Batcher
+from llm.batching import events as batch
+from llm.batching.batcher import Batcher
 from llm.engine import SlotAction
 from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.loaded import Loaded

@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from llm.batch_events import Limits, Row
+from llm.batching.events import Limits, Row
+from llm.batching.sequences import KvSequence
 from llm.engine import EncodedMedia, EngineCard, EngineConfig
 from llm.llamacpp import states
 from llm.llamacpp.adapters import LoraSet
@@ -20,8 +21,7 @@ from llm.llamacpp.media import Projector
 from llm.llamacpp.model import load_model
 from llm.llamacpp.prompts import Prompts
 from llm.llamacpp.vocab import Vocab
-from llm.projectors import find_projector
-from llm.sequences import KvSequence
+from llm.workers.projectors import find_projector
 from models.formats.gguf import GgufHeader
 
 __all__ = ["Loaded", "load_all"]

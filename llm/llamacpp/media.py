@@ -22,10 +22,10 @@ import llama_cpp.mtmd_cpp as mtmd
 import numpy as np
 import numpy.typing as npt
 
-from llm.batch_events import Media
+from llm.batching.events import Media
+from llm.convert.image_size import MOST_PIXELS, pixels
 from llm.engine import Encoded, EncodedMedia, Prompt
 from llm.errors import BackendFailed
-from llm.image_size import MOST_PIXELS, pixels
 from llm.llamacpp.library import native
 from llm.messages import AudioPart, ImagePart
 from models.errors import BadInput, ModelUnreadable

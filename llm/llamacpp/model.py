@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from llm.batch_events import Limits
+from llm.batching.events import Limits
 from llm.engine import EngineConfig
 from llm.llamacpp.library import extra_buffers, native, prepare
 from llm.llamacpp.plan import plan_limits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm.batch_events import Limits
+from llm.batching.events import Limits
 from llm.settings import EngineSettings, KvCacheType
 from models.formats.gguf import GgufHeader
 

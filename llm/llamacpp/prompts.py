@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from llm.chat_template import ChatTemplate, fallback
 from llm.engine import Encoded, Prompt
-from llm.json_schema import prepared
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
-from llm.reasoning import opened_by, thoughts_of
-from llm.tool_calls import literal, tool_format
+from llm.replies.json_schema import prepared
+from llm.replies.reasoning import opened_by, thoughts_of
+from llm.replies.tool_calls import literal, tool_format
 from models.errors import BadInput, SettingsError
 from models.formats.gguf import GgufHeader
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llm.assembly import TextAssembler
+from llm.batching.assembly import TextAssembler
 from llm.engine import EngineEvent, EngineFinish, EngineJob
 from llm.stream import TokenLogprob
 

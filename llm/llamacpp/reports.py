@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from llm import batch_events as batch
-from llm.batching import Batcher
+from llm.batching import events as batch
+from llm.batching.batcher import Batcher
 from llm.engine import EngineState, SequenceState
 from llm.errors import ContextTooLong, LlmError, Overloaded
 from models.errors import BadInput

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm.batch_events import Adapters
+from llm.batching.events import Adapters
+from llm.batching.sequences import KvSequence
 from llm.llamacpp.library import native
-from llm.sequences import KvSequence
 
 __all__ = ["Kept", "clear", "load_sequence", "park", "save_sequence", "unpark"]
 

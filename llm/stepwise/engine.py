@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, assert_never
 
-from llm import batch_events as batch
-from llm.assembly import TextAssembler
-from llm.batching import Batcher
+from llm.batching import events as batch
+from llm.batching.assembly import TextAssembler
+from llm.batching.batcher import Batcher
 from llm.engine import (
     EmbedJob,
     Encoded,

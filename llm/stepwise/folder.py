@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm.batch_events import Limits
+from llm.batching.events import Limits
 from llm.engine import EngineCard, EngineConfig
 from llm.llamacpp.plan import IDLE_SEQUENCES, IDLE_STATES, MOST_BUDGET_BYTES, MOST_CONTEXT
 from llm.stepwise.port import StepModel

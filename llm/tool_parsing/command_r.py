@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import JsonBody, MarkedParser
-from llm.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, literal, schema_of
+from llm.replies.call_text import JsonBody, MarkedParser
+from llm.replies.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, literal, schema_of
 
 __all__ = ["SPEC"]
 

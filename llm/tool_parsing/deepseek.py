@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import MarkedParser, Step
-from llm.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, literal, schema_of
+from llm.replies.call_text import MarkedParser, Step
+from llm.replies.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, literal, schema_of
 
 __all__ = ["SPEC"]
 

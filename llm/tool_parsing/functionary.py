@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import MarkedParser, Step
-from llm.json_call import JsonCall
-from llm.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal, schema_of
+from llm.replies.call_text import MarkedParser, Step
+from llm.replies.json_call import JsonCall
+from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal, schema_of
 
 __all__ = ["SPEC"]
 

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import MarkedParser, Step
-from llm.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal
-from llm.tool_values import read_value
+from llm.replies.call_text import MarkedParser, Step
+from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal
+from llm.replies.tool_values import read_value
 
 __all__ = ["SPEC"]
 

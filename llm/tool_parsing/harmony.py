@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import open_end
+from llm.replies.call_text import open_end
+from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal, schema_of
 from llm.stream import ReasoningDelta, TextDelta
-from llm.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal, schema_of
 
 __all__ = ["SPEC"]
 

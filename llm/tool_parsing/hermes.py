@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import JsonBody, MarkedParser
-from llm.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, call_object, literal
+from llm.replies.call_text import JsonBody, MarkedParser
+from llm.replies.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, call_object, literal
 
 __all__ = ["SPEC"]
 

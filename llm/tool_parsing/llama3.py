@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import JsonBody, MarkedParser
+from llm.replies.call_text import JsonBody, MarkedParser
+from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, call_object, literal
 from llm.stream import TextDelta
-from llm.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, call_object, literal
 
 __all__ = ["SPEC"]
 

@@ -10,9 +10,19 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.call_text import Body, JsonBody, MarkedParser, Step
-from llm.json_call import JsonCall
-from llm.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, call_object, literal, schema_of
+from llm.replies.call_text import Body, JsonBody, MarkedParser, Step
+from llm.replies.json_call import JsonCall
+from llm.replies.tool_calls import (
+    AddRule,
+    CallParser,
+    Calls,
+    Said,
+    ToolFormat,
+    Tools,
+    call_object,
+    literal,
+    schema_of,
+)
 
 __all__ = ["SPEC"]
 

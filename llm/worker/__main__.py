@@ -17,13 +17,13 @@ from typing import Any, get_args, get_type_hints
 import structlog
 import uvicorn
 
-from llm import lifeline
 from llm.engine import EngineConfig
 from llm.engine_choice import choose_engine, format_of
-from llm.served import serve
 from llm.settings import EngineSettings
 from llm.worker import about, chat, completions, slots, status, tokens, vectors
 from llm.worker.server import ModelServer, create_app
+from llm.workers import lifeline
+from llm.workers.served import serve
 from models.clock import SystemClock
 from models.errors import ParleyError, SettingsError
 

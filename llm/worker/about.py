@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from llm.tool_calls import tool_format
+from llm.replies.tool_calls import tool_format
 from llm.worker.answers import JsonAnswer
 from llm.worker.server import server_of
 

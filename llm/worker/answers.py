@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from llm.convert import error_object
+from llm.convert.chat import error_object
 from llm.errors import ContextTooLong, Overloaded, UnknownModel, WorkerDied
 from models.errors import BadInput, ParleyError
 

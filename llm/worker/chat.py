@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm.convert import ChunkWriter, completion, grammar_schema, parse_chat, to_request
+from llm.convert.chat import ChunkWriter, completion, grammar_schema, parse_chat, to_request
 from llm.engine import EngineFinish, EngineJob, Prompt
 from llm.messages import GenerateRequest
-from llm.reply_parser import ReplyParser, marks_of
+from llm.replies.parser import ReplyParser, marks_of
+from llm.replies.tool_calls import Said, named_tools
 from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, Usage, UsageSoFar
-from llm.tool_calls import Said, named_tools
 from llm.worker.answers import EventStream, JsonAnswer, event, read_body, unless_gone
 from llm.worker.bridge import Bridge, Taken
 from llm.worker.server import server_of

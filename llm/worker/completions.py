@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm.convert import parse_body
-from llm.convert_completions import (
+from llm.convert.chat import parse_body
+from llm.convert.completions import (
     TextWriter,
     adapters_of,
     completion_sampling,

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from llm.convert import error_object
+from llm.convert.chat import error_object
 from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.errors import UnknownModel
 from llm.worker.answers import JsonAnswer, Loading, error_answer

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm.convert import parse_body, parse_chat, to_request
+from llm.convert.chat import parse_body, parse_chat, to_request
 from llm.wire.completions import DetokenizeRequest, TokenizeRequest
 from llm.worker.answers import JsonAnswer, read_body
 from llm.worker.server import server_of

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm.convert import parse_body
-from llm.convert_vectors import cosine, document_texts, embedding_answer, inputs_of, normalised, rerank_answer
+from llm.convert.chat import parse_body
+from llm.convert.vectors import cosine, document_texts, embedding_answer, inputs_of, normalised, rerank_answer
 from llm.engine import EmbedJob
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from llm.worker.answers import JsonAnswer, read_body, unless_gone

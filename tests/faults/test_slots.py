@@ -13,8 +13,8 @@ import pytest
 
 from llm.errors import LlmError, UnknownModel, WorkerDied
 from llm.messages import Message
-from llm.process import WorkerState
 from llm.settings import EngineSettings
+from llm.workers.process import WorkerState
 from models.errors import ModelError, ModelUnreadable
 from tests.llm.slot_house import SlotHouse, request, slot_house
 from tests.ports import free_port_block

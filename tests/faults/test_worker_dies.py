@@ -22,9 +22,9 @@ from llm.generate import Router
 from llm.messages import GenerateRequest, Message, Sampling
 from llm.pool import SlotPool
 from llm.port import BackendConfig
-from llm.process import WorkerProcess, WorkerSpec
 from llm.settings import LlmSettings
 from llm.stream import Finish, TextDelta
+from llm.workers.process import WorkerProcess, WorkerSpec
 from models.clock import SystemClock
 from models.store import Store
 from tests.llm.worker_process import model_path

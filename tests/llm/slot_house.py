@@ -16,8 +16,8 @@ from llm.generate import Router
 from llm.messages import GenerateRequest, Message, Priority, Sampling
 from llm.pool import SlotPool
 from llm.settings import EngineSettings, LlmSettings
-from llm.slot_worker import Slot
 from llm.stream import Finish, TextDelta
+from llm.workers.slot_worker import Slot
 from models.clock import SystemClock
 from models.store import Store
 from tests.llm.worker_process import model_path

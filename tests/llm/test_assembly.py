@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from llm.assembly import TextAssembler
+from llm.batching.assembly import TextAssembler
 
 short = st.text(alphabet="abcé€😀", max_size=30)
 

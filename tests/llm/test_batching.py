@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from llm.batch_events import (
+from llm.batching.batcher import Batcher
+from llm.batching.events import (
     Admit,
     Cancel,
     Clear,
@@ -28,7 +29,6 @@ from llm.batch_events import (
     Submit,
     Trim,
 )
-from llm.batching import Batcher
 from llm.messages import Priority
 
 VOICE, CHAT, BATCH = Priority.VOICE, Priority.INTERACTIVE, Priority.BATCH

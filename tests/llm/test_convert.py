@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from llm.convert import grammar_schema, parse_body, parse_chat, to_body, to_request
-from llm.convert_completions import (
+from llm.convert.chat import grammar_schema, parse_body, parse_chat, to_body, to_request
+from llm.convert.completions import (
     TextWriter,
     completion_sampling,
     native_answer,

@@ -11,12 +11,12 @@ from typing import Any
 import psutil
 import pytest
 
-from llm.fit import largest_context, predict
-from llm.fit_learned import Learned, model_key
-from llm.fit_memory import gpus, host_memory, usage_of
-from llm.projectors import find_projector
+from llm.memory.fit import largest_context, predict
+from llm.memory.learned import Learned, model_key
+from llm.memory.machine import gpus, host_memory, usage_of
+from llm.memory.slot_memory import SlotMemory
 from llm.settings import EngineSettings
-from llm.slot_memory import SlotMemory
+from llm.workers.projectors import find_projector
 from models.formats.gguf import GgufHeader, GgufTensor, read_header
 from models.store import BUNDLED
 

@@ -12,11 +12,11 @@ import pytest
 from llm.configured_backends import load_backends
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, UnknownModel
 from llm.generate import Router
-from llm.launch import engine_arguments
 from llm.messages import GenerateRequest, Message
 from llm.port import BackendConfig
 from llm.settings import EngineSettings
 from llm.stream import Finish, TextDelta
+from llm.workers.launch import engine_arguments
 from models.errors import BadInput
 from tests.scripted.process import ScriptedProcess
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from llm.image_size import MOST_PIXELS, pixels
+from llm.convert.image_size import MOST_PIXELS, pixels
 from tests.llm.tiny_parts import png
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xff\xc2\x00\x11\x08" + struct.pack(">HH", 480, 640) + b"\x03"

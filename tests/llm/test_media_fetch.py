@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from llm import media_fetch
-from llm.media_fetch import with_media
+from llm.convert import media_fetch
+from llm.convert.media_fetch import with_media
 from llm.messages import GenerateRequest, ImagePart, Message, TextPart
 from models.errors import BadInput
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from llm.batch_events import Limits
+from llm.batching.events import Limits
 from llm.llamacpp.plan import kv_bytes_per_token, plan_limits
 from llm.settings import EngineSettings
 from models.errors import SettingsError

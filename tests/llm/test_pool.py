@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from llm.errors import ModelTooLarge, Overloaded, UnknownModel
-from llm.launch import changed_settings
 from llm.messages import ImagePart, Message, Priority, WaitState
 from llm.settings import EngineSettings
+from llm.workers.launch import changed_settings
 from models.errors import BadInput, ModelNotFound
 from tests.llm.slot_house import SlotHouse, request, slot_house
 

@@ -15,14 +15,14 @@ import psutil
 import pytest
 
 from llm.errors import PortTaken, WorkerDied
-from llm.process import WorkerProcess, WorkerSpec, WorkerState
-from llm.restart import Restart
+from llm.workers.process import WorkerProcess, WorkerSpec, WorkerState
+from llm.workers.restart import Restart
 from models.clock import SystemClock
 
 SERVER = """
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from llm import lifeline
+from llm.workers import lifeline
 lifeline.hold()
 class Health(BaseHTTPRequestHandler):
     def do_GET(self):
@@ -122,7 +122,7 @@ async def test_a_worker_ends_when_its_supervisor_is_killed() -> None:
     port = free_port()
     supervisor = f"""
 import sys, anyio, aiohttp
-from llm.process import WorkerProcess, WorkerSpec
+from llm.workers.process import WorkerProcess, WorkerSpec
 from models.clock import SystemClock
 async def main():
     async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.reasoning import ReasoningSplitter, opened_by
+from llm.replies.reasoning import ReasoningSplitter, opened_by
 from llm.stream import ReasoningDelta, TextDelta
 
 

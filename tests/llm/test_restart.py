@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.restart import Ended, Ready, Restart, RestartEvent, Started, Wait
+from llm.workers.restart import Ended, Ready, Restart, RestartEvent, Started, Wait
 
 
 def test_a_worker_that_never_starts_is_hopeless_but_is_tried_on() -> None:

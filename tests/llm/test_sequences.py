@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.sequences import KvSequence, SequenceTable, common_prefix
+from llm.batching.sequences import KvSequence, SequenceTable, common_prefix
 
 tokens = st.lists(st.integers(0, 2), max_size=40)
 

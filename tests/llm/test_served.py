@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llm import lifeline
 from llm.engine import EngineConfig
 from llm.engines import mlx_vlm, vllm
 from llm.settings import EngineSettings
+from llm.workers import lifeline
 from models.clock import SystemClock
 from tests.llm.tiny_folder import make_folder
 from tests.llm.worker_process import RunningWorker

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anyio
 
-from llm.statistics import KEPT_LATEST, KEPT_NAMES, Measuring
-from llm.statistics_file import keep_statistics
+from llm.measuring.statistics import KEPT_LATEST, KEPT_NAMES, Measuring
+from llm.measuring.statistics_file import keep_statistics
 
 
 def one(measuring: Measuring, *, at: float = 0.0, tokens: int = 11) -> None:

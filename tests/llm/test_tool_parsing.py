@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.reply_parser import ReplyParser, marks_of
+from llm.replies.parser import ReplyParser, marks_of
+from llm.replies.tool_calls import Said, named_tools, tool_format
 from llm.stream import ReasoningDelta, TextDelta, ToolCallDelta
-from llm.tool_calls import Said, named_tools, tool_format
 from models.errors import BadInput
 from models.registry import discover
 

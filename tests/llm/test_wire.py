@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.chunk_reader import ChunkReader, error_of
-from llm.convert import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
+from llm.convert.chat import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
 from llm.messages import AudioPart, GenerateRequest, ImagePart, Message, Priority, Sampling, TextPart, ToolCall
 from llm.sse import SseReader

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm import lifeline
+from llm.workers import lifeline
 from tests.llm.worker_process import RunningWorker, model_path, running_worker
 
 HELLO = [{"role": "user", "content": "hello"}]

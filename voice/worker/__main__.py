@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from llm import lifeline
+from llm.workers import lifeline
 from models.registry import discover
 from voice.port import EngineConfig
 from voice.worker.app import create_app

@@ -10,7 +10,7 @@ from statistics import median
 import aiohttp
 import anyio
 
-from llm.statistics import quantile
+from llm.measuring.statistics import quantile
 from models.clock import Clock
 
 __all__ = ["Outcome", "Stage", "Work", "run_stage"]

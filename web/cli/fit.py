@@ -24,10 +24,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from llm.fit import largest_context, predict
-    from llm.fit_learned import Learned, model_key
-    from llm.fit_memory import HostMemory, host_memory
-    from llm.launch import changed_settings
+    from llm.memory.fit import largest_context, predict
+    from llm.memory.learned import Learned, model_key
+    from llm.memory.machine import HostMemory, host_memory
+    from llm.workers.launch import changed_settings
     from models.formats.gguf import read_header
     from models.store import Store
     from web.fit_table import fit_table

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llm.convert import ChunkWriter, completion, parse_chat, to_request
+from llm.convert.chat import ChunkWriter, completion, parse_chat, to_request
+from llm.convert.media_fetch import with_media
 from llm.errors import BackendFailed
-from llm.media_fetch import with_media
 from llm.messages import GenerateRequest
 from llm.port import Generator
 from llm.stream import Finish, StreamEvent

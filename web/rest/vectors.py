@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llm.convert import parse_body
+from llm.convert.chat import parse_body
 from llm.local_vectors import ask_vectors
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from web.body import read_object

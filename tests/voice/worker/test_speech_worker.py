@@ -17,7 +17,7 @@ import numpy as np
 import openai
 import pytest
 
-from llm import lifeline
+from llm.workers import lifeline
 from models.errors import BadInput
 from tests.ports import free_port
 from tests.speech_worker import SpeechWorker, running_worker

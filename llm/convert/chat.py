@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from llm.convert_content import read_content, wire_content
-from llm.convert_sampling import sampling_body, sampling_of
+from llm.convert.content import read_content, wire_content
+from llm.convert.sampling import sampling_body, sampling_of
 from llm.messages import GenerateRequest, Message, Priority, ToolCall
 from llm.stream import (
     ChoiceEnd,

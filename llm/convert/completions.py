@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm.convert import MAX_CHOICES, usage_object
-from llm.convert_sampling import sampling_of
+from llm.convert.chat import MAX_CHOICES, usage_object
+from llm.convert.sampling import sampling_of
 from llm.engine import EngineFinish
 from llm.messages import Priority, Sampling
 from llm.stream import TokenLogprob, Usage

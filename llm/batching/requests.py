@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from llm.batch_events import Job, Media, Row
+from llm.batching.events import Job, Media, Row
+from llm.batching.sequences import KvSequence
 from llm.messages import Priority
-from llm.sequences import KvSequence
 
 __all__ = ["Active", "Statistics", "Waiting", "next_row", "rank"]
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from llm.engine_choice import choose_engine
-from llm.fit import FitSum, predict
-from llm.fit_learned import Learned, model_key
 from llm.llamacpp.plan import MOST_CONTEXT
-from llm.projectors import Senses, find_projector, senses_of
+from llm.memory.fit import FitSum, predict
+from llm.memory.learned import Learned, model_key
 from llm.settings import EngineSettings
 from llm.slot_events import Need
+from llm.workers.projectors import Senses, find_projector, senses_of
 from models.errors import BadInput, ModelUnreadable, SettingsError
 from models.formats.gguf import read_header
 from models.formats.port import Kind

@@ -9,12 +9,12 @@ import anyio
 
 from llm.backends.slot import SlotBackend
 from llm.errors import PortTaken
-from llm.fit_learned import Learned
-from llm.fit_memory import Usage
-from llm.launch import Plan
-from llm.placement import Worker
-from llm.process import WorkerState
+from llm.memory.learned import Learned
+from llm.memory.machine import Usage
 from llm.slot_events import Down, Failed, SlotEvent, Up
+from llm.workers.launch import Plan
+from llm.workers.placement import Worker
+from llm.workers.process import WorkerState
 from models.clock import Clock
 from models.errors import ParleyError
 from models.store import Installed

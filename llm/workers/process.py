@@ -22,9 +22,9 @@ import anyio
 import structlog
 from anyio.abc import Process, TaskStatus
 
-from llm import lifeline
 from llm.errors import LlmError, PortTaken, WorkerDied
-from llm.restart import Ended, Ready, Restart, Started
+from llm.workers import lifeline
+from llm.workers.restart import Ended, Ready, Restart, Started
 from models.clock import Clock
 
 __all__ = ["WorkerProcess", "WorkerSpec", "WorkerState"]

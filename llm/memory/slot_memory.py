@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llm.fit_memory import Gpu, HostMemory, Usage, gpus, host_memory, usage_of
+from llm.memory.machine import Gpu, HostMemory, Usage, gpus, host_memory, usage_of
 
 __all__ = ["SlotMemory"]
 

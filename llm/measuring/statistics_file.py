@@ -12,7 +12,7 @@ import anyio.to_thread
 import structlog
 from anyio.abc import TaskStatus
 
-from llm.statistics import Measuring
+from llm.measuring.statistics import Measuring
 
 __all__ = ["keep_statistics"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from llm.batch_events import Limits, Row
-from llm.batch_requests import Active
+from llm.batching.events import Limits, Row
+from llm.batching.requests import Active
 from llm.messages import Priority
 
 __all__ = ["Pace"]

@@ -12,7 +12,7 @@ import aiohttp
 from anyio.abc import TaskStatus
 
 from llm.errors import LlmError
-from llm.process import WorkerProcess, WorkerSpec, WorkerState
+from llm.workers.process import WorkerProcess, WorkerSpec, WorkerState
 from models.clock import Clock
 
 __all__ = ["LocalProcesses", "Placement", "Worker"]

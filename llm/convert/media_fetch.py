@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import aiohttp
 import anyio
 
-from llm.convert_content import MAX_MEDIA_BYTES
+from llm.convert.content import MAX_MEDIA_BYTES
 from llm.messages import ContentPart, GenerateRequest, ImagePart, Message
 from models.errors import BadInput, DownloadRefused
 from models.outbound import GuardedResolver, check_url

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from llm.json_call import JsonCall, JsonCallState
+from llm.replies.json_call import JsonCall, JsonCallState
+from llm.replies.tool_calls import Calls, Said
 from llm.stream import TextDelta
-from llm.tool_calls import Calls, Said
 
 __all__ = ["Body", "JsonBody", "MarkedParser", "Step", "open_end"]
 

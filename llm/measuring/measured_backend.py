@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from llm.local import UNNAMED
+from llm.measuring.statistics import Measuring
 from llm.messages import GenerateRequest, WaitState
 from llm.port import Backend, BackendConfig, ModelInfo
-from llm.statistics import Measuring
 from llm.stream import Finish, StreamEvent
 from models.clock import Clock
 from models.errors import ParleyError

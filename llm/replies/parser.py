@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.reasoning import ReasoningSplitter, opened_by, thoughts_of
+from llm.replies.reasoning import ReasoningSplitter, opened_by, thoughts_of
+from llm.replies.tool_calls import CallParser, Said, tool_format, tools_by_name
 from llm.stream import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
-from llm.tool_calls import CallParser, Said, tool_format, tools_by_name
 
 __all__ = ["ReplyParser", "marks_of"]
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from llm import lifeline
+from llm.workers import lifeline
 
 __all__ = ["serve"]
 

@@ -9,9 +9,9 @@ import anyio.to_thread
 import structlog
 
 from llm.errors import LlmError, UnknownModel
-from llm.fit_learned import Learned
-from llm.launch import Launcher, Plan, plan_for
+from llm.memory.learned import Learned
 from llm.settings import LlmSettings
+from llm.workers.launch import Launcher, Plan, plan_for
 from models.errors import ParleyError
 from models.formats.port import Kind
 from models.store import Installed, Store

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from llm.batch_events import (
+from llm.batching.events import (
     Action,
     Adapters,
     Admit,
@@ -40,10 +40,10 @@ from llm.batch_events import (
     Submit,
     Trim,
 )
-from llm.batch_pace import Pace
-from llm.batch_requests import Active, Statistics, Waiting, next_row, rank
+from llm.batching.pace import Pace
+from llm.batching.requests import Active, Statistics, Waiting, next_row, rank
+from llm.batching.sequences import KvSequence, SequenceTable, common_prefix
 from llm.messages import Priority
-from llm.sequences import KvSequence, SequenceTable, common_prefix
 
 __all__ = ["Batcher", "Statistics"]
 

@@ -1,0 +1,1 @@
+"""Continuous batching: requests, sequences and steps of one decoder."""

@@ -1,0 +1,1 @@
+"""OpenAI's wire forms to our nouns and back."""

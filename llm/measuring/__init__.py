@@ -1,0 +1,1 @@
+"""What slots and backends achieve, kept over restarts."""

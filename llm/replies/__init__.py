@@ -1,0 +1,1 @@
+"""What a model wrote, taken apart: words, reasoning, tool calls."""
