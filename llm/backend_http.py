@@ -11,7 +11,17 @@ from llm.chunk_reader import error_of
 from llm.errors import BackendFailed
 from models.errors import ParleyError
 
-__all__ = ["CONNECT_S", "PROBE_S", "SERVER_BROKE", "SERVER_GONE", "failure_of", "json_of", "loads", "retry_after_s"]
+__all__ = [
+    "CONNECT_S",
+    "PROBE_S",
+    "SERVER_BROKE",
+    "SERVER_GONE",
+    "data_of",
+    "failure_of",
+    "json_of",
+    "loads",
+    "retry_after_s",
+]
 
 CONNECT_S = 5.0
 PROBE_S = 3.0
@@ -38,14 +48,18 @@ async def failure_of(response: aiohttp.ClientResponse) -> ParleyError:
 
 async def json_of(response: aiohttp.ClientResponse) -> Any:
     """The JSON value of a whole answer, None where it is empty. Raises BackendFailed."""
+    data = await data_of(response)
+    return loads(data.decode("utf-8", "replace")) if data.strip() else None
+
+
+async def data_of(response: aiohttp.ClientResponse) -> bytes:
+    """The body of a whole answer. Raises BackendFailed where it has no end."""
     data = bytearray()
     async for piece in response.content.iter_any():
         data += piece
         if len(data) > MAX_ANSWER_BYTES:
             raise BackendFailed("the server sent an answer without an end")
-    if not data.strip():
-        return None
-    return loads(bytes(data).decode("utf-8", "replace"))
+    return bytes(data)
 
 
 def loads(data: str) -> Any:

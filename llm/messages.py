@@ -163,5 +163,9 @@ class GenerateRequest:
     """Whether a reasoning model shall think first; None leaves it to the model, and voice never thinks."""
     adapters: tuple[tuple[int, float], ...] | None = None
     """(number, scale) of the slot's LoRA adapters to use; None is as the slot is set up."""
+    relay: Literal["", "stream", "whole"] = ""
+    """The client wants OpenAI's own format: a server's answer in it may be passed on as `Relayed` bytes."""
+    relay_usage: bool = False
+    """The client wants the chunk with the usage."""
     on_wait: Callable[[WaitState], None] | None = field(default=None, compare=False, repr=False)
     """Told now and then how far it is, while the request waits for its turn or for its model."""

@@ -12,17 +12,22 @@ from typing import Any, ClassVar
 import aiohttp
 import anyio
 
-from llm.backend_http import CONNECT_S, PROBE_S, SERVER_BROKE, SERVER_GONE, failure_of, json_of, loads
+from llm.backend_http import CONNECT_S, PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads
 from llm.chunk_reader import ChunkReader
 from llm.convert.chat import to_body
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest
+from llm.passthrough import StreamRelay, joined, may_relay, relayed_whole
 from llm.port import BackendConfig, ModelInfo
 from llm.request_defaults import with_defaults
 from llm.sse import SseReader
 from llm.stream import StreamEvent
+from models.errors import ParleyError
 
 __all__ = ["OpenAIClient"]
+
+WHOLE_PATIENCE = 5.0
+"""Times `timeout_s`: a server that answers in one piece is silent while it writes."""
 
 
 class OpenAIClient:
@@ -62,27 +67,46 @@ class OpenAIClient:
         body = self.body(with_defaults(request, self.config))
         reader, events = ChunkReader(choices=request.n), SseReader()
         begun, started_s = False, anyio.current_time()
+        passes = self.relays and not self.ours and may_relay(request)
+        relay = StreamRelay(reader, request.relay_usage) if passes and request.relay == "stream" else None
+        whole = passes and request.relay == "whole"
+        if whole:
+            body = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
         try:
-            async with self._asked(f"{self._base}/chat/completions", body) as response:
-                if response.content_type == "application/json":  # a server that does not stream
-                    for event in reader.read(await json_of(response)):
+            async with self._asked(
+                f"{self._base}/chat/completions", body, WHOLE_PATIENCE if whole else 1.0
+            ) as response:
+                if response.content_type == "application/json":  # as asked, or a server that does not stream
+                    data = await data_of(response)
+                    value = loads(data.decode("utf-8", "replace"))
+                    if whole and (as_it_is := relayed_whole(value, data)) is not None:
+                        for event in as_it_is:
+                            yield event
+                        return
+                    for event in reader.read(value):
                         yield event
                     if reader.reason is None:
                         raise self.broken()
                     yield reader.finish()
                     return
+                if response.content_type == "text/html":
+                    raise BackendFailed(f"{self.name} sent a page", hint="base_url must point at the API")
                 async for piece in response.content.iter_any():
-                    for data in events.feed(piece):
-                        if data == "[DONE]":
-                            yield reader.finish()
-                            return
-                        for event in reader.read(loads(data)):
-                            begun = True
-                            yield event
-                    self._check_begun(begun, started_s)
-                for data in events.close():
-                    for event in reader.read(loads(data)) if data != "[DONE]" else ():
+                    found, ended = _read(events.feed(piece), reader, relay)
+                    for event in found:
+                        begun = True
                         yield event
+                    if isinstance(ended, Exception):
+                        raise ended
+                    if ended:
+                        yield reader.finish()
+                        return
+                    self._check_begun(begun, started_s)
+                found, ended = _read(events.close(), reader, relay)
+                for event in found:
+                    yield event
+                if isinstance(ended, Exception):
+                    raise ended
                 if reader.reason is None:
                     raise self.broken()
                 yield reader.finish()
@@ -92,10 +116,12 @@ class OpenAIClient:
             raise self.broken() from error
 
     @asynccontextmanager
-    async def _asked(self, url: str, body: dict[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+    async def _asked(
+        self, url: str, body: dict[str, Any], patience: float = 1.0
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """The answer to a POST, status 200. No redirect is followed: the key is for this server only."""
         async with self._http.post(
-            url, json=body, headers=self._headers(), timeout=self._patience(), allow_redirects=False
+            url, json=body, headers=self._headers(), timeout=self._patience(patience), allow_redirects=False
         ) as response:
             if response.status != 200:
                 raise await failure_of(response)
@@ -183,8 +209,8 @@ class OpenAIClient:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.config.api_key}"} if self.config.api_key else {}
 
-    def _patience(self) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self.config.timeout_s)
+    def _patience(self, factor: float = 1.0) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self.config.timeout_s * factor)
 
     def gone(self, error: BaseException) -> LlmError:
         return BackendUnreachable(
@@ -194,6 +220,24 @@ class OpenAIClient:
 
     def broken(self) -> LlmError:
         return BackendFailed(f"{self.name} broke off its answer", hint="see the log of that server")
+
+
+def _read(
+    events: Sequence[str], reader: ChunkReader, relay: StreamRelay | None
+) -> tuple[list[StreamEvent], bool | Exception]:
+    """What came in one piece; and whether it had the end, or what was wrong behind the events."""
+    found: list[StreamEvent] = []
+    ended: bool | Exception = False
+    try:
+        for data in events:
+            if data == "[DONE]":
+                ended = True
+                break
+            chunk = loads(data)
+            found += reader.read(chunk) if relay is None else relay.read(data, chunk)
+    except ParleyError as error:
+        ended = error
+    return (found if relay is None else joined(found)), ended
 
 
 def _context(row: dict[str, Any]) -> int | None:

@@ -14,6 +14,7 @@ __all__ = [
     "Finish",
     "FinishReason",
     "ReasoningDelta",
+    "Relayed",
     "StreamEvent",
     "TextDelta",
     "TokenLogprob",
@@ -96,6 +97,15 @@ class ChoiceEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Relayed:
+    """A piece of an answer in OpenAI's own form, to be passed on as it is: whole `data:` events of a stream without
+    its [DONE], or a whole JSON answer. Only for requests that have `relay` set.
+    """
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last event of every stream that did not raise: it ends the request, and every reply that had no ChoiceEnd.
 
@@ -107,4 +117,4 @@ class Finish:
     model: str = ""
 
 
-StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish | UsageSoFar
+StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish | UsageSoFar | Relayed

@@ -16,7 +16,7 @@ SLOWEST_S = 1800.0
 class AirLlm(OpenAIClient):
     health_path = "/health"
 
-    def _patience(self) -> aiohttp.ClientTimeout:
+    def _patience(self, factor: float = 1.0) -> aiohttp.ClientTimeout:
         """A token may take minutes; somebody who set a timeout longer than that is believed."""
         patience_s = max(self.config.timeout_s, SLOWEST_S)
         return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=patience_s)

@@ -20,6 +20,7 @@ from llm.stream import (
     Finish,
     FinishReason,
     ReasoningDelta,
+    Relayed,
     StreamEvent,
     TextDelta,
     TokenLogprob,
@@ -230,6 +231,8 @@ class ChunkWriter:
                 if not self.continuous_usage:
                     return []
                 return [{**self._head(), "choices": [], "usage": usage_object(so_far)}]
+            case Relayed():
+                return []
             case ChoiceEnd(choice=choice, reason=reason):
                 return [self._end(choice, reason)]
             case Finish(reason=reason, usage=usage):

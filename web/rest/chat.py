@@ -18,7 +18,7 @@ from llm.convert.media_fetch import with_media
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
-from llm.stream import Finish, StreamEvent
+from llm.stream import Finish, Relayed, StreamEvent
 from web.body import read_object
 from web.guards.authenticate import principal_of
 from web.services import services_of
@@ -52,24 +52,33 @@ async def _complete(request: Request) -> Response:
     if chat.stream:
         usage = chat.stream_options is not None and chat.stream_options.include_usage
         writer, waits = ChunkWriter(answer_id, model, created, usage, asked.n), WaitComment()
-        return EventStream(_events(services.router, replace(asked, on_wait=waits.tell), writer), waits)
+        asked = replace(asked, on_wait=waits.tell, relay="stream", relay_usage=usage)
+        return EventStream(_events(services.router, asked, writer), waits)
     try:
+        asked = replace(asked, relay="whole")
         events = await while_connected(request.receive, lambda: _collect(services.router, asked))
     except ClientGone:
         _log.info("request.client_gone")
         return Response(status_code=_CLIENT_CLOSED)
     finish = events[-1]
     assert isinstance(finish, Finish)
+    if isinstance(events[0], Relayed):
+        return Response(events[0].data, media_type="application/json")
     whole = completion(events, id=answer_id, model=finish.model or model, created=created, choices=asked.n)
     return JSONResponse(whole)
 
 
 async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWriter) -> AsyncGenerator[bytes, None]:
-    finished = False
+    finished = relayed = False
     async with aclosing(generator.generate(asked)) as stream:
         async for event in stream:
+            if isinstance(event, Relayed):
+                relayed = True
+                yield event.data
+                continue
             finished = isinstance(event, Finish)
-            yield b"".join(data_line(chunk) for chunk in writer.chunks(event))
+            if not relayed:
+                yield b"".join(data_line(chunk) for chunk in writer.chunks(event))
     if not finished:
         raise BackendFailed("the model's answer ended in the middle")
     yield b"data: [DONE]\n\n"
