@@ -157,7 +157,8 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     if status == 404 or code == "model_not_found":
         return UnknownModel(message)
     if status in (429, 503) or code in ("overloaded", "rate_limit_exceeded"):
-        return Overloaded(message, hint="try again in a moment", retry_after_s=retry_after_s or 2)
+        told = retry_after_s is not None
+        return Overloaded(message, hint="try again in a moment", retry_after_s=retry_after_s or 2, told=told)
     if status in (400, 413, 422) or (status == 0 and code == BadInput.code):
         return BadInput(message, param=param if isinstance(param, str) else None)
     if status in (401, 403):

@@ -54,16 +54,23 @@ class PortTaken(LlmError):
 
 
 class Overloaded(LlmError):
-    """`retry_after_s`: when there may be room again."""
+    """`retry_after_s`: when there may be room again. `told`: the server itself said so."""
 
     code = "overloaded"
     retryable = True
 
     def __init__(
-        self, message: str, *, hint: str | None = None, param: str | None = None, retry_after_s: int = 2
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        param: str | None = None,
+        retry_after_s: int = 2,
+        told: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, param=param)
         self.retry_after_s = retry_after_s
+        self.told = told
 
 
 class ModelTooLarge(LlmError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from llm.route_trace import RouteTrace
 
 __all__ = [
     "AudioPart",
@@ -167,5 +170,7 @@ class GenerateRequest:
     """The client wants OpenAI's own format: a server's answer in it may be passed on as `Relayed` bytes."""
     relay_usage: bool = False
     """The client wants the chunk with the usage."""
+    on_route: Callable[[RouteTrace], None] | None = field(default=None, compare=False, repr=False)
+    """Told which backend answers, when it begins; or that none did."""
     on_wait: Callable[[WaitState], None] | None = field(default=None, compare=False, repr=False)
     """Told now and then how far it is, while the request waits for its turn or for its model."""

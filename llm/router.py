@@ -2,34 +2,48 @@
 
 A name is, in this order:
 1. empty, "default" or "auto": the configured default; where that is empty too, any backend, by preference
-2. "backend/model": that backend and no other, the model as written (the backend may know models it does not list)
-3. the name of a backend: that backend with its own default model
-4. a model that one or more backends list: those
-Preference: healthy before unknown before unhealthy, then the configured priority (higher first), then as configured.
+2. an alias: what it stands for; several names with commas between them are tried in that order
+3. "backend/model": that backend and no other, the model as written (the backend may know models it does not list)
+4. the name of a backend: that backend with its own default model
+5. a model that one or more backends list: those
+Preference: those whose breaker is closed, then healthy before unknown before unhealthy, then the configured priority
+(higher first), then the strategy, then as configured.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
 
 from llm.errors import UnknownModel
 
-__all__ = ["Candidate", "Choice", "route"]
+__all__ = ["Candidate", "Choice", "Strategy", "route"]
 
 ANY = ("", "default", "auto")
+
+Strategy = Literal["failover", "round_robin", "least_busy", "lowest_latency"]
+"""Between backends of the same priority: as configured, in turn, by requests in progress, by first-token time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A backend as the router sees it. `healthy` None: not known yet. `model` is what it answers with by default."""
+    """A backend as the router sees it. `healthy` None: not known yet. `model` is what it answers with by default.
+
+    `admitted`: its breaker lets requests pass. `busy`: requests in progress. `latency_s`: its first-token time of
+    late, None where nobody knows: such a one is asked first, or nobody would ever know.
+    """
 
     name: str
     model: str
     models: tuple[str, ...] = ()
     healthy: bool | None = None
     priority: int = 0
+    admitted: bool = True
+    busy: int = 0
+    latency_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +52,80 @@ class Choice:
     model: str
 
 
-def route(name: str, default: str, candidates: Sequence[Candidate]) -> tuple[Choice, ...]:
-    """The choices for `name`, best first, at least one. Raises UnknownModel with the nearest name there is."""
-    ranked = sorted(candidates, key=lambda c: ({True: 0, None: 1, False: 2}[c.healthy], -c.priority))
+def route(
+    name: str,
+    default: str,
+    candidates: Sequence[Candidate],
+    *,
+    strategy: Strategy = "failover",
+    turn: int = 0,
+    aliases: Mapping[str, str] | None = None,
+) -> tuple[Choice, ...]:
+    """The choices for `name`, best first, at least one. `turn` counts requests, for round_robin.
+
+    Raises UnknownModel with the nearest name there is.
+    """
     if name in ANY and default not in ANY:
         name = default  # 1
+    known_aliases = aliases or {}
+    if name in known_aliases:  # 2
+        return _of_alias(name, known_aliases[name], candidates, strategy, turn)
+    choices = _choices(name, _ranked(candidates, strategy, turn))
+    if choices:
+        return tuple(choices)
     if name in ANY:
-        choices = [Choice(c.name, _own(c)) for c in ranked]
-        if not choices:
-            raise UnknownModel(
-                "no backend is configured and no slot is loaded", hint="`parley doctor` says what to do"
-            )
-        return tuple(choices)
-    backend, slash, model = name.partition("/")
-    exact = [Choice(c.name, model) for c in ranked if slash and c.name == backend]  # 2
-    named = [Choice(c.name, _own(c)) for c in ranked if c.name == name]  # 3
-    listed = [Choice(c.name, name) for c in ranked if name in c.models or name == c.model]  # 4
-    if choices := exact or named or listed:
-        return tuple(choices)
-    known = sorted({m for c in candidates for m in (*c.models, c.model, c.name) if m})
+        raise UnknownModel("no backend is configured and no slot is loaded", hint="`parley doctor` says what to do")
+    known = sorted({m for c in candidates for m in (*c.models, c.model, c.name) if m} | known_aliases.keys())
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else "GET /v1/models lists what there is"
     raise UnknownModel(f"the model {name[:200]!r} does not exist here", hint=hint, param="model")
+
+
+def _of_alias(
+    alias: str, stands_for: str, candidates: Sequence[Candidate], strategy: Strategy, turn: int
+) -> tuple[Choice, ...]:
+    ranked = _ranked(candidates, strategy, turn)
+    found: list[Choice] = []
+    for name in (part.strip() for part in stands_for.split(",")):
+        found += [choice for choice in _choices(name, ranked) if choice not in found]
+    if not found:
+        raise UnknownModel(
+            f"{alias!r} stands for {stands_for[:200]!r}, which nobody has", hint="see [llm.aliases] of parley.toml"
+        )
+    closed = {candidate.name for candidate in candidates if candidate.admitted}
+    return tuple(sorted(found, key=lambda choice: choice.backend not in closed))
+
+
+def _choices(name: str, ranked: Sequence[Candidate]) -> list[Choice]:
+    if name in ANY:
+        return [Choice(c.name, _own(c)) for c in ranked]
+    backend, slash, model = name.partition("/")
+    exact = [Choice(c.name, model) for c in ranked if slash and c.name == backend]  # 3
+    named = [Choice(c.name, _own(c)) for c in ranked if c.name == name]  # 4
+    listed = [Choice(c.name, name) for c in ranked if name in c.models or name == c.model]  # 5
+    return exact or named or listed
+
+
+def _ranked(candidates: Sequence[Candidate], strategy: Strategy, turn: int) -> list[Candidate]:
+    ranked: list[Candidate] = []
+    for _, group in groupby(sorted(candidates, key=_standing), key=_standing):
+        equals = list(group)
+        match strategy:
+            case "failover":
+                pass
+            case "round_robin":
+                start = turn % len(equals)
+                equals = equals[start:] + equals[:start]
+            case "least_busy":
+                equals.sort(key=lambda c: c.busy)
+            case "lowest_latency":
+                equals.sort(key=lambda c: c.latency_s or 0.0)
+        ranked += equals
+    return ranked
+
+
+def _standing(candidate: Candidate) -> tuple[bool, int, int]:
+    return (not candidate.admitted, {True: 0, None: 1, False: 2}[candidate.healthy], -candidate.priority)
 
 
 def _own(candidate: Candidate) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from llm.port import BackendConfig
+from llm.router import Strategy
 from models.errors import SettingsError
 
 __all__ = ["EngineSettings", "KvCacheType", "LlmSettings", "Pooling", "RopeScaling", "SplitMode"]
@@ -133,6 +135,10 @@ class LlmSettings:
     default_model: str = ""
     """What a request without a model gets: a slot's model, "backend/model", or "" for the first that is ready."""
     backends: tuple[BackendConfig, ...] = ()
+    selection_strategy: Strategy = "failover"
+    """Between backends of the same priority that have the model."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """{name: what it stands for}; several names with commas between them are tried in that order."""
     engine: EngineSettings = EngineSettings()
     preload: tuple[str, ...] = ()
     """Further models to load at the start, into the slots after the first."""

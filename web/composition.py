@@ -69,7 +69,8 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         measuring = Measuring()
         await group.start(keep_statistics, measuring, settings.home / "performance.json")
         measured = [MeasuredBackend(one, measuring, metrics, clock) for one in (*pool.backends, *remote)]
-        router = Router(lambda: measured, settings.llm.default_model)
+        llm = settings.llm
+        router = Router(lambda: measured, llm.default_model, strategy=llm.selection_strategy, aliases=llm.aliases)
         await group.start(pool.run)
         await group.start(router.run)
         downloads = DownloadJobs(store.root, clock)

@@ -81,6 +81,8 @@ CORES = (
     "llm/convert/content.py",
     "llm/convert/sampling.py",
     "llm/convert/vectors.py",
+    "llm/breaker.py",
+    "llm/route_trace.py",
     "llm/eviction.py",
     "llm/memory/fit.py",
     "llm/replies/json_call.py",

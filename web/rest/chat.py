@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,6 +19,7 @@ from llm.convert.media_fetch import with_media
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
+from llm.route_trace import RouteTrace
 from llm.stream import Finish, Relayed, StreamEvent
 from web.body import read_object
 from web.guards.authenticate import principal_of
@@ -52,10 +54,14 @@ async def _complete(request: Request) -> Response:
     if chat.stream:
         usage = chat.stream_options is not None and chat.stream_options.include_usage
         writer, waits = ChunkWriter(answer_id, model, created, usage, asked.n), WaitComment()
-        asked = replace(asked, on_wait=waits.tell, relay="stream", relay_usage=usage)
-        return EventStream(_events(services.router, asked, writer), waits)
+        told = _Route(request)
+        asked = replace(asked, on_wait=waits.tell, relay="stream", relay_usage=usage, on_route=told)
+        stream = EventStream(_events(services.router, asked, writer), waits)
+        told.headers = stream.headers
+        return stream
+    told = _Route(request)
     try:
-        asked = replace(asked, relay="whole")
+        asked = replace(asked, relay="whole", on_route=told)
         events = await while_connected(request.receive, lambda: _collect(services.router, asked))
     except ClientGone:
         _log.info("request.client_gone")
@@ -63,9 +69,21 @@ async def _complete(request: Request) -> Response:
     finish = events[-1]
     assert isinstance(finish, Finish)
     if isinstance(events[0], Relayed):
-        return Response(events[0].data, media_type="application/json")
+        return Response(events[0].data, media_type="application/json", headers=told.headers)
     whole = completion(events, id=answer_id, model=finish.model or model, created=created, choices=asked.n)
-    return JSONResponse(whole)
+    return JSONResponse(whole, headers=told.headers)
+
+
+class _Route:
+    """Puts the way a request took into `headers`, for admins: names of servers are nobody else's business."""
+
+    def __init__(self, request: Request) -> None:
+        self._shown = principal_of(request).tier == "admin"
+        self.headers = MutableHeaders()
+
+    def __call__(self, trace: RouteTrace) -> None:
+        if self._shown:
+            self.headers["x-parley-route"] = trace.line()
 
 
 async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWriter) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,83 @@
+"""When a backend is left alone for a while. Pure: the time is an argument.
+
+closed     everything passes; failures in a row are counted
+open       nothing passes until a time: after THRESHOLD failures in a row, longer each time; or as long as the server
+           itself asked for (Retry-After)
+half open  that time is over: one request tries, the others still go elsewhere. It decides
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+__all__ = ["Breaker", "admits", "failed", "probed", "state", "succeeded", "tried", "waits"]
+
+THRESHOLD = 3
+FIRST_S = 2.0
+LONGEST_S = 30.0
+TRIAL_S = 30.0
+"""A trial that has not ended after this long keeps nobody else away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    failures: int = 0
+    open_until_s: float | None = None
+    trial_until_s: float | None = None
+    unreachable: bool = False
+    """The last failure was that nobody answered: then a probe that is answered is news."""
+
+
+def state(breaker: Breaker, now_s: float) -> Literal["closed", "open", "half_open"]:
+    if breaker.open_until_s is None:
+        return "closed"
+    return "open" if now_s < breaker.open_until_s else "half_open"
+
+
+def admits(breaker: Breaker, now_s: float) -> bool:
+    """Whether a request may be sent now."""
+    match state(breaker, now_s):
+        case "closed":
+            return True
+        case "open":
+            return False
+        case "half_open":
+            return breaker.trial_until_s is None or now_s >= breaker.trial_until_s
+
+
+def waits(breaker: Breaker, now_s: float) -> float:
+    """Seconds until a request may be sent; 0 where it may be now."""
+    if admits(breaker, now_s):
+        return 0.0
+    until_s = breaker.open_until_s if state(breaker, now_s) == "open" else breaker.trial_until_s
+    return max(0.0, (until_s or now_s) - now_s)
+
+
+def tried(breaker: Breaker, now_s: float) -> Breaker:
+    """A request is being sent."""
+    return replace(breaker, trial_until_s=now_s + TRIAL_S) if breaker.open_until_s is not None else breaker
+
+
+def succeeded(breaker: Breaker) -> Breaker:
+    return Breaker()
+
+
+def failed(
+    breaker: Breaker, now_s: float, *, unreachable: bool = False, retry_after_s: float | None = None
+) -> Breaker:
+    """`retry_after_s`: the server is well and said when to come again."""
+    if retry_after_s is not None:
+        return replace(breaker, open_until_s=now_s + retry_after_s, trial_until_s=None, unreachable=False)
+    failures = breaker.failures + 1
+    if failures < THRESHOLD:
+        return Breaker(failures, unreachable=unreachable)
+    pause_s = min(LONGEST_S, FIRST_S * 2.0 ** min(failures - THRESHOLD, 10))
+    return Breaker(failures, now_s + pause_s, unreachable=unreachable)
+
+
+def probed(breaker: Breaker, now_s: float) -> Breaker:
+    """It answered a question about itself: a server that was away is back, and may be tried at once."""
+    if breaker.unreachable and breaker.open_until_s is not None:
+        return replace(breaker, open_until_s=min(breaker.open_until_s, now_s))
+    return breaker

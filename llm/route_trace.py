@@ -1,0 +1,39 @@
+"""How a request found its backend, for the log and for a response header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from llm.router import Choice
+
+__all__ = ["RouteTrace"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+-]")
+
+
+@dataclass(slots=True)
+class RouteTrace:
+    """`reasons` are (backend, code of why it was passed over), in the order they were asked."""
+
+    strategy: str
+    chosen: Choice | None = None
+    reasons: list[tuple[str, str]] = field(default_factory=list)
+
+    def passed(self, choice: Choice, code: str) -> None:
+        self.reasons.append((choice.backend, code))
+
+    def line(self) -> str:
+        """ "local/qwen3; strategy=failover; passed=gpu:backend_unreachable", ASCII, at most 500 characters."""
+        chosen = f"{self.chosen.backend}/{self.chosen.model}" if self.chosen else "none"
+        parts = [chosen, f"strategy={self.strategy}"]
+        if self.reasons:
+            parts.append("passed=" + ",".join(f"{backend}:{code}" for backend, code in self.reasons))
+        return "; ".join(f"{_clean(part)}" for part in parts)[:500]
+
+
+def _clean(text: str) -> str:
+    name, equals, rest = text.partition("=")
+    if not equals:
+        return _UNSAFE.sub("_", text)
+    return f"{name}={','.join(_UNSAFE.sub('_', part) for part in rest.split(','))}"

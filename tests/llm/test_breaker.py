@@ -1,0 +1,67 @@
+"""A backend that fails is left alone, longer each time; one that asked for a pause gets it."""
+
+from __future__ import annotations
+
+from llm import breaker
+from llm.breaker import Breaker
+from llm.router import Candidate, Choice, route
+
+
+def _broken(times: int, now_s: float = 0.0, **why: bool) -> Breaker:
+    found = Breaker()
+    for _ in range(times):
+        found = breaker.failed(found, now_s, **why)
+    return found
+
+
+def test_two_failures_are_no_pattern_and_three_are() -> None:
+    assert breaker.admits(_broken(2), 0.0)
+    assert not breaker.admits(_broken(3), 0.0)
+    assert breaker.waits(_broken(3), 0.5) == 1.5
+
+
+def test_it_is_left_alone_longer_each_time_but_not_for_ever() -> None:
+    pauses = [breaker.waits(_broken(times), 0.0) for times in range(3, 12)]
+    assert pauses == sorted(pauses) and pauses[0] == 2.0 and pauses[-1] == breaker.LONGEST_S
+
+
+def test_then_one_request_tries_and_decides() -> None:
+    trial = breaker.tried(_broken(3), 2.0)
+    assert breaker.admits(_broken(3), 2.0) and not breaker.admits(trial, 2.1)
+    assert breaker.admits(trial, 2.0 + breaker.TRIAL_S)
+    assert breaker.succeeded(trial) == Breaker()
+    assert not breaker.admits(breaker.failed(trial, 3.0), 6.9)
+
+
+def test_a_pause_that_was_asked_for_is_no_failure() -> None:
+    cooling = breaker.failed(Breaker(), 10.0, retry_after_s=7)
+    assert (cooling.failures, breaker.waits(cooling, 12.0)) == (0, 5.0)
+
+
+def test_a_server_that_is_back_is_tried_at_once() -> None:
+    assert breaker.admits(breaker.probed(_broken(3, unreachable=True), 0.1), 0.1)
+    assert not breaker.admits(breaker.probed(_broken(3), 0.1), 0.1)
+
+
+def test_strategies_choose_between_equals() -> None:
+    a = Candidate("a", "m", busy=2, latency_s=0.1, healthy=True)
+    b = Candidate("b", "m", busy=0, latency_s=0.3, healthy=True)
+    lesser = Candidate("c", "m", priority=-1, healthy=True)
+
+    def first(strategy: str, turn: int = 0) -> str:
+        return route("m", "", (a, b, lesser), strategy=strategy, turn=turn)[0].backend  # type: ignore[arg-type]
+
+    assert (first("failover"), first("least_busy"), first("lowest_latency")) == ("a", "b", "a")
+    assert [first("round_robin", turn) for turn in range(4)] == ["a", "b", "a", "b"]
+
+
+def test_one_that_is_left_alone_comes_last_whatever_its_priority() -> None:
+    open_one = Candidate("a", "m", priority=9, admitted=False, healthy=True)
+    assert [c.backend for c in route("m", "", (open_one, Candidate("b", "m")))] == ["b", "a"]
+
+
+def test_an_alias_is_a_row_of_names() -> None:
+    both = (Candidate("a", "x"), Candidate("b", "y"))
+    aliases = {"fast": "b/big, a, nobody"}
+    assert route("fast", "", both, aliases=aliases) == (Choice("b", "big"), Choice("a", "x"))
+    assert route("", "fast", both, aliases=aliases)[0] == Choice("b", "big")
