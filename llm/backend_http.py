@@ -58,7 +58,7 @@ async def data_of(response: aiohttp.ClientResponse) -> bytes:
     async for piece in response.content.iter_any():
         data += piece
         if len(data) > MAX_ANSWER_BYTES:
-            raise BackendFailed("the server sent an answer without an end")
+            raise BackendFailed("the server sent an answer without an end", hint="see the log of that server")
     return bytes(data)
 
 

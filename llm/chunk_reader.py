@@ -53,7 +53,7 @@ class ChunkReader:
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
         if not isinstance(chunk, Mapping):
-            raise BackendFailed("the server sent something that is no chunk")
+            raise BackendFailed("the server sent something that is no chunk", hint="does base_url point at the API?")
         error = chunk.get("error")
         if error or chunk.get("object") == "error":
             raise error_of(0, chunk)
@@ -163,4 +163,4 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
         return BadInput(message, param=param if isinstance(param, str) else None)
     if status in (401, 403):
         return BackendFailed(message, hint="check the api_key of this backend")
-    return BackendFailed(message)
+    return BackendFailed(message, hint="see the log of that server")

@@ -37,7 +37,7 @@ class SseReader:
                 self._data.append(text[5:].removeprefix(" "))
                 self._size += len(text)
         if self._size + len(self._rest) > MAX_EVENT_BYTES:
-            raise BackendFailed("the server sent an event without an end")
+            raise BackendFailed("the server sent an event without an end", hint="see the log of that server")
         return done
 
     def close(self) -> list[str]:

@@ -51,7 +51,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
     async with (
-        aiohttp.ClientSession(connector=connector) as http,
+        aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
         open_toolbox(settings.voice.tools, clock) as tools,
         anyio.create_task_group() as group,
     ):

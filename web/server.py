@@ -9,14 +9,17 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import anyio
 import uvicorn
 from anyio.abc import TaskStatus
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from models.errors import ParleyError
+from web.departure import EXTENSION, Departure
 
 __all__ = ["AddressTaken", "address_of", "listen", "serve"]
 
@@ -39,6 +42,22 @@ class _WebSocket(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         self.scope.setdefault("extensions", {})["parley.abort"] = self.transport.abort  # type: ignore[assignment]
         await super().run_asgi()
+
+
+class _Http(HttpToolsProtocol):
+    """Tells the application when the client leaves."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._departure = Departure()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope.setdefault("extensions", {})[EXTENSION] = self._departure  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._departure.happened()
 
 
 class _Server(uvicorn.Server):
@@ -107,7 +126,7 @@ async def serve(
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=_Http,
             ws=_WebSocket,
             lifespan="off",
             log_config=None,

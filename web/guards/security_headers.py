@@ -23,6 +23,9 @@ _ALWAYS = {
 }
 
 
+_ALWAYS_RAW = tuple((name.encode(), value.encode()) for name, value in _ALWAYS.items())
+
+
 class SecurityHeaders:
     """Sets the headers on every answer; an endpoint's own value stays. Answers of the API are not stored."""
 
@@ -36,9 +39,9 @@ class SecurityHeaders:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                own = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in _ALWAYS_RAW if pair[0] not in own)]
                 headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
-                    headers.setdefault(name, value)
                 if headers.get("content-type", "").startswith("text/html"):
                     headers.setdefault("content-security-policy", PAGE_POLICY)
                     headers.setdefault("cache-control", "no-cache")

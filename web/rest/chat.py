@@ -44,10 +44,11 @@ async def _complete(request: Request) -> Response:
     chat = parse_chat(without_ours(await read_object(request)))
     asked = to_request(chat, user=principal_of(request).user)
     services = services_of(request)
-    try:
-        asked = await while_connected(request.receive, lambda: with_media(asked))
-    except ClientGone:
-        return Response(status_code=_CLIENT_CLOSED)
+    if any(message.parts for message in asked.messages):
+        try:
+            asked = await while_connected(request.receive, lambda: with_media(asked), scope=request.scope)
+        except ClientGone:
+            return Response(status_code=_CLIENT_CLOSED)
     answer_id = f"chatcmpl-{secrets.token_hex(12)}"
     created = int(services.clock.wall().timestamp())
     model = asked.model or "default"
@@ -62,7 +63,7 @@ async def _complete(request: Request) -> Response:
     told = _Route(request)
     try:
         asked = replace(asked, relay="whole", on_route=told)
-        events = await while_connected(request.receive, lambda: _collect(services.router, asked))
+        events = await while_connected(request.receive, lambda: _collect(services.router, asked), scope=request.scope)
     except ClientGone:
         _log.info("request.client_gone")
         return Response(status_code=_CLIENT_CLOSED)

@@ -1,0 +1,151 @@
+"""Backends that hang, trickle, reset and lie, behind the whole application: typed errors, failover, nothing left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.faults.sick_upstream import SickUpstream, sick_upstream
+from tests.web.house import House, house
+
+TIMEOUT_S = 0.4
+BEFORE = (
+    "silent",
+    "reset_first",
+    "page",
+    "broken_json",
+    "short",
+    "headers_only",
+    "oops",
+    "busy",
+    "huge",
+    "error_first",
+)
+INSIDE = ("cut", "error_inside", "broken_inside", "hangs_inside")
+HEALTHY = ("trickle", "no_done", "well")
+
+
+@asynccontextmanager
+async def _gateway(home: Path, *faults: str) -> AsyncIterator[tuple[House, SickUpstream]]:
+    """A house whose backends are these, the first with the highest priority."""
+    async with sick_upstream() as upstream:
+        entries = [
+            f'[[backends]]\nname = "{fault}"\ntype = "openai"\nbase_url = "{upstream.url(fault)}"\n'
+            f"timeout_s = {TIMEOUT_S}\npriority = {100 - index}\n"
+            for index, fault in enumerate(faults)
+        ]
+        async with house(home, "\n".join(entries) + "\n[llm]\nslots = 0\n") as found:
+            with anyio.fail_after(20):
+                yield found, upstream
+
+
+def _body(model: str, stream: bool) -> dict[str, Any]:
+    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": "how are you"}]}
+
+
+async def _ask(found: House, model: str, stream: bool) -> tuple[int, dict[str, str], str]:
+    async with found.client.post("/v1/chat/completions", json=_body(model, stream)) as answer:
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.text()
+
+
+def _events(text: str) -> list[Any]:
+    lines = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+    return [line if line == "[DONE]" else json.loads(line) for line in lines]
+
+
+def _said(events: list[Any]) -> str:
+    chunks = [event for event in events if event != "[DONE]" and event.get("choices")]
+    return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
+
+
+async def _nothing_open(upstream: SickUpstream) -> None:
+    """The gateway has let go of every request it made."""
+    with anyio.fail_after(2):
+        while any(upstream.open.values()):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_backend_that_fails_before_its_first_word_gives_a_typed_error(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, *BEFORE) as (found, upstream):
+        for fault in BEFORE:
+            for stream in (False, True):
+                status, headers, text = await _ask(found, f"{fault}/shared", stream)
+                error = json.loads(text)["error"]
+                assert set(error) == {"message", "type", "param", "code", "hint"}, (fault, error)
+                if fault == "busy":
+                    assert (status, error["code"]) == (503, "overloaded")
+                    assert 1 <= int(headers["retry-after"]) <= 7
+                else:
+                    assert status in (502, 503, 504), (fault, stream, status)
+                    assert error["code"].startswith("backend_"), (fault, error)
+        await _nothing_open(upstream)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_another_backend_takes_over_before_the_first_word(tmp_path: Path, stream: bool) -> None:
+    async with _gateway(tmp_path, *BEFORE, "well") as (found, upstream):
+        status, _, text = await _ask(found, "shared", stream)
+        assert status == 200
+        said = _said(_events(text)) if stream else json.loads(text)["choices"][0]["message"]["content"]
+        assert said == "all well"
+        assert upstream.asked == [*BEFORE, "well"]
+        await _nothing_open(upstream)
+
+
+async def test_a_stream_that_breaks_ends_with_an_error_event_and_nobody_takes_over(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, *INSIDE, "well") as (found, upstream):
+        for fault in INSIDE:
+            status, _, text = await _ask(found, f"{fault}/shared", True)
+            events = _events(text)
+            assert status == 200
+            assert _said(events[:-1]) == "all well", fault  # what came before the fault is not lost
+            assert events[-1]["error"]["code"].startswith("backend_"), (fault, events[-1])
+        assert upstream.asked == list(INSIDE)
+        await _nothing_open(upstream)
+
+
+async def test_slow_and_careless_backends_lose_nothing(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, *HEALTHY) as (found, upstream):
+        for fault in HEALTHY:
+            status, _, text = await _ask(found, f"{fault}/shared", True)
+            events = _events(text)
+            assert (status, _said(events), events[-1]) == (200, "all well", "[DONE]"), fault
+            assert not any(event.get("usage") for event in events[:-1]), "nobody asked for it"
+        await _nothing_open(upstream)
+
+
+async def test_usage_comes_to_the_client_that_asks_and_is_counted_for_both(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "well") as (found, _):
+        body = {**_body("well/shared", True), "stream_options": {"include_usage": True}}
+        async with found.client.post("/v1/chat/completions", json=body) as answer:
+            events = _events(await answer.text())
+        assert [event["usage"]["completion_tokens"] for event in events[:-1] if event.get("usage")] == [2]
+        await _ask(found, "well/shared", True)
+        await _ask(found, "well/shared", False)
+        [(_, _, figures)] = found.services.measuring.all()
+        assert (figures.totals.requests, figures.totals.completion_tokens) == (3, 6)
+
+
+@pytest.mark.parametrize(("fault", "stream"), [("endless", True), ("silent", True), ("silent", False)])
+async def test_a_client_that_leaves_closes_the_upstream_socket(tmp_path: Path, fault: str, stream: bool) -> None:
+    async with sick_upstream() as upstream:
+        config = f'[[backends]]\nname = "{fault}"\ntype = "openai"\nbase_url = "{upstream.url(fault)}"\n'
+        async with house(tmp_path, config + "[llm]\nslots = 0\n") as found:
+            host, port = found.url.removeprefix("http://").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            data = json.dumps(_body(f"{fault}/shared", stream))
+            key = found.client.headers["Authorization"]
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {key}\r\n"
+            writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode())
+            with anyio.fail_after(5):
+                while not upstream.open.get(fault):
+                    await asyncio.sleep(0.005)
+            writer.transport.abort()
+            await _nothing_open(upstream)

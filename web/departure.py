@@ -1,0 +1,48 @@
+"""Whether the client of a connection is still there, told by the server at the moment it leaves.
+
+ASGI tells it to whoever waits in `receive`, which takes a task for every request. Our server hands its own sign to
+the application in the scope's extensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.types import Scope
+
+__all__ = ["EXTENSION", "Departure", "departure_of"]
+
+EXTENSION = "parley.departure"
+
+
+class Departure:
+    """One for each connection."""
+
+    __slots__ = ("_calls", "gone")
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._calls: list[Callable[[], None]] = []
+
+    @contextmanager
+    def calls(self, call: Callable[[], None]) -> Iterator[None]:
+        """`call` is called once, in the event loop, if the client leaves within the block or has left already."""
+        if self.gone:
+            call()
+        self._calls.append(call)
+        try:
+            yield
+        finally:
+            self._calls.remove(call)
+
+    def happened(self) -> None:
+        self.gone = True
+        for call in tuple(self._calls):
+            call()
+
+
+def departure_of(scope: Scope) -> Departure | None:
+    """None behind a server that is not ours."""
+    found = (scope.get("extensions") or {}).get(EXTENSION)
+    return found if isinstance(found, Departure) else None
