@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from enum import Enum
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SYLLABLES_MS",
     "BargeInRules",
     "Verdict",
+    "ends_like_us",
     "judge",
     "sounds_like_us",
 ]
@@ -52,6 +54,11 @@ OWN_SHARE = 0.6
 """Of the words heard, when they are taken for our own: a recogniser gets some words of an echo wrong."""
 
 
+TAIL_SHARE = 0.75
+TAIL_SLACK = 2
+"""Words of ours that the recogniser may have missed in the echo of the end of a reply."""
+
+
 @dataclass(frozen=True, slots=True)
 class BargeInRules:
     voiced_ms: float
@@ -73,6 +80,20 @@ def sounds_like_us(text: str, said: str) -> bool:
     """Most of the words of `text` stand in what we are saying: an echo, or somebody reading along."""
     words, ours = _words(text), set(_words(said))
     return bool(words) and sum(word in ours for word in words) >= OWN_SHARE * len(words)
+
+
+def ends_like_us(text: str, said: str) -> bool:
+    """`text`, heard just after we spoke, is the end of what we said: its words, in their order, and no question.
+
+    Stricter than `sounds_like_us`: who asks for the capital of France says most of "The capital of France is Paris"
+    and wants an answer.
+    """
+    words, ours = _words(text), _words(said)
+    tail = ours[-len(words) - TAIL_SLACK :]
+    if not words or any(word in QUESTION_WORDS | STOP_WORDS and word not in tail for word in words):
+        return False
+    common = sum(block.size for block in SequenceMatcher(None, words, tail, autojunk=False).get_matching_blocks())
+    return common >= TAIL_SHARE * len(words)
 
 
 def judge(

@@ -187,9 +187,12 @@ class EchoCanceller:
 
     def _look(self) -> None:
         mic, ref = self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :]
-        if np.sqrt(np.mean(mic**2)) < _QUIET or np.sqrt(np.mean(ref**2)) < _QUIET:
+        if np.sqrt(np.mean(ref**2)) < _QUIET:
             return
-        lag, height = _correlate(mic, ref)
+        quiet = np.sqrt(np.mean(mic**2)) < _QUIET
+        if quiet and np.sqrt(np.mean(ref[: len(mic)] ** 2)) < _QUIET:
+            return  # what we said may still be on its way; later, silence is the surest sign of no echo
+        lag, height = (0, 0.0) if quiet else _correlate(mic, ref)
         again = abs(lag - self._candidate) <= 32
         self._candidate = lag if height >= _PEAK_PRESENT else -1
         if height >= _PEAK_SURE or (height >= _PEAK_PRESENT and again):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voice.actions import Abandon, ScoreTurn, StopListening
-from voice.bargein import sounds_like_us
+from voice.bargein import ends_like_us
 from voice.endpointing import ALONE_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.gate import Request
@@ -97,7 +97,7 @@ class Deciding(Noting):
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
         turn, words = revision.turn, revision.text or ""
-        if turn is not None and self._may_be_us(turn.from_s) and sounds_like_us(words, self._said):
+        if turn is not None and self._may_be_us(turn.from_s) and ends_like_us(words, self._said):
             request = Request("")  # the end of our own reply, from the loudspeaker
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)

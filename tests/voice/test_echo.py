@@ -73,6 +73,16 @@ def test_another_voice_is_not_taken_for_an_echo(file: str) -> None:
     assert canceller.state == "absent"
 
 
+def test_a_silent_microphone_while_we_speak_hears_no_echo() -> None:
+    canceller = EchoCanceller()
+    room = np.random.default_rng(4).normal(0, 8, RATE_HZ).astype(np.int16)
+    canceller.hear(room)
+    canceller.play(spoken(STORY)[: 3 * RATE_HZ])
+    for _ in range(3):
+        canceller.hear(room)
+    assert canceller.state == "absent"
+
+
 def test_any_size_of_pieces_gives_the_same_length() -> None:
     ours = spoken(STORY)[: 5 * RATE_HZ]
     canceller, rng, out, at = EchoCanceller(), np.random.default_rng(3), 0, 0

@@ -1,0 +1,49 @@
+"""What is our own voice, and what only says some of the same words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.voice.conversation import RATE_HZ, Conversation
+from voice import events as heard
+from voice.bargein import ends_like_us
+from voice.outgoing import TurnComplete
+from voice.session_config import AudioConfig, SessionConfig
+
+SAID = "Well, the capital of France is Paris. It lies on the river Seine."
+
+
+@pytest.mark.parametrize(
+    "text", ["it lies on the river seine", "on the river seine", "lies on a river seine", "river seine", "seine"]
+)
+def test_the_end_of_a_reply_is_its_echo(text: str) -> None:
+    assert ends_like_us(text, SAID)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is the capital of france",
+        "the capital of france",
+        "what is on the river seine",
+        "and the river",
+        "stop",
+        "",
+    ],
+)
+def test_its_words_in_a_question_are_not(text: str) -> None:
+    assert not ends_like_us(text, SAID)
+
+
+def test_a_question_in_the_words_of_the_reply_before_is_answered() -> None:
+    """Asked again at once, while it is not yet known whether the microphone hears us."""
+    talk = Conversation(
+        answer=lambda asked: "The capital of France is Paris.",
+        config=SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ)),
+    )
+    talk.at(0.0, heard.EchoHeard("unknown"))
+    talk.speak((1.0, 2.5, "what is the capital of france"), (6.4, 7.9, "what is the capital of france"))
+    talk.run(14.0)
+    turns = talk.told(TurnComplete)
+    assert [turn.input_transcript for turn in turns] == ["what is the capital of france"] * 2
+    assert not any(turn.interrupted for turn in turns)
