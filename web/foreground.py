@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -63,7 +64,10 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
         welcome.warning(f"another Parley runs at {other.url} with the same data folder; commands will find this one")
     async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
         group.start_soon(_watch_keys, keys, file)
-        await group.start(serve, create_app(services), listener, services.hub.shut)
+        app = create_app(services)
+        gc.collect()
+        gc.freeze()  # what is here stays: to look through it again and again would make requests wait
+        await group.start(serve, app, listener, services.hub.shut)
         await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
         try:
             welcome.address(url, fresh_key)

@@ -33,6 +33,8 @@ class MeasuredBackend:
         self._errors = metrics.counter("parley_backend_errors_total", "Replies that failed", (*_LABELS, "code"))
         self._tokens = metrics.counter("parley_backend_tokens_total", "Tokens of replies", _LABELS)
         self._first = metrics.histogram("parley_backend_first_token_seconds", "Until a reply began", _LABELS)
+        self._kept: dict[str, tuple[Any, ...]] = {}
+        """The metrics of a label: to look them up costs more than to count. As few as `_label` gives."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)
@@ -42,7 +44,13 @@ class MeasuredBackend:
         labels = (self.name, self._label(request.model))
         begun_s, first = now(), True
         measured = self._measuring.begin(*labels, begun_s)
-        self._requests.labels(*labels).inc()
+        kept = self._kept.get(labels[1])
+        if kept is None:
+            kept = self._kept[labels[1]] = tuple(
+                metric.labels(*labels) for metric in (self._requests, self._tokens, self._first)
+            )
+        requests, tokens, first_token = kept
+        requests.inc()
 
         def waits(state: WaitState) -> None:
             measured.waits(now())
@@ -57,12 +65,12 @@ class MeasuredBackend:
                         count = usage.completion_tokens if usage else 0
                         read = (usage.prompt_tokens, count, usage.cached_tokens) if usage else (0, 0, 0)
                         measured.finished(now(), *read)
-                        self._tokens.labels(*labels).inc(count)
+                        tokens.inc(count)
                     else:
                         measured.piece(now())
                         if first:
                             first = False
-                            self._first.labels(*labels).observe(now() - begun_s)
+                            first_token.observe(now() - begun_s)
                     yield event
         except ParleyError as error:
             measured.failed(error.code)

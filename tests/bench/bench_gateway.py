@@ -38,7 +38,7 @@ class Cell:
 
 
 def run(options: Options) -> Section:
-    seconds = 1.0 if options.quick else 4.0
+    seconds = 1.0 if options.quick else 2.5
     found: dict[tuple[str, bool, int], Cell] = {}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         mock = stack.enter_context(_server(["-m", "tests.bench.gateway_mock"], "/v1/models"))
