@@ -16,6 +16,7 @@ from voice.outgoing import ServerEvent
 __all__ = [
     "Abandon",
     "Action",
+    "Erase",
     "Listen",
     "RunTool",
     "ScoreTurn",
@@ -33,6 +34,14 @@ class Listen:
 
     turn: int
     from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Make the session's audio from `from_s` to `until_s` silent: a wake word that no recogniser is to hear."""
+
+    from_s: float
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +119,4 @@ class Tell:
     event: ServerEvent
 
 
-Action = Listen | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon | Tell
+Action = Listen | Erase | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon | Tell

@@ -12,7 +12,11 @@ client's buffers, the room, the way back.
 2. *Cancel it.* A partitioned frequency-domain Kalman filter (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014)
    follows the way from loudspeaker to microphone, 256 ms from just before the delay on. It weighs its error by how
    much else is in the signal, so that it neither needs nor has a detector of double talk.
-3. *Suppress the rest.* What the filter leaves (the far end of the reverberation, what a small loudspeaker adds) is
+3. *Place it anew.* After a silence the client's playout starts a few milliseconds earlier or later than the last
+   time, and a filter that was right is wrong by that. So what begins after a silence is compared with what the filter
+   expects, until one shift of the reference makes them alike; the filter learns nothing meanwhile, and what is no
+   louder than our own voice would be there is silent.
+4. *Suppress the rest.* What the filter leaves (the far end of the reverberation, what a small loudspeaker adds) is
    estimated from how the residual's power follows the echo's, and taken off band by band. Where hardly anything else
    is left, the block is silent: a detector of voices is startled by the least musical remainder.
 
@@ -69,6 +73,16 @@ _LEAK = 0.02
 """The least that the filter is taken to leave."""
 _FLOOR = 0.02
 
+_SHIFT = 1280
+"""Samples (80 ms) by which a client's playout may begin early or late."""
+_ALIKE = 0.5
+"""Correlation of what is heard with what was expected, where they are the same."""
+_FIRST_TRY = 1600
+_LAST_TRY = 12_000
+"""Samples of echo after which it is compared, first and for the last time."""
+_LOUDER = 6.0
+"""A voice has so many times the power of the expected echo."""
+
 Floats = npt.NDArray[np.floating[Any]]
 Spectra = npt.NDArray[np.complexfloating[Any, Any]]
 
@@ -105,6 +119,8 @@ class EchoCanceller:
         """Position after the last sample of reference."""
         self._look_at = 0
         self._votes = 0
+        self._burst_at: int | None = None
+        """Where the reference began again after a silence, until its echo has been found."""
         self._held = np.zeros(0, np.int16)
         self._engaged = self._skip = False
         self._candidate = -1
@@ -116,6 +132,8 @@ class EchoCanceller:
     def play(self, pcm: Pcm, late: int = 0) -> None:
         """We have sent `pcm` (16 kHz), `late` samples after the last audio that was heard."""
         missing = late - len(self._ahead)
+        if self._at + max(0, late) > self._spoke_until:
+            self._burst_at = self._at + max(0, late)
         filler = [np.zeros(missing, np.float32)] if missing > 0 else []
         self._ahead = np.concatenate((self._ahead, *filler, pcm.astype(np.float32) / 32768))[: 60 * RATE_HZ]
         self._spoke_until = self._at + len(self._ahead)
@@ -138,6 +156,7 @@ class EchoCanceller:
                 self._look_at = self._at + (8 if self.state == "absent" else 1) * _LOOK_EVERY
                 self._look()
             if self._engaged:
+                self._burst_at = None
                 self._rehearse()
             return pcm
         if len(pcm) > _BURST:
@@ -151,7 +170,8 @@ class EchoCanceller:
         while len(self._held) >= BLOCK:
             block, self._held = self._held[:BLOCK], self._held[BLOCK:]
             self._remember(block)
-            pieces.append(self._clean())
+            hidden = self._place()
+            pieces.append(self._clean() * 0 if hidden else self._clean())
             if self._skip:
                 self._skip = False
                 pieces.clear()  # the block before was given out as it was
@@ -197,6 +217,9 @@ class EchoCanceller:
         self._candidate = lag if height >= _PEAK_PRESENT else -1
         if height >= _PEAK_SURE or (height >= _PEAK_PRESENT and again):
             self._votes = 0
+            near = self._engaged and self._burst_at is not None and abs(lag - self.delay) <= _SHIFT
+            if near:
+                return  # it will be placed
             if self.state != "present" or not -_EARLY // 2 <= lag - self.delay <= PARTS * BLOCK // 2:
                 self.state, self.delay = "present", lag
                 self._reset()
@@ -228,7 +251,7 @@ class EchoCanceller:
         block, zero = np.zeros(BLOCK, np.float32), np.zeros(bins, np.float32)
         self._tail = _Tail(block, block, zero, zero, zero, np.ones(bins, np.float32), block)
 
-    def _cancel(self, ago: int = 0) -> tuple[Floats, Floats]:
+    def _cancel(self, ago: int = 0, *, learn: bool = True) -> tuple[Floats, Floats]:
         """(echo, residual) of the block that ended `ago` samples ago."""
         end = _KEPT - ago
         late = end - max(0, self.delay - _EARLY)
@@ -243,7 +266,7 @@ class EchoCanceller:
         echo: Floats = np.fft.irfft((self._filter * self._spectra).sum(axis=0))[BLOCK:]
         residual = heard - echo
         power = self._power
-        if power.max() > 1e-6:
+        if learn and power.max() > 1e-6:
             error = np.fft.rfft(np.concatenate((np.zeros(BLOCK, np.float32), residual)))
             self._noise = 0.8 * self._noise + 0.2 * _power(error)
             expected = 0.5 * (self._doubt * power).sum(axis=0) + 1.0 * self._noise + 1e-9
@@ -259,7 +282,59 @@ class EchoCanceller:
             self._filter[self._turn :: _EVERY] = np.fft.rfft(taps, axis=1)
         return echo, residual
 
-    # ---- 3: suppress ----------------------------------------------------------------------------------------
+    # ---- 3: place it anew -----------------------------------------------------------------------------------
+
+    def _place(self) -> bool:
+        """Look for the echo of what began after a silence. True: the newest block may be that echo, unplaced."""
+        if self._burst_at is None:
+            return False
+        heard = self._at - self._burst_at - self.delay
+        if heard < -_SHIFT:
+            return False
+        if heard > _LAST_TRY or self._at - self._burst_at > _KEPT - 2 * _SHIFT:
+            self._burst_at = None
+            return False
+        count = max(heard, 0) + _SHIFT
+        expected = self._expected(count + 2 * _SHIFT)
+        there = self._mic[-count:]
+        if heard >= _FIRST_TRY and heard // BLOCK % 2 == 0:
+            shift, alike = _shift(there, expected)
+            if alike >= _ALIKE:
+                self._move(shift)
+                self._burst_at = None
+                return False
+        loudest = float(np.sqrt(np.convolve(expected**2, np.ones(BLOCK) / BLOCK, "same").max()))
+        return float(np.sqrt(np.mean(there[-BLOCK:] ** 2))) < np.sqrt(_LOUDER) * loudest
+
+    def _expected(self, count: int) -> Floats:
+        """What the filter makes of the reference: `count` samples, up to `_SHIFT` after the newest heard."""
+        taps = np.fft.irfft(self._filter, axis=1)[:, :BLOCK].reshape(-1)
+        whole = np.concatenate((self._ref, self._ahead[:_SHIFT], np.zeros(max(0, _SHIFT - len(self._ahead)))))
+        end = len(whole) - max(0, self.delay - _EARLY)
+        x = whole[max(0, end - count - len(taps)) : end]
+        size = 1 << (len(x) + len(taps)).bit_length()
+        made: Floats = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(taps, size), size)[: len(x)]
+        made = made[-count:]
+        return np.concatenate((np.zeros(count - len(made)), made))
+
+    def _move(self, shift: int) -> None:
+        """The reference since the burst began is `shift` samples later than we thought."""
+        assert self._burst_at is not None
+        whole = np.concatenate((self._ref, self._ahead))
+        begin = _KEPT - (self._at - self._burst_at)
+        if shift >= 0:
+            whole = np.concatenate((whole[:begin], np.zeros(shift, np.float32), whole[begin:]))
+        else:
+            whole = np.concatenate((whole[: max(0, begin + shift)], whole[begin:]))
+        self._ref, self._ahead = whole[:_KEPT], whole[_KEPT:]
+        self._spoke_until += shift
+        for part in range(PARTS):  # as the next block expects them: the newest of these becomes the one before it
+            end = _KEPT - (part + 1) * BLOCK - max(0, self.delay - _EARLY)
+            x = self._ref[max(0, end - 2 * BLOCK) : max(0, end)]
+            self._spectra[part] = np.fft.rfft(np.pad(x, (2 * BLOCK - len(x), 0)))
+            self._power[part] = _power(self._spectra[part])
+
+    # ---- 4: suppress ----------------------------------------------------------------------------------------
 
     def _clean(self) -> Floats:
         """The next block of the output: the one before the newest."""
@@ -271,7 +346,7 @@ class EchoCanceller:
             out = tail.out + plain[:BLOCK]
             tail.echo, tail.residual, tail.out = echo, residual, plain[BLOCK:]
             return out
-        echo, residual = self._cancel()
+        echo, residual = self._cancel(learn=self._burst_at is None)
         both = np.concatenate((tail.echo, echo)), np.concatenate((tail.residual, residual))
         tail.echo, tail.residual = echo, residual
         spectrum = np.fft.rfft(both[1] * self._window)
@@ -304,6 +379,18 @@ class EchoCanceller:
 def _power(spectrum: Spectra) -> Floats:
     power: Floats = spectrum.real**2 + spectrum.imag**2
     return power
+
+
+def _shift(there: Floats, expected: Floats) -> tuple[int, float]:
+    """(how much later than expected it came, likeness there). `expected` is longer by `_SHIFT` on both sides."""
+    size = 1 << (len(expected) + len(there)).bit_length()
+    products = np.fft.irfft(np.fft.rfft(expected, size) * np.fft.rfft(there, size).conj(), size)
+    sums = np.concatenate((np.zeros(1), np.cumsum(expected.astype(np.float64) ** 2)))
+    energy = sums[len(there) :] - sums[: -len(there)]
+    energy = np.maximum(energy, 0.1 * float((expected**2).sum()))
+    alike = products[: len(energy)] / np.sqrt(energy * float((there**2).sum()) + 1e-12)
+    best = int(np.argmax(alike))
+    return _SHIFT - best, float(alike[best])
 
 
 def _correlate(mic: Floats, ref: Floats) -> tuple[int, float]:

@@ -44,6 +44,12 @@ class AudioRing:
         self._buffer[at : at + head] = kept[:head]
         self._buffer[: len(kept) - head] = kept[head:]
 
+    def silence(self, start: int, end: int) -> None:
+        """Samples [start, end) become zero, as far as they are here."""
+        first, stop = max(start, self.start), min(end, self.end)
+        if stop > first:
+            self._buffer[np.arange(first, stop) % len(self._buffer)] = 0
+
     def read(self, start: int, end: int | None = None) -> Pcm:
         """A copy of samples [start, end), `end` None for the newest. What is gone or yet to come is left out."""
         stop = self.end if end is None else min(end, self.end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voice.actions import Erase
 from voice.endpointing import ALONE_S, POST_PATIENCE_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded, WakeWord
 from voice.outgoing import ErrorOut, WakeOut, WakeWordRequired
@@ -65,6 +66,8 @@ class Waking(Judging):
             case _ if self._turn is not None:
                 self._turn.woken = True
             case _ if began is not None:
+                # the word stands among others, where no cut of the audio takes it out
+                self._do(Erase(event.start_s, event.end_s))
                 self._begin_turn(self._with_preroll(began), woken=True)
                 self._pause_if(quiet)
             case _:

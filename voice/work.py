@@ -25,7 +25,7 @@ from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta, UsageSoFa
 from models.clock import Clock
 from models.errors import ParleyError
 from voice import events as heard
-from voice.actions import Abandon, Listen, RunTool, ScoreTurn, Speak, StopListening, Think, Transcribe
+from voice.actions import Abandon, Erase, Listen, RunTool, ScoreTurn, Speak, StopListening, Think, Transcribe
 from voice.ears import Ears
 from voice.hearing import Hearing
 from voice.history import without_older_half
@@ -46,7 +46,7 @@ SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
 
-WorkAction = Listen | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon
+WorkAction = Listen | Erase | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class Work:
             case Listen(turn=turn, from_s=from_s):
                 self._hearings[turn] = hearing = self._new_hearing(from_s, None)
                 self.tasks.start_soon(hearing.run, lambda text: self._hear(heard.PartialTranscript(turn, text)))
+            case Erase(from_s=from_s, until_s=until_s):
+                self._ring.silence(round(from_s * RATE_HZ), round(until_s * RATE_HZ))
             case StopListening(turn=turn):
                 hearing_gone = self._hearings.pop(turn, None)
                 if hearing_gone is not None:

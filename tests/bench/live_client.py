@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import numpy as np
@@ -99,7 +99,11 @@ class LiveClient:
                 frame = np.concatenate([frame, room[start : start + _FRAME - len(frame)]])
             self._sent += _FRAME
             await anyio.sleep(max(0.0, self._started_s + self._sent / RATE_HZ - time.monotonic()))
-            await self.socket.send(frame.tobytes())
+            await self.socket.send(self._in_the_air(frame).tobytes())
+
+    def _in_the_air(self, frame: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+        """What the microphone makes of its next frame."""
+        return frame
 
     async def _listen(self) -> None:
         async for frame in self.socket:
@@ -111,11 +115,22 @@ class LiveClient:
                 self._plays_until_s = max(now, self._plays_until_s) + len(message.pcm) / OUT_HZ
             elif message.type == "interrupted":
                 self._plays_until_s = now
+            self._came(message)
             self._news.set()
+
+    def _came(self, message: Heard) -> None:
+        """For clients that do something with what they hear."""
+
+
+C = TypeVar("C", bound=LiveClient)
 
 
 @asynccontextmanager
-async def live_client(server: ParleyProcess, config: dict[str, Any] | None = None) -> AsyncIterator[LiveClient]:
+async def live_client(
+    server: ParleyProcess,
+    config: dict[str, Any] | None = None,
+    client_type: type[C] = LiveClient,  # type: ignore[assignment]
+) -> AsyncIterator[C]:
     """A connected session that has said `ready`, its microphone running."""
     body = {
         "audio_config": {"input_format": "pcm", "output_format": "pcm", "sample_rate": OUT_HZ},
@@ -124,7 +139,7 @@ async def live_client(server: ParleyProcess, config: dict[str, Any] | None = Non
     }
     opened = await anyio.to_thread.run_sync(server.post, "/v1/audio/live", body)
     async with connect(server.ws_url + str(opened["websocket_url"]), max_size=None) as socket:
-        client = LiveClient(socket)
+        client = client_type(socket)
         async with anyio.create_task_group() as group:
             group.start_soon(client._listen)
             await client.wait("ready", 0.0)

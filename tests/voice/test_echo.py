@@ -7,7 +7,7 @@ import pytest
 
 from tests.recordings import needs_recordings, recording
 from tests.speaking import spoken
-from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, Sound
+from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, Sound, impulse_response
 from voice.echo import EchoCanceller
 from voice.outgoing import Interrupted, TurnComplete
 from voice.port import Pcm
@@ -108,3 +108,27 @@ def test_where_nothing_is_played_it_is_quiet_work() -> None:
     tone = (np.sin(np.arange(RATE_HZ) * 0.1) * 5000).astype(np.int16)
     heard = np.concatenate([canceller.hear(tone[at : at + 320]) for at in range(0, RATE_HZ, 320)])
     assert abs(level_db(heard[1000:15_000]) - level_db(tone[1000:15_000])) < 0.1
+
+
+@pytest.mark.parametrize("shift", [0, 37, -60, 160, -200, 600])
+def test_the_next_reply_may_start_a_little_earlier_or_later_than_the_last(shift: int) -> None:
+    """A client's playout jitters from reply to reply; `shift` in samples."""
+    replies = {RATE_HZ // 2: spoken(STORY)[: 6 * RATE_HZ], 8 * RATE_HZ: spoken("The capital of France is Paris.")}
+    played = np.zeros(11 * RATE_HZ)
+    for begin, pcm in replies.items():
+        at = begin + 2400 + (shift if begin > RATE_HZ else 0)
+        played[at : at + len(pcm)] = pcm
+    echo = np.convolve(played, impulse_response(0.3, 0))[: len(played)] * 10 ** (-10 / 20)
+    microphone = (echo + np.random.default_rng(0).normal(0, 12, len(echo))).round().astype(np.int16)
+    canceller, out = EchoCanceller(), []
+    for now in range(0, len(microphone), 320):
+        for begin, pcm in replies.items():
+            for piece in range(0, len(pcm), 1600):
+                if now <= begin + max(0, piece - 3200) < now + 320:  # 0.2 s ahead of its time
+                    canceller.play(pcm[piece : piece + 1600])
+        out.append(canceller.hear(microphone[now : now + 320]))
+    heard = np.concatenate(out)
+    begin = 8 * RATE_HZ + 2400 + shift
+    begins, rest = slice(begin, begin + 4800), slice(begin + 4800, begin + 19_200)
+    assert level_db(heard[begins]) < level_db(microphone[begins]) - 8
+    assert level_db(heard[rest]) < level_db(microphone[rest]) - 25

@@ -46,3 +46,11 @@ def test_other_dtypes_and_shapes_are_refused(bad: np.ndarray) -> None:
 def test_a_ring_without_room_is_refused(seconds: float, rate_hz: int) -> None:
     with pytest.raises(ValueError, match="above zero"):
         AudioRing(seconds, rate_hz)
+
+
+def test_a_part_is_made_silent() -> None:
+    ring = AudioRing(1.0, 10)
+    ring.append(np.arange(1, 16, dtype=np.int16))
+    ring.silence(3, 8)
+    ring.silence(13, 99)
+    assert ring.read(0).tolist() == [0, 0, 0, 9, 10, 11, 12, 13, 0, 0]

@@ -1,0 +1,170 @@
+"""Wake words said to a real server over a real socket: people's "alexa", real ears, the embedded recogniser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import numpy as np
+
+from tests.bench.live_client import Heard, live_client
+from tests.golden.test_wake import ends
+from tests.parley_process import ParleyProcess
+from tests.recordings import needs_recordings, recording, silence
+from tests.speaking import spoken
+from tests.voice.live_room import RoomClient, utterance
+from voice.port import Pcm
+
+pytestmark = needs_recordings
+
+Scene = Callable[[RoomClient], Awaitable[None]]
+FOLLOW_UP_S = 1.5
+
+
+def tight(pcm: Pcm) -> Pcm:
+    begin, end = ends(pcm)
+    return pcm[begin:end]
+
+
+def alexa() -> Pcm:
+    return tight(recording("wake/recordings/phrases/alexa.wav").pcm())
+
+
+def what_time() -> Pcm:
+    return tight(recording("speech/commands_human/rs_what_time_is_it.wav").pcm())
+
+
+def row(*sounds: Pcm, gap_s: float = 0.08) -> Pcm:
+    """One after the other, as in one breath."""
+    return np.concatenate([each for sound in sounds for each in (sound, silence(gap_s))])
+
+
+async def scene(server: ParleyProcess, wake: dict[str, Any], play: Scene, **turn: Any) -> RoomClient:
+    config = {"wake_word_config": {"enabled": True, "words": ["alexa"], **wake}, "turn_config": turn}
+    async with live_client(server, config, RoomClient) as client:
+        await play(client)
+    return client
+
+
+async def typed(client: RoomClient, text: str) -> None:
+    await client.socket.send(json.dumps({"type": "end_turn", "transcript": text}))
+
+
+def one_breath(pcm: Pcm, until: str = "turn_complete") -> Scene:
+    async def play(client: RoomClient) -> None:
+        client.say(utterance(pcm))
+        await client.wait(until, 0.0)
+
+    return play
+
+
+def request(client: RoomClient) -> str:
+    (turn,) = client.told("turn_complete")
+    return str(turn.body["input_transcript"])
+
+
+async def together(*scenes: Awaitable[RoomClient]) -> list[RoomClient]:
+    """All at the same time, each in a session of its own."""
+    found: list[RoomClient | None] = [None] * len(scenes)
+
+    async def run(index: int, one: Awaitable[RoomClient]) -> None:
+        found[index] = await one
+
+    async with anyio.create_task_group() as tasks:
+        for index, one in enumerate(scenes):
+            tasks.start_soon(run, index, one)
+    return [each for each in found if each is not None]
+
+
+async def test_the_request_is_whole_and_the_wake_word_is_out_of_it(parley_server: ParleyProcess) -> None:
+    lights = row(tight(spoken("turn on the lights")), alexa(), tight(spoken("in the kitchen")))
+    # at different times: of several sessions of one user that hear the word at once, one answers
+    mid = await scene(parley_server, {"mode": "mid"}, one_breath(lights))
+    pre, post = await together(
+        scene(parley_server, {"mode": "pre"}, one_breath(row(alexa(), what_time()))),
+        scene(parley_server, {"mode": "post"}, one_breath(row(what_time(), alexa()))),
+    )
+    for client in (pre, post, mid):
+        assert [wake.body["word"] for wake in client.told("wake")] == ["alexa"], "one spoken, one heard"
+    assert request(pre).startswith("what time"), "no first word clipped"
+    assert request(post).startswith("what time")
+    heard = request(mid).split()
+    assert heard[:2] == ["turn", "on"] and heard[-2:] == ["the", "kitchen"]
+    assert len(heard) <= 7, f"the recogniser heard nothing in place of the wake word: {heard}"
+
+
+async def test_a_phrase_without_a_model_of_its_own_is_found_in_the_transcript(parley_server: ParleyProcess) -> None:
+    question = spoken("what is the capital of france")
+    words = {"words": ["good morning"]}
+    asked, not_asked = await together(
+        scene(parley_server, words, one_breath(spoken("good morning what is the capital of france"))),
+        scene(parley_server, words, one_breath(question, "wake_word_required")),
+    )
+    assert request(asked) == "what is the capital of france"
+    assert not_asked.told("audio") == not_asked.told("turn_complete") == []
+
+
+async def goes_on_and_is_then_late(client: RoomClient) -> None:
+    """A question inside the follow-up window, and one after it."""
+    await typed(client, "alexa, good bye")
+    first = await client.wait("turn_complete", 0.0)
+    client.say(utterance(what_time()))
+    second = await client.wait("turn_complete", first.at_s + 0.01)
+    await client.state("asleep", second.at_s)
+    client.say(utterance(what_time()))
+    await client.wait("wake_word_required", second.at_s)
+
+
+async def only_the_word(client: RoomClient) -> None:
+    client.say(utterance(alexa()))
+    with anyio.fail_after(20):
+        while not client.told("error"):
+            await anyio.sleep(0.1)
+
+
+async def story(client: RoomClient) -> Heard:
+    await typed(client, "alexa, tell me a story")
+    await client.wait("audio", 0.0, audible=True)
+    await anyio.sleep(0.8)
+    return client.told("audio")[-1]
+
+
+def over_a_story(pcm: Pcm, wait_s: float = 0.0) -> Scene:
+    async def play(client: RoomClient) -> None:
+        await story(client)
+        client.say(utterance(pcm))
+        if wait_s:
+            await anyio.sleep(len(pcm) / 16_000 + wait_s)
+        else:
+            await client.wait("interrupted", 0.0)
+            await anyio.sleep(0.5)
+
+    return play
+
+
+async def test_the_window_for_going_on_and_the_word_alone(parley_server: ParleyProcess) -> None:
+    talk, alone = await together(
+        scene(parley_server, {}, goes_on_and_is_then_late, follow_up_s=FOLLOW_UP_S),
+        scene(parley_server, {}, only_the_word),
+    )
+    first, second = talk.told("turn_complete")
+    assert str(second.body["input_transcript"]).startswith("what time")
+    assert talk.told("wake") == []
+    assert len(talk.told("wake_word_required")) == 1
+    assert talk.told("audio", talk.told("wake_word_required")[0].at_s) == []
+    assert len(alone.told("wake")) == 1, "what it says again within the refractory time is the same word"
+    (error,) = alone.told("error")
+    assert error.body["code"] == "empty_request" and error.body["hint"]
+    assert alone.told("turn_complete") == []
+
+
+async def test_over_a_reply(parley_server: ParleyProcess) -> None:
+    """The wake word alone stops it; without a follow-up window another word does not."""
+    by_word, shut = await together(
+        scene(parley_server, {}, over_a_story(alexa())),
+        scene(parley_server, {}, over_a_story(spoken("wait"), 1.5)),
+    )
+    assert len(by_word.told("wake")) == len(by_word.told("interrupted")) == 1
+    assert shut.told("wake") == shut.told("interrupted") == shut.told("state", state="paused") == []
