@@ -29,16 +29,16 @@ async def test_who_speaks_over_the_echo_is_heard_and_then_answered_in_full(parle
         client.gain_db, client.delay_ms = ECHO_DB, DELAY_MS
         await type_in(client, "tell me a story")
         await client.wait("audio", 0.0, audible=True)
-        await anyio.sleep(2.5)
+        await anyio.sleep(1.6)
         assert client.told("interrupted") == []
         client.say(utterance(human[begin:end]))
         stopped = await client.wait("interrupted", 0.0)
         story = await client.wait("turn_complete", stopped.at_s)
         answer = await client.wait("turn_complete", story.at_s + 0.01)
-        await client.wait_quiet(1.2)
+        await client.wait_quiet(0.8)
         await type_in(client, "what is the capital of france")
         last = await client.wait("turn_complete", answer.at_s + 0.01)
-        await client.wait_quiet(1.2)
+        await client.wait_quiet(0.8)
     assert "door" in str(answer.body["input_transcript"])
     assert not answer.body["interrupted"] and not last.body["interrupted"]
     assert last.body["input_transcript"] == "what is the capital of france"
