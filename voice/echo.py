@@ -304,7 +304,7 @@ class EchoCanceller:
                 self._burst_at = None
                 return False
         loudest = float(np.sqrt(np.convolve(expected**2, np.ones(BLOCK) / BLOCK, "same").max()))
-        return float(np.sqrt(np.mean(there[-BLOCK:] ** 2))) < np.sqrt(_LOUDER) * loudest
+        return bool(np.mean(there[-BLOCK:] ** 2) < _LOUDER * loudest**2)
 
     def _expected(self, count: int) -> Floats:
         """What the filter makes of the reference: `count` samples, up to `_SHIFT` after the newest heard."""
