@@ -89,6 +89,7 @@ CORES = (
     "llm/replies/json_schema.py",
     "llm/replies/reasoning.py",
     "llm/replies/parser.py",
+    "llm/passthrough.py",
     "llm/router.py",
     "llm/batching/sequences.py",
     "llm/slot_events.py",
