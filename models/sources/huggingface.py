@@ -7,9 +7,11 @@ and HF_TOKEN a person's token, as everywhere.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote
 
 from models.download import RemoteFile
 from models.errors import DownloadFailed, ModelNotFound
@@ -17,6 +19,7 @@ from models.errors import DownloadFailed, ModelNotFound
 __all__ = ["SEARCH_FORMATS", "Found", "endpoint", "list_files", "search", "token"]
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
+TIMEOUT_S = 20
 WANTED = (".gguf", ".bin", ".onnx", ".json", ".txt", ".model", ".safetensors")
 UNWANTED = ("pytorch_model", "tf_model", "flax_model", "README")
 
@@ -35,21 +38,19 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
     `wanted` names files; a file of several (`x.onnx`, `x.onnx.json`) keeps its own name only. Empty: all that a
     program needs. Raises ModelNotFound, DownloadFailed.
     """
-    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub import ModelInfo, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        info = HfApi(endpoint=endpoint(), token=token() or False).model_info(repo, files_metadata=True, timeout=20)
+        info = ModelInfo(  # type: ignore[no-untyped-call]
+            **_get(f"/api/models/{quote(repo)}", {"blobs": "true"})
+        )
     except RepositoryNotFoundError as error:
         raise ModelNotFound(
             f"the hub has no repository {repo!r}", hint="check the spelling, or set HF_TOKEN"
         ) from error
     except HfHubHTTPError as error:
         raise DownloadFailed(f"the hub refuses {repo!r}: {error}", hint="try again later") from error
-    except Exception as error:  # the HTTP library beneath the hub's changes with its versions, and so do its errors
-        raise DownloadFailed(
-            "the hub does not answer", hint="is there a network? HF_ENDPOINT names a mirror"
-        ) from error
     found = {sibling.rfilename: sibling for sibling in info.siblings or ()}
     names = list(wanted) or [name for name in found if name.endswith(WANTED) and not name.startswith(UNWANTED)]
     missing = [name for name in names if name not in found]
@@ -81,19 +82,43 @@ class Found:
 
 def search(query: str, form: str, limit: int) -> tuple[Found, ...]:
     """Models of the hub, the most downloaded first. Blocks: call it in a thread. Raises DownloadFailed."""
-    from huggingface_hub import HfApi
+    from huggingface_hub import ModelInfo
+    from huggingface_hub.errors import HfHubHTTPError
 
-    api = HfApi(endpoint=endpoint(), token=token() or False)
+    word = SEARCH_FORMATS[form]
+    narrowed = {"filter": word} if word is not None else {}
+    asked = {"search": query, "sort": "downloads", "limit": str(limit), **narrowed}
     try:
-        models = list(api.list_models(search=query, filter=SEARCH_FORMATS[form], sort="downloads", limit=limit))
-    except Exception as error:  # the HTTP library beneath the hub's changes with its versions, and so do its errors
-        raise DownloadFailed(
-            "the hub does not answer", hint="is there a network? HF_ENDPOINT names a mirror"
-        ) from error
+        models = [ModelInfo(**row) for row in _get("/api/models", asked)]  # type: ignore[no-untyped-call]
+    except HfHubHTTPError as error:
+        raise DownloadFailed(f"the hub refuses the search: {error}", hint="try again later") from error
     return tuple(
         Found(model.id, model.downloads or 0, model.likes or 0, _licence(model.tags or []), bool(model.gated))
         for model in models
     )
+
+
+def _get(path: str, query: Mapping[str, str]) -> Any:
+    """JSON of the hub's API by the library's own HTTP client, and its errors; DownloadFailed where none answers.
+
+    Not by `HfApi`: that asks huggingface.co for more than it is asked for (so that a mirror is not enough), and tries
+    for half a minute where there is no network.
+    """
+    from huggingface_hub import get_session
+    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]
+
+    headers = {"user-agent": "parley-voice", **({"authorization": f"Bearer {token()}"} if token() else {})}
+    try:
+        answer = get_session().get(endpoint() + path, params=dict(query), headers=headers, timeout=TIMEOUT_S)
+        hf_raise_for_status(answer)
+        return answer.json()
+    except HfHubHTTPError:
+        raise
+    except Exception as error:  # the HTTP library beneath the hub's changes with its versions, and so do its errors
+        raise DownloadFailed(
+            "the hub does not answer", hint="is there a network? HF_ENDPOINT names a mirror"
+        ) from error
 
 
 def _licence(tags: Sequence[str]) -> str:
