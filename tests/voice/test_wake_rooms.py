@@ -26,7 +26,7 @@ async def woken(home: Path, owners: tuple[str, str], levels: tuple[float, float]
     word = recording("wake/recordings/alexa/alexa_100.wav").pcm().astype(np.float64)
     ears, mind = load_ears(VadSettings(), WakeSettings()), ScriptedMind()
     parts = SessionParts(ears, ScriptedStt(), mind, ScriptedVoice(), mind.forget, SystemClock())
-    hub = Hub(VoiceSettings(), home / "live", SystemClock(), lambda: parts)
+    hub = Hub(VoiceSettings(resume_grace_s=0), home / "live", SystemClock(), lambda: parts)
     config = SessionConfig(audio=PCM, wake=WakeConfig(True, ("alexa",)))
     hearing = asyncio.get_running_loop().create_task(ears.run())
     wires = [Wire(), Wire()]
