@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voice.actions import Abandon, ScoreTurn, StopListening
 from voice.bargein import ends_like_us
-from voice.endpointing import ALONE_S
+from voice.endpointing import ALONE_S, ECHO_S
 from voice.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.gate import Request
 from voice.ledger import Stage
@@ -14,6 +14,9 @@ from voice.turn_noting import Noting
 from voice.turn_states import State
 
 __all__ = ["Deciding"]
+
+ECHO_WORDS = 3
+"""Fewer words than that are easily said again by the user."""
 
 
 class Deciding(Noting):
@@ -97,7 +100,9 @@ class Deciding(Noting):
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
         turn, words = revision.turn, revision.text or ""
-        if turn is not None and self._may_be_us(turn.from_s) and ends_like_us(words, self._said):
+        # "tea or coffee?" "coffee": the echo of a last word begins before the reply is over, an answer after it
+        after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
+        if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):
             request = Request("")  # the end of our own reply, from the loudspeaker
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)

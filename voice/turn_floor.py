@@ -173,10 +173,10 @@ class Floor:
         if reply is not None and reply.playout.sent_s > 0:
             self._said, self._said_until_s = reply.text, self._audio.s
 
-    def _may_be_us(self, from_s: float) -> bool:
+    def _may_be_us(self, from_s: float, after_s: float = ECHO_S) -> bool:
         """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""
         speaking = self.state in (State.SPEAKING, State.JUDGING)
-        return self._echo != "absent" and (speaking or from_s < self._said_until_s + ECHO_S)
+        return self._echo != "absent" and (speaking or from_s < self._said_until_s + after_s)
 
     def _patience_s(self) -> float:
         """How much silence ends the open turn, by what is known of the pause so far."""

@@ -47,3 +47,16 @@ def test_a_question_in_the_words_of_the_reply_before_is_answered() -> None:
     turns = talk.told(TurnComplete)
     assert [turn.input_transcript for turn in turns] == ["what is the capital of france"] * 2
     assert not any(turn.interrupted for turn in turns)
+
+
+@pytest.mark.parametrize("state", ["unknown", "present"])
+def test_a_choice_in_our_words_is_an_answer(state: str) -> None:
+    talk = Conversation(answer=lambda asked: "Would you like tea or coffee?" if "thirsty" in asked else "Coming.")
+    talk.at(0.0, heard.EchoHeard(state))  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "i am thirsty"))
+    talk.run(6.0)
+    (first,) = talk.told(TurnComplete)
+    over = next(time for time, event in talk.said if event is first)
+    talk.speak((over + 0.5, over + 0.9, "coffee"))
+    talk.run(over + 8)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["i am thirsty", "coffee"]
