@@ -104,17 +104,21 @@ async def test_speaks_and_is_answered(
 
 
 async def test_an_utterance_interrupts(parley_server: ParleyProcess, live_page: PageOpener, tmp_path: Path) -> None:
+    """Some stories of the small model are over before the recording speaks: then another one is asked for."""
     speech = say("Stop, that is enough for now, thank you very much.")
-    async with live_page(parley_server, write_microphone(tmp_path / "mic.wav", 0.2, speech, 60.0)) as page:
-        await type_turn(page, "tell me a story")
-        await page.wait_for("parley.state === 'speaking'", "the story")
-        await start_talking(page)  # the recording begins with the microphone
-        told = await turn(page, 1)
-        assert told["interrupted"]
-        assert told["output_transcript"].startswith(told["heard_transcript"])
-        assert len(told["heard_transcript"]) < len(told["output_transcript"])
-        assert "interrupted" in await page.evaluate("document.querySelector('.reply.cut').innerText")
-        await turn(page, 2)
+    for _ in range(3):
+        async with live_page(parley_server, write_microphone(tmp_path / "mic.wav", 0.2, speech, 60.0)) as page:
+            await type_turn(page, "tell me a story")
+            await page.wait_for("parley.state === 'speaking'", "the story")
+            await start_talking(page)  # the recording begins with the microphone
+            told = await turn(page, 1)
+            if told["interrupted"]:
+                assert told["output_transcript"].startswith(told["heard_transcript"])
+                assert len(told["heard_transcript"]) < len(told["output_transcript"])
+                assert "interrupted" in await page.evaluate("document.querySelector('.reply.cut').innerText")
+                await turn(page, 2)
+                return
+    pytest.fail("three stories were told to their end")
 
 
 # ---- with scripted parts: exact ------------------------------------------------------------------------------

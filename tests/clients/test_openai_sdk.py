@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import openai
@@ -211,6 +212,20 @@ def test_an_error_before_the_first_token_is_a_status(client: OpenAI, service: Sc
         with pytest.raises(openai.InternalServerError) as caught:
             client.chat.completions.create(model="scripted/any", messages=ASK, stream=stream)  # type: ignore[arg-type, call-overload]
         assert caught.value.code == "backend_failed"
+    service.script(llm_fault={"kind": "none"})
+    answered_again(client)
+
+
+def answered_again(client: OpenAI) -> None:
+    """After failures in a row the backend is left alone for some seconds; the tests that follow share the server."""
+    until_s = time.monotonic() + 20
+    while True:
+        try:
+            client.chat.completions.create(model="scripted/any", messages=ASK)  # type: ignore[arg-type]
+            return
+        except openai.APIStatusError:
+            assert time.monotonic() < until_s
+            time.sleep(0.2)
 
 
 # ---- models ---------------------------------------------------------------------------------------------------
