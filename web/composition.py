@@ -22,13 +22,13 @@ from models.download_jobs import DownloadJobs
 from models.metrics import Metrics
 from models.store import Store
 from voice.codecs.warm_up import warm_up
-from voice.ears import Ears, load_ears
-from voice.hub import Hub
+from voice.ears.ears import Ears, load_ears
 from voice.parts import open_parts, wake_models
-from voice.recordings import Recordings
-from voice.session import SessionParts
+from voice.records.recordings import Recordings
+from voice.session.hub import Hub
+from voice.session.session import SessionParts
 from voice.slot_speech import SpeechSlots, engines_as_models, speech_launchers
-from voice.toolbox import open_toolbox
+from voice.tools.toolbox import open_toolbox
 from voice.turn_detection.load import load_scorer
 from voice.turn_detection.spec import Scorer
 from web.client_secrets import ClientSecrets

@@ -10,7 +10,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import ParleyError
-from voice.connection import ClientClosed
+from voice.session.connection import ClientClosed
 from web.errors import close_code
 from web.services import services_of
 
@@ -29,7 +29,7 @@ _MAX_REASON_BYTES = 123
 
 
 class WebSocketChannel:
-    """One connection, as `voice.session.Channel` wants it.
+    """One connection, as `voice.session.session.Channel` wants it.
 
     A frame that the client does not take within `send_timeout_s` ends the connection: the audio of a reply is
     paced, so whoever falls that far behind is gone, or does not read.

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from llm.pool import SlotPool
     from models.download_jobs import DownloadJobs
     from models.store import Store
-    from voice.ears import Ears
-    from voice.hub import Hub
+    from voice.ears.ears import Ears
     from voice.parts import Parts
+    from voice.session.hub import Hub
     from voice.slot_speech import SpeechSlots
 
 __all__ = ["Services", "services_of"]

@@ -1,0 +1,1 @@
+"""What else can answer: one server or service, one file with a SPEC."""

@@ -1,0 +1,1 @@
+"""What runs a model in a worker: one engine, one file with a SPEC."""

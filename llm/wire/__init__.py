@@ -1,0 +1,1 @@
+"""OpenAI's wire types. A leaf: imports nothing of ours."""

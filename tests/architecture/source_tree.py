@@ -21,7 +21,7 @@ def modules() -> tuple[Path, ...]:
 
 
 def name_of(path: Path) -> str:
-    """`voice/turn.py` for a file of the project; also good as a test id."""
+    """`voice/turn/machine.py` for a file of the project; also good as a test id."""
     return path.relative_to(ROOT).as_posix()
 
 

@@ -8,7 +8,7 @@ import tomllib
 import typing
 
 from tests.architecture.source_tree import ROOT, modules
-from voice.turn_states import TABLE, State
+from voice.turn.states import TABLE, State
 from web.settings import Settings
 
 PAGE = ROOT / "docs" / "configuration.md"

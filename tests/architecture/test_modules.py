@@ -107,3 +107,11 @@ def test_a_file_among_parts_is_a_part_or_serves_one(package: str) -> None:
     """A file without a SPEC that nobody imports is a part that forgot it."""
     imported = set().union(*(_imports(tree_of(path)) for path in modules()))
     assert [name for name, path in _folder(package).items() if not _is_part(path) and name not in imported] == []
+
+
+def test_every_room_is_on_the_plan() -> None:
+    """docs/architecture.md names every folder of modules: a newcomer reads it to find where a thing belongs."""
+    plan = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {path.parent.relative_to(ROOT) for path in modules() if len(path.relative_to(ROOT).parts) == 3}
+    assert len(rooms) > 20
+    assert sorted(str(room) for room in rooms if f"`{room}/`" not in plan) == []

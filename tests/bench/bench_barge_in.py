@@ -11,9 +11,9 @@ from models.registry import discover
 from tests.bench.report import Options, Section, Table, percentile
 from tests.recordings import recordings
 from tests.voice.room import RATE_HZ, Room, Sound
-from voice.outgoing import Interrupted, StateOut, TurnComplete
 from voice.port import EngineConfig, Pcm
 from voice.resample import StreamResampler
+from voice.session.outgoing import Interrupted, StateOut, TurnComplete
 
 __all__ = ["Verdict", "back_channels", "interruptions", "noises", "run", "stops", "verdict"]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.bench.report import Options, Section, Table, percentile
 from tests.speaking import spoken
-from voice.ears import EarEvent, Ears, VadFrame, load_ears
+from voice.ears.ears import EarEvent, Ears, VadFrame, load_ears
 from voice.port import EngineConfig, Pcm
 from voice.settings import VadSettings, WakeSettings
 from voice.vad.silero import SPEC as SILERO

@@ -13,10 +13,10 @@ from models.registry import discover
 from tests.bench.report import Options, Section, Table, percentile
 from tests.recordings import recordings
 from tests.speaking import spoken
-from voice.endpointing import detectors
+from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.port import EngineConfig, Pcm, VadEngine
-from voice.segmenter import Offset, Onset, Segmenter
 from voice.settings import TurnSettings
+from voice.turn.endpointing import detectors
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.smart_turn import SmartTurnScorer, find_model
 from voice.turn_detection.spec import Detector, Patience, Pause, Scorer

@@ -11,9 +11,9 @@ import numpy as np
 
 from models.registry import discover
 from tests.recordings import RATE_HZ, silence
-from voice.ears import AudioLost, EarEvent, EarFailed, Ears, VadFrame, WakeHeard
+from voice.ears.ears import AudioLost, EarEvent, EarFailed, Ears, VadFrame, WakeHeard
+from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.port import EngineConfig, Pcm, VadEngine, WakeEngine
-from voice.segmenter import Offset, Onset, Segmenter
 from voice.settings import TurnSettings, VadSettings, WakeSettings
 
 __all__ = ["Heard", "hear", "segments"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from voice.replay import Replay
+from voice.records.replay import Replay
 
 SESSIONS = sorted((Path(__file__).parent / "sessions").glob("*.jsonl"))
 

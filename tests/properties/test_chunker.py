@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.chunker import Chunker, Clause
+from voice.mouth.chunker import Chunker, Clause
 
 WHOLE = st.sampled_from(
     [

@@ -17,11 +17,11 @@ from tests.voice import recordings
 from tests.voice.recordings import murmur
 from voice.codecs.spec import CodecSpec
 from voice.errors import AudioError, FrameTooLarge, ProtocolError
-from voice.incoming import ClientEvent
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.live_config import apply_update, describe, parse_config
-from voice.session_config import SessionConfig
+from voice.session.config import SessionConfig
+from voice.session.incoming import ClientEvent
 from voice.settings import VoiceSettings
 
 CODECS: dict[str, CodecSpec] = discover("voice.codecs")

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice import events as heard
-from voice.actions import Tell
-from voice.incoming import Truncate
-from voice.outgoing import AudioOut, Interrupted, ItemTruncated, ReplyStarted, StateOut, TurnComplete
 from voice.port import Word
-from voice.session_config import AudioConfig, SessionConfig
+from voice.session.config import AudioConfig, SessionConfig
+from voice.session.incoming import Truncate
+from voice.session.outgoing import AudioOut, Interrupted, ItemTruncated, ReplyStarted, StateOut, TurnComplete
+from voice.turn import events as heard
+from voice.turn.actions import Tell
 
 STORY = (
     "Well, once upon a time there was a small, grey fox. It lived by the sea, in a house of its own, and it was "

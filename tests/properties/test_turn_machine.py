@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm.messages import Message, ToolCall
-from voice import events as heard
-from voice.actions import Action, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
-from voice.outgoing import (
+from voice.mouth.reply_options import ReplyOptions
+from voice.session.config import AudioConfig, LlmConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.session.outgoing import (
     AudioOut,
     ItemAdded,
     ItemDeleted,
@@ -21,10 +21,10 @@ from voice.outgoing import (
     TurnCommitted,
     TurnComplete,
 )
-from voice.reply_options import ReplyOptions
-from voice.session_config import AudioConfig, LlmConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.settings import TurnSettings
-from voice.turn import State, TurnMachine
+from voice.turn import events as heard
+from voice.turn.actions import Action, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
+from voice.turn.machine import State, TurnMachine
 
 RATE_HZ = 8_000
 LAMP = {"type": "function", "name": "lamp"}

@@ -15,13 +15,24 @@ from typing import TypeVar
 import numpy as np
 
 from llm.messages import ToolCall
-from voice import events as heard
-from voice.actions import Abandon, Action, Listen, RunTool, ScoreTurn, Speak, StopListening, Tell, Think, Transcribe
-from voice.outgoing import AudioOut, ServerEvent
 from voice.port import Word
-from voice.session_config import AudioConfig, SessionConfig
+from voice.session.config import AudioConfig, SessionConfig
+from voice.session.outgoing import AudioOut, ServerEvent
 from voice.settings import ToolSettings, TurnSettings
-from voice.turn import TurnMachine
+from voice.turn import events as heard
+from voice.turn.actions import (
+    Abandon,
+    Action,
+    Listen,
+    RunTool,
+    ScoreTurn,
+    Speak,
+    StopListening,
+    Tell,
+    Think,
+    Transcribe,
+)
+from voice.turn.machine import TurnMachine
 
 E = TypeVar("E")
 

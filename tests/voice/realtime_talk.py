@@ -18,13 +18,13 @@ from pydantic import TypeAdapter
 
 from models.errors import ParleyError
 from tests.voice.conversation import Conversation, Delays
-from voice import events as heard
-from voice import incoming
-from voice.actions import Action, Tell
 from voice.protocols.realtime import RealtimeCodec
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_schema import Kind
+from voice.session import incoming
 from voice.settings import VoiceSettings
+from voice.turn import events as heard
+from voice.turn.actions import Action, Tell
 
 SETTINGS = VoiceSettings()
 UNHURRIED = Delays()
@@ -85,7 +85,7 @@ class RealtimeTalk(Conversation):
         self.say("input_audio_buffer.append", audio=base64.b64encode(bytes(48 * ms)).decode())
 
     def _take(self, event: incoming.ClientEvent) -> None:
-        """What voice/session.py does with it."""
+        """What voice/session/session.py does with it."""
         match event:
             case incoming.ContainerAudio():
                 return  # the ears are scripted

@@ -18,15 +18,15 @@ import numpy.typing as npt
 
 from models.registry import discover
 from tests.speaking import spoken
-from voice import events as heard
-from voice.actions import Abandon, Action, Speak, Tell, Think, Transcribe
-from voice.echo_guard import EchoGuard
-from voice.outgoing import AudioOut, Interrupted, ServerEvent, TurnComplete
+from voice.ears.echo_guard import EchoGuard
+from voice.ears.segmenter import Onset, Segmenter
 from voice.port import EngineConfig, Pcm, VadEngine
-from voice.segmenter import Onset, Segmenter
-from voice.session_config import AudioConfig, SessionConfig, TurnConfig
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig
+from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, TurnComplete
 from voice.settings import TurnSettings
-from voice.turn import TurnMachine
+from voice.turn import events as heard
+from voice.turn.actions import Abandon, Action, Speak, Tell, Think, Transcribe
+from voice.turn.machine import TurnMachine
 
 E = TypeVar("E")
 

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice import events as heard
-from voice.actions import Abandon, Listen, Speak, StopListening, Think, Transcribe
-from voice.outgoing import AudioOut, ErrorOut, Interrupted, ReplyStarted, StateOut, TurnComplete
-from voice.session_config import AudioConfig, SessionConfig
-from voice.turn import State
+from voice.session.config import AudioConfig, SessionConfig
+from voice.session.outgoing import AudioOut, ErrorOut, Interrupted, ReplyStarted, StateOut, TurnComplete
+from voice.turn import events as heard
+from voice.turn.actions import Abandon, Listen, Speak, StopListening, Think, Transcribe
+from voice.turn.machine import State
 
 HOUR_S = 3600.0
 FRAME_S = 0.096

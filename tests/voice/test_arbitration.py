@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from voice.arbitration import SAME_S, WINDOW_S, Arbiter, Claim
+from voice.session.arbitration import SAME_S, WINDOW_S, Arbiter, Claim
 
 
 def claim(device: str, clear_db: float, score: float = 0.9, word: str = "alexa") -> Claim:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation
-from voice import events as heard
-from voice.bargein import ends_like_us
-from voice.outgoing import TurnComplete
-from voice.session_config import AudioConfig, SessionConfig
+from voice.session.config import AudioConfig, SessionConfig
+from voice.session.outgoing import TurnComplete
+from voice.turn import events as heard
+from voice.turn.bargein import ends_like_us
 
 SAID = "Well, the capital of France is Paris. It lies on the river Seine."
 

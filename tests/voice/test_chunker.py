@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voice.chunker import Chunker, Clause
-from voice.speakable import speakable
+from voice.mouth.chunker import Chunker, Clause
+from voice.mouth.speakable import speakable
 
 
 def spoken(text: str) -> list[str]:

@@ -6,15 +6,15 @@ import pytest
 
 from llm.errors import ContextTooLong
 from llm.messages import Message, ToolCall
-from voice.audio_time import AudioTime
-from voice.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Verdict, judge
-from voice.endpointing import Manners
-from voice.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
-from voice.history import History, Item, without_older_half
-from voice.ledger import Ledger, Stage
-from voice.outgoing import ErrorOut, WakeWordRequired
-from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.ears.audio_time import AudioTime
+from voice.measuring.ledger import Ledger, Stage
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.session.outgoing import ErrorOut, WakeWordRequired
 from voice.settings import TurnSettings
+from voice.turn.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Verdict, judge
+from voice.turn.endpointing import Manners
+from voice.turn.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
+from voice.turn.history import History, Item, without_older_half
 
 RULES = BargeInRules(voiced_ms=384, sure_ms=640)
 

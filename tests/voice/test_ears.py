@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from models.errors import ModelUnreadable
-from voice.ears import AudioLost, Ear, EarEvent, EarFailed, Ears, VadFrame, WakeHeard, load_ears
+from voice.ears.ears import AudioLost, Ear, EarEvent, EarFailed, Ears, VadFrame, WakeHeard, load_ears
 from voice.errors import AudioError, NoModel
 from voice.port import Pcm
 from voice.settings import VadSettings, WakeSettings

@@ -8,9 +8,9 @@ import pytest
 from tests.recordings import needs_recordings, recording
 from tests.speaking import spoken
 from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, Sound, impulse_response
-from voice.echo import EchoCanceller
-from voice.outgoing import Interrupted, TurnComplete
+from voice.ears.echo import EchoCanceller
 from voice.port import Pcm
+from voice.session.outgoing import Interrupted, TurnComplete
 
 
 def level_db(pcm: Pcm) -> float:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.voice.recordings import likeness, murmur
 from voice.codecs.g711 import A_LAW, U_LAW, Law, LawDecoder, LawEncoder
+from voice.ears.intake import RATE_HZ, Intake
 from voice.errors import AudioError
-from voice.intake import RATE_HZ, Intake
-from voice.session_config import AudioConfig
+from voice.session.config import AudioConfig
 
 LAWS = pytest.mark.parametrize(("law", "name"), [(U_LAW, "pcm_mulaw"), (A_LAW, "pcm_alaw")])
 

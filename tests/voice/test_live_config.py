@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import BadInput
 from voice.protocols.live_config import apply_update, describe, parse_config
-from voice.session_config import (
+from voice.session.config import (
     AudioConfig,
     LlmConfig,
     SessionConfig,

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from voice.errors import FrameTooLarge, ProtocolError
-from voice.incoming import (
+from voice.port import Pcm
+from voice.protocols.live import MAX_FRAME_BYTES, LiveCodec
+from voice.session.config import AudioConfig, SessionConfig
+from voice.session.incoming import (
     Clear,
     ClientEvent,
     Close,
@@ -24,7 +27,7 @@ from voice.incoming import (
     ToolResult,
     Update,
 )
-from voice.outgoing import (
+from voice.session.outgoing import (
     AudioOut,
     ErrorOut,
     Interrupted,
@@ -41,9 +44,6 @@ from voice.outgoing import (
     WakeOut,
     WakeWordRequired,
 )
-from voice.port import Pcm
-from voice.protocols.live import MAX_FRAME_BYTES, LiveCodec
-from voice.session_config import AudioConfig, SessionConfig
 
 BYTES = bytes(range(256))
 B64 = base64.b64encode(BYTES).decode()

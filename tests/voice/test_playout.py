@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.playout import Playout
+from voice.mouth.playout import Playout
 
 
 def test_it_plays_at_the_speed_of_time_from_the_first_audio_on() -> None:

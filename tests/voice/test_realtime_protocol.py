@@ -14,11 +14,11 @@ from llm.messages import Message
 from tests.voice.conversation import Delays
 from tests.voice.realtime_talk import SETTINGS, RealtimeTalk, check
 from voice.errors import FrameTooLarge
-from voice.history import Item
-from voice.outgoing import ItemAdded, ReplyStarted, ServerEvent, TextOut, ToolCallOut, TurnComplete
 from voice.protocols.realtime_beta import from_beta, to_beta
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_errors import RealtimeError
+from voice.session.outgoing import ItemAdded, ReplyStarted, ServerEvent, TextOut, ToolCallOut, TurnComplete
+from voice.turn.history import Item
 
 STORY = "And then there was another one of them, long ago. " * 8
 HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}

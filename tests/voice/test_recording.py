@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from models.clock import SystemClock
 from tests.voice.conversation import RATE_HZ, Conversation
-from voice import events as heard
-from voice.actions import Action
 from voice.errors import BadRecording
-from voice.history import Item
-from voice.machine_start import MachineStart
-from voice.masking import Mask
-from voice.outgoing import TurnComplete
-from voice.record_codec import decode, encode, known_classes
-from voice.recording import Recording
-from voice.recordings import Recordings
-from voice.replay import Replay, describe
-from voice.session_config import AudioConfig, LlmConfig, SessionConfig, WakeConfig
+from voice.records.codec import decode, encode, known_classes
+from voice.records.masking import Mask
+from voice.records.recording import Recording
+from voice.records.recordings import Recordings
+from voice.records.replay import Replay, describe
+from voice.session.config import AudioConfig, LlmConfig, SessionConfig, WakeConfig
+from voice.session.outgoing import TurnComplete
 from voice.settings import RecordSettings, TurnSettings
-from voice.turn import TurnMachine
+from voice.turn import events as heard
+from voice.turn.actions import Action
+from voice.turn.history import Item
+from voice.turn.machine import TurnMachine
+from voice.turn.machine_start import MachineStart
 from web.main import main
 
 SECRET = "my pin number is 4711 said anna"

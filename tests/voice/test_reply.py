@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voice.mouth.reply import PREFETCH_S, Reply
 from voice.port import Word
-from voice.reply import PREFETCH_S, Reply
 
 RATE_HZ = 8_000
 TEXT = "Well, there was a fox. It lived by the sea, and it was happy there."

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voice.ears.ring import AudioRing
 from voice.errors import AudioError
-from voice.ring import AudioRing
 
 SIZE = 20  # samples: 2 s at 10 Hz
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.segmenter import FRAME_S, Offset, Onset, Segmenter
+from voice.ears.segmenter import FRAME_S, Offset, Onset, Segmenter
 
 
 def run(segmenter: Segmenter, probabilities: list[float], first_frame: int = 0) -> list[tuple[str, int, int]]:

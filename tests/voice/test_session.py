@@ -17,16 +17,16 @@ import pytest
 from llm.messages import Message, TextPart, ToolCall
 from models.clock import SystemClock
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
-from voice.ears import Ears, load_ears
+from voice.ears.ears import Ears, load_ears
 from voice.errors import SessionGone
-from voice.history import History, Item
-from voice.hub import Hub, TooManySessions
-from voice.outgoing import TurnComplete
 from voice.port import Pcm
-from voice.session import Session, SessionParts
-from voice.session_config import AudioConfig, SessionConfig, TurnDetection
-from voice.session_files import LiveRecord, _from_json, _to_json
+from voice.session.config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.files import LiveRecord, _from_json, _to_json
+from voice.session.hub import Hub, TooManySessions
+from voice.session.outgoing import TurnComplete
+from voice.session.session import Session, SessionParts
 from voice.settings import TurnSettings, VadSettings, VoiceSettings, WakeSettings
+from voice.turn.history import History, Item
 
 PCM = AudioConfig(input_format="pcm", output_format="pcm", sample_rate=16_000)
 TYPED = SessionConfig(audio=PCM)

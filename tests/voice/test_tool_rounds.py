@@ -10,13 +10,13 @@ import pytest
 
 from llm.messages import Message, ToolCall
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice import events as heard
-from voice.actions import RunTool, Speak, Think
-from voice.incoming import AddMessage, Respond, ToolResult
-from voice.outgoing import AudioOut, ErrorOut, ItemAdded, ReplyStarted, TextOut, ToolCallOut, TurnComplete
-from voice.reply_options import ReplyOptions
-from voice.session_config import AudioConfig, LlmConfig, SessionConfig, VoiceConfig
+from voice.mouth.reply_options import ReplyOptions
+from voice.session.config import AudioConfig, LlmConfig, SessionConfig, VoiceConfig
+from voice.session.incoming import AddMessage, Respond, ToolResult
+from voice.session.outgoing import AudioOut, ErrorOut, ItemAdded, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.settings import ToolSettings
+from voice.turn import events as heard
+from voice.turn.actions import RunTool, Speak, Think
 
 LAMP = {"type": "function", "function": {"name": "lamp", "parameters": {"type": "object"}}}
 DOOR = {"type": "function", "name": "door", "parameters": {"type": "object"}}

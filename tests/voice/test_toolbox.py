@@ -15,10 +15,10 @@ from aiohttp.test_utils import TestServer
 from models.clock import Clock, SystemClock
 from models.errors import SettingsError
 from voice.settings import HttpToolSettings, ToolSettings
-from voice.toolbox import ToolBox, open_toolbox
 from voice.tools.calculate import SPEC as CALCULATE
 from voice.tools.get_time import SPEC as GET_TIME
 from voice.tools.spec import ToolFailed, ToolSpec
+from voice.tools.toolbox import ToolBox, open_toolbox
 
 BOX = ToolBox((CALCULATE, GET_TIME), SystemClock())
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice import events as heard
-from voice.actions import Abandon, Listen, Speak, StopListening, Think, Transcribe
-from voice.outgoing import (
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.session.outgoing import (
     AudioOut,
     ErrorOut,
     Interrupted,
@@ -23,9 +22,10 @@ from voice.outgoing import (
     WakeOut,
     WakeWordRequired,
 )
-from voice.session_config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.settings import TurnSettings
-from voice.turn import State
+from voice.turn import events as heard
+from voice.turn.actions import Abandon, Listen, Speak, StopListening, Think, Transcribe
+from voice.turn.machine import State
 
 AUDIO = AudioConfig(sample_rate=RATE_HZ)
 MANUAL = SessionConfig(audio=AUDIO, turn_detection=TurnDetection(type="none"))

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation
-from voice import events as heard
-from voice.actions import ScoreTurn
-from voice.endpointing import Manners, detector_name, detectors
 from voice.errors import NoModel
-from voice.outgoing import SpeechStopped, TurnComplete
-from voice.session_config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.outgoing import SpeechStopped, TurnComplete
 from voice.settings import TurnSettings
+from voice.turn import events as heard
+from voice.turn.actions import ScoreTurn
+from voice.turn.endpointing import Manners, detector_name, detectors
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.load import load_scorer
 from voice.turn_detection.log_mel import log_mel

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from models.metrics import Metrics
 from tests.voice.conversation import Conversation
-from voice import events as heard
-from voice.outgoing import TurnComplete
-from voice.turn_metrics import TurnMetrics, VoiceMetrics
+from voice.measuring.turn_metrics import TurnMetrics, VoiceMetrics
+from voice.session.outgoing import TurnComplete
+from voice.turn import events as heard
 
 
 def _watched(talk: Conversation) -> Metrics:

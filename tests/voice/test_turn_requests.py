@@ -8,10 +8,10 @@ import pytest
 
 from llm.messages import Message
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice import events as heard
-from voice.actions import Speak, Think
-from voice.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
-from voice.outgoing import (
+from voice.mouth.reply_options import ReplyOptions
+from voice.session.config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
+from voice.session.outgoing import (
     AudioOut,
     ErrorOut,
     Interrupted,
@@ -25,9 +25,9 @@ from voice.outgoing import (
     TurnCommitted,
     TurnComplete,
 )
-from voice.reply_options import ReplyOptions
-from voice.session_config import AudioConfig, SessionConfig, TurnDetection
-from voice.turn import State
+from voice.turn import events as heard
+from voice.turn.actions import Speak, Think
+from voice.turn.machine import State
 
 AUDIO = AudioConfig(sample_rate=RATE_HZ)
 ASKED = SessionConfig(audio=AUDIO, turn_detection=TurnDetection(create_response=False))

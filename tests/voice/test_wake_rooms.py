@@ -12,10 +12,10 @@ from models.clock import SystemClock
 from tests.recordings import needs_recordings, recording
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
 from tests.voice.test_session import PCM, Wire
-from voice.ears import load_ears
-from voice.hub import Hub
-from voice.session import SessionParts
-from voice.session_config import SessionConfig, WakeConfig
+from voice.ears.ears import load_ears
+from voice.session.config import SessionConfig, WakeConfig
+from voice.session.hub import Hub
+from voice.session.session import SessionParts
 from voice.settings import VadSettings, VoiceSettings, WakeSettings
 
 pytestmark = needs_recordings

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voice.session_config import WakeMode
-from voice.wake_text import WakeCut, cut
+from voice.session.config import WakeMode
+from voice.turn.wake_text import WakeCut, cut
 
 MISSING = WakeCut(False, "")
 

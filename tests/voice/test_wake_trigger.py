@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voice.ears.wake_trigger import WakeTrigger, locate, match_words, spoken_name, word_of_file
 from voice.port import Pcm
-from voice.wake_trigger import WakeTrigger, locate, match_words, spoken_name, word_of_file
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,11 @@ from models.errors import ParleyError
 from models.registry import discover
 from voice.codecs.spec import CodecSpec, Encoder
 from voice.errors import FrameTooLarge, ProtocolError
-from voice.incoming import (
+from voice.protocols.live_config import apply_update, describe
+from voice.protocols.port import Draft
+from voice.resample import StreamResampler
+from voice.session.config import SessionConfig
+from voice.session.incoming import (
     Clear,
     ClientEvent,
     Close,
@@ -40,7 +44,7 @@ from voice.incoming import (
     Truncate,
     Update,
 )
-from voice.outgoing import (
+from voice.session.outgoing import (
     AudioOut,
     ErrorOut,
     Interrupted,
@@ -62,11 +66,7 @@ from voice.outgoing import (
     WakeOut,
     WakeWordRequired,
 )
-from voice.protocols.live_config import apply_update, describe
-from voice.protocols.port import Draft
-from voice.resample import StreamResampler
-from voice.resume import Resumed
-from voice.session_config import SessionConfig
+from voice.session.resume import Resumed
 
 __all__ = ["MAX_FRAME_BYTES", "LiveCodec"]
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from models.errors import BadInput
-from voice.session_config import (
+from voice.session.config import (
     AudioConfig,
     AudioFormat,
     LlmConfig,

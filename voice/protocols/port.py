@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from models.errors import ParleyError
-from voice.incoming import ClientEvent
-from voice.outgoing import ServerEvent
-from voice.session_config import SessionConfig
+from voice.session.config import SessionConfig
+from voice.session.incoming import ClientEvent
+from voice.session.outgoing import ServerEvent
 
 __all__ = ["Codec", "Draft", "Frame"]
 

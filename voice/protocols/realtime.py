@@ -18,8 +18,6 @@ from models.errors import ParleyError
 from models.registry import discover
 from voice.codecs.spec import CodecSpec
 from voice.errors import FrameTooLarge
-from voice.incoming import ClientEvent
-from voice.outgoing import AudioOut, ServerEvent
 from voice.port import Pcm
 from voice.protocols.port import Draft, Frame
 from voice.protocols.realtime_beta import beta_messages
@@ -29,7 +27,9 @@ from voice.protocols.realtime_errors import RealtimeError, invalid
 from voice.protocols.realtime_lifecycle import Lifecycle
 from voice.protocols.realtime_messages import Said, error_said
 from voice.resample import StreamResampler
-from voice.session_config import SessionConfig
+from voice.session.config import SessionConfig
+from voice.session.incoming import ClientEvent
+from voice.session.outgoing import AudioOut, ServerEvent
 from voice.settings import VoiceSettings
 
 __all__ = ["RealtimeCodec"]

@@ -18,7 +18,7 @@ from pydantic import (
 from voice.protocols.realtime_beta import from_beta
 from voice.protocols.realtime_errors import invalid, of_validation
 from voice.protocols.realtime_schema import FORMATS, Kind, SessionShape, chat_tool, chosen_tool
-from voice.session_config import (
+from voice.session.config import (
     AudioConfig,
     AudioFormat,
     LlmConfig,

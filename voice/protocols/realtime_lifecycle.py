@@ -19,34 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 from llm.messages import Message
-from voice.incoming import (
-    AddMessage,
-    CancelResponse,
-    Clear,
-    ClientEvent,
-    ContainerAudio,
-    DeleteItem,
-    EndTurn,
-    Respond,
-    Truncate,
-    Update,
-)
-from voice.outgoing import (
-    AudioOut,
-    ErrorOut,
-    ItemAdded,
-    ItemDeleted,
-    ItemTruncated,
-    ReplyStarted,
-    ServerEvent,
-    SpeechStarted,
-    SpeechStopped,
-    TextOut,
-    ToolCallOut,
-    TranscriptOut,
-    TurnCommitted,
-    TurnComplete,
-)
+from voice.mouth.reply_options import ReplyOptions
 from voice.protocols.realtime_client import (
     AppendAudio,
     Asked,
@@ -69,7 +42,34 @@ from voice.protocols.realtime_items import Part, WireItem, item_json, message_of
 from voice.protocols.realtime_messages import Said, error_said
 from voice.protocols.realtime_replies import Replies
 from voice.protocols.realtime_response import ReplyWish, parse_response
-from voice.reply_options import ReplyOptions
+from voice.session.incoming import (
+    AddMessage,
+    CancelResponse,
+    Clear,
+    ClientEvent,
+    ContainerAudio,
+    DeleteItem,
+    EndTurn,
+    Respond,
+    Truncate,
+    Update,
+)
+from voice.session.outgoing import (
+    AudioOut,
+    ErrorOut,
+    ItemAdded,
+    ItemDeleted,
+    ItemTruncated,
+    ReplyStarted,
+    ServerEvent,
+    SpeechStarted,
+    SpeechStopped,
+    TextOut,
+    ToolCallOut,
+    TranscriptOut,
+    TurnCommitted,
+    TurnComplete,
+)
 
 __all__ = ["Lifecycle"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from voice.outgoing import AudioOut, TurnComplete
 from voice.protocols.realtime_items import Part, WireItem, item_json
+from voice.session.outgoing import AudioOut, TurnComplete
 
 __all__ = ["Emit", "Response", "Said", "error_said", "response_json", "usage_json"]
 

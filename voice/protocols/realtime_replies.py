@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from voice.outgoing import AudioOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_conversation import Items
 from voice.protocols.realtime_items import WireItem, item_json
 from voice.protocols.realtime_messages import Response, Said, response_json, usage_json
 from voice.protocols.realtime_response import ReplyWish
+from voice.session.outgoing import AudioOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 
 __all__ = ["Replies"]
 

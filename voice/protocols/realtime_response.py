@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from llm.messages import Message
+from voice.mouth.reply_options import ReplyOptions
 from voice.protocols.realtime_beta import from_beta
 from voice.protocols.realtime_errors import invalid, of_validation
 from voice.protocols.realtime_items import WireItem, message_of, parse_item
 from voice.protocols.realtime_schema import Limit, Modalities, ResponseAudio, Tool, ToolChoice, chat_tool, chosen_tool
-from voice.reply_options import ReplyOptions
 
 __all__ = ["ReplyWish", "parse_response"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from voice.session_config import AudioFormat
+from voice.session.config import AudioFormat
 
 __all__ = [
     "FORMATS",

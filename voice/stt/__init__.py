@@ -1,0 +1,1 @@
+"""Recognisers, one file each with a SPEC."""

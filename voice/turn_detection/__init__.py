@@ -1,0 +1,1 @@
+"""When somebody has finished speaking: detectors, one file each with a SPEC."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from voice.endpointing import detectors
 from voice.errors import NoModel
 from voice.settings import TurnSettings
+from voice.turn.endpointing import detectors
 from voice.turn_detection.smart_turn import find_model
 from voice.turn_detection.spec import Scorer
 

@@ -1,0 +1,1 @@
+"""The worker process around one recogniser or voice, with OpenAI-compatible HTTP on loopback."""

@@ -23,7 +23,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     from voice.errors import BadRecording
-    from voice.replay import Replay, describe
+    from voice.records.replay import Replay, describe
 
     path: Path = arguments.file
     console = Console(highlight=False, soft_wrap=True)

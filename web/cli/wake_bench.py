@@ -26,10 +26,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from models.errors import BadInput
     from models.store import Store
-    from voice.ears import load_ears
+    from voice.ears.ears import load_ears
+    from voice.ears.wake_trigger import match_words
     from voice.parts import wake_models
-    from voice.wake_bench import bench_wake, recordings_in
-    from voice.wake_trigger import match_words
+    from voice.wake.bench import bench_wake, recordings_in
 
     settings = settings_of(arguments)
     threshold = settings.voice.wake.threshold if arguments.threshold is None else arguments.threshold

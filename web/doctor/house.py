@@ -108,7 +108,7 @@ def _language_model(settings: Settings, store: Store) -> Finding:
 
 def ears(settings: Settings) -> list[Finding]:
     """Load voice activity detection and wake words as the server does."""
-    from voice.ears import load_ears
+    from voice.ears.ears import load_ears
 
     voice = settings.voice
     store = Store(settings.home, [Path(path).expanduser() for path in settings.models.directories])

@@ -1,0 +1,1 @@
+"""The pages: which URL gives which of the static files."""

@@ -1,0 +1,1 @@
+"""HTTP endpoints: one resource, one file with ROUTES."""

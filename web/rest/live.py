@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from voice.errors import SessionGone
-from voice.hub import LiveRecord
 from voice.protocols.live_config import describe, parse_config
+from voice.session.hub import LiveRecord
 from web import live
 from web.body import read_object
 from web.errors import NotReady

@@ -1,0 +1,64 @@
+"""The echo canceller of one session: replies as they leave, microphone audio as it comes, on one clock. Pure.
+
+The way of a sample from us to the loudspeaker is not known, and need not be: the canceller looks for it. What has to
+be right is that the reference keeps its pace: a reply is placed where the microphone was when its first piece left.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from voice.ears.echo import RATE_HZ, EchoCanceller, EchoState
+from voice.port import Pcm
+from voice.resample import StreamResampler
+from voice.session.outgoing import AudioOut
+
+__all__ = ["EchoGuard", "EchoMode"]
+
+EchoMode = Literal["auto", "headphones", "speaker"]
+
+_LATE_S = 0.1
+"""Microphone audio comes in pieces; the last of it is taken to be at most this old."""
+_GAP_S = 1.0
+"""No audio for this long: the microphone was off meanwhile."""
+
+
+class EchoGuard:
+    """`mode` headphones: nothing is done, there is no echo."""
+
+    def __init__(self, mode: EchoMode) -> None:
+        self._canceller = EchoCanceller() if mode != "headphones" else None
+        self._resampler: StreamResampler | None = None
+        self._reply = ""
+        self._heard_at: float | None = None
+
+    @property
+    def state(self) -> EchoState:
+        """What is known of this client: does its microphone hear us?"""
+        return "absent" if self._canceller is None else self._canceller.state
+
+    def hear(self, pcm: Pcm, now: float) -> Pcm:
+        """Microphone audio, int16 16 kHz, any length: the same without our voice, some of it a little later."""
+        if self._canceller is None:
+            return pcm
+        if self._heard_at is not None:
+            missing_s = now - self._heard_at - len(pcm) / RATE_HZ
+            if missing_s > _GAP_S:
+                self._canceller.gap(round(missing_s * RATE_HZ))
+        self._heard_at = now
+        return self._canceller.hear(pcm)
+
+    def sent(self, audio: AudioOut, now: float) -> None:
+        """A piece of a reply leaves for the client."""
+        if self._canceller is None or self._heard_at is None:
+            return  # nothing is heard: a client that only listens
+        if self._resampler is None or audio.reply != self._reply:
+            self._resampler, self._reply = StreamResampler(audio.rate_hz, RATE_HZ), audio.reply
+        late_s = min(max(0.0, now - self._heard_at), _LATE_S)
+        self._canceller.play(self._resampler.process(audio.pcm), round(late_s * RATE_HZ))
+
+    def stopped(self) -> None:
+        """The client was told to drop what it has not played."""
+        if self._canceller is not None:
+            self._canceller.stop()
+        self._resampler = None

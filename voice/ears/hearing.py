@@ -1,0 +1,132 @@
+"""One turn's recogniser stream, fed from the session's ring of audio while the user speaks.
+
+The recogniser hears the audio as it comes, so that at the end of a turn little is left to do. If it breaks, its
+audio is still in the ring: it is opened once more from the start of the turn before the turn is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from voice.ears.ring import AudioRing
+from voice.errors import SttFailed
+from voice.port import Stt, SttStream, Transcript
+
+__all__ = ["Hearing"]
+
+FEED_SAMPLES = 16_000
+PARTIAL_EVERY_SAMPLES = 4_800
+
+
+class _Wanted:
+    """A transcript that somebody waits for."""
+
+    __slots__ = ("done", "error", "result", "until")
+
+    def __init__(self, until: int) -> None:
+        self.until = until
+        self.done = anyio.Event()
+        self.result = Transcript("")
+        self.error: SttFailed | None = None
+
+
+class Hearing:
+    """`from_sample` and `until_sample` are positions in the ring; `until_sample` None follows the audio."""
+
+    def __init__(
+        self, stt: Stt, ring: AudioRing, language: str | None, from_sample: int, until_sample: int | None = None
+    ) -> None:
+        self.from_sample = from_sample
+        self.until_sample = until_sample
+        self.fed_until = from_sample
+        self._stt = stt
+        self._ring = ring
+        self._language = language
+        self._wanted: list[_Wanted] = []
+        self._news = anyio.Event()
+        self._closed = False
+
+    def audio_came(self) -> None:
+        self._news.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._news.set()
+
+    async def transcribe(self) -> Transcript:
+        """The transcript of all that is in the ring by now. Cancel-safe. Raises SttFailed."""
+        until = self._ring.end if self.until_sample is None else min(self.until_sample, self._ring.end)
+        wanted = _Wanted(until)
+        self._wanted.append(wanted)
+        self._news.set()
+        try:
+            await wanted.done.wait()
+        finally:
+            if wanted in self._wanted:
+                self._wanted.remove(wanted)
+        if wanted.error is not None:
+            raise wanted.error
+        return wanted.result
+
+    async def run(self, on_partial: Callable[[str], None]) -> None:
+        """Feed and answer until closed or cancelled. Failures reach those who wait for a transcript."""
+        for attempt in (1, 2):
+            try:
+                await self._serve(on_partial)
+                return
+            except SttFailed as error:
+                if attempt == 1:
+                    self.fed_until = self.from_sample
+                    await self._until_wanted()
+                    continue
+                while not self._closed:
+                    self._fail(error)
+                    await self._until_wanted()
+
+    async def _serve(self, on_partial: Callable[[str], None]) -> None:
+        stream = await self._stt.open(self._language)
+        try:
+            partial_at, told = self.fed_until + PARTIAL_EVERY_SAMPLES, ""
+            while not self._closed:
+                self._news = anyio.Event()
+                await self._feed(stream)
+                due = [wanted for wanted in self._wanted if wanted.until <= self.fed_until]
+                if due:
+                    result = await stream.transcribe()
+                    for wanted in due:
+                        wanted.result = result
+                        wanted.done.set()
+                    self._wanted = [wanted for wanted in self._wanted if wanted not in due]
+                elif self._stt.streaming and self.fed_until >= partial_at:
+                    partial_at = self.fed_until + PARTIAL_EVERY_SAMPLES
+                    text = await stream.partial()
+                    if text and text != told and not self._closed:
+                        told = text
+                        on_partial(text)
+                if self._available() <= self.fed_until and not self._news.is_set():
+                    await self._news.wait()
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
+                await stream.aclose()
+
+    async def _feed(self, stream: SttStream) -> None:
+        while not self._closed and self.fed_until < self._available():
+            until = min(self.fed_until + FEED_SAMPLES, self._available())
+            await stream.feed(self._ring.read(self.fed_until, until))
+            self.fed_until = until
+
+    def _available(self) -> int:
+        return self._ring.end if self.until_sample is None else min(self.until_sample, self._ring.end)
+
+    async def _until_wanted(self) -> None:
+        while not self._wanted and not self._closed:
+            self._news = anyio.Event()
+            await self._news.wait()
+
+    def _fail(self, error: SttFailed) -> None:
+        for wanted in self._wanted:
+            wanted.error = error
+            wanted.done.set()
+        self._wanted.clear()

@@ -1,0 +1,1 @@
+"""What turns cost and how long they took."""

@@ -1,0 +1,229 @@
+"""One reply: tokens in, clauses to speak, audio paced out, and what of it was heard. Pure.
+
+It holds everything back until `release()`: a reply may be made for a turn that is not yet confirmed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from voice.mouth.chunker import Chunker, Clause
+from voice.mouth.playout import Playout
+from voice.port import Pcm, Word
+from voice.session.outgoing import AudioOut
+
+__all__ = ["Reply"]
+
+PREFETCH_S = 4.0
+"""No further clause is synthesised while this much audio waits to be sent: it may never be heard."""
+SLICE_S = 0.1
+"""Audio leaves in pieces of this length, the end of a clause excepted."""
+CHARACTERS_PER_S = 14.0
+"""English speech, for the length of a clause that is still being synthesised."""
+EDGE_S = 0.03
+"""A word counts as heard when playout came this near to its end."""
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """A clause and its audio so far. `start_s` is its place in the reply's audio."""
+
+    clause: Clause
+    start_s: float = 0.0
+    duration_s: float = 0.0
+    begun: bool = False
+    complete: bool = False
+    failed: bool = False
+    words: tuple[Word, ...] = ()
+    unsent: deque[Pcm] = field(default_factory=deque)
+    sent_any: bool = False
+
+
+class Reply:
+    """`id` is the client's name for it, `rate_hz` the rate of its audio. Not `spoken`: what is told is heard."""
+
+    def __init__(self, id: str, rate_hz: int, lead_s: float, *, lag_s: float = 0.0, spoken: bool = True) -> None:
+        self.id = id
+        self.rate_hz = rate_hz
+        self.spoken = spoken
+        self.text = ""
+        self.tokens = 0
+        self.playout = Playout(lead_s, lag_s)
+        self.mind_done = False
+        self.released = False
+        self._chunker = Chunker()
+        self._spoken: list[_Spoken] = []
+        self._requested = 0
+        self._sending = 0
+        self._told = 0
+        self._last_told = False
+
+    # ---- in -------------------------------------------------------------------------------------------------
+
+    def add_tokens(self, text: str, tokens: int) -> None:
+        self.text += text
+        self.tokens += tokens
+        if self.spoken:
+            self._add_clauses(self._chunker.push(text))
+
+    def finish_text(self) -> None:
+        """The model has written everything."""
+        if not self.mind_done:
+            self.mind_done = True
+            self._add_clauses(self._chunker.flush())
+
+    def end_sentence(self) -> None:
+        """What was written so far is spoken without waiting for the rest."""
+        if self.spoken:
+            self._add_clauses(self._chunker.flush())
+
+    def add_audio(self, index: int, pcm: Pcm, words: tuple[Word, ...], is_last: bool) -> None:
+        """Audio of clause `index`; unknown or finished clauses are ignored (late results)."""
+        if not 0 <= index < len(self._spoken) or self._spoken[index].complete:
+            return
+        spoken = self._spoken[index]
+        if len(pcm):
+            spoken.unsent.append(pcm)
+            spoken.duration_s += len(pcm) / self.rate_hz
+        if words:
+            spoken.words = words
+        spoken.complete = is_last
+
+    def fail_clause(self, index: int) -> None:
+        """The clause will not be spoken (any further); the reply goes on with the next."""
+        if 0 <= index < len(self._spoken):
+            self._spoken[index].complete = self._spoken[index].failed = True
+
+    def release(self) -> None:
+        self.released = True
+
+    # ---- out ------------------------------------------------------------------------------------------------
+
+    def next_clause(self) -> tuple[int, str] | None:
+        """The next clause to synthesise: one at a time, and not too far ahead of what can be heard."""
+        while self._requested < len(self._spoken) and not self._spoken[self._requested].clause.text:
+            self._spoken[self._requested].complete = True  # nothing in it can be spoken
+            self._requested += 1
+        if self._requested >= len(self._spoken):
+            return None
+        if self._requested and not self._spoken[self._requested - 1].complete:
+            return None
+        if self._unsent_s() > PREFETCH_S:
+            return None
+        self._requested += 1
+        return self._requested - 1, self._spoken[self._requested - 1].clause.text
+
+    def take_text(self) -> str:
+        """Text not yet told to the client; nothing before the release."""
+        if not self.released:
+            return ""
+        fresh, self._told = self.text[self._told :], len(self.text)
+        return fresh
+
+    def pump(self, now: float) -> list[AudioOut]:
+        """The audio that is due now, as much as the lead allows."""
+        pieces: list[AudioOut] = []
+        if not self.released:
+            return pieces
+        while self._sending < len(self._spoken):
+            spoken = self._spoken[self._sending]
+            if not spoken.begun:
+                spoken.begun, spoken.start_s = True, self.playout.sent_s
+            if not spoken.unsent:
+                if not spoken.complete:
+                    return pieces
+                self._sending += 1
+                continue
+            head = spoken.unsent[0]
+            allowed = int(self.playout.room(now) * self.rate_hz + 0.5)
+            wanted = min(len(head), max(1, int(SLICE_S * self.rate_hz)))
+            if allowed < wanted:
+                return pieces
+            if len(head) > wanted:
+                spoken.unsent[0] = head[wanted:]
+            else:
+                spoken.unsent.popleft()
+            pieces.append(AudioOut(self.id, head[:wanted], self.rate_hz, spoken.clause.text, not spoken.sent_any))
+            spoken.sent_any = True
+            self.playout.sent(wanted / self.rate_hz, now)
+        if self.mind_done and self.playout.sent_s > 0 and not self._last_told:
+            self._last_told = True
+            pieces.append(AudioOut(self.id, np.zeros(0, np.int16), self.rate_hz, "", False, is_last=True))
+        return pieces
+
+    def pumps_at(self, now: float) -> float | None:
+        """When `pump` will have something to send, or the reply will have been played; None: only events tell."""
+        if not self.released or self.playout.held:
+            return None
+        if self._unsent_s() > 0:
+            short = SLICE_S - self.playout.room(now)
+            return now + max(0.001, short)
+        return max(now + 0.001, self.playout.empties_at(now)) if self.all_sent else None
+
+    def silence(self) -> None:
+        """Drop the audio that was not sent; what was heard of it can still be asked."""
+        for spoken in self._spoken:
+            spoken.unsent.clear()
+
+    @property
+    def all_sent(self) -> bool:
+        """Everything that there will ever be was sent."""
+        return self.mind_done and self._sending >= len(self._spoken)
+
+    def is_over(self, now: float) -> bool:
+        """Written, spoken, sent and played."""
+        return self.released and self.all_sent and self.playout.position(now) >= self.playout.sent_s - 1e-6
+
+    def heard(self, now: float) -> str:
+        """The text that was played by now, cut at the last whole word."""
+        return self.heard_at(self.playout.position(now))
+
+    def heard_at(self, position: float) -> str:
+        """The text of the first `position` seconds of audio, cut at the last whole word."""
+        if not self.spoken:
+            return self.text[: self._told].strip()
+        cut = 0
+        for spoken in self._spoken:
+            if spoken.failed or (spoken.clause.text and not spoken.begun):
+                break
+            if spoken.complete and not spoken.duration_s:
+                continue  # silent: heard of only if something after it was
+            if position <= spoken.start_s:
+                break
+            if position + EDGE_S < spoken.start_s + spoken.duration_s or not spoken.complete:
+                cut = spoken.clause.start + self._heard_of(spoken, position - spoken.start_s)
+                break
+            cut = spoken.clause.end
+        else:
+            cut = len(self.text) if self.mind_done and position > 0 else cut
+        return self.text[:cut].strip()
+
+    # ---- inside ---------------------------------------------------------------------------------------------
+
+    def _add_clauses(self, clauses: list[Clause]) -> None:
+        self._spoken.extend(_Spoken(clause) for clause in clauses)
+
+    def _unsent_s(self) -> float:
+        samples = sum(len(pcm) for spoken in self._spoken[self._sending :] for pcm in spoken.unsent)
+        return samples / self.rate_hz
+
+    def _heard_of(self, spoken: _Spoken, elapsed_s: float) -> int:
+        """Characters of the clause's raw text whose words were over after `elapsed_s` of it."""
+        raw = self.text[spoken.clause.start : spoken.clause.end]
+        tokens = list(re.finditer(r"\S+", raw))
+        if not tokens or elapsed_s <= 0:
+            return 0
+        if spoken.complete and spoken.words:
+            over = sum(1 for w in spoken.words if w.start_s < elapsed_s and w.end_s <= elapsed_s + EDGE_S)
+            count = over if len(spoken.words) == len(tokens) else len(tokens) * over // len(spoken.words)
+        else:
+            length_s = spoken.duration_s
+            if not spoken.complete:
+                length_s = max(length_s, len(spoken.clause.text) / CHARACTERS_PER_S)
+            reached = len(raw) * elapsed_s / max(length_s, 1e-6)
+            count = sum(1 for token in tokens if token.end() <= reached)
+        return tokens[min(count, len(tokens)) - 1].end() if count else 0

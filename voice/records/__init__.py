@@ -1,0 +1,1 @@
+"""Sessions written down, and played again."""

@@ -1,0 +1,174 @@
+"""The folder of recorded sessions: written in a thread, bounded in size and age, and never in the way.
+
+With the session's consent (`record: true`) there are the words, and beside them the audio of both sides as WAV. With
+`[voice.record] events` every session is written, without words and audio. What does not fit, or a disk that is full,
+ends the recording with a line in the log; the conversation goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import wave
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from models.clock import Clock
+from voice.ears.intake import RATE_HZ
+from voice.port import Pcm
+from voice.records.masking import Mask
+from voice.records.recording import Recording
+from voice.session.outgoing import AudioOut
+from voice.settings import RecordSettings
+from voice.turn.actions import Action, Tell
+from voice.turn.events import TurnEvent
+from voice.turn.machine_start import MachineStart
+
+__all__ = ["Recorder", "Recordings"]
+
+LINES_AT_ONCE = 64
+MAX_WAITING = 256
+"""Pieces that wait for the disk. More, and the disk does not keep up: the recording ends."""
+
+log = structlog.get_logger(__name__)
+
+
+class Recordings:
+    """`record(name, start, consent)` begins one; None where nothing is to be recorded."""
+
+    def __init__(self, folder: Path, settings: RecordSettings, clock: Clock) -> None:
+        self._folder, self._settings, self._clock = folder, settings, clock
+        self._writer = ThreadPoolExecutor(1)
+
+    def record(self, name: str, start: MachineStart, *, consent: bool) -> Recorder | None:
+        if not consent and not self._settings.events:
+            return None
+        path = self._folder / f"{self._clock.wall():%Y%m%dT%H%M%S}-{name}.jsonl"
+        mask = None if consent else Mask(secrets.token_bytes(16), (*start.config.wake.words, *start.audible))
+        self._writer.submit(self._tidy)
+        return Recorder(path, Recording(name, start, mask), self._writer, self._settings.max_mb * 2**20, consent)
+
+    def close(self) -> None:
+        """Returns when everything is written. Blocks."""
+        self._writer.shutdown()
+
+    def _tidy(self) -> None:
+        """Delete what is too old, and the oldest of what is too much. In the thread."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            kept = sorted(
+                ((path.stat().st_mtime, path.stat().st_size, path) for path in self._folder.iterdir()), reverse=True
+            )
+            too_old = (self._clock.wall() - timedelta(days=self._settings.keep_days)).timestamp()
+            total = 0
+            for changed, size, path in kept:
+                total += size
+                if changed < too_old or total > self._settings.total_mb * 2**20:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("recordings not tidied", error=error.strerror or type(error).__name__)
+
+
+class Recorder:
+    """A `Watcher` of one session."""
+
+    def __init__(
+        self, path: Path, recording: Recording, writer: ThreadPoolExecutor, max_bytes: int, audio: bool
+    ) -> None:
+        self.path = path
+        self._recording, self._writer, self._left, self._audio = recording, writer, max_bytes, audio
+        self._lines = [recording.head]
+        self._given = self._written = 0
+        """Pieces: the first is counted by the event loop only, the second by the thread."""
+        self._stopped = False
+        self._wavs: dict[str, tuple[BinaryIO, wave.Wave_write]] = {}
+
+    def stepped(self, event: TurnEvent, now: float, actions: Sequence[Action]) -> None:
+        if self._stopped:
+            return
+        try:
+            self._lines.append(self._recording.step(event, now, actions))
+        except Exception as error:
+            self._stop(f"cannot be written: {type(error).__name__}")  # never the conversation's trouble
+            return
+        if self._audio:
+            for action in actions:
+                if isinstance(action, Tell) and isinstance(action.event, AudioOut) and len(action.event.pcm):
+                    self._sound("parley", action.event.pcm, action.event.rate_hz)
+        if len(self._lines) >= LINES_AT_ONCE:
+            self._flush()
+
+    def heard(self, pcm: Pcm) -> None:
+        if self._audio and not self._stopped:
+            self._sound("user", pcm, RATE_HZ)
+
+    def refused(self, code: str) -> None:
+        return
+
+    def ended(self, now: float) -> None:
+        if not self._stopped:
+            self._flush()
+        self._writer.submit(self._close)
+
+    def _flush(self) -> None:
+        data, self._lines = "".join(self._lines).encode("utf-8", "replace"), []
+        self._do(len(data), partial(self._append, data))
+
+    def _sound(self, side: str, pcm: Pcm, rate_hz: int) -> None:
+        self._do(2 * len(pcm), partial(self._append_sound, side, pcm, rate_hz))
+
+    def _do(self, size: int, work: Callable[[], None]) -> None:
+        self._left -= size
+        if self._left < 0:
+            self._stop("is as long as it may be (voice.record.max_mb)")
+        elif self._given - self._written >= MAX_WAITING:
+            self._stop("the disk does not keep up")
+        else:
+            self._given += 1
+            self._writer.submit(self._guarded, work)
+
+    def _stop(self, why: str) -> None:
+        if not self._stopped:
+            self._stopped = True
+            log.warning("recording.stopped", file=self.path.name, why=why)
+
+    # ---- in the thread --------------------------------------------------------------------------------------
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            if not self._stopped:
+                work()
+        except OSError as error:
+            self._stop(error.strerror or type(error).__name__)
+        finally:
+            self._written += 1
+
+    def _append(self, data: bytes) -> None:
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
+            file.write(data)
+
+    def _append_sound(self, side: str, pcm: Pcm, rate_hz: int) -> None:
+        if side not in self._wavs:
+            path = self.path.with_suffix(f".{side}.wav")
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+            writer = wave.open(file, "wb")
+            writer.setnchannels(1)
+            writer.setsampwidth(2)
+            writer.setframerate(rate_hz)
+            self._wavs[side] = (file, writer)
+        self._wavs[side][1].writeframes(pcm.astype("<i2").tobytes())
+
+    def _close(self) -> None:
+        for file, writer in self._wavs.values():
+            try:
+                writer.close()
+                file.close()
+            except OSError as error:
+                self._stop(error.strerror or type(error).__name__)
+        self._wavs.clear()

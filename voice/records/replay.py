@@ -1,0 +1,105 @@
+"""A recorded session once more: its events into a new turn machine, and what it does beside what it did. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from voice.errors import BadRecording
+from voice.records.codec import decode, encode
+from voice.records.recording import VERSION
+from voice.turn.actions import Action, Tell
+from voice.turn.events import TurnEvent
+from voice.turn.machine_start import MachineStart
+
+__all__ = ["Replay", "Step", "describe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`line` counts from 1. `recorded` and `done` are the actions as JSON: then and now."""
+
+    line: int
+    now: float
+    event: TurnEvent
+    actions: tuple[Action, ...]
+    recorded: list[Any]
+    done: list[Any]
+
+    @property
+    def same(self) -> bool:
+        return self.recorded == self.done
+
+    def difference(self) -> str:
+        """The first action that is another one, then and now."""
+        for at in range(max(len(self.recorded), len(self.done))):
+            then = self.recorded[at] if at < len(self.recorded) else None
+            now = self.done[at] if at < len(self.done) else None
+            if then != now:
+                return f"action {at + 1}\n  recorded: {_shown(then)}\n  now:      {_shown(now)}"
+        return ""
+
+
+class Replay:
+    """`lines` of a file, of which the last may be half written. Raises BadRecording at once if it is none."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        head = _object(next(self._lines, ""), 1)
+        if head.get("parley_recording") != VERSION:
+            raise BadRecording("this is no recording of a session", hint="they lie in `recordings` of PARLEY_HOME")
+        self.session, self.words = str(head.get("session", "")), bool(head.get("words"))
+        start = decode(head.get("start"))
+        if not isinstance(start, MachineStart):
+            raise BadRecording("line 1 does not say how the session began")
+        self._machine = start.machine()
+
+    def steps(self) -> Iterator[Step]:
+        for number, text in enumerate(self._lines, 2):
+            if not text.endswith("\n") and number > 2:
+                return  # written while the power went
+            data = _object(text, number)
+            event, now, recorded = decode(data.get("event")), data.get("t"), data.get("actions")
+            if event is None or not isinstance(now, int | float) or not isinstance(recorded, list):
+                raise BadRecording(f"line {number} is no step")
+            actions = tuple(self._machine.step(event, float(now)))
+            yield Step(number, float(now), event, actions, recorded, json.loads(json.dumps(encode(actions))))
+
+
+def describe(step: Step) -> list[str]:
+    """What a reader wants to know of it, a line each; nothing of the steady clocks."""
+    found: list[str] = []
+    name = type(step.event).__name__
+    if name not in ("AudioClock", "Tick", "PlayedReport", "TokensArrived", "ClauseAudio"):
+        found.append(f"> {name}{_fields(step.event)}")
+    for action in step.actions:
+        told = action.event if isinstance(action, Tell) else action
+        name = type(told).__name__
+        if name not in ("AudioOut", "TextOut"):
+            found.append(f"    {name}{_fields(told)}")
+    return found
+
+
+def _fields(value: Any) -> str:
+    shown = {
+        key: inner for key, inner in encode(value).items() if key != "$" and inner not in (None, "", [], {}, False)
+    }
+    text = ", ".join(f"{key}={_shown(inner, 60)}" for key, inner in shown.items())
+    return f"({text[:160]}{'...' if len(text) > 160 else ''})" if text else ""
+
+
+def _shown(value: Any, most: int = 400) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def _object(text: str, number: int) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise BadRecording(f"line {number} is not JSON") from None
+    if not isinstance(data, dict):
+        raise BadRecording(f"line {number} is no object")
+    return data

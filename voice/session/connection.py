@@ -1,0 +1,142 @@
+"""One client connection of a session: what waits to leave on it, in order, and the task that writes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Protocol
+
+import anyio
+import structlog
+
+from voice.protocols.port import Draft
+from voice.session.outgoing import ServerEvent
+
+__all__ = ["Channel", "ClientClosed", "Connection", "asks_to_resume"]
+
+OUTBOX_DRAFTS = 1024
+"""Audio is paced, so this many waiting messages mean a client that does not read: it is disconnected."""
+FIRST_WORD_S = 0.25
+"""A client that connects to a session that stands still says within this time that it wants to go on with it."""
+FAREWELL_S = 0.5
+"""What was said gets this long to leave when the connection ends."""
+
+log = structlog.get_logger(__name__)
+
+
+class ClientClosed(anyio.EndOfStream):
+    """The connection was closed properly, and not cut. `final`: there is nothing to come back to."""
+
+    def __init__(self, *, final: bool = False) -> None:
+        super().__init__()
+        self.final = final
+
+
+class Channel(Protocol):
+    """One client connection, of whatever transport."""
+
+    async def receive(self) -> str | bytes:
+        """The next frame. Raises anyio.EndOfStream when the client is gone, ClientClosed if it said goodbye."""
+        ...
+
+    async def send(self, frame: str | bytes) -> None:
+        """Raises anyio.BrokenResourceError when the client is gone."""
+        ...
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+class Connection:
+    """`over` is set when the session has done with it; `served` is false if it never took it."""
+
+    def __init__(self, channel: Channel, name: str) -> None:
+        self.channel = channel
+        self.over = anyio.Event()
+        self.served = False
+        self._name = name
+        self._outbox, self._outlet = anyio.create_memory_object_stream[tuple[ServerEvent | None, Draft]](
+            OUTBOX_DRAFTS
+        )
+        self._written = anyio.Event()
+        self._in_hand: ServerEvent | None = None
+
+    def send(self, drafts: Sequence[Draft], event: ServerEvent | None = None) -> bool:
+        """Say it when its turn comes; `event` is what the drafts tell. False: the client does not read."""
+        try:
+            for draft in drafts:
+                self._outbox.send_nowait((event, draft))
+        except anyio.WouldBlock:
+            log.warning("client does not read", session=self._name, waiting=OUTBOX_DRAFTS)
+            return False
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            log.debug("client is gone", session=self._name)
+        return True
+
+    async def write(self) -> None:
+        """Until `finish`, or the client is gone."""
+        try:
+            async for event, draft in self._outlet:
+                self._in_hand = event
+                for frame in draft():
+                    await self.channel.send(frame)
+                self._in_hand = None
+        except anyio.BrokenResourceError:
+            log.debug("client is gone", session=self._name)  # the reader notices, too
+        finally:
+            self._written.set()
+
+    async def finish(self) -> None:
+        """Take nothing more, and give what waits a moment to leave."""
+        self._outbox.close()
+        with anyio.move_on_after(FAREWELL_S):
+            await self._written.wait()
+
+    def undelivered(self) -> list[ServerEvent]:
+        """What did not leave, in order, once nobody writes any more."""
+        found = [] if self._in_hand is None else [self._in_hand]
+        while True:
+            try:
+                event, _ = self._outlet.receive_nowait()
+            except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+                break
+            if event is not None and (not found or found[-1] is not event):
+                found.append(event)
+        self.discard()
+        return found
+
+    def discard(self) -> None:
+        """Nothing more leaves. May be called again."""
+        self._outbox.close()
+        self._outlet.close()
+
+
+class _Peeked:
+    """A channel of which the first frame was read ahead."""
+
+    def __init__(self, channel: Channel, first: str | bytes) -> None:
+        self._channel = channel
+        self._first: str | bytes | None = first
+
+    async def receive(self) -> str | bytes:
+        first, self._first = self._first, None
+        return first if first is not None else await self._channel.receive()
+
+    async def send(self, frame: str | bytes) -> None:
+        await self._channel.send(frame)
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._channel.close(code, reason)
+
+
+async def asks_to_resume(channel: Channel) -> tuple[Channel, bool]:
+    """Whether the client's first message is `resume`, and the channel with that message still to be received."""
+    first: str | bytes | None = None
+    with anyio.move_on_after(FIRST_WORD_S):
+        first = await channel.receive()
+    if first is None:
+        return channel, False
+    try:
+        message = json.loads(first) if isinstance(first, str) and len(first) < 1000 else None
+    except ValueError:
+        message = None
+    return _Peeked(channel, first), isinstance(message, dict) and message.get("type") == "resume"

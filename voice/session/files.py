@@ -1,0 +1,157 @@
+"""Live sessions on disk, so that they outlive a restart: written in a thread, in order, one file each.
+
+A session's token is a credential, so a file is named by its hash. A file is written whole and renamed into place: a
+full disk or a killed process never leaves half a record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import structlog
+
+from llm.messages import Message, ToolCall
+from voice.protocols.live_config import restore, store
+from voice.session.config import SessionConfig
+from voice.session.session import Session
+from voice.turn.history import Exchange, History, Item
+
+__all__ = ["LiveRecord", "SessionFiles"]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class LiveRecord:
+    """A session as it outlives connections. `name` identifies it in logs; `token` is known only until restart."""
+
+    name: str
+    owner: str
+    config: SessionConfig
+    created_at: datetime
+    expires_at: datetime
+    items: tuple[Item, ...] = ()
+    turns: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    session: Session | None = field(default=None, repr=False)
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """What was said and heard."""
+        return History(self.items).exchanges
+
+    @property
+    def state(self) -> str:
+        """disconnected, or the state of the conversation."""
+        return self.session.state if self.session is not None and self.session.connected else "disconnected"
+
+
+class SessionFiles:
+    """`put` and `remove` return at once. What waits is one wish a session: the last counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer = ThreadPoolExecutor(1)
+        self._wanted: dict[str, LiveRecord | None] = {}
+        self._lock = Lock()
+
+    def load(self) -> dict[str, LiveRecord]:
+        """All there are, by key. Unreadable ones and half files are removed. Blocks."""
+        found: dict[str, LiveRecord] = {}
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in self._folder.glob("*.json"):
+            try:
+                found[path.stem] = _from_json(json.loads(path.read_text(encoding="utf-8")))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log.warning("unreadable session record removed", file=path.name, error=type(error).__name__)
+                path.unlink(missing_ok=True)
+        for path in self._folder.glob("*.part"):
+            path.unlink(missing_ok=True)
+        return found
+
+    def put(self, key: str, record: LiveRecord) -> None:
+        """`record` is a copy that nobody changes any more."""
+        self._want(key, record)
+
+    def remove(self, key: str) -> None:
+        self._want(key, None)
+
+    async def flush(self) -> None:
+        """Returns when everything that was wanted until now is done."""
+        await asyncio.wrap_future(self._writer.submit(lambda: None))
+
+    def _want(self, key: str, record: LiveRecord | None) -> None:
+        with self._lock:
+            queued = key in self._wanted
+            self._wanted[key] = record
+        if not queued:
+            self._writer.submit(self._do, key)
+
+    def _do(self, key: str) -> None:
+        with self._lock:
+            record = self._wanted.pop(key)
+        path = self._folder / f"{key}.json"
+        if record is None:
+            path.unlink(missing_ok=True)
+            return
+        part = path.with_suffix(".part")
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(_to_json(record), file)
+            part.replace(path)
+        except OSError as error:
+            # the conversation goes on; it would only be forgotten by a restart
+            log.error("session record not written", session=record.name, error=str(error))
+            part.unlink(missing_ok=True)
+
+
+def _to_json(record: LiveRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "owner": record.owner,
+        "config": store(record.config),
+        "created_at": record.created_at.isoformat(),
+        "expires_at": record.expires_at.isoformat(),
+        "items": [asdict(_without_media(item)) for item in record.items],
+        "turns": record.turns,
+        "tokens_in": record.tokens_in,
+        "tokens_out": record.tokens_out,
+    }
+
+
+def _from_json(data: dict[str, Any]) -> LiveRecord:
+    fresh = LiveRecord(
+        str(data["name"]),
+        str(data["owner"]),
+        restore(data["config"]),
+        datetime.fromisoformat(data["created_at"]),
+        datetime.fromisoformat(data["expires_at"]),
+    )
+    return replace(
+        fresh,
+        items=tuple(_item(item) for item in data["items"]),
+        turns=int(data["turns"]),
+        tokens_in=int(data["tokens_in"]),
+        tokens_out=int(data["tokens_out"]),
+    )
+
+
+def _without_media(item: Item) -> Item:
+    """Pictures and sounds are not kept over a restart; what was said with them is."""
+    return replace(item, message=replace(item.message, parts=()))
+
+
+def _item(data: dict[str, Any]) -> Item:
+    message = {key: value for key, value in data["message"].items() if key != "parts"}
+    calls = tuple(ToolCall(**call) for call in message.pop("tool_calls", ()))
+    return Item(data["id"], Message(**message, tool_calls=calls), bool(data["interrupted"]))

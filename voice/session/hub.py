@@ -1,0 +1,225 @@
+"""All live sessions: who may connect to which, what they asked for, what was said. Kept on disk over restarts."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from models.clock import Clock
+from models.metrics import Metrics
+from voice.errors import SessionBusy, SessionGone, VoiceError
+from voice.measuring.turn_metrics import TurnMetrics, VoiceMetrics
+from voice.protocols.port import Codec
+from voice.records.recordings import Recordings
+from voice.session.arbitration import Arbiter, Claim
+from voice.session.config import SessionConfig
+from voice.session.connection import asks_to_resume
+from voice.session.files import LiveRecord, SessionFiles
+from voice.session.outgoing import TurnComplete
+from voice.session.session import Channel, Session, SessionParts
+from voice.session.watcher import Watcher
+from voice.settings import VoiceSettings
+from voice.turn.history import History
+from voice.turn.machine_start import MachineStart
+
+__all__ = ["Hub", "LiveRecord", "TooManySessions"]
+
+
+class TooManySessions(VoiceError):
+    code = "too_many_sessions"
+    retryable = True
+    default_hint = "end a session, or raise voice.max_sessions"
+
+
+class Hub:
+    """`parts` is asked for at every connection, when the engines are up. Used from one event loop."""
+
+    def __init__(
+        self,
+        settings: VoiceSettings,
+        folder: Path,
+        clock: Clock,
+        parts: Callable[[], SessionParts],
+        metrics: Metrics | None = None,
+        recordings: Recordings | None = None,
+    ) -> None:
+        self._recordings = recordings
+        self._settings, self._clock, self._parts = settings, clock, parts
+        self._files = SessionFiles(folder)
+        metrics = Metrics() if metrics is None else metrics
+        self._metrics = VoiceMetrics(metrics)
+        metrics.gauge("parley_sessions_connected", "Voice sessions with a connection", lambda: self.live)
+        metrics.gauge("parley_sessions_kept", "Voice sessions that may be connected to", lambda: len(self._records))
+        self._records: dict[str, LiveRecord] = {}
+        self._arbiter = Arbiter()
+
+    def load(self) -> None:
+        """Read what an earlier run left; expired and unreadable records are removed. Blocks."""
+        self._records.update(self._files.load())
+        self._expire()
+
+    async def shut(self) -> None:
+        """The server goes down: nobody can come back to a session that stands still."""
+        for record in list(self._records.values()):
+            if record.session is not None and not record.session.connected:
+                await record.session.close(1012, "")
+
+    async def flush(self) -> None:
+        """Returns when everything that was kept until now is on the disk."""
+        await self._files.flush()
+
+    @property
+    def live(self) -> int:
+        """Connected sessions."""
+        return sum(1 for record in self._records.values() if record.session is not None and record.session.connected)
+
+    def create(self, owner: str, config: SessionConfig) -> tuple[str, LiveRecord]:
+        """A new session: (token, record). Raises TooManySessions."""
+        self._expire()
+        if len(self._records) >= self._settings.max_sessions * 4:
+            raise TooManySessions(f"{len(self._records)} sessions are open")
+        token = f"live-{secrets.token_urlsafe(24)}"
+        now = self._clock.wall()
+        record = LiveRecord(
+            f"s-{secrets.token_hex(4)}", owner, config, now, now + timedelta(minutes=config.ttl_minutes)
+        )
+        self._records[_key(token)] = record
+        self._save(_key(token), record)
+        return token, record
+
+    def get(self, token: str) -> LiveRecord:
+        """Raises SessionGone for an unknown or expired token."""
+        self._expire()
+        record = self._records.get(_key(token))
+        if record is None:
+            raise SessionGone("This session does not exist or has expired")
+        return record
+
+    async def end(self, token: str) -> None:
+        """Forget the session; a connection it has is closed. Raises SessionGone."""
+        record = self.get(token)
+        del self._records[_key(token)]
+        self._files.remove(_key(token))
+        if record.session is not None:
+            await record.session.close(4004, "session ended")
+
+    async def connect(
+        self,
+        token: str,
+        channel: Channel,
+        codec: Callable[[SessionConfig], Codec] | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
+        """Serve one connection to its end, in the protocol of `codec` (default: live).
+
+        It takes over from an older one, which is closed with 4001. With `resume`, or a first message that says so,
+        the conversation goes on where it was; else it begins anew, with its history.
+        Before it begins: SessionGone, SessionBusy (of a protocol without resuming), TooManySessions.
+        """
+        record, key = self.get(token), _key(token)
+        while (session := record.session) is not None:
+            if codec is not None:
+                raise SessionBusy("This session is connected already", hint="close the other connection first")
+            if not resume:
+                channel, resume = await asks_to_resume(channel)
+            if resume and await session.resume(channel):
+                return
+            await session.close(4001, "connected elsewhere")
+            await session.released.wait()
+        await self._make_room()
+
+        def finished(turn: TurnComplete) -> None:
+            record.turns += 1
+            record.tokens_in += turn.tokens_in
+            record.tokens_out += turn.tokens_out
+            record.items = history.items
+            record.expires_at = self._clock.wall() + timedelta(minutes=record.config.ttl_minutes)
+            self._save(key, record)
+
+        def updated(config: SessionConfig) -> None:
+            record.config = config
+            self._save(key, record)
+
+        def watch(start: MachineStart) -> Sequence[Watcher]:
+            figures = TurnMetrics(self._metrics, record.name)
+            recorder = None
+            if self._recordings is not None:
+                recorder = self._recordings.record(record.name, start, consent=record.config.record)
+            return (figures,) if recorder is None else (figures, recorder)
+
+        history = History(record.items)
+        record.session = Session(
+            record.name,
+            token,
+            record.owner,
+            record.config,
+            self._settings,
+            self._parts(),
+            history,
+            codec=None if codec is None else codec(record.config),
+            on_turn=finished,
+            on_update=updated,
+            contest=partial(self._contest, record),
+            watch=watch,
+        )
+        session = record.session
+        try:
+            await session.run(channel)
+        finally:
+            record.session = None
+            record.items = history.items
+            self._save(key, record)
+            session.released.set()
+            with anyio.CancelScope(shield=True):
+                await self._files.flush()
+
+    async def _make_room(self) -> None:
+        """A client that is away makes room for one that is here. Raises TooManySessions."""
+        while True:
+            served = [record.session for record in self._records.values() if record.session is not None]
+            if len(served) < self._settings.max_sessions:
+                return
+            away = next((session for session in served if not session.connected), None)
+            if away is None:
+                raise TooManySessions(f"{len(served)} sessions are connected")
+            await away.close(1001, "")
+            await away.released.wait()
+
+    def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
+        """Has this session won the wake word? None: no other device of its user listens for one."""
+        rivals = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
+        if len(rivals) < 2:
+            return None
+        return self._verdict(record.owner, claim, self._arbiter.claim(record.owner, claim, self._clock.now()))
+
+    async def _verdict(self, owner: str, claim: Claim, decided_at: float) -> bool:
+        await anyio.sleep(max(0.0, decided_at - self._clock.now()))
+        return self._arbiter.won(owner, claim.device, claim.word)
+
+    def _expire(self) -> None:
+        now = self._clock.wall()
+        for key, record in list(self._records.items()):
+            if record.expires_at <= now and record.session is None:
+                del self._records[key]
+                self._files.remove(key)
+
+    def _save(self, key: str, record: LiveRecord) -> None:
+        if self._records.get(key) is record:  # else it was ended meanwhile
+            self._files.put(key, replace(record, session=None))
+
+
+def _listens(record: LiveRecord) -> bool:
+    """It is connected, and waits for a wake word."""
+    return record.session is not None and record.session.connected and record.config.wake.enabled
+
+
+def _key(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,122 @@
+"""Everything the turn machine may want done: one closed union, carried out by the session.
+
+A *turn* is one thing the user says. A *revision* is one attempt to answer it: it is started, unheard, at every
+pause, and abandoned when the user goes on. Results carry their revision's number, so stale ones are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm.messages import Message
+from voice.session.outgoing import ServerEvent
+
+__all__ = [
+    "Abandon",
+    "Action",
+    "Erase",
+    "Listen",
+    "RunTool",
+    "ScoreTurn",
+    "Speak",
+    "StopListening",
+    "Tell",
+    "Think",
+    "Transcribe",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Open a recogniser stream for turn `turn` and feed it the session's audio from `from_s` on."""
+
+    turn: int
+    from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Make the session's audio from `from_s` to `until_s` silent: a wake word that no recogniser is to hear."""
+
+    from_s: float
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Close the recogniser stream of turn `turn`."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None."""
+
+    revision: int
+    turn: int
+    from_s: float
+    until_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTurn:
+    """Let the turn detector's model listen to the audio from `from_s` to now; comes back as TurnScored."""
+
+    revision: int
+    from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Ask the model; its tokens come back as TokensArrived of `revision`.
+
+    `aside`: it is no part of the conversation, and what the model remembers of that stays as it is.
+    """
+
+    revision: int
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Synthesise clause number `clause`; comes back as ClauseAudio."""
+
+    revision: int
+    clause: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run a tool of the server; comes back as ToolResult of `call_id`, also when it fails."""
+
+    revision: int
+    call_id: str
+    name: str
+    arguments: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Cancel everything that runs for `revision`."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say this to the client."""
+
+    event: ServerEvent
+
+
+Action = Listen | Erase | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon | Tell

@@ -1,0 +1,353 @@
+"""The answer under way: one revision at a time, from transcript to the last sample played. Pure.
+
+The turn machine says when a revision begins, is confirmed, abandoned or cut off; here is what lies between: tokens
+into clauses, clauses into audio, audio out at the pace of playout, and the one place where a turn is closed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from llm.messages import Message
+from voice.measuring.ledger import Ledger, Stage
+from voice.mouth.reply import Reply
+from voice.mouth.reply_options import ReplyOptions
+from voice.session.config import SessionConfig
+from voice.session.outgoing import (
+    ErrorOut,
+    Interrupted,
+    ItemAdded,
+    ItemDeleted,
+    ReplyStarted,
+    TextOut,
+)
+from voice.settings import ToolSettings, TurnSettings
+from voice.turn.actions import Abandon, Action, Speak, StopListening, Tell, Transcribe
+from voice.turn.events import (
+    ClauseAudio,
+    ClauseFailed,
+    MindFailed,
+    MindFinished,
+    PlayedReport,
+    TokensArrived,
+    ToolResult,
+    UsageKnown,
+)
+from voice.turn.history import History, Item
+from voice.turn.report import turn_complete
+from voice.turn.revision import Revision, Turn
+from voice.turn.thinking import think_of
+from voice.turn.tool_rounds import Replying, ToolDesk
+
+__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
+
+REPLY_TIMEOUT_S = 60.0
+"""A reply that makes no progress for this long has failed."""
+PAST_REPLIES = 16
+"""Of so many replies the word times are kept, for a client that says later where it stopped playing."""
+
+AnswerEvent = (
+    TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport | ToolResult | UsageKnown
+)
+
+
+class Answer:
+    """`out` is the machine's list of actions; everything here appends to it."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        settings: TurnSettings,
+        history: History,
+        system_prompt: str,
+        tools: ToolSettings | None = None,
+        server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        self.config = config
+        self.history = history
+        self.revision: Revision | None = None
+        self.out: list[Action] = []
+        self.past: OrderedDict[str, Reply] = OrderedDict()
+        """The last replies that are over, by their item."""
+        self.system_prompt = system_prompt
+        self._settings = settings
+        self._replies = 0
+        self._lag_s = 0.0  # of the client's loudspeaker, as its last reports showed
+        self._desk = ToolDesk(tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call)
+
+    @property
+    def reply(self) -> Reply | None:
+        return self.revision.reply if self.revision is not None else None
+
+    def of(self, number: int) -> Revision | None:
+        """The living revision of that number: results of dead ones end here."""
+        return self.revision if self.revision is not None and self.revision.number == number else None
+
+    # ---- begin and end --------------------------------------------------------------------------------------
+
+    def begin(self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float) -> Revision:
+        """A new revision, the old one abandoned. `speech_end`: when (now's clock) the user fell silent."""
+        self.abandon()
+        self.revision = Revision(number, turn, until_s, Ledger(speech_end), now)
+        if turn is not None:
+            self.revision.user_item = turn.item
+            self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
+        return self.revision
+
+    def new_reply_id(self) -> str:
+        self._replies += 1
+        return f"reply-{self._replies}"
+
+    def think(self, revision: Revision) -> None:
+        """Ask the model; the reply is held back until it is released."""
+        options = revision.options
+        spoken = self.config.spoken if options.spoken is None else options.spoken
+        lead_s = self._settings.lead_ms / 1000
+        revision.reply = Reply(
+            self.new_reply_id(), self.config.audio.sample_rate, lead_s, lag_s=self._lag_s, spoken=spoken
+        )
+        revision.messages = self.prompt(options, revision.request or None)
+        self._ask(revision)
+
+    def _ask(self, revision: Revision) -> None:
+        think = think_of(revision.number, revision.messages, revision.options, self.config)
+        choice = think.tool_choice
+        if revision.rounds.number:  # a model that must call a tool would call it for ever
+            last = self._desk.is_last(revision) or choice == "none"
+            choice = "none" if last else None
+        self.out.append(replace(think, tools=self._desk.offered(think.tools), tool_choice=choice))
+
+    def prompt(self, options: ReplyOptions, asked: str | None) -> tuple[Message, ...]:
+        """What the model is told: the client's own messages, or the conversation and what was asked last."""
+        prompt = options.instructions
+        if prompt is None:
+            prompt = self.config.llm.system_prompt or self.system_prompt
+        if options.input is not None:
+            return (*((Message("system", prompt),) if prompt else ()), *options.input)
+        return self.history.messages(prompt, asked, self.config.llm.history_length)
+
+    def release(self, revision: Revision, now: float) -> None:
+        """It is what the user wanted: the question enters the conversation, the answer may be heard."""
+        revision.answering = True
+        reply, options = revision.reply, revision.options
+        if reply is None:
+            return
+        if revision.request:
+            self.remember(Item(revision.user_item, Message("user", revision.request)))
+        if options.remembered:
+            revision.item, revision.after = self.history.new_id(), self.history.last_id
+        reply.release()
+        self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken)))
+        self._use_tools(revision, now)
+
+    def remember(self, item: Item, after: str | None = None) -> None:
+        """Put it into the conversation, and tell. An `after` that is gone by now means the end."""
+        if after is not None and self.history.get(after) is None:
+            after = None
+        self.out.append(Tell(ItemAdded(item, self.history.insert(item, after))))
+
+    def forget(self, item: str) -> None:
+        """Take it out of the conversation, and tell."""
+        if self.history.get(item) is not None:
+            self.history.delete(item)
+        self.out.append(Tell(ItemDeleted(item)))
+
+    def abandon(self) -> None:
+        """Drop the revision without a trace; only for one that was not confirmed, or had no words in it."""
+        if self.revision is not None:
+            self.out.append(Abandon(self.revision.number))
+            self.revision = None
+
+    def complete(self, now: float, *, interrupted: bool, remembered: bool = True, reason: str = "") -> None:
+        """End the confirmed revision: the one place where a turn is told to be over and enters the history.
+
+        Not `remembered`: the user was not answered, they were going on; their words are taken back, too.
+        """
+        revision, self.revision = self.revision, None
+        if revision is None:
+            return
+        reply = revision.reply
+        heard = reply.heard(now) if reply is not None else ""
+        self._desk.close(revision)
+        revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
+        self.out.append(Abandon(revision.number))
+        if revision.turn is not None and revision.text is None:
+            self.out.append(StopListening(revision.turn.number))
+        if not revision.answering:
+            if revision.user_item:
+                self.out.append(Tell(ItemDeleted(revision.user_item)))
+            return  # it never became a turn that the client knows of
+        name = reply.id if reply is not None else ""
+        if interrupted:
+            self.out.append(Tell(Interrupted(name, heard)))
+        if not remembered:
+            self.forget(revision.user_item)
+        elif reply is not None and revision.item:
+            self._keep(revision, reply, heard, interrupted)
+        self.out.append(Tell(turn_complete(revision, heard, interrupted, reason)))
+
+    def hang_up(self, now: float) -> None:
+        """The client is gone: nobody is told, but what was heard is remembered."""
+        revision, reply = self.revision, self.reply
+        if revision is not None and reply is not None and revision.item:
+            told, self.out = self.out, []
+            self._desk.close(revision)
+            self._keep(revision, reply, reply.heard(now), True)
+            self.out = told
+        self.abandon()
+
+    def _keep(self, revision: Revision, reply: Reply, heard: str, interrupted: bool) -> None:
+        if heard or interrupted:
+            self.remember(Item(revision.item, Message("assistant", heard), interrupted), revision.after)
+        reply.silence()
+        self.past[revision.item] = reply
+        while len(self.past) > PAST_REPLIES:
+            self.past.popitem(last=False)
+
+    # ---- results --------------------------------------------------------------------------------------------
+
+    def hear(self, event: AnswerEvent, now: float) -> None:
+        """A piece of work came back, or the client reported its playout. Stale ones change nothing."""
+        if isinstance(event, PlayedReport):
+            self._on_played(event, now)
+            return
+        if isinstance(event, ToolResult):
+            self._on_tool_result(event, now)
+            return
+        revision = self.of(event.revision)
+        if revision is None or revision.reply is None:
+            return
+        reply, revision.progress_at = revision.reply, now
+        match event:
+            case TokensArrived():
+                revision.ledger.mark(Stage.FIRST_TOKEN, now)
+                reply.add_tokens(event.text, event.tokens)
+            case UsageKnown():
+                revision.spent = event.prompt_tokens, event.completion_tokens
+            case MindFinished() if revision.rounds.busy:
+                return  # it has finished already, and waits for its tools
+            case MindFinished():
+                revision.spent = (0, 0)
+                revision.prompt_tokens += event.prompt_tokens
+                revision.completion_tokens = (revision.completion_tokens or 0) + event.completion_tokens
+                revision.finish = event.reason
+                if event.calls:
+                    revision.rounds.calls = event.calls
+                    reply.end_sentence()
+                    self._use_tools(revision, now)
+                else:
+                    reply.finish_text()
+            case MindFailed():
+                if revision.confirmed:
+                    self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                    revision.failure = event.code
+                    reply.finish_text()  # what was written is still spoken, then the turn ends
+                else:
+                    self.out.append(Abandon(revision.number))  # once confirmed, the model is asked again
+                    revision.reply = None
+            case ClauseAudio():
+                if len(event.pcm):
+                    revision.ledger.mark(Stage.FIRST_SPEECH, now)
+                reply.add_audio(event.clause, event.pcm, event.words, event.is_last)
+            case ClauseFailed():
+                if revision.confirmed:
+                    self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                reply.fail_clause(event.clause)
+
+    # ---- tools ----------------------------------------------------------------------------------------------
+
+    def _use_tools(self, revision: Revision, now: float) -> None:
+        """Make the calls that the model asked for, once the turn is confirmed."""
+        if revision.answering and revision.rounds.busy:
+            theirs = self.config.llm.tools if revision.options.tools is None else revision.options.tools
+            if self._desk.is_last(revision):
+                revision.rounds.calls = ()
+                self.out.append(Tell(ErrorOut("too_many_tool_calls", "The model goes on calling tools", "")))
+                revision.failure = "too_many_tool_calls"
+                if revision.reply is not None:
+                    revision.reply.finish_text()
+                return
+            self._desk.begin(revision, self.config, theirs, now)
+            self._go_on(revision, now)
+
+    def _on_tool_result(self, event: ToolResult, now: float) -> None:
+        if not self._desk.result(self.revision, event.call_id, event.output):
+            hint = "answer a `tool_call` with its own call_id"
+            self.out.append(Tell(ErrorOut("unknown_tool_call", "No tool call of this id is waiting", hint)))
+        elif self.revision is not None:
+            self._go_on(self.revision, now)
+
+    def _go_on(self, revision: Revision, now: float) -> None:
+        """When the last result is in, the model is asked again; or the reply ends, if the results are not for us."""
+        if self._desk.next_round(revision):
+            revision.progress_at = now
+            self._ask(revision)
+        elif revision.rounds.handed_over and not revision.rounds.busy and revision.reply is not None:
+            revision.reply.finish_text()
+
+    def tick(self, now: float) -> None:
+        """Time has passed: a tool may be late."""
+        revision = self.revision
+        if revision is not None and revision.rounds.busy:
+            self._desk.expire(revision, now, self.config.voice.language)
+            self._go_on(revision, now)
+
+    def _add_round(self, revision: Replying, message: Message) -> str:
+        """A call or a result enters the conversation, behind what came before it in this reply."""
+        assert isinstance(revision, Revision)
+        item = Item(self.history.new_id(), message)
+        self.remember(item, revision.after)
+        revision.after = item.id
+        return item.id
+
+    def _do(self, action: Action) -> None:
+        self.out.append(action)
+
+    def _on_played(self, event: PlayedReport, now: float) -> None:
+        if self.revision is not None and self.reply is not None and self.reply.id == event.reply:
+            self.reply.playout.report(event.ms / 1000, now)
+            self._lag_s = self.reply.playout.lag_s
+            self.revision.ledger.played(event.ms / 1000, now)
+
+    # ---- out ------------------------------------------------------------------------------------------------
+
+    def pump(self, now: float) -> bool:
+        """Tell fresh text, order the next clause, send the audio that is due. True if any of it can be heard."""
+        revision, reply = self.revision, self.reply
+        if revision is None or reply is None:
+            return False
+        text = reply.take_text()
+        if text:
+            self.out.append(Tell(TextOut(reply.id, text)))
+        clause = reply.next_clause()
+        if clause is not None:
+            revision.ledger.mark(Stage.FIRST_CLAUSE, now)
+            self.out.append(Speak(revision.number, clause[0], clause[1]))
+        pieces = reply.pump(now)
+        self.out.extend(Tell(piece) for piece in pieces)
+        if pieces:
+            revision.progress_at = now
+            revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
+        return bool(pieces) or (bool(text) and not reply.spoken)
+
+    def overdue(self, now: float) -> bool:
+        at = self._fails_at()
+        return at is not None and now >= at
+
+    def wakes_at(self, now: float) -> float | None:
+        """When audio is due, the reply will have been played, or patience ends."""
+        reply = self.reply
+        times = [self._fails_at(), reply.pumps_at(now) if reply is not None else None]
+        if self.revision is not None:
+            times.append(self._desk.wakes_at(self.revision))
+        return min((at for at in times if at is not None), default=None)
+
+    def _fails_at(self) -> float | None:
+        revision, reply = self.revision, self.reply
+        if revision is None or not revision.confirmed or (reply is not None and reply.all_sent):
+            return None
+        return revision.progress_at + REPLY_TIMEOUT_S

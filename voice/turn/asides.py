@@ -1,0 +1,136 @@
+"""Replies beside the conversation: text only, not remembered, several at a time. Pure.
+
+A client asks for them to classify, to summarise or to moderate while the conversation goes on (OpenAI Realtime:
+`"conversation": "none"`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from voice.measuring.ledger import Ledger, Stage
+from voice.mouth.reply_options import ReplyOptions
+from voice.session.outgoing import ErrorOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
+from voice.turn.actions import Abandon, Action, Tell
+from voice.turn.answer import REPLY_TIMEOUT_S, Answer
+from voice.turn.events import MindFailed, MindFinished, TokensArrived, UsageKnown
+from voice.turn.report import status_of
+from voice.turn.thinking import think_of
+
+__all__ = ["MAX_ASIDES", "Asides"]
+
+MAX_ASIDES = 4
+
+
+@dataclass(slots=True)
+class _Aside:
+    number: int
+    reply: str
+    key: str
+    ledger: Ledger
+    progress_at: float
+    texts: list[str] = field(default_factory=list)
+    spent: tuple[int, int] = (0, 0)
+
+
+class Asides:
+    """`answer` gives the prompt, the names of replies and the list that actions are appended to."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._running: dict[int, _Aside] = {}
+
+    @property
+    def full(self) -> bool:
+        return len(self._running) >= MAX_ASIDES
+
+    def begin(self, number: int, options: ReplyOptions, now: float) -> None:
+        reply = self._answer.new_reply_id()
+        self._running[number] = _Aside(number, reply, options.key, Ledger(now), now)
+        self._do(Tell(ReplyStarted(reply, "", options.key, spoken=False)))
+        messages = self._answer.prompt(options, None)
+        self._do(think_of(number, messages, options, self._answer.config, aside=True))
+
+    def hear(self, event: object, now: float) -> bool:
+        """True if it was for an aside."""
+        if not isinstance(event, TokensArrived | MindFinished | MindFailed | UsageKnown):
+            return False
+        aside = self._running.get(event.revision)
+        if aside is None:
+            return False
+        aside.progress_at = now
+        match event:
+            case TokensArrived(text=text):
+                aside.ledger.mark(Stage.FIRST_TOKEN, now)
+                aside.texts.append(text)
+                self._do(Tell(TextOut(aside.reply, text)))
+            case UsageKnown():
+                aside.spent = event.prompt_tokens, event.completion_tokens
+            case MindFinished():
+                for call in event.calls:  # beside the conversation every call is the client's to make
+                    self._do(Tell(ToolCallOut(call.id, call.name, call.arguments, aside.reply)))
+                self._end(aside, now, event)
+            case MindFailed():
+                self._fail(aside, now, event.code, event.message, event.hint)
+        return True
+
+    def cancel(self, reply: str, now: float) -> bool:
+        """Stop the aside of that name; False if there is none."""
+        for aside in self._running.values():
+            if aside.reply == reply:
+                self._end(aside, now, None, cancelled="client_cancelled")
+                return True
+        return False
+
+    def close(self) -> None:
+        """The client is gone."""
+        for number in self._running:
+            self._do(Abandon(number))
+        self._running.clear()
+
+    def fails_at(self) -> float | None:
+        return min((aside.progress_at + REPLY_TIMEOUT_S for aside in self._running.values()), default=None)
+
+    def give_up(self, now: float) -> None:
+        """End those that make no progress."""
+        for aside in list(self._running.values()):
+            if now >= aside.progress_at + REPLY_TIMEOUT_S:
+                self._fail(aside, now, "reply_timeout", "The answer did not come", "is the model loaded? try again")
+
+    def _fail(self, aside: _Aside, now: float, code: str, message: str, hint: str) -> None:
+        self._do(Tell(ErrorOut(code, message, hint)))
+        self._end(aside, now, None, failure=code)
+
+    def _end(
+        self, aside: _Aside, now: float, done: MindFinished | None, *, cancelled: str | None = None, failure: str = ""
+    ) -> None:
+        del self._running[aside.number]
+        if done is None:
+            self._do(Abandon(aside.number))
+        aside.ledger.mark(Stage.STOPPED if cancelled else Stage.DONE, now)
+        text = "".join(aside.texts).strip()
+        status, reason = status_of(done.reason if done is not None else "stop", failure, cancelled)
+        self._do(Tell(TextOut(aside.reply, "", is_final=True)))
+        self._do(
+            Tell(
+                TurnComplete(
+                    reply=aside.reply,
+                    input_transcript="",
+                    output_transcript=text,
+                    heard_transcript=text,
+                    tools_called=(),
+                    interrupted=cancelled is not None,
+                    tokens_in=done.prompt_tokens if done is not None else aside.spent[0],
+                    tokens_out=done.completion_tokens if done is not None else max(aside.spent[1], len(aside.texts)),
+                    cost=0.0,
+                    latency_ms=aside.ledger.answer_ms(),
+                    latency=aside.ledger.milliseconds(),
+                    key=aside.key,
+                    status=status,
+                    reason=reason,
+                )
+            )
+        )
+
+    def _do(self, action: Action) -> None:
+        self._answer.out.append(action)

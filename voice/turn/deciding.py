@@ -1,0 +1,170 @@
+"""When the user has finished, and what becomes of the answer then: pause, confirm, accept, interrupt. Pure."""
+
+from __future__ import annotations
+
+from voice.measuring.ledger import Stage
+from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
+from voice.turn.actions import Abandon, ScoreTurn, StopListening
+from voice.turn.bargein import ends_like_us
+from voice.turn.endpointing import ALONE_S, ECHO_S
+from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
+from voice.turn.gate import Request
+from voice.turn.noting import Noting
+from voice.turn.revision import Revision
+from voice.turn.states import State
+
+__all__ = ["Deciding"]
+
+ECHO_WORDS = 3
+"""Fewer words than that are easily said again by the user."""
+
+
+class Deciding(Noting):
+    """The user's turn from its first sound to its answer, or to its end without one."""
+
+    def _open_turn(self, event: SpeechBegan) -> None:
+        self._begin_turn(self._with_preroll(event.at_s), woken=self._gate.is_open(event.at_s))
+
+    def _pause(self, event: SpeechEnded) -> None:
+        """The voice fell silent: begin to answer, unheard, in case this was all."""
+        turn = self._turn
+        if turn is None or not self._manners.listening:
+            return
+        if turn.woken and self._gate.opens and event.at_s <= turn.from_s + ALONE_S:
+            self._drop_turn()
+            self._gate.woken_alone(self._audio.s)
+            self._rest()
+            return
+        self._quiet_s, self._paused_at = event.at_s, self._now
+        revision = self._start_revision(turn, None, event.at_s)
+        if self._manners.scores:
+            self._do(ScoreTurn(revision.number, turn.from_s))
+        self._go(State.PAUSE)
+
+    def _go_on(self, event: SpeechBegan) -> None:
+        """The user was only pausing: what was prepared is for the bin, their audio is not."""
+        if self._quiet_s is not None:
+            self._habits.went_on(event.at_s - self._quiet_s)
+        self._answer.abandon()
+        self._go(State.HEARING)
+
+    def _pause_clock(self, event: AudioClock) -> None:
+        silence_s = event.at_s - (self._quiet_s or 0.0)
+        if not event.voiced and silence_s >= self._patience_s():
+            self._confirm()
+
+    def _hearing_clock(self, event: AudioClock) -> None:
+        """The absolute deadline of a turn: a television, a fan, a key that is held down."""
+        if self._turn is None or event.at_s - self._turn.from_s < self._manners.max_turn_s:
+            return
+        if self._manners.listening:
+            self._quiet_s = event.at_s
+            self._start_revision(self._turn, None, None)
+            self._confirm()
+        else:
+            self._drop_turn()  # a commit still takes what is kept of the audio
+            self._rest()
+
+    def _idle_clock(self, event: AudioClock) -> None:
+        if self._gate.expired(event.at_s):
+            self._tell(ErrorOut("empty_request", "The wake word was heard and nothing after it", "say it again"))
+        if self._gate.shut(event.at_s):
+            self._rest()
+
+    # ---- is it over? ---------------------------------------------------------------------------------------
+
+    def _confirm(self) -> None:
+        """The user has finished. From here on the answer may be heard."""
+        revision, turn = self._answer.revision, self._turn
+        if revision is None:
+            return
+        revision.confirmed, revision.progress_at = True, self._now
+        revision.ledger.mark(Stage.ENDPOINT, self._now)
+        if turn is not None:
+            # up to the end of the speech only: an onset that is not yet known may lie in the silence
+            self._used_s = revision.until_s if revision.until_s is not None else self._quiet_s or self._audio.s
+        if turn is not None:
+            if turn.told:
+                self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s, turn.item))
+            waiting = next(reversed(self._notes.values()), None)
+            self._tell(TurnCommitted(turn.item, waiting.user_item if waiting is not None else self.history.last_id))
+        self._turn = self._quiet_s = None
+        if not self._manners.answers:
+            self._note(revision)
+            return
+        self._go(State.THINKING)
+        if revision.text is not None:
+            self._accept(revision)
+
+    def _accept(self, revision: Revision) -> None:
+        """Confirmed and transcribed: is there a request in it?"""
+        request = self._admit(revision)
+        turn, words = revision.turn, revision.text or ""
+        # "tea or coffee?" "coffee": the echo of a last word begins before the reply is over, an answer after it
+        after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
+        if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):
+            request = Request("")  # the end of our own reply, from the loudspeaker
+        if request.problem is not None or not request.text:
+            self._turn_away(revision, request)
+            self._no_answer()
+            return
+        self._stop_listening(revision)
+        revision.request = request.text
+        self._tell(TranscriptOut(request.text, True, revision.user_item))
+        self._give_answer(revision)
+
+    def _give_answer(self, revision: Revision) -> None:
+        wish, self._wish = self._wish, None
+        if wish is not None and wish.options != revision.options:  # what was prepared is not what the client wants
+            if revision.reply is not None:
+                self._do(Abandon(revision.number))
+                revision.number, revision.reply = self._number(), None
+            revision.options = wish.options
+        if revision.reply is None:
+            self._answer.think(revision)
+        self._answer.release(revision, self._now)
+        if revision.reply is not None and self.state is State.JUDGING:
+            revision.reply.playout.hold(self._now)
+        if self.state is not State.JUDGING:
+            self._go(State.THINKING)
+
+    def _no_answer(self) -> None:
+        """There was nothing to answer: a sound that was being judged is the user's turn then."""
+        revision = self._answer.revision
+        if revision is not None:
+            self._stop_listening(revision)
+        self._answer.abandon()
+        if self._outcry is not None:
+            self._interrupt()
+        else:
+            self._drop_turn()
+            self._rest()
+
+    def _interrupt(self, reason: str = "turn_detected") -> None:
+        """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn."""
+        revision, sound = self._answer.revision, self._outcry
+        self._outcry = None
+        self._remember_said()
+        # nothing had been sent when the sound began: the user was not answering, they were going on
+        merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
+        merged = merged and revision is not None and not revision.rounds.called  # what was done is not taken back
+        if merged and revision is not None and sound is not None and revision.quiet_s is not None:
+            self._habits.went_on(sound.onset_s - revision.quiet_s)  # the turn had been cut
+        if revision is not None and revision.confirmed:
+            self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
+        else:
+            self._answer.abandon()
+        if sound is None:
+            return
+        self._do(Abandon(sound.revision))
+        if merged and revision is not None and revision.turn is not None:
+            self._do(StopListening(sound.turn.number))
+            self._begin_turn(revision.turn.from_s, woken=revision.turn.woken)
+        else:
+            self._turn = sound.turn
+            self._turn.told = True
+            self._tell(SpeechStarted(sound.turn.from_s, sound.turn.item))
+            self._go(State.HEARING)
+        if sound.ended and self._turn is not None and self._quiet_s is not None:
+            self._start_revision(self._turn, None, self._quiet_s)
+            self._go(State.PAUSE)

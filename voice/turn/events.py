@@ -1,0 +1,252 @@
+"""Everything the turn machine may hear: one closed union. `at_s` and the like are seconds of the session's audio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llm.messages import ToolCall
+from llm.stream import FinishReason
+from voice.ears.echo import EchoState
+from voice.port import Pcm, Word
+from voice.session.config import SessionConfig
+from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respond, ToolResult, Truncate
+
+__all__ = [
+    "AddMessage",
+    "AudioClock",
+    "CancelResponse",
+    "ClauseAudio",
+    "ClauseFailed",
+    "Closed",
+    "Cleared",
+    "Committed",
+    "ConfigChanged",
+    "DeleteItem",
+    "EchoHeard",
+    "InterruptAsked",
+    "MindFailed",
+    "MindFinished",
+    "PartialTranscript",
+    "PlayedReport",
+    "Respond",
+    "SpeechBegan",
+    "SpeechEnded",
+    "Tick",
+    "TokensArrived",
+    "ToolResult",
+    "TranscriptFailed",
+    "TranscriptReady",
+    "Truncate",
+    "TurnEvent",
+    "TurnScored",
+    "UsageKnown",
+    "Typed",
+    "WakeWord",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AudioClock:
+    """The ears have listened up to `at_s`; `voiced`: the last frame sounded like speech."""
+
+    at_s: float
+    voiced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBegan:
+    """Speech, sure by now, began at `at_s`."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """The voice fell silent at `at_s`, a short pause ago. It may go on."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WakeWord:
+    word: str
+    score: float
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartialTranscript:
+    """What the recogniser makes of turn `turn` so far."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptReady:
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFailed:
+    revision: int
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class EchoHeard:
+    """Whether the client's microphone hears what we say; where it does, our voice is taken out from now on."""
+
+    state: EchoState
+
+
+@dataclass(frozen=True, slots=True)
+class TurnScored:
+    """The turn of `revision` is over with this probability, by the sound of it."""
+
+    revision: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokensArrived:
+    """`text` of `tokens` tokens of the reply of `revision`."""
+
+    revision: int
+    text: str
+    tokens: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MindFinished:
+    """The model has written all; or it wants `calls` made, and goes on when it is told what came of them."""
+
+    revision: int
+    prompt_tokens: int
+    completion_tokens: int
+    reason: FinishReason = "stop"
+    calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageKnown:
+    """What the reply of `revision` has cost so far, where the server tells it before the end."""
+
+    revision: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class MindFailed:
+    revision: int
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseAudio:
+    """Speech of clause number `clause`, in order. `words` (from the clause's start) come with the last piece."""
+
+    revision: int
+    clause: int
+    pcm: Pcm
+    rate_hz: int
+    words: tuple[Word, ...] = ()
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseFailed:
+    revision: int
+    clause: int
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A turn in text: typed, or recognised by the client."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The client says its turn is over; audio was received up to `at_s`."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptAsked:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """Forget the turn that is being spoken; audio was received up to `at_s`."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedReport:
+    """The client has played `ms` of reply `reply`."""
+
+    reply: str
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChanged:
+    config: SessionConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The moment the machine asked to be woken at (`TurnMachine.wakes_at`) has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection is gone."""
+
+
+TurnEvent = (
+    AudioClock
+    | SpeechBegan
+    | SpeechEnded
+    | WakeWord
+    | PartialTranscript
+    | TranscriptReady
+    | TranscriptFailed
+    | TurnScored
+    | EchoHeard
+    | TokensArrived
+    | MindFinished
+    | UsageKnown
+    | MindFailed
+    | ClauseAudio
+    | ClauseFailed
+    | Typed
+    | Committed
+    | InterruptAsked
+    | Cleared
+    | PlayedReport
+    | AddMessage
+    | DeleteItem
+    | Respond
+    | CancelResponse
+    | Truncate
+    | ToolResult
+    | ConfigChanged
+    | Tick
+    | Closed
+)

@@ -1,0 +1,193 @@
+"""The floor of a conversation: whose turn it is, and the small moves that every rule makes. Pure.
+
+`TurnMachine` (machine.py) is made of layers, one subject each; a layer knows those below it:
+
+    machine.py   events in, work that came back, time
+    requests.py  what the client asks for
+    waking.py    wake words
+    judging.py   a sound over the answer
+    deciding.py  when the user has finished, and what happens to the answer then
+    noting.py    turns that are written down and not answered
+    floor.py     the state they share
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from types import MappingProxyType
+from typing import Any
+
+from voice.ears.audio_time import AudioTime
+from voice.ears.echo import EchoState
+from voice.session.config import SessionConfig
+from voice.session.incoming import Respond
+from voice.session.outgoing import ServerEvent, SpeechStarted, StateOut
+from voice.settings import ToolSettings, TurnSettings
+from voice.turn.actions import Action, Listen, StopListening, Tell
+from voice.turn.answer import Answer
+from voice.turn.asides import Asides
+from voice.turn.endpointing import ECHO_S, SLACK_S, Manners
+from voice.turn.gate import Gate, Request, refusal
+from voice.turn.history import History
+from voice.turn.revision import Outcry, Revision, Turn
+from voice.turn.states import SHOWN, State
+from voice.turn_detection.habits import Habits
+from voice.turn_detection.spec import Pause
+
+__all__ = ["Floor"]
+
+
+class Floor:
+    """The state of a session's conversation. `audible` are the wake words that the ears can hear, `server_tools` the
+    schemas of the tools that the server runs."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        settings: TurnSettings,
+        *,
+        audible: frozenset[str] = frozenset(),
+        history: History | None = None,
+        system_prompt: str = "",
+        tools: ToolSettings | None = None,
+        server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        scoring: bool = False,
+    ) -> None:
+        """`scoring`: the session can answer ScoreTurn."""
+        self.config = config
+        self._settings = settings
+        kept = history if history is not None else History()
+        self._answer = Answer(config, settings, kept, system_prompt, tools, server_tools)
+        self._asides = Asides(self._answer)
+        self._audible = audible
+        self._gate = Gate(config.wake, audible)
+        self._habits = Habits()
+        self._echo: EchoState = "present" if config.turn.echo == "speaker" else "absent"
+        self._echo_cancelled = False
+        self._said = ""
+        """The words of the last reply, and where in the audio it ended: its echo may still be on the way."""
+        self._said_until_s = -inf
+        self._scoring = scoring
+        self._manners = Manners(config, settings, self._habits, scoring=scoring)
+        self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
+        self._turn: Turn | None = None
+        self._outcry: Outcry | None = None
+        self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
+        self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
+        self._watched_s: float | None = None  # onset of the utterance that is only watched
+        self._quiet_s: float | None = None  # end of the last speech, while nothing followed
+        self._paused_at = 0.0
+        self._audio = AudioTime()
+        self._used_s = 0.0  # audio before this belongs to earlier turns
+        self._missed_s: float | None = None  # speech began over a reply that may not be interrupted
+        self._speaking = False
+        self._numbers = 0
+        self._closed = False
+        self._now = 0.0
+
+    @property
+    def history(self) -> History:
+        return self._answer.history
+
+    @property
+    def busy(self) -> bool:
+        """Somebody speaks, or is about to."""
+        return self.state not in (State.IDLE, State.ASLEEP)
+
+    def playing(self, now: float) -> tuple[str, float, str] | None:
+        """The reply that is being told: its name, seconds of it played by `now`, its text so far."""
+        revision, reply = self._answer.revision, self._answer.reply
+        if revision is None or reply is None or not revision.answering:
+            return None
+        return reply.id, reply.playout.position(now), reply.text
+
+    def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
+        self._turn = turn = self._new_turn(from_s, woken)
+        self._gate.waiting = False
+        self._do(Listen(turn.number, turn.from_s))
+        if not self._gate.enabled or woken or not self._gate.acoustic:
+            turn.told = True
+            self._tell(SpeechStarted(turn.from_s, turn.item))
+        self._go(State.HEARING)
+
+    def _new_turn(self, from_s: float, woken: bool) -> Turn:
+        return Turn(self._number(), from_s, self.history.new_id(), woken)
+
+    def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
+        """`quiet_s`: where in the audio the user fell silent; None for now."""
+        fell_silent = self._now if quiet_s is None else self._audio.when(quiet_s, self._now)
+        revision = self._answer.begin(self._number(), turn, until_s, fell_silent, self._now)
+        revision.quiet_s = quiet_s
+        return revision
+
+    def _drop_turn(self) -> None:
+        if self._answer.revision is not None and not self._answer.revision.confirmed:
+            self._answer.abandon()
+        if self._turn is not None:
+            self._do(StopListening(self._turn.number))
+            self._turn = None
+
+    def _rest(self) -> None:
+        """Nothing is going on: listen, or sleep; speech that could not interrupt is heard now."""
+        missed, self._missed_s = self._missed_s, None
+        self._quiet_s = self._watched_s = None
+        self._go(State.ASLEEP if self._gate.shut(self._audio.s) else State.IDLE)
+        if missed is not None and self._speaking and self.state is State.IDLE and self._manners.listening:
+            self._begin_turn(self._with_preroll(missed))
+
+    def _go(self, state: State) -> None:
+        before, self.state = self.state, state
+        shown = SHOWN.get(state, state.value)
+        if shown != SHOWN.get(before, before.value):
+            self._tell(StateOut(shown))
+
+    # ---- small things ---------------------------------------------------------------------------------------
+
+    def _refuse(self, request: Request, *, typed: bool) -> None:
+        event = refusal(request, asked=typed or not self._manners.listening)
+        if event is not None:
+            self._tell(event)
+
+    def _admit(self, revision: Revision) -> Request:
+        woken = revision.turn is not None and revision.turn.woken
+        return self._gate.admit(revision.text or "", woken=woken, typed=False, at_s=self._audio.s)
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _with_preroll(self, at_s: float) -> float:
+        """Audio from before the onset, but none of an earlier turn's."""
+        return max(self._used_s, at_s - self._manners.preroll_s, 0.0)
+
+    def _pause_over_at(self) -> float:
+        """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""
+        over = self._paused_at + self._patience_s() - self._manners.pause_s + SLACK_S
+        return max(over, self._audio.late_at(SLACK_S) or over)
+
+    # ---- our own voice --------------------------------------------------------------------------------------
+
+    def _remember_said(self) -> None:
+        reply = self._answer.reply
+        if reply is not None and reply.playout.sent_s > 0:
+            self._said, self._said_until_s = reply.text, self._audio.s
+
+    def _may_be_us(self, from_s: float, after_s: float = ECHO_S) -> bool:
+        """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""
+        speaking = self.state in (State.SPEAKING, State.JUDGING)
+        return self._echo != "absent" and (speaking or from_s < self._said_until_s + after_s)
+
+    def _patience_s(self) -> float:
+        """How much silence ends the open turn, by what is known of the pause so far."""
+        revision = self._answer.revision
+        if revision is None:
+            return self._manners.silence_s
+        pause = Pause(revision.text, revision.over)
+        return min(self._manners.detector.silence_s(pause), self._manners.deadline_s)
+
+    def _do(self, action: Action) -> None:
+        self._answer.out.append(action)
+
+    def _tell(self, event: ServerEvent) -> None:
+        self._answer.out.append(Tell(event))

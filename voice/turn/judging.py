@@ -1,0 +1,118 @@
+"""A sound over the answer: output is held, and then it was an interruption or it was nothing. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voice.turn.actions import Abandon, Listen, StopListening, Transcribe
+from voice.turn.bargein import BargeInRules, Verdict
+from voice.turn.deciding import Deciding
+from voice.turn.events import AudioClock, EchoHeard, SpeechBegan, SpeechEnded
+from voice.turn.revision import Outcry
+from voice.turn.states import State
+
+__all__ = ["Judging"]
+
+AGAIN_SHARE = 0.5
+"""Of the voice before a gap, when the sound comes again: two coughs are no word, two words are a sentence."""
+CANCELLED_FACTOR = 1.3
+"""Over the residue of our own voice, a voice has to last longer."""
+
+
+class Judging(Deciding):
+    """What it takes to interrupt is in bargein.py."""
+
+    def _start_judging(self, event: SpeechBegan) -> None:
+        """With a wake word on, only a conversation with a follow-up window can be interrupted without it."""
+        conversing = not self._gate.acoustic or self._manners.follow_up_s > 0
+        if not self._manners.barge_in or not conversing:
+            self._missed_s = event.at_s
+            return
+        turn = self._new_turn(self._with_preroll(event.at_s), True)
+        over_speech = self.state is State.SPEAKING
+        self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
+        self._do(Listen(turn.number, turn.from_s))
+        if self._answer.reply is not None:
+            self._answer.reply.playout.hold(self._now)
+        self._go(State.JUDGING)
+
+    def _judging_clock(self, event: AudioClock) -> None:
+        if self._outcry is not None:
+            self._outcry.hear(event.at_s, event.voiced)
+            self._listen_in(self._outcry)
+            self._judge()
+
+    def _sound_over(self, event: SpeechEnded) -> None:
+        sound = self._outcry
+        if sound is None:
+            return
+        sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
+        self._transcribe(sound)
+        self._judge()
+
+    def _listen_in(self, sound: Outcry) -> None:
+        """Ask what is being said as soon as it is no cough, and again while that is not clear."""
+        every_s = self._manners.rules.voiced_ms / 1000
+        if not sound.ended and sound.voiced_s >= every_s * (sound.asked + 1):
+            sound.asked += 1
+            self._transcribe(sound)
+
+    def _transcribe(self, sound: Outcry) -> None:
+        if sound.revision:
+            self._do(Abandon(sound.revision))
+        sound.revision = self._number()
+        self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None))
+
+    def _sound_again(self, event: SpeechBegan) -> None:
+        if self._outcry is not None:
+            self._outcry.ended, self._outcry.last_s = False, event.at_s
+            self._outcry.voiced_s *= AGAIN_SHARE
+
+    def _judge(self) -> None:
+        sound = self._outcry
+        if sound is None:
+            return
+        reply = self._answer.reply
+        said = reply.text if reply is not None and sound.over_speech else ""
+        verdict = sound.verdict(self._rules(), self._audio.s, self._now, said)
+        if verdict is Verdict.RESUME:
+            self._resume(sound)
+        elif verdict is Verdict.INTERRUPT:
+            self._interrupt()
+
+    def _resume(self, sound: Outcry) -> None:
+        """It was nothing: go on from the very sample."""
+        self._do(Abandon(sound.revision))
+        self._do(StopListening(sound.turn.number))
+        self._outcry = None
+        if self._answer.reply is not None:
+            self._answer.reply.playout.release(self._now)
+        self._go(State.SPEAKING if sound.over_speech else State.THINKING)
+
+    def _rules(self) -> BargeInRules:
+        """Where the microphone hears us, or may, a voice alone may be our own: then only words tell.
+
+        Once our voice is taken out of the signal, what is left of it is short.
+        """
+        rules = self._manners.rules
+        if self._echo == "absent":
+            return rules
+        if self._echo_cancelled:
+            return replace(rules, voiced_ms=rules.voiced_ms * CANCELLED_FACTOR, words_needed=False)
+        return replace(rules, words_needed=True)
+
+    def _on_echo(self, event: EchoHeard) -> None:
+        """What is being judged was our own voice; a voice that goes on without it begins anew."""
+        self._echo, self._echo_cancelled = event.state, event.state == "present"
+        if event.state == "unknown" and self.config.turn.echo == "speaker":
+            self._echo = "present"  # the client says so
+        if self._echo_cancelled:
+            self._speaking = False
+            self._missed_s = None
+            if self._outcry is not None:
+                self._resume(self._outcry)
+
+    def _verdict_at(self, sound: Outcry) -> float:
+        """When time alone may decide."""
+        soon = sound.heard_at + self._manners.rules.patience_ms / 1000
+        return soon if soon > self._now else sound.heard_at + self._manners.rules.deadline_ms / 1000

@@ -1,0 +1,230 @@
+"""The turn machine: who is speaking, when they have finished, what is said back, and when to stop. Pure.
+
+The states and the table of transitions are in states.py; what each transition does is in the layers named in
+floor.py. Here are the one way in, the work that came back, and time.
+
+Two clocks. Hearing runs on the audio clock (`at_s`, seconds of the session's audio), so that a late packet does
+not end a turn; playout and patience run on `now` (monotonic seconds). If audio stops coming, `now` takes over.
+
+At most one revision lives. It is abandoned by number: whatever still arrives for it is dropped at the door
+(`Answer.of`). Nothing of a revision is told, remembered or charged before it is confirmed.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from voice.measuring.ledger import Stage
+from voice.session.outgoing import ErrorOut, ItemDeleted, TextOut, TranscriptOut
+from voice.turn.actions import Action
+from voice.turn.endpointing import STALL_S, Manners
+from voice.turn.events import (
+    AddMessage,
+    AudioClock,
+    CancelResponse,
+    Cleared,
+    Closed,
+    Committed,
+    ConfigChanged,
+    DeleteItem,
+    EchoHeard,
+    InterruptAsked,
+    PartialTranscript,
+    Respond,
+    SpeechBegan,
+    SpeechEnded,
+    Tick,
+    TranscriptFailed,
+    TranscriptReady,
+    Truncate,
+    TurnEvent,
+    TurnScored,
+    Typed,
+    WakeWord,
+)
+from voice.turn.gate import Gate
+from voice.turn.requests import Requests
+from voice.turn.states import TABLE, State
+
+__all__ = ["State", "TurnMachine"]
+
+
+class TurnMachine(Requests):
+    """`step(event, now)` is the only way in; the actions it returns are to be carried out in order.
+
+    `wakes_at` is when a Tick is wanted.
+    """
+
+    def step(self, event: TurnEvent, now: float) -> list[Action]:
+        """Hear `event` at `now`; return what is to be done. Events for revisions that are gone change nothing."""
+        out: list[Action] = []
+        self._answer.out, self._now = out, now
+        if self._closed:
+            return out
+        match event:
+            case TranscriptReady():
+                self._on_transcript(event)
+            case TranscriptFailed():
+                self._on_transcript_failed(event)
+            case EchoHeard():
+                self._on_echo(event)
+            case TurnScored():
+                scored = self._answer.of(event.revision)
+                if scored is not None:
+                    scored.over = event.probability
+            case PartialTranscript():
+                self._on_partial(event)
+            case ConfigChanged():
+                self._on_config(event)
+            case Tick():
+                self._on_tick()
+            case Closed():
+                self._answer.hang_up(now)
+                self._asides.close()
+                self._closed = True
+            case AudioClock():
+                self._audio.hear(event.at_s, now)
+                self._dispatch(event)
+            case SpeechBegan():
+                self._speaking = True
+                if event.at_s >= self._used_s:  # else it is part of what was committed already
+                    self._dispatch(event)
+            case SpeechEnded():
+                self._speaking = False
+                self._dispatch(event)
+            case InterruptAsked():
+                self._wish = None  # a reply that has not begun is not wanted either
+                self._dispatch(event)
+            case WakeWord() | Typed() | Committed() | Cleared():
+                self._dispatch(event)
+            case Respond():
+                self._on_respond(event)
+            case CancelResponse():
+                self._on_cancel(event)
+            case Truncate():
+                self._on_truncate(event)
+            case AddMessage():
+                self._on_add(event)
+            case DeleteItem():
+                self._on_delete(event)
+            case _:  # what is left of the union is work that came back
+                if not self._asides.hear(event, now):
+                    self._answer.hear(event, now)
+        self._settle()
+        return out
+
+    @property
+    def wakes_at(self) -> float | None:
+        """When `step(Tick(), ...)` is wanted; None: only events matter now."""
+        times: list[float] = []
+        waits = (self._answer.wakes_at(self._now), self._asides.fails_at(), self._notes_fail_at())
+        times.extend(at for at in waits if at is not None)
+        if self.state is State.PAUSE:
+            times.append(self._pause_over_at())
+        elif self.state is State.HEARING and self._manners.listening:
+            times.append(self._audio.late_at(STALL_S) or inf)
+        elif self.state is State.JUDGING and self._outcry is not None:
+            times.append(self._verdict_at(self._outcry))
+        return min(times) if times else None
+
+    def _dispatch(self, event: TurnEvent) -> None:
+        name = TABLE[type(event)].get(self.state)
+        if name is not None:
+            getattr(self, f"_{name}")(event)
+
+    # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
+
+    def _on_partial(self, event: PartialTranscript) -> None:
+        if self._outcry is not None and event.turn == self._outcry.turn.number:
+            self._outcry.text = event.text or self._outcry.text
+            self._judge()
+        elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
+            self._turn.partial = event.text
+            if event.text and self.state in (State.HEARING, State.PAUSE) and self._turn.told:
+                self._tell(TranscriptOut(event.text, False, self._turn.item))
+
+    def _on_transcript(self, event: TranscriptReady) -> None:
+        if self._outcry is not None and event.revision == self._outcry.revision:
+            self._outcry.text = event.text
+            self._judge()
+            return
+        note = self._notes.get(event.revision)
+        if note is not None:
+            note.text = event.text
+            self._land_notes()
+            return
+        revision = self._answer.of(event.revision)
+        if revision is None or revision.answering:
+            return
+        revision.text, revision.progress_at = event.text, self._now
+        revision.ledger.mark(Stage.TRANSCRIPT, self._now)
+        if revision.confirmed:
+            self._accept(revision)
+        elif self._settings.speculate and self._manners.answers:
+            request = self._admit(revision)
+            if request.problem is None and request.text:
+                revision.request = request.text
+                self._answer.think(revision)
+
+    def _on_transcript_failed(self, event: TranscriptFailed) -> None:
+        if self._outcry is not None and event.revision == self._outcry.revision:
+            self._outcry.text = ""
+            self._judge()
+            return
+        note = self._notes.get(event.revision)
+        if note is not None:
+            self._fail_note(note, event.code, event.message, event.hint)
+            return
+        revision = self._answer.of(event.revision)
+        if revision is None or revision.answering:
+            return
+        self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
+        if revision.confirmed and revision.user_item:
+            self._tell(ItemDeleted(revision.user_item))
+        self._no_answer()
+
+    # ---- every step ends here -------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Order the next clause, send what is due, and notice that a reply is over."""
+        self._fulfil_wish()
+        if self._answer.pump(self._now) and self.state is State.THINKING:
+            self._go(State.SPEAKING)
+        reply = self._answer.reply
+        if reply is not None and reply.is_over(self._now) and self.state in (State.THINKING, State.SPEAKING):
+            self._tell(TextOut(reply.id, "", is_final=True))
+            self._finish()
+
+    def _finish(self) -> None:
+        self._remember_said()
+        self._answer.complete(self._now, interrupted=False)
+        self._gate.follow_up(self._audio.s, self._manners.follow_up_s)
+        self._rest()
+
+    def _on_tick(self) -> None:
+        if self.state is State.PAUSE and self._now >= self._pause_over_at():
+            self._confirm()
+        elif self.state is State.HEARING and self._now >= (self._audio.late_at(STALL_S) or inf):
+            self._pause(SpeechEnded(self._audio.s))
+        elif self.state is State.JUDGING:
+            self._judge()
+        self._answer.tick(self._now)
+        self._asides.give_up(self._now)
+        self._give_up_notes()
+        revision = self._answer.revision
+        if revision is not None and self._answer.overdue(self._now):
+            revision.failure = "reply_timeout"
+            self._tell(ErrorOut("reply_timeout", "The answer did not come", "is the model loaded? try again"))
+            if self._outcry is not None:
+                self._interrupt()
+            else:
+                self._finish()
+
+    def _on_config(self, event: ConfigChanged) -> None:
+        old, self.config = self.config, event.config
+        self._answer.config = event.config
+        self._manners = Manners(event.config, self._settings, self._habits, scoring=self._scoring)
+        if old.wake != event.config.wake:
+            self._gate = Gate(event.config.wake, self._audible)
+            if self.state in (State.ASLEEP, State.IDLE):
+                self._rest()

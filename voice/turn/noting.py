@@ -1,0 +1,79 @@
+"""Turns that are written down and not answered: dictation, or a client that asks for its answers itself. Pure.
+
+Such a turn leaves the floor as soon as it is over, so that the user can go on speaking while it is transcribed.
+"""
+
+from __future__ import annotations
+
+from llm.messages import Message
+from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut
+from voice.turn.actions import Abandon, StopListening
+from voice.turn.floor import Floor
+from voice.turn.gate import Request
+from voice.turn.history import Item
+from voice.turn.revision import Revision
+
+__all__ = ["NOTE_TIMEOUT_S", "Noting"]
+
+MAX_NOTES = 16
+"""Turns in transcription at once. More means a recogniser that does not keep up: the oldest is given up, and told."""
+NOTE_TIMEOUT_S = 60.0
+
+
+class Noting(Floor):
+    """Notes enter the conversation in the order in which they were spoken."""
+
+    def _note(self, revision: Revision) -> None:
+        """Take a confirmed revision off the floor."""
+        self._answer.revision = None
+        if len(self._notes) >= MAX_NOTES:
+            self._fail_note(next(iter(self._notes.values())), "stt_overloaded", "The recogniser does not keep up", "")
+        self._notes[revision.number] = revision
+        self._rest()
+        self._land_notes()
+
+    def _land_notes(self) -> None:
+        while self._notes:
+            number, revision = next(iter(self._notes.items()))
+            if revision.text is None:
+                return
+            del self._notes[number]
+            request = self._admit(revision)
+            self._stop_listening(revision)
+            if request.problem is None and request.text:
+                self._tell(TranscriptOut(request.text, True, revision.user_item))
+                self._answer.remember(Item(revision.user_item, Message("user", request.text)))
+            else:
+                self._turn_away(revision, request)
+
+    def _fail_note(self, revision: Revision, code: str, message: str, hint: str) -> None:
+        del self._notes[revision.number]
+        self._do(Abandon(revision.number))
+        self._stop_listening(revision)
+        self._tell(ErrorOut(code, message, hint, item=revision.user_item))
+        self._tell(ItemDeleted(revision.user_item))
+        self._land_notes()
+
+    def _turn_away(self, revision: Revision, request: Request) -> None:
+        """A turn that is no request: tell what the client must know of it, and open the gate if it was woken."""
+        turn = revision.turn
+        if turn is not None and turn.told and not revision.text:
+            # speech was announced: say that no words were made out
+            self._tell(TranscriptOut("", True, revision.user_item))
+        self._refuse(request, typed=False)
+        if revision.user_item:
+            self._tell(ItemDeleted(revision.user_item))
+        if turn is not None and turn.woken and self._gate.opens:
+            self._gate.woken_alone(self._audio.s)
+
+    def _notes_fail_at(self) -> float | None:
+        return min((note.progress_at + NOTE_TIMEOUT_S for note in self._notes.values()), default=None)
+
+    def _give_up_notes(self) -> None:
+        for note in list(self._notes.values()):
+            if self._now >= note.progress_at + NOTE_TIMEOUT_S:
+                self._fail_note(note, "stt_timeout", "The transcript did not come", "is the recogniser loaded?")
+
+    def _stop_listening(self, revision: Revision) -> None:
+        if revision.turn is not None:
+            self._do(StopListening(revision.turn.number))

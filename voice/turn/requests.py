@@ -1,0 +1,192 @@
+"""What the client asks for: typed turns, the end of a turn, silence, a reply, a change of the conversation. Pure."""
+
+from __future__ import annotations
+
+from llm.messages import Message
+from voice.measuring.ledger import Stage
+from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
+from voice.session.outgoing import ErrorOut, ItemAdded, ItemTruncated, TranscriptOut
+from voice.turn.actions import Listen
+from voice.turn.endpointing import ALONE_S
+from voice.turn.events import Cleared, Committed, InterruptAsked, Typed
+from voice.turn.history import Item
+from voice.turn.states import State
+from voice.turn.waking import Waking
+
+__all__ = ["Requests"]
+
+PAST_END_S = 0.1
+"""A client's resampling makes its audio this much longer than ours."""
+
+
+class Requests(Waking):
+    """A client's word goes before what the ears make of the sound."""
+
+    # ---- turns ----------------------------------------------------------------------------------------------
+
+    def _typed(self, event: Typed) -> None:
+        request = self._gate.admit(event.text, woken=False, typed=True, at_s=self._audio.s)
+        if request.problem is not None or not request.text:
+            self._refuse(request, typed=True)
+            return
+        item = self.history.new_id()
+        if not self._manners.answers:
+            self._tell(TranscriptOut(request.text, True, item))
+            self._answer.remember(Item(item, Message("user", request.text)))
+            return
+        self._interrupt("client_cancelled")
+        self._drop_turn()
+        revision = self._start_revision(None, None, None)
+        revision.text = event.text
+        revision.request, revision.user_item = request.text, item
+        revision.confirmed = True
+        revision.ledger.mark(Stage.ENDPOINT, self._now)
+        self._tell(TranscriptOut(request.text, True, item))
+        self._give_answer(revision)
+
+    def _commit(self, event: Committed) -> None:
+        """The client ends the turn: the open one, or in manual mode all audio since the last."""
+        if self.state is State.PAUSE:
+            self._confirm()
+            return
+        answering = self.state in (State.THINKING, State.SPEAKING, State.JUDGING)
+        if answering and self._manners.listening and self._outcry is None:
+            return  # a client with its own endpointing, a little later than ours
+        began = self._outcry.turn.from_s if self._outcry is not None else None
+        if self._manners.answers:
+            self._interrupt("client_cancelled")
+        if self._turn is None:
+            from_s = began if began is not None else max(self._used_s, event.at_s - self._manners.max_turn_s)
+            if event.at_s - from_s < ALONE_S / 2:
+                self._tell(ErrorOut("empty_audio", "There is no audio to commit", "send audio before end_turn"))
+                return
+            self._turn = self._new_turn(from_s, self.state is not State.ASLEEP)
+            self._do(Listen(self._turn.number, from_s))
+        self._quiet_s = event.at_s
+        self._start_revision(self._turn, None, None)
+        self._confirm()
+        self._used_s = event.at_s
+
+    def _stop(self, event: InterruptAsked) -> None:
+        self._interrupt("client_cancelled")
+        if self._turn is None:
+            self._rest()
+
+    def _clear(self, event: Cleared) -> None:
+        self._used_s = event.at_s
+        if self.state in (State.HEARING, State.PAUSE):
+            self._answer.abandon()
+            self._drop_turn()
+            self._rest()
+
+    # ---- replies --------------------------------------------------------------------------------------------
+
+    def _on_respond(self, event: Respond) -> None:
+        """Begin the reply, or keep it until the user's turn is over; then it is the answer to that turn."""
+        options, busy = event.options, self._answer.revision
+        spoken = self.config.spoken if options.spoken is None else options.spoken
+        if self.config.transcribe_only:
+            self._complain(
+                "transcription_session", "This session only transcribes", "open another one", event.event_id
+            )
+        elif not options.remembered and not spoken:
+            if self._asides.full:
+                self._complain(
+                    "too_many_responses", "Too many replies at once", "wait for one of them", event.event_id
+                )
+            else:
+                self._asides.begin(self._number(), options, self._now)
+        elif self._wish is not None or (busy is not None and busy.answering):
+            self._complain(
+                "conversation_already_has_active_response",
+                "There is an active reply",
+                "wait until it is done, or cancel it",
+                event.event_id,
+            )
+        else:
+            self._wish = event
+            if self.state is State.HEARING and not self._manners.listening:
+                self._drop_turn()  # a commit still takes what is kept of the audio
+                self._rest()
+
+    def _fulfil_wish(self) -> None:
+        """Begin the reply that the client asked for, as soon as nobody speaks and every turn is written down."""
+        if self._wish is None or self._notes or self.state not in (State.IDLE, State.ASLEEP):
+            return
+        revision = self._start_revision(None, None, None)
+        revision.confirmed = True
+        revision.ledger.mark(Stage.ENDPOINT, self._now)
+        self._give_answer(revision)
+
+    def _on_cancel(self, event: CancelResponse) -> None:
+        reply, busy = self._answer.reply, self._answer.revision
+        name = reply.id if reply is not None else None
+        if event.reply is not None and event.reply != name:
+            if not self._asides.cancel(event.reply, self._now):
+                self._complain("response_cancel_not_active", "This reply is not active", "", event.event_id)
+        elif busy is not None and busy.confirmed:
+            self._wish = None
+            self._interrupt("client_cancelled")
+            if self._turn is None:
+                self._rest()
+        elif self._wish is not None:
+            self._wish = None
+        else:
+            self._complain("response_cancel_not_active", "There is no active reply", "", event.event_id)
+
+    # ---- the conversation -----------------------------------------------------------------------------------
+
+    def _on_truncate(self, event: Truncate) -> None:
+        """The client says where it stopped playing: the history ends there, and so does a reply under way."""
+        busy, at_s = self._answer.revision, event.ms / 1000
+        reply = busy.reply if busy is not None and busy.answering else None
+        if busy is not None and reply is not None and event.target in (reply.id, busy.item):
+            item = busy.item
+        else:
+            past = self._answer.past
+            item = next((id for id, old in past.items() if event.target in (id, old.id)), "")
+            if not item:
+                hint = "only the last replies can be truncated"
+                self._complain("item_not_found", "No reply of this name has audio", hint, event.event_id)
+                return
+            reply = past[item]
+        if at_s > reply.playout.sent_s + PAST_END_S:
+            length_ms = round(reply.playout.sent_s * 1000)
+            self._complain("invalid_audio_end", f"There are {length_ms} ms of its audio", "", event.event_id)
+            return
+        reply.playout.stop_at(at_s)
+        heard = reply.heard_at(at_s)
+        if busy is not None and reply is busy.reply:
+            self._interrupt("client_cancelled")
+            if self._turn is None:
+                self._rest()
+        elif self.history.get(item) is not None:
+            self.history.cut(item, heard)
+        self._tell(ItemTruncated(item, event.ms, heard))
+
+    def _on_add(self, event: AddMessage) -> None:
+        message = event.message
+        if event.item_id and not self.history.is_free(event.item_id):
+            self._complain("item_exists", "There is an item of this id", "choose another one", event.event_id)
+            return
+        if message.role == "tool" and not self.history.has_call(message.tool_call_id or ""):
+            hint = "the call id is that of the call"
+            self._complain("unknown_tool_call", "There is no such tool call", hint, event.event_id)
+            return
+        name = event.item_id or self.history.new_id()
+        try:
+            previous = self.history.insert(Item(name, message), event.previous_item_id)
+        except KeyError:
+            hint = "previous_item_id names an item of the conversation"
+            self._complain("item_not_found", "There is no such item to stand behind", hint, event.event_id)
+        else:
+            self._tell(ItemAdded(Item(name, message), previous))
+
+    def _on_delete(self, event: DeleteItem) -> None:
+        if self.history.get(event.item_id) is None:
+            self._complain("item_not_found", "There is no such item", "", event.event_id)
+        else:
+            self._answer.forget(event.item_id)
+
+    def _complain(self, code: str, message: str, hint: str, event_id: str) -> None:
+        self._tell(ErrorOut(code, message, hint, event_id=event_id))

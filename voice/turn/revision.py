@@ -1,0 +1,102 @@
+"""The nouns of a turn that is under way: what the user says, one attempt to answer it, a sound over the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llm.messages import Message
+from voice.measuring.ledger import Ledger
+from voice.mouth.reply import Reply
+from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
+from voice.turn.bargein import BargeInRules, Verdict, judge
+from voice.turn.tool_rounds import Rounds
+
+__all__ = ["Outcry", "Revision", "Turn"]
+
+
+@dataclass(slots=True)
+class Turn:
+    """Something that the user is saying, from `from_s` of the session's audio on.
+
+    `woken`: it needs no wake word (any more). `told`: the client knows that speech started.
+    `item` is what it will be in the conversation.
+    """
+
+    number: int
+    from_s: float
+    item: str
+    woken: bool = False
+    told: bool = False
+    partial: str = ""
+
+
+@dataclass(slots=True)
+class Revision:
+    """An attempt to answer a turn. `turn` is None for typed words; `until_s` None means up to what was received.
+
+    `text` is the transcript, `request` what of it goes to the model (the wake word cut out); "" where the client
+    asked for an answer without saying anything. `user_item` and `item` are the two sides of the conversation.
+    `quiet_s` is where in the audio the
+    user fell silent, `over` the probability that the turn was over, by its sound.
+    Until it is `confirmed` nothing of it may be told, remembered or charged.
+    """
+
+    number: int
+    turn: Turn | None
+    until_s: float | None
+    ledger: Ledger
+    progress_at: float
+    text: str | None = None
+    over: float | None = None
+    quiet_s: float | None = None
+    request: str = ""
+    user_item: str = ""
+    item: str = ""
+    options: ReplyOptions = DEFAULT_OPTIONS
+    confirmed: bool = False
+    answering: bool = False
+    after: str | None = None
+    reply: Reply | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int | None = None
+    spent: tuple[int, int] = (0, 0)
+    """Prompt and completion tokens of the round that the model is writing, as far as they are known."""
+    finish: str = "stop"
+    failure: str = ""
+    messages: tuple[Message, ...] = ()
+    rounds: Rounds = field(default_factory=Rounds)
+
+    @property
+    def kept(self) -> bool:
+        """It is part of the conversation."""
+        return self.options.remembered
+
+
+@dataclass(slots=True)
+class Outcry:
+    """A sound over our own speech while it is judged. `turn` is the user's next turn if it proves to be one.
+
+    `over_speech`: something of the answer had been sent when it began.
+    """
+
+    turn: Turn
+    over_speech: bool
+    onset_s: float
+    heard_at: float
+    last_s: float
+    revision: int = 0
+    voiced_s: float = 0.0
+    asked: int = 0
+    ended: bool = False
+    text: str | None = None
+
+    def hear(self, at_s: float, voiced: bool) -> None:
+        """The ears have come to `at_s`. An onset is known late, so the first step counts all since the onset."""
+        if voiced:
+            self.voiced_s += max(0.0, at_s - self.last_s)
+        self.last_s = at_s
+
+    def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: str) -> Verdict:
+        """`said`: the words of the reply that it lies over."""
+        elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
+        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, self.text, said)

@@ -1,0 +1,27 @@
+"""What is asked of the model for one reply. Pure."""
+
+from __future__ import annotations
+
+from llm.messages import Message
+from voice.mouth.reply_options import ReplyOptions
+from voice.session.config import SessionConfig
+from voice.turn.actions import Think
+from voice.turn.tool_rounds import chat_tool
+
+__all__ = ["think_of"]
+
+
+def think_of(
+    number: int, messages: tuple[Message, ...], options: ReplyOptions, config: SessionConfig, *, aside: bool = False
+) -> Think:
+    """The request to the model: the client's wishes for this reply over the session's configuration."""
+    llm = config.llm
+    return Think(
+        revision=number,
+        messages=messages,
+        tools=tuple(map(chat_tool, llm.tools if options.tools is None else options.tools)),
+        tool_choice=llm.tool_choice if options.tool_choice is None else options.tool_choice,
+        temperature=llm.temperature if options.temperature is None else options.temperature,
+        max_tokens=llm.max_tokens if options.max_tokens is None else options.max_tokens,
+        aside=aside,
+    )
