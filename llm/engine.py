@@ -48,6 +48,8 @@ class EngineConfig:
     settings: EngineSettings
     clock: Clock
     on_progress: Callable[[float], None] = lambda _: None
+    states: Path | None = None
+    """A folder for states while the model is in no slot, where the settings name none."""
 
 
 @dataclass(frozen=True, slots=True)

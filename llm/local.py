@@ -55,6 +55,7 @@ class LocalModels:
         for slot in self._pool.slots:
             if slot.model.kind == "llm":
                 await slot.backend.forget(conversation)
+        await self._pool.states.forget(conversation)
 
     async def aclose(self) -> None:
         """The workers are the pool's."""

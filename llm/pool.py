@@ -22,6 +22,8 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
 from llm.errors import Overloaded, UnknownModel, WorkerDied
+from llm.llamacpp.shelf import ENV as STATES_ENV
+from llm.llamacpp.shelf import SwapFolder
 from llm.local import LocalModels
 from llm.memory.learned import Learned
 from llm.memory.machine import Gpu, HostMemory
@@ -100,6 +102,7 @@ class SlotPool:
         self._settings, self._clock, self._http = settings, clock, http
         self._placement = placement or LocalProcesses(clock, http)
         self._learned = Learned(store.root.parent / "measured.json")
+        self.states = SwapFolder(store.root.parent / "states", settings.engine.state_dir)
         self._book = PlanBook(settings, store, launchers or {}, self._learned, engines)
         self._memory = SlotMemory(settings.memory_floor_mib << 20)
         self._scheduler = SlotScheduler(
@@ -175,7 +178,7 @@ class SlotPool:
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """`started` is reported when the workers are being started, not when their models are loaded."""
-        async with anyio.create_task_group() as self._tasks:
+        async with self.states.lives(), anyio.create_task_group() as self._tasks:
             try:
                 await self._measure()
                 if (plan := await self._book.choose_default(self._memory.host.total)) is not None:
@@ -186,6 +189,7 @@ class SlotPool:
                     await self._preload(name)
                 await self._watch_time()
             finally:
+                self.states.close()
                 self._tasks = None
 
     async def _preload(self, name: str) -> None:
@@ -374,7 +378,7 @@ class SlotPool:
             name=f"slot-{number}",
             argv=(*plan.launch.argv, "--port", str(port)),
             port=port,
-            env=plan.launch.env,
+            env={**plan.launch.env, STATES_ENV: str(self.states.path)},
             start_timeout_s=self._settings.start_timeout_s,
         )
         worker = self._placement.place(spec)

@@ -29,6 +29,7 @@ _LOWEST = {
     "batch_size": 1,
     "ubatch": 1,
     "kv_budget_mib": 0,
+    "states_mib": 0,
     "main_gpu": 0,
     "rope_freq_base": 0,
     "rope_freq_scale": 0,
@@ -104,7 +105,10 @@ class EngineSettings:
     pooling: Pooling = "auto"
     """How a text becomes one vector in /v1/embeddings. auto: as the file says, else mean."""
     state_dir: str = ""
-    """Where conversations are kept over a restart of the worker, and where /slots saves them. "": nowhere."""
+    """Where conversations are kept while their model is in no slot, also over a restart of the server, and where
+    /slots saves them. "": a folder of the server's own, which is emptied when it starts and when it ends."""
+    states_mib: int = 1024
+    """What these states may take on the disk, of all models together; the oldest go first. 0: none is kept."""
     extra_buffers: bool | None = None
     """Whether weights may be rearranged for special instructions of the CPU. None: where that is known to help."""
     chat_template: str = ""

@@ -145,7 +145,7 @@ class LlamaCppEngine:
         self._command(_Keep(action, sequence, file, answer))
 
     def close(self, timeout_s: float) -> bool:
-        """Conversations are parked first, where a state_dir is set."""
+        """What sequences hold is put away first, where there is a place for it."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -154,7 +154,9 @@ class LlamaCppEngine:
             if self._thread.is_alive():
                 return False
         if self._thread is not None:
-            self._loaded.park(self._batcher.sequences.all)
+            from llm.llamacpp.keeping import put_away
+
+            put_away(self._loaded, self._batcher, self._config.clock)
         self._loaded.close()
         return True
 
@@ -170,9 +172,6 @@ class LlamaCppEngine:
 
     def _work(self, sink: Sink, on_death: Callable[[str], None]) -> None:
         try:
-            from llm.llamacpp.keeping import restore_parked
-
-            restore_parked(self._loaded, self._batcher, self._now())
             while self._take_commands(sink):
                 if self._embeds.waiting:
                     self._embeds.step(sink)
@@ -205,10 +204,12 @@ class LlamaCppEngine:
                 case batch.Cancel(job_id):
                     self._embeds.cancel(job_id)
                     self._execute(self._batcher.step(command, self._now()), {}, sink)
-                case batch.Forget():
+                case batch.Forget(conversation):
+                    if self._loaded.shelf is not None:
+                        self._loaded.shelf.forget(conversation)
                     self._execute(self._batcher.step(command, self._now()), {}, sink)
                 case _Ask(answer):
-                    answer(state_of(self._batcher))
+                    answer(state_of(self._batcher, self._loaded.shelf))
                 case _Keep():
                     command.answer(self._keep(command, sink))
                 case _:
@@ -216,6 +217,7 @@ class LlamaCppEngine:
         return True
 
     def _accept(self, job: EngineJob, sink: Sink) -> None:
+        from llm.llamacpp.keeping import fetch
         from llm.llamacpp.sampling import SamplerChain, with_recommended
 
         try:
@@ -231,6 +233,8 @@ class LlamaCppEngine:
         media = tuple(item.place for item in job.media)
         limit, name = job.sampling.max_tokens, job.conversation
         work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters)
+        if self._loaded.shelf:
+            fetch(self._loaded, self._batcher, work, now)
         self._execute(self._batcher.step(batch.Submit(work), now), {}, sink)
 
     def _turn(self, sink: Sink) -> None:

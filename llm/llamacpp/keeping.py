@@ -1,32 +1,86 @@
-"""What is done with states in files, and what the batcher is told of it. The engine's thread."""
+"""What is done with states in files, and what the batcher is told of it. The engine's thread.
+
+When a model leaves its slot, what its sequences hold is put away; when it is loaded again and a prompt comes that
+begins like one of them, that one is read back before the prompt is placed. All others stay where they are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from llm.batching import events as batch
 from llm.batching.batcher import Batcher
+from llm.batching.sequences import SHARE_AT_LEAST, common_prefix
 from llm.engine import SlotAction
 from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.loaded import Loaded
+from llm.llamacpp.shelf import mark_of
+from models.clock import Clock
 from models.errors import BadInput, ParleyError
 
-__all__ = ["keep_sequence", "restore_parked"]
+__all__ = ["fetch", "keep_sequence", "put_away"]
+
+PUT_AWAY_WITHIN_S = 1.5
+"""The supervisor waits three seconds for the process to end, and it has more to do."""
+BYTES_PER_S = 400e6
+"""What a disk is thought to write until the first file has been timed."""
+
+log = structlog.get_logger(__name__)
 
 
-def restore_parked(loaded: Loaded, batcher: Batcher, now: float) -> int:
-    """Read what the last life of this worker has parked, the newest first, as far as there is room."""
-    count = 0
-    for kept in loaded.parked():
-        row = next((row for row in batcher.sequences.all if row.holder is None and not row.tokens), None)
-        room = batcher.limits.pool - batcher.reserved - batcher.sequences.idle_tokens
-        if row is None or (tokens := loaded.load_state(row.id, kept.file, room)) is None:
+def put_away(loaded: Loaded, batcher: Batcher, clock: Clock) -> int:
+    """Write what the sequences hold, the last used first, as far as time and disk reach; how many were written."""
+    shelf = loaded.shelf
+    if shelf is None:
+        return 0
+    until, rate, count = clock.now() + PUT_AWAY_WITHIN_S, BYTES_PER_S, 0
+    rows = [row for row in batcher.sequences.all if row.holder is None and not row.extra]
+    rows = [row for row in rows if len(row.tokens) >= SHARE_AT_LEAST]
+    for row in sorted(rows, key=lambda row: -row.last_used):
+        size, began = loaded.state_size(row.id), clock.now()
+        if not size or began + size / rate > until:
+            continue
+
+        def save(file: Path, sequence: int = row.id, tokens: list[int] = row.tokens) -> bool:
+            return loaded.save_state(sequence, tokens, file)
+
+        used_at = clock.wall().timestamp() - (began - row.last_used)
+        if not shelf.put(row.tokens, row.conversation, row.adapters, size, save, used_at):
             break
-        batcher.step(batch.Restored(row.id, tokens, kept.conversation, kept.adapters), now)
+        rate = size / max(clock.now() - began, 1e-6)
         count += 1
-    loaded.clear_parked()
+    log.info("states.kept", sequences=count, of=len(rows))
     return count
+
+
+def fetch(loaded: Loaded, batcher: Batcher, job: batch.Job, now: float) -> None:
+    """Read back the state that begins like this prompt, if it holds more of it than any sequence and there is room.
+
+    Whatever is wrong with the file, the prompt is computed instead.
+    """
+    shelf = loaded.shelf
+    if not shelf:
+        return
+    entry = shelf.best(job.tokens, job.conversation, job.adapters, whole=not batcher.limits.rewind)
+    if entry is None:
+        return
+    head = job.tokens[:-1]
+    rows = batcher.sequences.all
+    here = max((common_prefix(row.tokens, head) for row in rows if row.adapters == job.adapters), default=0)
+    free = next((row for row in rows if row.holder is None and not row.tokens), None)
+    room = batcher.limits.pool - batcher.reserved - batcher.sequences.idle_tokens
+    if free is None or len(entry.tokens) > room or common_prefix(entry.tokens, head) < here + SHARE_AT_LEAST:
+        return
+
+    def load(file: Path) -> bool:
+        return loaded.load_state(free.id, file, len(entry.tokens)) == entry.tokens
+
+    if shelf.take(entry, load):
+        own = job.conversation if entry.conversation == mark_of(job.conversation) else None
+        batcher.step(batch.Restored(free.id, entry.tokens, own, job.adapters), now)
 
 
 def keep_sequence(

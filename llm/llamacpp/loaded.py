@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from llm.batching.events import Limits, Row
-from llm.batching.sequences import KvSequence
 from llm.engine import EncodedMedia, EngineCard, EngineConfig
 from llm.llamacpp import states
-from llm.llamacpp.adapters import LoraSet
+from llm.llamacpp.adapters import LoraSet, parse_lora
 from llm.llamacpp.decoder import Decoder
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
 from llm.llamacpp.media import Projector
 from llm.llamacpp.model import load_model
 from llm.llamacpp.prompts import Prompts
+from llm.llamacpp.shelf import StateShelf, sample_of
 from llm.llamacpp.vocab import Vocab
 from llm.workers.projectors import find_projector
 from models.formats.gguf import GgufHeader
@@ -35,7 +35,6 @@ class Loaded:
     def __init__(self, config: EngineConfig, header: GgufHeader, model: Any, limits: Limits) -> None:
         settings = config.settings
         self._model = model
-        self._folder = Path(settings.state_dir).expanduser() if settings.state_dir else None
         self.limits = limits
         self.vocab = Vocab(model)
         file = find_projector(config.model, settings.mmproj)
@@ -46,9 +45,7 @@ class Loaded:
         embedder = Embedder(model, settings, header, alone=False)
         self.embeds = EmbedQueue(embedder)
         self._embedder = embedder
-        self._mark = _mark(config, header)
-        if self._folder is not None:
-            self._folder /= f"parked-{self._mark[:16]}"
+        self.shelf = _shelf(config, limits)
         self.card = EngineCard(
             name=config.name,
             context=limits.context,
@@ -84,22 +81,8 @@ class Loaded:
 
     # ---- states ----------------------------------------------------------------------------------------------
 
-    def park(self, sequences: Iterable[KvSequence]) -> None:
-        """Save what conversations hold, where a folder is set. A disk that is full costs only the saving."""
-        if self._folder is None:
-            return
-        try:
-            count = states.park(self.decoder.context, self._folder, self._mark, sequences)
-            _log.info("states.parked", conversations=count)
-        except OSError as error:
-            _log.warning("states.not_parked", reason=str(error))
-
-    def parked(self) -> list[states.Kept]:
-        return [] if self._folder is None else states.unpark(self._folder, self._mark)
-
-    def clear_parked(self) -> None:
-        if self._folder is not None:
-            states.clear(self._folder)
+    def state_size(self, sequence: int) -> int:
+        return states.size_of(self.decoder.context, sequence)
 
     def load_state(self, sequence: int, file: Path, most: int) -> list[int] | None:
         return states.load_sequence(self.decoder.context, sequence, file, most) if most > 0 else None
@@ -108,14 +91,32 @@ class Loaded:
         return states.save_sequence(self.decoder.context, sequence, tokens, file)
 
 
-def _mark(config: EngineConfig, header: GgufHeader) -> str:
-    """Tells this model, and everything that its keys and values depend on, from any other."""
+def _shelf(config: EngineConfig, limits: Limits) -> StateShelf | None:
+    """None where nothing is to be kept. A disk that cannot be used costs only the keeping."""
     settings = config.settings
-    status = config.model.stat()
+    root = Path(settings.state_dir).expanduser() if settings.state_dir else config.states
+    if root is None or not settings.states_mib:
+        return None
+    try:
+        mark = _mark(config, limits)
+        if settings.state_dir:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return StateShelf(root, mark, settings.states_mib << 20, config.clock.wall().timestamp())
+    except OSError as error:
+        _log.warning("states.none", reason=error.strerror)
+        return None
+
+
+def _mark(config: EngineConfig, limits: Limits) -> str:
+    """Tells this model, and everything that its keys and values depend on, from any other. Raises OSError."""
+    settings = config.settings
+    projector = find_projector(config.model, settings.mmproj)
     rope = (settings.rope_scaling, settings.rope_freq_base, settings.rope_freq_scale, settings.rope_original_context)
+    files = [path for path, _ in parse_lora(settings.lora)]
     parts = (
-        *(str(config.model.resolve()), status.st_size, status.st_mtime_ns, header.architecture),
+        *(sample_of(file) for file in (config.model, *([projector] if projector else []), *files)),
         *(settings.kv_cache_type, settings.kv_cache_type_v, settings.lora, settings.flash_attention, *rope),
+        *(limits.context, version("llama-cpp-python")),
     )
     return hashlib.sha256(repr(parts).encode("utf-8", "replace")).hexdigest()
 

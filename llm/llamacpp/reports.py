@@ -6,6 +6,7 @@ from llm.batching import events as batch
 from llm.batching.batcher import Batcher
 from llm.engine import EngineState, SequenceState
 from llm.errors import ContextTooLong, LlmError, Overloaded
+from llm.llamacpp.shelf import StateShelf
 from models.errors import BadInput
 
 __all__ = ["refusal", "state_of"]
@@ -26,7 +27,7 @@ def refusal(why: batch.RefuseReason, limits: batch.Limits, tokens: int) -> LlmEr
             return BadInput("the prompt is empty", param="messages")
 
 
-def state_of(batcher: Batcher) -> EngineState:
+def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
     """A snapshot; call it between two steps."""
     counted = batcher.statistics
     return EngineState(
@@ -43,6 +44,7 @@ def state_of(batcher: Batcher) -> EngineState:
             "completion_tokens": counted.completion_tokens,
             "cancelled": counted.cancelled,
             "refused": counted.refused,
+            "restored": shelf.restored if shelf is not None else 0,
         },
         widths=dict(counted.widths),
     )

@@ -19,6 +19,7 @@ import uvicorn
 
 from llm.engine import EngineConfig
 from llm.engine_choice import choose_engine, format_of
+from llm.llamacpp.shelf import ENV as STATES_ENV
 from llm.settings import EngineSettings
 from llm.worker import about, chat, completions, slots, status, tokens, vectors
 from llm.worker.server import ModelServer, create_app
@@ -48,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    config = EngineConfig(args.model, args.name or args.model.stem, settings, SystemClock(), progress)
+    states = Path(os.environ[STATES_ENV]) if os.environ.get(STATES_ENV) else None
+    config = EngineConfig(args.model, args.name or args.model.stem, settings, SystemClock(), progress, states)
     try:
         spec = choose_engine(format_of(args.model), args.model, settings.engine)
     except ParleyError as error:

@@ -19,6 +19,7 @@ _HELP = {
     "steps": "decode steps",
     "cancelled": "requests cancelled",
     "refused": "requests refused",
+    "restored": "states read back from the disk",
 }
 
 

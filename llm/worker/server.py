@@ -58,7 +58,7 @@ class ModelServer:
 
     def close(self, timeout_s: float) -> None:
         """Let the engine end its step and put away what it keeps, where it is told to."""
-        if self._engine is not None and self.config.settings.state_dir:
+        if self._engine is not None and (self.config.settings.state_dir or self.config.states is not None):
             self._engine.close(timeout_s)
 
     def check_model(self, name: str) -> None:
