@@ -22,7 +22,6 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
 from llm.errors import Overloaded, UnknownModel, WorkerDied
-from llm.llamacpp.shelf import ENV as STATES_ENV
 from llm.llamacpp.shelf import SwapFolder
 from llm.local import LocalModels
 from llm.memory.learned import Learned
@@ -378,7 +377,7 @@ class SlotPool:
             name=f"slot-{number}",
             argv=(*plan.launch.argv, "--port", str(port)),
             port=port,
-            env={**plan.launch.env, STATES_ENV: str(self.states.path)},
+            env={**plan.launch.env, **self.states.env},
             start_timeout_s=self._settings.start_timeout_s,
         )
         worker = self._placement.place(spec)

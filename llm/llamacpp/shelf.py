@@ -160,6 +160,8 @@ class SwapFolder:
 
     def __init__(self, path: Path, kept: str = "") -> None:
         self.path = path
+        self.env = {ENV: str(path)}
+        """For the workers."""
         self._kept = kept
 
     async def forget(self, conversation: str) -> None:
