@@ -31,7 +31,7 @@ import structlog
 from llm.batching.events import Adapters
 from llm.batching.sequences import SHARE_AT_LEAST, common_prefix
 
-__all__ = ["ENV", "Shelved", "StateShelf", "SwapFolder", "forget_everywhere", "sample_of"]
+__all__ = ["ENV", "Shelved", "StateShelf", "SwapFolder", "forget_everywhere", "mark_of", "sample_of"]
 
 ENV = "PARLEY_WORKER_STATES"
 """Where a worker keeps states over a swap, told by the pool."""
