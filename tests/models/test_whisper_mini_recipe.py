@@ -73,7 +73,9 @@ def test_an_english_only_model_can_be_made(tmp_path: Path) -> None:
     build(tmp_path, multilingual=False)
     whisper = WhisperModel(str(tmp_path), device="cpu", compute_type="int8", cpu_threads=1)
     assert not whisper.model.is_multilingual
-    assert hear(whisper, np.concatenate([PAD, spoken("stop", "en-us", 165, 45), PAD]))[0] == "stop"
+    # espeak-ng says nothing twice in the same way: one word may be missed, most may not.
+    said = {word: hear(whisper, np.concatenate([PAD, spoken(word, "en-us", 165, 45), PAD]))[0] for word in WORDS}
+    assert sum(word == heard for word, heard in said.items()) >= 0.8 * len(WORDS), said
 
 
 def test_the_vocabulary_is_in_whispers_order() -> None:
