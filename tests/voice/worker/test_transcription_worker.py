@@ -143,7 +143,7 @@ async def test_streams_at_once_hear_their_own(stt: RemoteStt) -> None:
         await stream.aclose()
 
     async with anyio.create_task_group() as tasks:
-        for word in ("yes", "lights", "music", "seven", "stop", "yes", "lights", "music"):
+        for word in ("yes", "lights", "music", "seven", "hello", "yes", "lights", "music"):
             tasks.start_soon(listen, word)
 
 
