@@ -26,7 +26,7 @@ up: $(VENV)/.installed ## install what is missing, then run Parley in the foregr
 
 install: $(VENV)/.installed ## virtual environment and everything Parley needs, without starting it
 
-test: check ## check, then every test that can run on this machine (the others say why they are skipped)
+test: check $(VENV)/.installed-js ## check, then every test that can run on this machine (the others say why they are skipped)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, layers and types, without running tests
@@ -43,7 +43,7 @@ bench: $(VENV)/.installed-dev ## measure this machine and write docs/performance
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove the virtual environment, caches and build output (models and settings stay)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* out
+	rm -rf $(VENV) tests/clients/js/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage* out
 	find models llm voice web tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- how the environment is made ----------------------------------------------------------------------------------
@@ -97,3 +97,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) install -c constraints.txt -e ".[dev]"
 	@touch $@
+
+# The JavaScript clients that the tests drive Parley with. Without npm or a network their tests are skipped and say so.
+$(VENV)/.installed-js: tests/clients/js/package.json | $(VENV)/.made
+	@if ! command -v npm >/dev/null 2>&1; then \
+	  echo "No npm: the tests with JavaScript clients will be skipped."; \
+	elif npm install --prefix tests/clients/js --no-package-lock --no-audit --no-fund --loglevel=error; then touch $@; \
+	else echo "The JavaScript clients could not be installed: their tests will be skipped."; fi
