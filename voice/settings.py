@@ -57,7 +57,10 @@ class TurnSettings:
     max_silence_ms: int = 4000
     """The turn is over after this much silence, whatever a detector thinks."""
     pause_ms: int = 128
-    """Work on the answer starts, unheard, after this much silence."""
+    """After this much silence it is a pause: the detector is asked, and work on the answer has started, unheard."""
+    guess_ms: int = 32
+    """The first guess in a turn that it is over: work on the answer starts after this much silence already. Every wrong
+    guess makes the next one of the turn wait as much longer, up to `pause_ms`; so does `speculate = false`."""
     min_speech_ms: int = 96
     """Shorter sounds are no speech."""
     preroll_ms: int = 320

@@ -217,6 +217,7 @@ def _checked(settings: Settings, source: str) -> Settings:
         ("voice.wake.threshold", 0 < voice.wake.threshold < 1, "between 0 and 1"),
         ("voice.turn.silence_ms", 32 <= turn.silence_ms <= 10_000, "32 to 10000"),
         ("voice.turn.pause_ms", 32 <= turn.pause_ms <= turn.silence_ms, "32 to silence_ms"),
+        ("voice.turn.guess_ms", 32 <= turn.guess_ms <= 10_000, "32 to 10000"),
         (
             "voice.turn.max_silence_ms",
             turn.silence_ms <= turn.max_silence_ms <= 30_000,

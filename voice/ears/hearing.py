@@ -47,6 +47,10 @@ class Hearing:
         self._wanted: list[_Wanted] = []
         self._news = anyio.Event()
         self._closed = False
+        self._asking: anyio.CancelScope | None = None
+        """Of the transcript that is being made."""
+        self._due: list[_Wanted] = []
+        """Who waits for that one."""
 
     def audio_came(self) -> None:
         self._news.set()
@@ -66,6 +70,8 @@ class Hearing:
         finally:
             if wanted in self._wanted:
                 self._wanted.remove(wanted)
+                if self._asking is not None and not any(other in self._wanted for other in self._due):
+                    self._asking.cancel()
         if wanted.error is not None:
             raise wanted.error
         return wanted.result
@@ -94,11 +100,7 @@ class Hearing:
                 await self._feed(stream)
                 due = [wanted for wanted in self._wanted if wanted.until <= self.fed_until]
                 if due:
-                    result = await stream.transcribe()
-                    for wanted in due:
-                        wanted.result = result
-                        wanted.done.set()
-                    self._wanted = [wanted for wanted in self._wanted if wanted not in due]
+                    await self._answer(stream, due)
                 elif self._stt.streaming and self.fed_until >= partial_at:
                     partial_at = self.fed_until + PARTIAL_EVERY_SAMPLES
                     text = await stream.partial()
@@ -110,6 +112,19 @@ class Hearing:
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
                 await stream.aclose()
+
+    async def _answer(self, stream: SttStream, due: list[_Wanted]) -> None:
+        """Let go as soon as nobody waits any more: the next transcript must not stand behind one for the bin."""
+        self._due = due
+        try:
+            with anyio.CancelScope() as self._asking:
+                result = await stream.transcribe()
+                for wanted in due:
+                    wanted.result = result
+                    wanted.done.set()
+        finally:
+            self._asking = None
+        self._wanted = [wanted for wanted in self._wanted if wanted not in due]
 
     async def _feed(self, stream: SttStream) -> None:
         while not self._closed and self.fed_until < self._available():

@@ -61,6 +61,7 @@ class Manners:
         "deadline_s",
         "detector",
         "follow_up_s",
+        "guess_s",
         "listening",
         "max_turn_s",
         "pause_s",
@@ -96,6 +97,8 @@ class Manners:
         self.scores = scoring and detectors()[name].load is not None
         """Every pause is to be listened to by the detector's model."""
         self.pause_s = min(settings.pause_ms / 1000, self.silence_s)
+        self.guess_s = min(settings.guess_ms / 1000, self.pause_s) if settings.speculate else self.pause_s
+        """Silence after which the first answer of a turn is begun."""
         padding_ms = detection.prefix_padding_ms
         self.preroll_s = (settings.preroll_ms if padding_ms is None else padding_ms) / 1000
         self.max_turn_s = settings.max_turn_s

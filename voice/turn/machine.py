@@ -178,6 +178,9 @@ class TurnMachine(Requests):
         revision = self._answer.of(event.revision)
         if revision is None or revision.answering:
             return
+        if self.state is State.HEARING:  # it was a guess: the pause will ask again
+            self._answer.abandon()
+            return
         self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
         if revision.confirmed and revision.user_item:
             self._tell(ItemDeleted(revision.user_item))

@@ -18,7 +18,7 @@ __all__ = ["Outcry", "Revision", "Turn"]
 class Turn:
     """Something that the user is saying, from `from_s` of the session's audio on.
 
-    `woken`: it needs no wake word (any more). `told`: the client knows that speech started.
+    `voiced_s` is where voice was heard last. `woken`: it needs no wake word (any more). `told`: the client knows that speech started.
     `item` is what it will be in the conversation.
     """
 
@@ -28,6 +28,9 @@ class Turn:
     woken: bool = False
     told: bool = False
     partial: str = ""
+    voiced_s: float = 0.0
+    guesses: int = 0
+    """Answers that were begun before there was a pause, and dropped because it was none."""
 
 
 @dataclass(slots=True)

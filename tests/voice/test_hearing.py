@@ -1,0 +1,61 @@
+"""A turn's recogniser stream: transcripts that nobody waits for any more are let go."""
+
+from __future__ import annotations
+
+import anyio
+import numpy as np
+
+from voice.ears.hearing import Hearing
+from voice.ears.ring import AudioRing
+from voice.port import Pcm, SttStream, Transcript
+
+
+class SlowStt:
+    """Takes an hour for its first transcript."""
+
+    name = "slow"
+    streaming = False
+
+    def __init__(self) -> None:
+        self.samples = self.asked = self.cancelled = 0
+
+    async def open(self, language: str | None) -> SttStream:
+        return self
+
+    async def feed(self, pcm: Pcm) -> None:
+        self.samples += len(pcm)
+
+    async def partial(self) -> str | None:
+        return None
+
+    async def transcribe(self) -> Transcript:
+        self.asked += 1
+        if self.asked > 1:
+            return Transcript(f"{self.samples} samples")
+        try:
+            await anyio.sleep(3600)
+        finally:
+            self.cancelled += 1
+        return Transcript("late")
+
+    async def aclose(self) -> None: ...
+
+
+async def test_the_next_transcript_does_not_stand_behind_one_for_the_bin() -> None:
+    stt, ring = SlowStt(), AudioRing(10.0)
+    hearing = Hearing(stt, ring, None, 0)
+    ring.append(np.ones(1000, np.int16))
+    with anyio.fail_after(5.0):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hearing.run, lambda text: None)
+            with anyio.CancelScope() as first:
+                async with anyio.create_task_group() as guess:
+                    guess.start_soon(hearing.transcribe)
+                    while not stt.asked:
+                        await anyio.sleep(0)
+                    ring.append(np.ones(1000, np.int16))
+                    first.cancel()  # the user went on
+            hearing.audio_came()
+            assert (await hearing.transcribe()).text == "2000 samples"
+            assert stt.cancelled == 1
+            hearing.close()
