@@ -59,8 +59,8 @@ class TurnSettings:
     pause_ms: int = 128
     """After this much silence it is a pause: the detector is asked, and work on the answer has started, unheard."""
     guess_ms: int = 32
-    """The first guess in a turn that it is over: work on the answer starts after this much silence already. Every wrong
-    guess makes the next one of the turn wait as much longer, up to `pause_ms`; so does `speculate = false`."""
+    """The first guess of a turn that it is over: work on the answer starts after this much silence already. Every
+    wrong guess makes the next one of the turn wait as much longer, up to `pause_ms`. None without `speculate`."""
     min_speech_ms: int = 96
     """Shorter sounds are no speech."""
     preroll_ms: int = 320

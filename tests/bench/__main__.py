@@ -67,14 +67,16 @@ def _run(name: str, given: argparse.Namespace, write: bool) -> bool:
     print(found["markdown"])
     if write:
         _write(name, found["markdown"], found["chart"])
-    return True
+    return not found["failed"]
 
 
 def _run_one(name: str, options: Options, result: Path) -> None:
     section = importlib.import_module(f"tests.bench.bench_{name}").run(options)
     chart = svg(section.bars) if section.bars is not None else None
     markdown = section.markdown(name, f"performance-{name}.svg" if chart else None)
-    result.write_text(json.dumps({"markdown": markdown, "chart": chart}), encoding="utf-8")
+    result.write_text(
+        json.dumps({"markdown": markdown, "chart": chart, "failed": bool(section.failures)}), encoding="utf-8"
+    )
 
 
 def _write(name: str, markdown: str, chart: str | None) -> None:

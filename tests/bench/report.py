@@ -62,6 +62,8 @@ class Section:
     tables: tuple[Table, ...]
     bars: Bars | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
+    failures: tuple[str, ...] = ()
+    """What must not happen and did; stands in the section, and the bench ends with an error."""
 
     def markdown(self, name: str, chart: str | None) -> str:
         parts = [f"## {self.title}\n", self.text.strip() + "\n", *(table.markdown() for table in self.tables)]
@@ -69,6 +71,7 @@ class Section:
             parts.append(f"![{self.title}]({chart})\n")
         if self.notes:
             parts.append("\n".join(f"- {note}" for note in self.notes) + "\n")
+        parts += [f"**FAILED: {failure}**\n" for failure in self.failures]
         stamp = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}"
         parts.append(f'<sub>{stamp}; again with `make bench ARGS="{name}"`</sub>\n')
         return "\n".join(parts)

@@ -94,3 +94,16 @@ def test_nobody_guesses_where_the_client_ends_turns_or_a_wake_word_is_missing(co
     talk.speak((1.0, 2.0, "what time is it"))
     talk.run(6.0)
     assert not begun(talk) and not [action for _, action in talk.actions if isinstance(action, Think)]
+
+
+@pytest.mark.parametrize(("faint_s", "asked"), [(0.06, 1), (0.2, 2)])
+def test_a_voice_that_fades_is_guessed_at_and_heard_again_where_it_faded_for_long(faint_s: float, asked: int) -> None:
+    talk = Conversation()
+    talk.at(1.1, heard.SpeechBegan(1.0))
+    for frame in range(1, 100):
+        at_s = 1.0 + frame * FRAME_S
+        talk.at(at_s + 0.1, heard.AudioClock(at_s, at_s <= 2.0 + faint_s, at_s > 2.0))
+    talk.at(2.0 + faint_s + 0.25, heard.SpeechEnded(2.0 + faint_s))
+    talk.run(4.0, microphone_until_s=0.0)
+    assert len(begun(talk)) == asked and begun(talk)[0][0] < 2.2
+    assert talk.machine.state is not State.HEARING

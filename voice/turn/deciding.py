@@ -18,6 +18,8 @@ __all__ = ["Deciding"]
 ECHO_WORDS = 3
 """Fewer words than that are easily said again by the user."""
 
+FAINT_S = 0.07
+"""A voice may fade for so long after a guess: two frames. After more of it the audio is transcribed anew."""
 SLIGHT_S = 0.002
 """Sums of frame lengths are not exact."""
 
@@ -40,7 +42,7 @@ class Deciding(Noting):
             return
         self._quiet_s, self._paused_at = event.at_s, self._now
         revision = self._answer.revision
-        if revision is None:
+        if revision is None or event.at_s > turn.voiced_s + FAINT_S:
             revision = self._start_revision(turn, None, event.at_s)
         else:  # a guess that was right: it goes on
             revision.quiet_s = event.at_s
@@ -55,7 +57,7 @@ class Deciding(Noting):
         A detector hears a voice end some 100 ms late, so there is no time to lose. A turn pays for few wrong guesses:
         each makes the next one wait longer.
         """
-        if event.voiced:
+        if event.voiced and not event.fading:
             turn.voiced_s = event.at_s
             if self._answer.revision is not None:
                 self._answer.abandon()

@@ -47,10 +47,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AudioClock:
-    """The ears have listened up to `at_s`; `voiced`: the last frame sounded like speech."""
+    """The ears have listened up to `at_s`; `voiced`: the last frame sounded like speech; `fading`: barely, or not."""
 
     at_s: float
     voiced: bool
+    fading: bool = False
 
 
 @dataclass(frozen=True, slots=True)

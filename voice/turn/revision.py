@@ -18,8 +18,8 @@ __all__ = ["Outcry", "Revision", "Turn"]
 class Turn:
     """Something that the user is saying, from `from_s` of the session's audio on.
 
-    `voiced_s` is where voice was heard last. `woken`: it needs no wake word (any more). `told`: the client knows that speech started.
-    `item` is what it will be in the conversation.
+    `woken`: it needs no wake word (any more). `told`: the client knows that speech started. `item` is what it will
+    be in the conversation. `voiced_s` is where its voice was heard last.
     """
 
     number: int
