@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tests.bench.utterances import quiet
 from tests.golden.listening import hear
 from tests.recordings import Recording, needs_recordings, recording, recordings
 from voice.port import Pcm
@@ -70,6 +71,19 @@ async def test_the_cut_drops_the_wake_word_and_keeps_the_command() -> None:
 async def test_two_wake_words_with_speech_between() -> None:
     (heard,) = await hear([recording("wake/wake_plus_command/heyvox_hey_jarvis_test_phrase.wav").pcm()], WORDS)
     assert [wake.word for wake in heard.wakes] == ["hey jarvis", "hey jarvis"]
+
+
+async def test_a_word_is_heard_once_whatever_follows_it_after_a_pause() -> None:
+    """What the ears skip in a quiet pause leaves no old word before the next sound."""
+    words = [each.pcm() for each in recordings("wake/recordings/alexa/")[::4]]
+    commands = [each.pcm() for each in recordings("speech/commands_human/") if "stp" not in each.file]
+    room, sounds = quiet(5.0), []
+    for i, word in enumerate(words):
+        begin, end = ends(word)
+        sounds.append(np.concatenate((room[:16_000], word[begin:end], room[: 16_000 * (1 + i % 4)], commands[i], room)))
+    found = [len(each.wakes) for each in await hear(sounds, ("alexa",))]
+    assert max(found) == 1
+    assert sum(found) >= len(found) - 2
 
 
 async def test_one_word_among_other_keywords() -> None:

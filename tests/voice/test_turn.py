@@ -442,6 +442,31 @@ class TestWakeWords:
         assert [event.code for event in talk.told(ErrorOut)] == ["empty_request"]
         assert not talk.told(TurnComplete)
 
+    @pytest.mark.parametrize("pause_s", [1.0, 4.0])
+    def test_mid_said_alone_waits_for_the_request(self, pause_s: float) -> None:
+        talk = Conversation(config=waking("mid"), audible=self.alexa)
+        talk.speak((1.0, 1.6, "alexa"), (1.6 + pause_s, 2.6 + pause_s, "turn on the light"))
+        talk.at(1.7, heard.WakeWord("alexa", 0.9, 1.0, 1.6))
+        talk.run(14.0)
+        assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["turn on the light"]
+        assert not talk.told(ErrorOut)
+
+    def test_mid_said_alone_is_told_after_a_while(self) -> None:
+        talk = Conversation(config=waking("mid"), audible=self.alexa)
+        talk.speak((1.0, 1.6, "alexa"), (12.0, 13.0, "turn on the light"))
+        talk.at(1.7, heard.WakeWord("alexa", 0.9, 1.0, 1.6))
+        talk.run(20.0)
+        assert [event.code for event in talk.told(ErrorOut)] == ["empty_request"]
+        assert not talk.told(TurnComplete)
+
+    def test_a_phrase_said_alone_is_told_at_once_and_the_request_may_follow(self) -> None:
+        talk = Conversation(config=waking(words=("computer",)), audible=self.alexa)
+        talk.speak((1.0, 1.6, "computer"), (4.0, 5.0, "what time is it"), (25.0, 26.0, "what time is it"))
+        talk.run(30.0)
+        assert [event.code for event in talk.told(ErrorOut)] == ["empty_request"]
+        assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["what time is it"]
+        assert len(talk.told(WakeWordRequired)) == 1
+
     def test_mid_cuts_the_word_out(self) -> None:
         talk = Conversation(config=waking("mid"), audible=self.alexa)
         talk.speak((1.0, 2.0, "turn on alexa the light"))

@@ -216,7 +216,10 @@ class EarBatch:
             line.wake_at = line.vad_at
         elif line.wake_at >= line.open_until:
             behind = line.vad_at - line.wake_at - LOOK_BACK
-            line.wake_at += max(0, -(-behind // WAKE_FRAME)) * WAKE_FRAME
+            if behind > 0:
+                line.wake_at += -(-behind // WAKE_FRAME) * WAKE_FRAME
+                # what it heard before the gap is no neighbour of what follows: an old word would be heard again
+                self._close_wake(line)
 
     def _hear_words(self, lines: list[Line]) -> None:
         frames = np.stack([line.frame(line.wake_at, WAKE_FRAME) for line in lines])

@@ -59,6 +59,11 @@ class Gate:
         """A wake word is asked for and comes before the request."""
         return self.enabled and self._config.mode == "pre"
 
+    @property
+    def may_open(self) -> bool:
+        """A wake word is asked for and may come before the request."""
+        return self.enabled and self._config.mode != "post"
+
     def shut(self, at_s: float) -> bool:
         """Nothing spoken now may pass without the wake word being heard first."""
         return self.acoustic and at_s >= self._open_until
@@ -72,9 +77,10 @@ class Gate:
         self._open_until = at_s + seconds if seconds > 0 else -1.0
         self.waiting = False
 
-    def woken_alone(self, at_s: float) -> None:
+    def woken_alone(self, at_s: float, *, told: bool = False) -> None:
+        """The request may follow. `told`: the client knows already that there was none."""
         self._open_until = at_s + WAIT_AFTER_WAKE_S
-        self.waiting = True
+        self.waiting = not told
 
     def expired(self, at_s: float) -> bool:
         """The wake word was heard, and then nothing for too long. True once."""

@@ -63,8 +63,10 @@ class Noting(Floor):
         self._refuse(request, typed=False)
         if revision.user_item:
             self._tell(ItemDeleted(revision.user_item))
-        if turn is not None and turn.woken and self._gate.opens:
-            self._gate.woken_alone(self._audio.s)
+        if turn is not None and self._gate.may_open:
+            told = request.problem == "empty_request"
+            if turn.woken or told:
+                self._gate.woken_alone(self._audio.s, told=told)
 
     def _notes_fail_at(self) -> float | None:
         return min((note.progress_at + NOTE_TIMEOUT_S for note in self._notes.values()), default=None)
