@@ -80,7 +80,9 @@ async def test_a_word_is_heard_once_whatever_follows_it_after_a_pause() -> None:
     room, sounds = quiet(5.0), []
     for i, word in enumerate(words):
         begin, end = ends(word)
-        sounds.append(np.concatenate((room[:16_000], word[begin:end], room[: 16_000 * (1 + i % 4)], commands[i], room)))
+        sounds.append(
+            np.concatenate((room[:16_000], word[begin:end], room[: 16_000 * (1 + i % 4)], commands[i], room))
+        )
     found = [len(each.wakes) for each in await hear(sounds, ("alexa",))]
     assert max(found) == 1
     assert sum(found) >= len(found) - 2
