@@ -373,13 +373,9 @@ class SlotPool:
 
     def _start(self, number: int, plan: Plan) -> None:
         port = self._settings.slot_port_base + number - 1
-        spec = WorkerSpec(
-            name=f"slot-{number}",
-            argv=(*plan.launch.argv, "--port", str(port)),
-            port=port,
-            env={**plan.launch.env, **self.states.env},
-            start_timeout_s=self._settings.start_timeout_s,
-        )
+        argv, env = (*plan.launch.argv, "--port", str(port)), {**plan.launch.env, **self.states.env}
+        limits = self._settings.start_timeout_s, self._settings.hang_timeout_s
+        spec = WorkerSpec(f"slot-{number}", argv, port, env, *limits)
         worker = self._placement.place(spec)
         config = BackendConfig(f"slot-{number}", "slot", f"http://127.0.0.1:{port}/v1", model=plan.model.name)
         backend = SlotBackend(config, self._http, worker, self._settings.ready_timeout_s)

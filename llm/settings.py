@@ -30,6 +30,7 @@ _LOWEST = {
     "ubatch": 1,
     "kv_budget_mib": 0,
     "states_mib": 0,
+    "draft_tokens": 0,
     "main_gpu": 0,
     "rope_freq_base": 0,
     "rope_freq_scale": 0,
@@ -104,6 +105,9 @@ class EngineSettings:
     """The file that turns images or audio into what the model reads. "": beside the model, if there is one."""
     pooling: Pooling = "auto"
     """How a text becomes one vector in /v1/embeddings. auto: as the file says, else mean."""
+    draft_tokens: int = 0
+    """Speculative decoding: so many tokens of a reply at most are guessed ahead, by what followed the same tokens
+    before, and checked in one step, while nobody else is answered. 0: none."""
     state_dir: str = ""
     """Where conversations are kept while their model is in no slot, also over a restart of the server, and where
     /slots saves them. "": a folder of the server's own, which is emptied when it starts and when it ends."""
@@ -158,5 +162,7 @@ class LlmSettings:
     """Of the machine's memory models leave this much free. 0: a twentieth of it, at least 256."""
     start_timeout_s: float = 300.0
     """A model that is not loaded after this long is given up; no request waits longer for a place."""
+    hang_timeout_s: float = 30.0
+    """A worker that is alive but answers no health check for so long is ended and started again; 0: never."""
     ready_timeout_s: float = 60.0
     """A request that a worker had already taken waits at most this long for it to be started again."""

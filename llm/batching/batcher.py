@@ -40,6 +40,7 @@ from llm.batching.events import (
     Submit,
     Trim,
 )
+from llm.batching.guessing import guess, judge
 from llm.batching.pace import Pace
 from llm.batching.requests import Active, Statistics, Waiting, next_row, rank
 from llm.batching.sequences import KvSequence, SequenceTable, common_prefix
@@ -296,9 +297,11 @@ class Batcher:
         mine = [active for active in self._active.values() if active.job.adapters == self._adapters]
         if self._pace.makes_way(mine, now):
             mine = [active for active in mine if active.job.priority is Priority.VOICE]
+        alone = len(self._active) == 1 and not self._waiting
         for active in mine:
             if active.pending is not None:
-                rows.append(next_row(active, [active.pending], sample=True))
+                ahead = guess(active, active.pending, self.limits, self.statistics, alone)
+                rows.append(next_row(active, [active.pending, *ahead], sample=True, guessed=len(ahead)))
                 active.pending = None
         chunk, others = self._pace.chunks(len(rows), now)
         shown = False
@@ -336,8 +339,9 @@ class Batcher:
             if active is None or not active.sampling:
                 continue  # cancelled while its step ran
             active.sampling = False
-            active.written += 1
-            self.statistics.completion_tokens += 1
+            active.written += 1 + sampled.right
+            self.statistics.completion_tokens += 1 + sampled.right
+            actions += judge(active, rows, sampled, self.statistics)
             if sampled.done:
                 actions += self._end(active, "stop", now)
             elif active.written >= active.limit:

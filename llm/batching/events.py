@@ -59,6 +59,8 @@ class Limits:
     """A step with prompt tokens in it shall not hold up running replies for longer."""
     rewind: bool = True
     """Whether a sequence can be cut back to an earlier token."""
+    draft: int = 0
+    """Tokens of a reply that are guessed ahead at most, while it is the only one; needs `rewind`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class Job:
     conversation: str | None = None
     media: tuple[Media, ...] = ()
     adapters: Adapters = ()
+    draft: bool = True
+    """Whether tokens may be guessed ahead."""
 
     @property
     def extra(self) -> int:
@@ -118,11 +122,14 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """`done`: the model or a stop string ended the reply with this token."""
+    """`done`: the model or a stop string ended the reply with this token. `right`: so many guessed tokens came before
+    it, one after the other.
+    """
 
     job_id: int
     token: int
     done: bool = False
+    right: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,8 @@ class Copy:
 class Row:
     """Tokens of one sequence in a step, from position `start`; `sample` asks for a token after the last one.
 
-    `media` is the number, within its job, of the image or recording that this row stands for; None for text.
+    `media` is the number, within its job, of the image or recording that this row stands for; None for text. The last
+    `guessed` tokens are only guessed: a token is asked for after each of them, and after the one before them.
     """
 
     job_id: int
@@ -208,11 +216,12 @@ class Row:
     tokens: list[int]
     sample: bool
     media: int | None = None
+    guessed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One step: all rows with the same adapters, at most one of them media."""
+    """One step: all rows with the same adapters, at most one of them media. A row with guessed tokens is alone."""
 
     rows: tuple[Row, ...]
     adapters: Adapters = ()

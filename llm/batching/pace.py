@@ -55,7 +55,7 @@ class Pace:
         """Learn what a prompt token costs; the prompt tokens of the step. A lone token is a reply (or costs as much)
         and says little about prompts; an image less."""
         tokens = sum(len(row.tokens) for row in rows)
-        prompt = sum(len(row.tokens) for row in rows if len(row.tokens) > 1)
+        prompt = sum(len(row.tokens) for row in rows if len(row.tokens) > 1 and not row.guessed)
         if prompt >= SMALLEST_CHUNK and all(row.media is None for row in rows):
             cost = seconds / tokens
             self._token_s = cost if self._token_s is None else 0.7 * self._token_s + 0.3 * cost

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from llm.batching.drafting import PromptLookup
 from llm.batching.events import Job, Media, Row
 from llm.batching.sequences import KvSequence
 from llm.messages import Priority
@@ -25,6 +26,9 @@ class Statistics:
     completion_tokens: int = 0
     cancelled: int = 0
     refused: int = 0
+    guessed_tokens: int = 0
+    right_tokens: int = 0
+    """Of the guessed ones."""
     widths: Counter[int] = field(default_factory=Counter)
 
 
@@ -48,6 +52,7 @@ class Active:
     """Sampled, not yet in the KV cache."""
     sampling: bool = False
     """Its token is being computed."""
+    lookup: PromptLookup | None = None
 
     @property
     def unread(self) -> int:
@@ -67,9 +72,9 @@ def rank(waiting: Waiting, now: float) -> int:
     return Priority.INTERACTIVE.value if aged else waiting.job.priority.value
 
 
-def next_row(active: Active, tokens: list[int], sample: bool, media: int | None = None) -> Row:
+def next_row(active: Active, tokens: list[int], sample: bool, media: int | None = None, guessed: int = 0) -> Row:
     """Tokens for the next step. They count as held from now on: the step is going to put them there."""
-    made = Row(active.job.id, active.row.id, len(active.row.tokens), tokens, sample, media)
+    made = Row(active.job.id, active.row.id, len(active.row.tokens), tokens, sample, media, guessed)
     active.row.tokens.extend(tokens)
     active.sampling = sample
     return made

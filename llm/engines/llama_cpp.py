@@ -218,7 +218,7 @@ class LlamaCppEngine:
 
     def _accept(self, job: EngineJob, sink: Sink) -> None:
         from llm.llamacpp.keeping import fetch
-        from llm.llamacpp.sampling import SamplerChain, with_recommended
+        from llm.llamacpp.sampling import SamplerChain, guessable, with_recommended
 
         try:
             adapters = self._loaded.lora.chosen(job.adapters)
@@ -232,7 +232,8 @@ class LlamaCppEngine:
         self._replies[job.id] = Reply(job, chain, TextAssembler(job.sampling.stop), visible, now)
         media = tuple(item.place for item in job.media)
         limit, name = job.sampling.max_tokens, job.conversation
-        work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters)
+        draft = not media and guessable(sampling, self._config.settings.seed)
+        work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters, draft)
         if self._loaded.shelf:
             fetch(self._loaded, self._batcher, work, now)
         self._execute(self._batcher.step(batch.Submit(work), now), {}, sink)
@@ -250,6 +251,9 @@ class LlamaCppEngine:
                 raise RuntimeError("llama_decode failed several times in a row")
             return
         self._failures = 0
+        if rows[0].guessed:
+            self._check(rows[0], sink)
+            return
         replies = [self._replies.get(row.job_id) for row in rows]
         tokens = self._decoder.sample(rows, [reply.chain if reply else None for reply in replies])
         now = self._now()
@@ -265,6 +269,20 @@ class LlamaCppEngine:
                     news[reply.job.id].logprobs = (one,)
                 sampled.append(batch.Sampled(reply.job.id, token, done))
         self._execute(self._batcher.step(batch.Ran(tuple(sampled)), now), news, sink)
+
+    def _check(self, row: batch.Row, sink: Sink) -> None:
+        """Guessed tokens: each is sampled as if it had been the only one, and the first that is another ends it."""
+        reply = self._replies[row.job_id]
+        guess = row.tokens[len(row.tokens) - row.guessed :]
+        news, right = News(), 0
+        for token in self._decoder.check(row, reply.chain):
+            one, done = self._read(reply, token)
+            news = News(news.text + one.text, tokens=(*news.tokens, token))
+            if done or right == len(guess) or token != guess[right]:
+                break
+            right += 1
+        sampled = batch.Sampled(row.job_id, token, done, right)
+        self._execute(self._batcher.step(batch.Ran((sampled,)), self._now()), {row.job_id: news}, sink)
 
     def _run(self, run: batch.Run) -> bool:
         if run.adapters != self._adapters:
@@ -302,7 +320,7 @@ class LlamaCppEngine:
                     self._decoder.clear(sequence)
                 case batch.Trim(sequence, keep):
                     if not self._decoder.trim(sequence, keep):
-                        self._batcher.step(batch.Lost(sequence), self._now())
+                        actions += self._batcher.step(batch.Lost(sequence), self._now())
                 case batch.Copy(source, target, count):
                     self._decoder.copy(source, target, count)
                 case batch.Refuse():

@@ -12,7 +12,7 @@ The batch lies in numpy arrays that llama.cpp reads in place: filling a step is 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,9 @@ class Decoder:
         params.n_batch = limits.step_tokens
         params.n_ubatch = min(settings.ubatch, limits.step_tokens)
         params.n_seq_max = limits.sequences
-        params.n_outputs_max = limits.sequences  # logits of the whole batch would take a vocabulary each
+        params.n_outputs_max = max(
+            limits.sequences, limits.draft + 1
+        )  # logits of the whole batch would take a vocabulary each
         self._threads = threads(settings.threads), threads(settings.threads_batch or settings.threads)
         params.n_threads, params.n_threads_batch = self._threads
         params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
@@ -92,7 +94,7 @@ class Decoder:
             self._position[at:end] = self._numbers[row.start : row.start + count]
             self._sequence[at:end] = row.sequence
             self._wanted[at:end] = 0
-            self._wanted[end - 1] = row.sample
+            self._wanted[end - 1 - row.guessed : end] = row.sample
             at = end
         if not at:
             return True
@@ -109,6 +111,13 @@ class Decoder:
             at += 0 if row.media is not None else len(row.tokens)
             tokens.append(chain.sample(self.context, at - 1) if row.sample and chain is not None else None)
         return tokens
+
+    def check(self, row: Row, chain: SamplerChain) -> Iterator[int]:
+        """What the model says in place of each guessed token of a row that was alone, and after them, one by one: to
+        be asked on only while the guess was right.
+        """
+        for at in range(len(row.tokens) - 1 - row.guessed, len(row.tokens)):
+            yield chain.sample(self.context, at)
 
     def logprobs(self, rows: Sequence[Row], row: Row, token: int, most: int, vocab: Vocab) -> TokenLogprob:
         """Of a token that `sample` gave for this row."""

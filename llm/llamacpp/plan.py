@@ -42,7 +42,8 @@ def plan_limits(
     affordable = int(budget / max(kv_bytes_per_token(header, settings), 1.0))
     pool = max(context, min(context * (places + voice), affordable))
     step = max(settings.batch_size, places + voice)
-    return Limits(places, voice, sequences, context, pool, step, settings.queue, rewind=rewind)
+    draft = min(settings.draft_tokens, step - 1) if rewind else 0
+    return Limits(places, voice, sequences, context, pool, step, settings.queue, rewind=rewind, draft=draft)
 
 
 def _stretched(settings: EngineSettings) -> bool:

@@ -44,6 +44,8 @@ def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
             "completion_tokens": counted.completion_tokens,
             "cancelled": counted.cancelled,
             "refused": counted.refused,
+            "guessed_tokens": counted.guessed_tokens,
+            "right_tokens": counted.right_tokens,
             "restored": shelf.restored if shelf is not None else 0,
         },
         widths=dict(counted.widths),

@@ -22,7 +22,7 @@ from llm.llamacpp.vocab import Vocab
 from llm.messages import Sampling
 from models.errors import BadInput
 
-__all__ = ["SamplerChain", "recommended", "with_recommended"]
+__all__ = ["SamplerChain", "guessable", "recommended", "with_recommended"]
 
 TEMPERATURE = 0.8
 TOP_K = 40
@@ -66,6 +66,17 @@ def with_recommended(asked: Sampling, advice: Sampling) -> Sampling:
     """The request's own wishes, and the model's advice for what it leaves open."""
     names = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
     return replace(asked, **{name: getattr(advice, name) for name in names if getattr(asked, name) is None})
+
+
+def guessable(sampling: Sampling, seed: int | None) -> bool:
+    """Whether tokens of such a reply may be guessed ahead and checked several in a step.
+
+    The last digits of a wider step may be others. The likeliest token stays the same, and where no seed was given,
+    neither by the request nor by the slot, nobody can expect a certain one. A seed is a promise. Logprobs are read
+    one token a step.
+    """
+    greedy = sampling.temperature is not None and sampling.temperature <= 0.0
+    return sampling.logprobs is None and (greedy or (sampling.seed is None and seed is None))
 
 
 class SamplerChain:

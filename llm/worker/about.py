@@ -19,6 +19,8 @@ _HELP = {
     "steps": "decode steps",
     "cancelled": "requests cancelled",
     "refused": "requests refused",
+    "guessed_tokens": "tokens guessed ahead",
+    "right_tokens": "of the guessed tokens those that were right",
     "restored": "states read back from the disk",
 }
 

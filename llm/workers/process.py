@@ -24,6 +24,7 @@ from anyio.abc import Process, TaskStatus
 
 from llm.errors import LlmError, PortTaken, WorkerDied
 from llm.workers import lifeline
+from llm.workers.heartbeat import Heartbeat
 from llm.workers.restart import Ended, Ready, Restart, Started
 from models.clock import Clock
 
@@ -58,6 +59,8 @@ class WorkerSpec:
     port: int
     env: Mapping[str, str] = field(default_factory=dict)
     start_timeout_s: float = 120.0
+    hang_timeout_s: float = 30.0
+    """A child that answers nothing for so long is ended and started again; 0: never."""
     port_hint: str = "PARLEY_SLOT_PORT_BASE moves these ports"
 
 
@@ -78,6 +81,7 @@ class WorkerProcess:
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._changed = anyio.Event()
         self._last_error: LlmError | None = None
+        self._hung_s = 0.0
 
     @property
     def base_url(self) -> str:
@@ -141,6 +145,7 @@ class WorkerProcess:
     async def _one_life(self) -> None:
         """Start the child and stay until it is gone. Always raises: WorkerDied or PortTaken, or cancellation."""
         self.progress = None
+        self._hung_s = 0.0
         self._become(WorkerState.STARTING)
         self._restart.step(Started(), self._clock.now())
         self._check_port()
@@ -167,7 +172,8 @@ class WorkerProcess:
         finally:
             self.pid = None
             await self._end(process)
-        raise WorkerDied(f"worker {self.spec.name} ended {_how(code)}", hint=self.tail_hint())
+        how = f"ended {_how(code)}" if not self._hung_s else f"gave no answer for {self._hung_s:.0f} s and was ended"
+        raise WorkerDied(f"worker {self.spec.name} {how}", hint=self.tail_hint())
 
     async def _watch_health(self, process: Process) -> None:
         """Set READY at the first 200. A child that is not ready in time is killed, which ends this life."""
@@ -184,9 +190,31 @@ class WorkerProcess:
             self._last_error = None
             self._become(WorkerState.READY)
             log.info("worker.ready", worker=self.spec.name, port=self.spec.port, pid=process.pid)
+        if self.state is WorkerState.READY:
+            await self._watch_heartbeat(process)
             return
         self._log.append(f"not ready within {self.spec.start_timeout_s:g} s")
         _signal_group(process.pid, signal.SIGKILL)
+
+    async def _watch_heartbeat(self, process: Process) -> None:
+        """A child that hangs (stopped, or in a loop that lets nobody else run) is killed, which ends this life and
+        every request in it.
+        """
+        if not self.spec.hang_timeout_s:
+            return
+        heartbeat = Heartbeat(self.spec.hang_timeout_s, self._clock.now())
+        timeout = aiohttp.ClientTimeout(total=heartbeat.every_s)
+        while True:
+            await anyio.sleep(heartbeat.every_s)
+            answered = False
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with self._http.get(f"{self.base_url}/health", timeout=timeout):
+                    answered = True
+            if heartbeat.step(answered, self._clock.now()):
+                self._hung_s = self._clock.now() - heartbeat.silent_since
+                log.error("worker.hung", worker=self.spec.name, pid=process.pid, silent_s=round(self._hung_s, 1))
+                _signal_group(process.pid, signal.SIGKILL)
+                return
 
     async def _read_log(self, process: Process) -> None:
         """Keep the last lines. A child that writes without end loses its oldest lines, never blocks."""
