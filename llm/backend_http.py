@@ -12,7 +12,6 @@ from llm.errors import BackendFailed
 from models.errors import ParleyError
 
 __all__ = [
-    "CONNECT_S",
     "PROBE_S",
     "SERVER_BROKE",
     "SERVER_GONE",
@@ -23,7 +22,6 @@ __all__ = [
     "retry_after_s",
 ]
 
-CONNECT_S = 5.0
 PROBE_S = 3.0
 MAX_ANSWER_BYTES = 64 << 20
 _MAX_RETRY_S = 3600

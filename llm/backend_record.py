@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import anyio
 
@@ -61,22 +59,25 @@ class BackendRecord:
             self.listed = listed
             self.breaker = breaker.probed(self.breaker, anyio.current_time())
 
-    @contextmanager
-    def asked(self) -> Iterator[Attempt]:
-        self.busy += 1
-        self.breaker = breaker.tried(self.breaker, anyio.current_time())
-        try:
-            yield Attempt(self)
-        finally:
-            self.busy -= 1
+    def asked(self) -> Attempt:
+        return Attempt(self)
 
 
 class Attempt:
-    """One request to the backend. A client that goes away says nothing about the backend."""
+    """One request to the backend, as long as the block. A client that goes away says nothing about the backend."""
 
     def __init__(self, record: BackendRecord) -> None:
         self._record = record
+        self._started_s = 0.0
+
+    def __enter__(self) -> Attempt:
         self._started_s = anyio.current_time()
+        self._record.busy += 1
+        self._record.breaker = breaker.tried(self._record.breaker, self._started_s)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._record.busy -= 1
 
     def begun(self) -> None:
         took_s, known_s = anyio.current_time() - self._started_s, self._record.latency_s

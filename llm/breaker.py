@@ -60,7 +60,10 @@ def tried(breaker: Breaker, now_s: float) -> Breaker:
 
 
 def succeeded(breaker: Breaker) -> Breaker:
-    return Breaker()
+    return _WELL
+
+
+_WELL = Breaker()
 
 
 def failed(

@@ -45,25 +45,24 @@ class ChunkReader:
     model: str = ""
     choices: int = 1
     """How many were asked for."""
-    _texts: int = 0
     _told: Usage | None = None
     _ids: dict[int, list[str]] = field(default_factory=dict)
     """The ids of the tool calls of every choice, in the order they came."""
 
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
-        if not isinstance(chunk, Mapping):
+        if not isinstance(chunk, dict):
             raise BackendFailed("the server sent something that is no chunk", hint="does base_url point at the API?")
         error = chunk.get("error")
         if error or chunk.get("object") == "error":
             raise error_of(0, chunk)
         self.model = str(chunk.get("model") or self.model)
-        if isinstance(chunk.get("usage"), Mapping):
+        if isinstance(chunk.get("usage"), dict):
             self.usage = _usage(chunk["usage"])
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             return []
-        events = [event for choice in choices if isinstance(choice, Mapping) for event in self._choice(choice)]
+        events = [event for choice in choices if isinstance(choice, dict) for event in self._choice(choice)]
         if self.usage is not None and self.usage != self._told and self.reason is None:
             self._told = self.usage
             events.append(UsageSoFar(self.usage))
@@ -75,16 +74,15 @@ class ChunkReader:
         number = number if isinstance(number, int) and number >= 0 else 0
         events: list[StreamEvent] = []
         delta = choice.get("delta") or choice.get("message") or {}
-        if not isinstance(delta, Mapping):
+        if not isinstance(delta, dict):
             raise BackendFailed("the server sent a delta that is no object")
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(reasoning, str) and reasoning:
             events.append(ReasoningDelta(reasoning, number))
         content, logprobs = delta.get("content"), _logprobs(choice.get("logprobs"))
         if (isinstance(content, str) and content) or logprobs:
-            self._texts += 1
             events.append(TextDelta(content if isinstance(content, str) else "", number, logprobs))
-        calls = [call for call in delta.get("tool_calls") or () if isinstance(call, Mapping)]
+        calls = [call for call in delta.get("tool_calls") or () if isinstance(call, dict)]
         events.extend(self._tool_call(call, number) for call in calls)
         finish = choice.get("finish_reason")
         if finish:
@@ -101,7 +99,7 @@ class ChunkReader:
     def _tool_call(self, call: Mapping[str, Any], choice: int) -> ToolCallDelta:
         ids = self._ids.setdefault(choice, [])
         function = call.get("function")
-        function = function if isinstance(function, Mapping) else {}
+        function = function if isinstance(function, dict) else {}
         id = call.get("id") or None
         if id is not None and id not in ids:
             ids.append(str(id))
@@ -114,10 +112,10 @@ class ChunkReader:
 
 
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
-    content = found.get("content") if isinstance(found, Mapping) else None
+    content = found.get("content") if isinstance(found, dict) else None
     if not isinstance(content, list):
         return ()
-    return tuple(logprob_of(one) for one in content if isinstance(one, Mapping))
+    return tuple(logprob_of(one) for one in content if isinstance(one, dict))
 
 
 def logprob_of(one: Mapping[str, Any]) -> TokenLogprob:
@@ -128,7 +126,7 @@ def logprob_of(one: Mapping[str, Any]) -> TokenLogprob:
         token,
         float(value) if isinstance(value, int | float) else float("-inf"),
         bytes(data) if _are_bytes(data) else token.encode("utf-8", "replace"),
-        tuple(logprob_of(other) for other in top if isinstance(other, Mapping)) if isinstance(top, list) else (),
+        tuple(logprob_of(other) for other in top if isinstance(other, dict)) if isinstance(top, list) else (),
     )
 
 
@@ -138,7 +136,7 @@ def _are_bytes(data: object) -> TypeGuard[list[int]]:
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
     return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), int(cached or 0))
 
 

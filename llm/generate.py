@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import structlog
 from anyio.abc import TaskStatus
 
 from llm.backend_record import BackendRecord
-from llm.errors import LlmError, Overloaded, UnknownModel
+from llm.errors import BackendUnreachable, LlmError, Overloaded, UnknownModel
 from llm.messages import GenerateRequest
 from llm.port import Backend, ModelInfo
 from llm.route_trace import RouteTrace
@@ -31,6 +32,8 @@ EVERY_UNWELL_S = 1.0
 PROBE_S = 3.0
 PROBES = 16
 """Backends that are asked at the same time."""
+KEPT_ROUTES, KEPT_NAME = 256, 200
+"""Choices that are remembered, and how long their names may be: clients make names up."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +54,8 @@ class Router:
         self._aliases = aliases or {}
         self._turn = 0
         self._records: dict[str, BackendRecord] = {}
+        self._routed_at: list[object] | None = None
+        self._routed: dict[str, tuple[Choice, ...]] = {}
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream the reply of the best backend that begins one. Close the iterator to cancel.
@@ -61,7 +66,7 @@ class Router:
         choices = await self._choices(request.model)
         trace = RouteTrace(self._strategy)
         first_error: LlmError | None = None
-        for choice in choices:
+        for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
             if not record.admitted():
                 error = record.refusal(choice.backend)
@@ -69,9 +74,10 @@ class Router:
                 first_error = first_error or error
                 continue
             begun = False
+            silence_s = self._silence_s(backend, choices[number:])
             with record.asked() as attempt:
                 try:
-                    async with aclosing(backend.generate(replace(request, model=choice.model))) as events:
+                    async with aclosing(_ask(backend, request, choice.model, silence_s)) as events:
                         async for event in events:
                             if not begun:
                                 begun = True
@@ -92,8 +98,16 @@ class Router:
         self._tell(request, trace)
         raise first_error
 
+    def _silence_s(self, backend: Backend, others: Sequence[Choice]) -> float:
+        """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line."""
+        if backend.config.type == "slot":
+            return 0.0
+        records = (self._record(choice.backend) for choice in others)
+        able = any(record.healthy is not False and record.admitted() for record in records)
+        return backend.config.first_token_timeout_s if able else 0.0
+
     def _tell(self, request: GenerateRequest, trace: RouteTrace) -> None:
-        log.debug("backend.chosen", route=trace.line())
+        log.debug("backend.chosen", route=trace)
         if request.on_route is not None:
             request.on_route(trace)
 
@@ -134,7 +148,13 @@ class Router:
             return self._route(name)
 
     def _route(self, name: str) -> tuple[Choice, ...]:
-        return route(
+        """Where the strategy keeps to the settings' order the choices stay the same until some backend changes."""
+        standing = None if self._strategy != "failover" else self._standing()
+        if standing is None or standing != self._routed_at:
+            self._routed_at, self._routed = standing, {}
+        elif name in self._routed:
+            return self._routed[name]
+        choices = route(
             name,
             self._default,
             self._candidates(),
@@ -142,6 +162,19 @@ class Router:
             turn=self._turn,
             aliases=self._aliases,
         )
+        if standing is not None and len(self._routed) < KEPT_ROUTES and len(name) < KEPT_NAME:
+            self._routed[name] = choices
+        return choices
+
+    def _standing(self) -> list[object] | None:
+        """What the choices follow from; None while a breaker is open, for then the time counts, too."""
+        found: list[object] = []
+        for backend in self._backends():
+            record = self._record(backend.name)
+            if record.breaker.open_until_s is not None:
+                return None
+            found += (backend, record.healthy, record.listed)
+        return found
 
     def _candidates(self) -> list[Candidate]:
         return [
@@ -150,7 +183,10 @@ class Router:
         ]
 
     def _record(self, name: str) -> BackendRecord:
-        return self._records.setdefault(name, BackendRecord())
+        record = self._records.get(name)
+        if record is None:
+            record = self._records[name] = BackendRecord()
+        return record
 
     def _backend(self, choice: Choice) -> Backend:
         for backend in self._backends():
@@ -177,3 +213,34 @@ class Router:
                 except ParleyError as error:
                     log.debug("backend.probe", backend=backend.name, code=error.code)
         self._record(backend.name).probed(listed)
+
+
+def _ask(
+    backend: Backend, request: GenerateRequest, model: str, silence_s: float
+) -> AsyncGenerator[StreamEvent, None]:
+    """With `silence_s` also whole answers are asked for as streams: a server that writes one in one piece says as
+    little as one that hangs.
+    """
+    changed: dict[str, Any] = {} if request.model == model else {"model": model}
+    if silence_s and request.relay == "whole":
+        changed["relay"] = ""
+    events = backend.generate(replace(request, **changed) if changed else request)
+    return _begun_within(events, backend.name, silence_s) if silence_s else events
+
+
+async def _begun_within(
+    events: AsyncGenerator[StreamEvent, None], name: str, silence_s: float
+) -> AsyncGenerator[StreamEvent, None]:
+    """The same events. Raises BackendUnreachable where the first takes too long."""
+    async with aclosing(events):
+        first: StreamEvent | None = None
+        with anyio.CancelScope(deadline=anyio.current_time() + silence_s) as patience:
+            first = await anext(events, None)
+        if patience.cancelled_caught:
+            raise BackendUnreachable(
+                f"{name} said nothing for {silence_s:g} s", hint="see first_token_timeout_s of this backend"
+            )
+        if first is not None:
+            yield first
+        async for event in events:
+            yield event

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import aiohttp
 import anyio
 
-from llm.backend_http import CONNECT_S, PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads
+from llm.backend_http import PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads
 from llm.chunk_reader import ChunkReader
 from llm.convert.chat import to_body
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
@@ -210,7 +210,12 @@ class OpenAIClient:
         return {"Authorization": f"Bearer {self.config.api_key}"} if self.config.api_key else {}
 
     def _patience(self, factor: float = 1.0) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self.config.timeout_s * factor)
+        config = self.config
+        return aiohttp.ClientTimeout(
+            total=config.total_timeout_s or None,
+            connect=config.connect_timeout_s,
+            sock_read=config.timeout_s * factor,
+        )
 
     def gone(self, error: BaseException) -> LlmError:
         return BackendUnreachable(

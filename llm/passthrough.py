@@ -1,13 +1,14 @@
 """Answers that are in OpenAI's own form already and are passed on as they came. Pure.
 
 Each chunk is still read: an error must become an error, usage is counted, and what is no JSON goes to nobody. But it
-is not taken apart and written again. What is not quite OpenAI's form (no id, `reasoning` for `reasoning_content`) is
-left to the conversion (chunk_reader.py and convert.py); a stream is judged by its first chunk.
+is not taken apart and written again. What is not quite OpenAI's form (no id, no date) is left to the conversion
+(chunk_reader.py and convert/chat.py); a stream is judged by its first chunk. The one thing that is added is
+`reasoning_content` where a server says `reasoning` (vLLM, mlx-lm): clients read one name or the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
 from llm.chunk_reader import ChunkReader
@@ -25,7 +26,7 @@ def may_relay(request: GenerateRequest) -> bool:
 def is_openais(value: object, kind: str) -> bool:
     """`kind`: "chat.completion" or "chat.completion.chunk"."""
     return (
-        isinstance(value, Mapping)
+        isinstance(value, dict)
         and value.get("object") == kind
         and isinstance(value.get("choices"), list)
         and all(isinstance(value.get(name), str) and value[name] for name in ("id", "model"))
@@ -37,8 +38,10 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     """The events of a whole answer that may pass; None where it must be converted. Raises what ChunkReader raises."""
     reader = ChunkReader()
     reader.read(value)
-    if reader.reason is None or b'"reasoning"' in data or not is_openais(value, "chat.completion"):
+    if reader.reason is None or not is_openais(value, "chat.completion"):
         return None
+    if b'"reasoning"' in data and _named_twice(value, "message"):
+        data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return [Relayed(data), reader.finish()]
 
 
@@ -54,27 +57,61 @@ class StreamRelay:
     def __init__(self, reader: ChunkReader, usage: bool) -> None:
         self._reader = reader
         self._usage = usage
-        self._held = ""
+        self._held = b""
         self._wrote = False
         self._converting: bool | None = None
 
     def read(self, data: str, chunk: Any) -> list[StreamEvent]:
         """The events of one chunk; `data` is its text. Raises what ChunkReader raises."""
+        if self._wrote and _only_text(chunk):
+            return [_line(data)]
         events = self._reader.read(chunk)
         if self._converting is None:
-            self._converting = '"reasoning"' in data or not is_openais(chunk, "chat.completion.chunk")
+            self._converting = not is_openais(chunk, "chat.completion.chunk")
         if self._converting:
             return events
+        if '"reasoning"' in data and _named_twice(chunk, "delta"):
+            data = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
         if not chunk.get("choices") and (not self._usage or chunk.get("usage") is None):
             return []
-        # A line break in JSON is between its tokens, and ends a line of the event stream.
-        line = f"data: {data if chr(10) not in data else data.replace(chr(10), ' ')}\n\n"
+        line = _line(data)
         if not self._wrote and not events and self._reader.reason is None:
-            self._held += line
+            self._held += line.data
             return []
         self._wrote = True
-        line, self._held = self._held + line, ""
-        return [Relayed(line.encode("utf-8", "replace"))]
+        held, self._held = self._held, b""
+        return [Relayed(held + line.data) if held else line]
+
+
+def _line(data: str) -> Relayed:
+    """A line break in JSON is between its tokens, and ends a line of the event stream."""
+    text = data.replace("\n", " ") if "\n" in data else data
+    return Relayed(f"data: {text}\n\n".encode("utf-8", "replace"))
+
+
+def _only_text(chunk: Any) -> bool:
+    """A chunk from the middle of an answer, from which nothing is to be learned: nearly all of them are such."""
+    if type(chunk) is not dict or chunk.get("usage") or chunk.get("error") or chunk.get("object") == "error":
+        return False
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
+        return False
+    delta = choices[0].get("delta")
+    return type(delta) is dict and not choices[0].get("finish_reason") and delta.keys() <= _PLAIN
+
+
+_PLAIN = {"role", "content", "refusal", "reasoning_content"}
+
+
+def _named_twice(value: Any, part: str) -> bool:
+    """Whether `reasoning_content` was put beside a `reasoning`; `part`: "message" or "delta"."""
+    added = False
+    for choice in value.get("choices") or ():
+        said = choice.get(part) if isinstance(choice, dict) else None
+        if isinstance(said, dict) and isinstance(said.get("reasoning"), str) and "reasoning_content" not in said:
+            said["reasoning_content"] = said["reasoning"]
+            added = True
+    return added
 
 
 def joined(events: list[StreamEvent]) -> list[StreamEvent]:

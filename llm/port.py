@@ -45,6 +45,12 @@ class BackendConfig:
     priority: int = 0
     enabled: bool = True
     timeout_s: float = 120.0
+    """An answer must begin within this time and not pause for longer."""
+    connect_timeout_s: float = 5.0
+    first_token_timeout_s: float = 30.0
+    """Where another backend could answer, too, it is asked after this much silence. 0: only after timeout_s."""
+    total_timeout_s: float = 0.0
+    """A whole answer, from the first byte of the request to the last of the answer. 0: no such limit."""
     model_name: str = ""
     """Another name of `model`."""
     model_path: str = ""

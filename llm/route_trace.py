@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from llm.router import Choice
 
@@ -12,7 +13,7 @@ __all__ = ["RouteTrace"]
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+-]")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class RouteTrace:
     """`reasons` are (backend, code of why it was passed over), in the order they were asked."""
 
@@ -23,6 +24,9 @@ class RouteTrace:
     def passed(self, choice: Choice, code: str) -> None:
         self.reasons.append((choice.backend, code))
 
+    def __repr__(self) -> str:
+        return self.line()
+
     def line(self) -> str:
         """ "local/qwen3; strategy=failover; passed=gpu:backend_unreachable", ASCII, at most 500 characters."""
         chosen = f"{self.chosen.backend}/{self.chosen.model}" if self.chosen else "none"
@@ -32,6 +36,7 @@ class RouteTrace:
         return "; ".join(f"{_clean(part)}" for part in parts)[:500]
 
 
+@lru_cache(maxsize=256)
 def _clean(text: str) -> str:
     name, equals, rest = text.partition("=")
     if not equals:

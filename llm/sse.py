@@ -24,6 +24,9 @@ class SseReader:
 
     def feed(self, piece: bytes) -> list[str]:
         """Raises BackendFailed where an event has no end."""
+        if not self._rest and not self._data and piece.startswith(b"data: ") and piece.count(b"\n") == 2:
+            if piece.endswith(b"\n\n") and b"\r" not in piece:  # one event, as they mostly come
+                return [piece[6:-2].decode("utf-8", "replace")]
         done: list[str] = []
         lines = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = lines.pop()

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from models.clock import Clock
 from web import live
 from web.client_secrets import ClientSecrets
+from web.direct import DirectRoutes
 from web.guards.access_log import AccessLog
 from web.guards.authenticate import Authenticate
 from web.guards.body_limit import BodyLimit
@@ -44,9 +45,10 @@ def create_app(services: Services) -> Starlette:
     routes: list[BaseRoute] = [route for module in modules for route in module.ROUTES]
     routes.append(Mount("/static", StaticFiles(packages=[("web", "static")], check_dir=False), name="static"))
     public = ["/static/", *(path for module in modules for path in getattr(module, "PUBLIC", ()))]
+    passed = guards(services.settings.server, services.clock, services.keys, public, services.client_secrets)
     app = Starlette(
         routes=routes,
-        middleware=guards(services.settings.server, services.clock, services.keys, public, services.client_secrets),
+        middleware=[*passed, Middleware(DirectRoutes, routes=routes)],
         exception_handlers={HTTPException: on_http_exception},
     )
     app.state.services = services
@@ -63,7 +65,6 @@ def guards(
     """What every request passes, outermost first."""
     found = [
         Middleware(RequestId),
-        Middleware(AccessLog, clock=clock),
         Middleware(SecurityHeaders),
         Middleware(ErrorsToAnswers),
         Middleware(
@@ -80,7 +81,9 @@ def guards(
         cors = Middleware(
             CORSMiddleware, allow_origins=server.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
-        found.insert(3, cors)
+        found.insert(2, cors)
+    if server.log_level in ("debug", "info"):  # else its lines would be made for nobody
+        found.insert(1, Middleware(AccessLog, clock=clock))
     return found
 
 

@@ -23,13 +23,14 @@ async def read_object(request: Request) -> dict[str, Any]:
 
     Raises BadInput for anything else, BodyTimeout if it does not arrive within a minute.
     """
+    data = b""
     try:
-        with anyio.fail_after(_READ_TIMEOUT_S):
+        with anyio.CancelScope(deadline=anyio.current_time() + _READ_TIMEOUT_S) as patience:
             data = await request.body()
-    except TimeoutError:
-        raise BodyTimeout(f"the body did not arrive within {_READ_TIMEOUT_S:.0f} s") from None
     except ClientDisconnect:
         raise BadInput("the connection closed before the body was complete") from None
+    if patience.cancelled_caught:
+        raise BodyTimeout(f"the body did not arrive within {_READ_TIMEOUT_S:.0f} s")
     if not data.strip():
         return {}
     try:

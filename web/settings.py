@@ -195,6 +195,9 @@ def _backends(tables: object, source: str) -> tuple[BackendConfig, ...]:
             )
         if not config.base_url.startswith(("http://", "https://")):
             raise SettingsError(f"{source}: {where}.base_url must start with http:// or https://", hint="")
+        for name, lowest in (("timeout_s", 0.001), ("connect_timeout_s", 0.001), ("first_token_timeout_s", 0.0)):
+            if getattr(config, name) < lowest:
+                raise SettingsError(f"{source}: {where}.{name} must be {'more than 0' if lowest else '0 or more'}")
         found.append(config)
     return tuple(found)
 

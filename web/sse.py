@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -99,10 +99,11 @@ class ByteStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         line = _Line(send)
         try:
-            await while_connected(receive, lambda: self._pump(line, scope, receive), self._beside(line), scope)
+            with line.patience:
+                await while_connected(receive, lambda: self._pump(line, scope, receive), self._beside(line), scope)
         except ClientGone:
             _log.info("stream.client_gone")
-        except TimeoutError:
+        if line.patience.cancelled_caught:
             _log.warning("stream.client_too_slow")
 
     async def _pump(self, line: _Line, scope: Scope, receive: Receive) -> None:
@@ -129,8 +130,8 @@ class ByteStream(Response):
         await self._broken(line, error)
         await line.send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]] | None:
-        return None
+    def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]]:
+        return line.watch
 
     async def _broken(self, line: _Line, error: ParleyError) -> None:
         raise error
@@ -163,21 +164,28 @@ class EventStream(ByteStream):
         self._waits = waits or WaitComment()
 
     def _beside(self, line: _Line) -> Callable[[], Coroutine[Any, Any, None]]:
-        return partial(line.keep_alive, self.raw_headers, self._waits)
+        return partial(line.watch, self.raw_headers, self._waits)
 
     async def _broken(self, line: _Line, error: ParleyError) -> None:
         await line.write(data_line(body_of(error)))
 
 
 class _Line:
-    """The open answer: whole pieces, one after the other, each within its time."""
+    """The open answer: whole pieces, one after the other, each within its time.
+
+    A timer for each piece would cost more than the piece. So a look at the clock now and then, by `watch`, tells a
+    client that reads nothing, and cancels `patience`, which is around all that is done for it.
+    """
 
     def __init__(self, send: Send) -> None:
         self.send = send
+        self.patience = anyio.CancelScope()
         self._lock = anyio.Lock(fast_acquire=True)  # else every piece would wait for a turn of the loop
         self._open = False
         self._refused = False
         self._written = 0
+        self._sending = 0
+        """Pieces that are being sent: 0, 1, or 2 with a comment."""
 
     async def refuse(self, answer: Callable[[Send], Awaitable[None]]) -> bool:
         """Send another answer in place of this one; False if this one is open already."""
@@ -192,30 +200,42 @@ class _Line:
         await self.write(first, headers)
 
     async def write(self, data: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        """With `headers` it opens the answer, if nobody has. Raises TimeoutError if the client takes nothing for
-        30 s.
-        """
-        async with self._lock:
-            if self._refused:
-                return
-            with anyio.fail_after(_SEND_TIMEOUT_S):
-                if headers is not None and not self._open:
-                    self._open = True
-                    await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-                await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        """With `headers` it opens the answer, if nobody has."""
+        self._sending += 1
+        try:
+            if headers is not None and not self._open:
+                async with self._lock:
+                    if self._refused:
+                        return
+                    if not self._open:
+                        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+                        self._open = True
+            await self.send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self._sending -= 1
         self._written += 1
 
-    async def keep_alive(self, headers: list[tuple[bytes, bytes]], waits: WaitComment) -> None:
-        """Comments: what the request waits for, when that changes, until its first piece; later, that we live."""
-        told, comments, quiet_s = "", 0, 0.0
-        while True:
-            seen, pause_s = self._written, min(_TELL_S, _KEEP_ALIVE_S)
+    async def watch(self, headers: list[tuple[bytes, bytes]] | None = None, waits: WaitComment | None = None) -> None:
+        """Until the client has taken nothing for 30 s. With `waits` also comments: what the request waits for, when
+        that changes, until its first piece; later, that we live.
+        """
+        told, comments, quiet_s, stuck_s = "", 0, 0.0, 0.0
+        pause_s = min(_TELL_S, _KEEP_ALIVE_S, _SEND_TIMEOUT_S)
+        while stuck_s < _SEND_TIMEOUT_S:
+            seen = self._written
             await anyio.sleep(pause_s)
-            quiet_s = quiet_s + pause_s if seen == self._written else 0.0
-            with suppress(TimeoutError):  # the stream's own next piece will say so
+            still = seen == self._written
+            stuck_s = stuck_s + pause_s if still and self._sending else 0.0
+            quiet_s = quiet_s + pause_s if still else 0.0
+            if waits is None or self._sending:
+                continue
+            with anyio.move_on_after(_SEND_TIMEOUT_S) as sent:
                 if self._written == comments and waits.text != told:
                     told, comments = waits.text, comments + 1
                     await self.write(f": {told}\n\n".encode(), headers)
                 elif self._open and quiet_s >= _KEEP_ALIVE_S:
                     quiet_s, comments = 0.0, comments + 1
                     await self.write(b": keep-alive\n\n")
+            if sent.cancelled_caught:
+                break
+        self.patience.cancel()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import aiohttp
 
-from llm.backend_http import CONNECT_S
 from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec
 
@@ -19,7 +18,7 @@ class AirLlm(OpenAIClient):
     def _patience(self, factor: float = 1.0) -> aiohttp.ClientTimeout:
         """A token may take minutes; somebody who set a timeout longer than that is believed."""
         patience_s = max(self.config.timeout_s, SLOWEST_S)
-        return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=patience_s)
+        return aiohttp.ClientTimeout(total=None, connect=self.config.connect_timeout_s, sock_read=patience_s)
 
     def _check_begun(self, begun: bool, started_s: float) -> None:
         """Nothing is too slow here."""

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from llm.convert.content import read_content, wire_content
 from llm.convert.sampling import sampling_body, sampling_of
-from llm.messages import GenerateRequest, Message, Priority, ToolCall
+from llm.messages import GenerateRequest, Message, Priority, ToolCall, WaitState
 from llm.stream import (
     ChoiceEnd,
     Finish,
@@ -30,6 +30,9 @@ from llm.stream import (
 )
 from llm.wire.chat import ChatMessage, ChatRequest
 from models.errors import BadInput, ParleyError
+
+if TYPE_CHECKING:
+    from llm.route_trace import RouteTrace
 
 __all__ = [
     "ChunkWriter",
@@ -66,7 +69,16 @@ def parse_body(kind: type[_Model], body: object) -> _Model:
         raise BadInput(f"{path}: {first['msg'][:1].lower()}{first['msg'][1:]}", param=path) from None
 
 
-def to_request(chat: ChatRequest, *, user: str = "", priority: Priority = Priority.INTERACTIVE) -> GenerateRequest:
+def to_request(
+    chat: ChatRequest,
+    *,
+    user: str = "",
+    priority: Priority = Priority.INTERACTIVE,
+    relay: Literal["", "stream", "whole"] = "",
+    relay_usage: bool = False,
+    on_route: Callable[[RouteTrace], None] | None = None,
+    on_wait: Callable[[WaitState], None] | None = None,
+) -> GenerateRequest:
     """Raises BadInput for what does not fit together, and for stop strings, biases or content that cannot be."""
     if chat.n is not None and chat.n > MAX_CHOICES:
         raise BadInput(f"n: at most {MAX_CHOICES}", param="n")
@@ -91,6 +103,10 @@ def to_request(chat: ChatRequest, *, user: str = "", priority: Priority = Priori
         parallel_tool_calls=chat.parallel_tool_calls,
         thinking=_thinking(chat),
         adapters=None if chat.lora is None else tuple((adapter.id, adapter.scale) for adapter in chat.lora),
+        relay=relay,
+        relay_usage=relay_usage,
+        on_route=on_route,
+        on_wait=on_wait,
     )
 
 

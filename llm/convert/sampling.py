@@ -36,11 +36,14 @@ PLAIN_FIELDS = (
     "mirostat_eta",
 )
 """Those whose name and meaning are the same on the wire; OpenAI's own first, then llama.cpp's."""
+_PLAIN = frozenset(PLAIN_FIELDS)
 
 
 class SamplingFields(Protocol):
     """What chat and text completion requests share: PLAIN_FIELDS, and these."""
 
+    @property
+    def model_fields_set(self) -> set[str]: ...
     @property
     def stop(self) -> str | list[str] | None: ...
     @property
@@ -60,7 +63,7 @@ def sampling_of(fields: SamplingFields, max_tokens: int | None, logprobs: int | 
         raise BadInput("logit_bias: keys are token numbers", param="logit_bias") from None
     if not all(abs(value) <= MAX_BIAS for value in bias.values()):
         raise BadInput(f"logit_bias: values from {-MAX_BIAS:g} to {MAX_BIAS:g}", param="logit_bias")
-    plain = {name: getattr(fields, name) for name in PLAIN_FIELDS}
+    plain = {name: getattr(fields, name) for name in fields.model_fields_set & _PLAIN}
     return Sampling(
         max_tokens=max_tokens,
         stop=stop,

@@ -54,11 +54,14 @@ class MeasuredBackend:
 
         def waits(state: WaitState) -> None:
             measured.waits(now())
-            if request.on_wait is not None:
-                request.on_wait(state)
+            if told is not None:
+                told(state)
 
+        told = request.on_wait
+        if self.config.type == "slot":  # nobody else has a line to tell of
+            request = replace(request, on_wait=waits)
         try:
-            async with aclosing(self._backend.generate(replace(request, on_wait=waits))) as events:
+            async with aclosing(self._backend.generate(request)) as events:
                 async for event in events:
                     if isinstance(event, Finish):
                         usage = event.usage

@@ -44,7 +44,7 @@ def run(options: Options) -> Section:
         mock = stack.enter_context(_server(["-m", "tests.bench.gateway_mock"], "/v1/models"))
         config = f'[[backends]]\nname = "mock"\ntype = "openai"\nbase_url = "{mock}/v1"\nmodel = "mock"\n'
         config += "[llm]\nslots = 0\n"
-        ours = stack.enter_context(running_parley(Path(folder) / "home", config=config))
+        ours = stack.enter_context(running_parley(Path(folder) / "home", config=config, guard_network=False))
         plain = stack.enter_context(_server(["-m", "tests.bench.gateway_proxy"], "/v1/models", mock))
         servers = {DIRECT: mock, OURS: ours.base_url, PLAIN: plain}
         if command := os.environ.get(LITELLM_VARIABLE):

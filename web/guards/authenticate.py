@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from models.clock import Clock
 from web.client_secrets import PREFIX, ClientSecrets
 from web.errors import Unauthorized
+from web.guards.raw_headers import header_of
 from web.keys import KeyRing
 from web.signin import COOKIE, read_cookie
 
@@ -41,6 +41,9 @@ def principal_of(connection: HTTPConnection) -> Principal:
     return principal
 
 
+_BY_KEY = Principal("admin", "admin", "key")
+
+
 class Authenticate:
     """Refuses by default. `public` lists what is open: whole paths, and prefixes that end in "/"."""
 
@@ -61,12 +64,11 @@ class Authenticate:
         self.open_prefixes = tuple(path for path in public if path != "/" and path.endswith("/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = HTTPConnection(scope)
-        principal = self._principal(connection)
+        principal = self._principal(scope)
         if principal is not None:
             scope.setdefault("state", {})["principal"] = principal
         elif not self._is_open(scope["path"]):
-            if scope["type"] == "http" and scope["method"] == "GET" and _is_page_visit(connection.headers):
+            if scope["type"] == "http" and scope["method"] == "GET" and _is_page_visit(scope):
                 await RedirectResponse(f"/signin?next={quote(scope['path'])}", 303)(scope, receive, send)
                 return
             raise Unauthorized("this needs a key")
@@ -75,43 +77,43 @@ class Authenticate:
     def _is_open(self, path: str) -> bool:
         return path in self.open_paths or path.startswith(self.open_prefixes)
 
-    def _principal(self, connection: HTTPConnection) -> Principal | None:
+    def _principal(self, scope: Scope) -> Principal | None:
         """Raises Unauthorized for a key that is not ours, also where none is needed: a typo should be heard of."""
-        key = _key_of(connection)
+        key = _key_of(scope)
         if key.startswith(PREFIX):
-            return self._by_client_secret(connection, key)
+            return self._by_client_secret(scope, key)
         if key:
             if not self.keys.admits(key):
                 raise Unauthorized("the key is not valid here")
-            return Principal("admin", "admin", "key")
-        cookie = connection.cookies.get(COOKIE, "")
+            return _BY_KEY
+        cookie = HTTPConnection(scope).cookies.get(COOKIE, "")
         now_unix_s = int(self.clock.wall().timestamp())
         if cookie and read_cookie(self.keys.cookie_secret, cookie, now_unix_s) is not None:
             return Principal("admin", "admin", "cookie")
         return None
 
-    def _by_client_secret(self, connection: HTTPConnection, key: str) -> Principal:
+    def _by_client_secret(self, scope: Scope, key: str) -> Principal:
         """An ephemeral key opens Realtime sessions and nothing else."""
         secret = self.client_secrets.find(key) if self.client_secrets is not None else None
         if secret is None:
             raise Unauthorized("the client secret is not valid here, or has expired")
-        if connection.scope["type"] != "websocket" or connection.scope["path"] != _REALTIME:
+        if scope["type"] != "websocket" or scope["path"] != _REALTIME:
             raise Unauthorized("a client secret opens Realtime sessions only")
-        connection.scope.setdefault("state", {})["client_secret"] = secret
+        scope.setdefault("state", {})["client_secret"] = secret
         return Principal(secret.user, "client_secret", "client_secret")
 
 
-def _key_of(connection: HTTPConnection) -> str:
+def _key_of(scope: Scope) -> str:
     """As Bearer; browsers cannot set headers of a WebSocket, and OpenAI's put the key among its subprotocols."""
-    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+    scheme, _, key = (header_of(scope, b"authorization") or "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
-    if connection.scope["type"] == "websocket" and connection.scope["path"] == _REALTIME:
-        for name in connection.scope.get("subprotocols", ()):
+    if scope["type"] == "websocket" and scope["path"] == _REALTIME:
+        for name in scope.get("subprotocols", ()):
             if name.startswith(_SUBPROTOCOL):
                 return str(name.removeprefix(_SUBPROTOCOL)).strip()
     return ""
 
 
-def _is_page_visit(headers: Headers) -> bool:
-    return "text/html" in headers.get("accept", "")
+def _is_page_visit(scope: Scope) -> bool:
+    return "text/html" in (header_of(scope, b"accept") or "")

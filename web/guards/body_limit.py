@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import anyio
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.errors import BodyTooLarge
+from web.guards.raw_headers import header_of
 
 __all__ = ["BodyLimit"]
 
@@ -22,7 +22,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "")
+        length = header_of(scope, b"content-length") or ""
         if length.isdecimal() and (len(length) > 15 or int(length) > self.max_bytes):
             await _linger(receive, self.max_bytes)
             raise self._error()

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.errors import BadInput
 from web.errors import Forbidden
+from web.guards.raw_headers import header_of
 
 __all__ = ["OriginGuard", "host_name", "is_loopback"]
 
@@ -48,17 +48,17 @@ class OriginGuard:
         self.origins = frozenset(origin.rstrip("/").lower() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        if len(headers.getlist("host")) > 1:
+        hosts = [value for header, value in scope["headers"] if header == b"host"]
+        if len(hosts) > 1:
             raise BadInput("a request has one Host header")  # RFC 9112 3.2
-        host = headers.get("host", "")
+        host = str(hosts[0], "latin-1") if hosts else ""
         name = host_name(host)
         if self.check_host and not is_loopback(name) and name not in self.hosts:
             raise Forbidden(
                 f"this server does not answer to the name {name!r}",
                 hint="add it to `allowed_hosts` in [server] of parley.toml if it is yours",
             )
-        origin = headers.get("origin")
+        origin = header_of(scope, b"origin")
         if origin is not None and self._must_match(scope) and not self._ours(origin, host):
             raise Forbidden(
                 f"requests from pages of {origin[:200]!r} are not taken",

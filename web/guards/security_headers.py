@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["PAGE_POLICY", "SecurityHeaders"]
@@ -24,6 +23,9 @@ _ALWAYS = {
 
 
 _ALWAYS_RAW = tuple((name.encode(), value.encode()) for name, value in _ALWAYS.items())
+_POLICY = (b"content-security-policy", PAGE_POLICY.encode())
+_ASK_AGAIN = (b"cache-control", b"no-cache")
+_STORE_NOT = (b"cache-control", b"no-store")
 
 
 class SecurityHeaders:
@@ -39,16 +41,15 @@ class SecurityHeaders:
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = {name for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *(pair for pair in _ALWAYS_RAW if pair[0] not in own)]
-                headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
-                    headers.setdefault("content-security-policy", PAGE_POLICY)
-                    headers.setdefault("cache-control", "no-cache")
-                elif scope["path"].startswith("/static/"):
-                    headers.setdefault("cache-control", "no-cache")  # asked for again, and answered with 304
-                else:
-                    headers.setdefault("cache-control", "no-store")
+                own = dict(message["headers"])
+                more = [pair for pair in _ALWAYS_RAW if pair[0] not in own]
+                page = own.get(b"content-type", b"").startswith(b"text/html")
+                if page and _POLICY[0] not in own:
+                    more.append(_POLICY)
+                if _STORE_NOT[0] not in own:
+                    # Pages and their parts are asked for again, and answered with 304.
+                    more.append(_ASK_AGAIN if page or scope["path"].startswith("/static/") else _STORE_NOT)
+                message["headers"] = [*message["headers"], *more]
             await send(message)
 
         await self.app(scope, receive, send_guarded)

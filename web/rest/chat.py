@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -22,6 +21,7 @@ from llm.port import Generator
 from llm.route_trace import RouteTrace
 from llm.stream import Finish, Relayed, StreamEvent
 from web.body import read_object
+from web.direct import Direct
 from web.guards.authenticate import principal_of
 from web.services import services_of
 from web.sse import ClientGone, EventStream, WaitComment, data_line, while_connected
@@ -42,8 +42,17 @@ def without_ours(body: dict[str, Any]) -> dict[str, Any]:
 async def _complete(request: Request) -> Response:
     """Whole or streamed. A client that hangs up stops the decoder."""
     chat = parse_chat(without_ours(await read_object(request)))
-    asked = to_request(chat, user=principal_of(request).user)
-    services = services_of(request)
+    principal, services = principal_of(request), services_of(request)
+    told, waits = _Route(shown=principal.tier == "admin"), WaitComment()
+    usage = chat.stream_options is not None and chat.stream_options.include_usage
+    asked = to_request(
+        chat,
+        user=principal.user,
+        relay="stream" if chat.stream else "whole",
+        relay_usage=usage,
+        on_route=told,
+        on_wait=waits.tell if chat.stream else None,
+    )
     if any(message.parts for message in asked.messages):
         try:
             asked = await while_connected(request.receive, lambda: with_media(asked), scope=request.scope)
@@ -53,16 +62,11 @@ async def _complete(request: Request) -> Response:
     created = int(services.clock.wall().timestamp())
     model = asked.model or "default"
     if chat.stream:
-        usage = chat.stream_options is not None and chat.stream_options.include_usage
-        writer, waits = ChunkWriter(answer_id, model, created, usage, asked.n), WaitComment()
-        told = _Route(request)
-        asked = replace(asked, on_wait=waits.tell, relay="stream", relay_usage=usage, on_route=told)
+        writer = ChunkWriter(answer_id, model, created, usage, asked.n)
         stream = EventStream(_events(services.router, asked, writer), waits)
         told.headers = stream.headers
         return stream
-    told = _Route(request)
     try:
-        asked = replace(asked, relay="whole", on_route=told)
         events = await while_connected(request.receive, lambda: _collect(services.router, asked), scope=request.scope)
     except ClientGone:
         _log.info("request.client_gone")
@@ -78,8 +82,8 @@ async def _complete(request: Request) -> Response:
 class _Route:
     """Puts the way a request took into `headers`, for admins: names of servers are nobody else's business."""
 
-    def __init__(self, request: Request) -> None:
-        self._shown = principal_of(request).tier == "admin"
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
         self.headers = MutableHeaders()
 
     def __call__(self, trace: RouteTrace) -> None:
@@ -111,4 +115,4 @@ async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamE
     return events
 
 
-ROUTES = [Route("/v1/chat/completions", _complete, methods=["POST"])]
+ROUTES = [Route("/v1/chat/completions", Direct(_complete), methods=["POST"])]
