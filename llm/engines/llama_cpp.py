@@ -375,11 +375,12 @@ def load(config: EngineConfig) -> Engine:
     if header.kind not in ("llm", "embedding", "rerank"):
         raise ModelUnreadable(f"{config.model.name} is no text model but for {header.kind or 'nothing'}")
     from llm.llamacpp.embedding_engine import EmbeddingEngine
+    from llm.llamacpp.library import in_own_thread
     from llm.llamacpp.loaded import load_all
 
     if header.kind != "llm":
-        return EmbeddingEngine(config, header)
-    return LlamaCppEngine(config, header, load_all(config, header))
+        return in_own_thread(lambda: EmbeddingEngine(config, header))
+    return LlamaCppEngine(config, header, in_own_thread(lambda: load_all(config, header)))
 
 
 SPEC = EngineSpec("llama_cpp", load, ("gguf",), "GGUF models on CPU and GPU, many requests at once")

@@ -38,9 +38,9 @@ def set_rope(params: Any, settings: EngineSettings) -> None:
     params.yarn_orig_ctx = settings.rope_original_context
 
 
-SMALL_WORK = 60_000_000
-"""Tokens x parameters of a step that one thread has done before a second has woken up (one or two milliseconds);
-the other cores are better left to those who hear and speak."""
+SMALL_WORK = 15_000_000
+"""Tokens x parameters of a step that a second thread hardly shortens; the other cores are better left to those who hear
+and speak."""
 
 
 class Decoder:

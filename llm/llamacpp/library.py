@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-# libgomp reads this once, when it is loaded. Its default lets a thread that waits for another burn its core for
-# milliseconds; on a machine that also hears and speaks that made decoding a hundred times slower (measured).
+# libgomp reads these once, when it is loaded. Its default lets a thread that waits for another burn its core for
+# milliseconds; on a machine that also hears and speaks that made decoding a hundred times slower. Not waiting at all
+# makes a step with hundreds of operations sleep and wake at each. A few microseconds of waiting are nearly as fast as
+# many on a free machine (parley-mini, two cores, 8 replies: 5.4 ms a step with 0 spins, 4.1 with 300, 4.2 with 10000)
+# and nearly as good as none on a busy one (8.9, 10.1 and 24.6 ms).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "300")
 
 import llama_cpp.llama_cpp as native
 import llama_cpp.mtmd_cpp as mtmd
 
 from llm.settings import KvCacheType, RopeScaling
 
-__all__ = ["KV_TYPES", "ROPE_SCALING", "extra_buffers", "native", "prepare", "threads"]
+__all__ = ["KV_TYPES", "ROPE_SCALING", "extra_buffers", "in_own_thread", "native", "prepare", "threads"]
+
+_Result = TypeVar("_Result")
 
 KV_TYPES: dict[KvCacheType, int] = {"f32": 0, "f16": 1, "q4_0": 2, "q5_1": 7, "q8_0": 8, "bf16": 30}
 """enum ggml_type in ggml.h."""
@@ -53,6 +61,30 @@ def prepare() -> None:
     mtmd.mtmd_log_set(callback, None)  # by default it writes whole prompts to stderr
     mtmd.mtmd_helper_log_set(callback, None)
     native.llama_backend_init()
+
+
+def in_own_thread(work: Callable[[], _Result]) -> _Result:
+    """The result of `work`, or its exception, from a thread that has ended then.
+
+    libgomp keeps a crew of threads for every thread that ever computed, and with more of them than cores it lets none
+    of them wait actively: parley-mini's steps then take twice as long. So whoever loads and warms up a model must not
+    live on beside the thread that runs it.
+    """
+    results: list[_Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # raised below, where somebody waits for it
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="llama.cpp load", daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
 def extra_buffers(wanted: bool | None) -> bool:
