@@ -39,8 +39,8 @@ def set_rope(params: Any, settings: EngineSettings) -> None:
 
 
 SMALL_WORK = 15_000_000
-"""Tokens x parameters of a step that a second thread hardly shortens; the other cores are better left to those who hear
-and speak."""
+"""Tokens x parameters of a step that a second thread hardly shortens; the other cores are better left to those who
+hear and speak."""
 
 
 class Decoder:
