@@ -186,6 +186,8 @@ class SequenceState:
     tokens: int
     conversation: str | None
     job_id: int | None
+    stowed: bool = False
+    """Its keys and values lie beside the cache."""
 
 
 @dataclass(frozen=True, slots=True)

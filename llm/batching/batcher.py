@@ -26,6 +26,7 @@ from llm.batching.events import (
     End,
     EndReason,
     Event,
+    Fetch,
     Forget,
     Job,
     Limits,
@@ -37,8 +38,10 @@ from llm.batching.events import (
     Restored,
     Row,
     Run,
+    Stow,
     Submit,
     Trim,
+    Wanted,
 )
 from llm.batching.guessing import guess, judge
 from llm.batching.pace import Pace
@@ -77,6 +80,11 @@ class Batcher:
         return len(self._active)
 
     @property
+    def surplus(self) -> bool:
+        """Whether something idle is to be stowed: ask for it with Next even when there is nothing to run."""
+        return bool(self.limits.stowed) and self.sequences.surplus(self.limits.resident) is not None
+
+    @property
     def reserved(self) -> int:
         """Cells for all that the running requests may ever write."""
         return sum(len(one.job.tokens) + one.job.extra + one.limit for one in self._active.values())
@@ -100,6 +108,8 @@ class Batcher:
             case Emptied(sequence):
                 row = self.sequences.all[sequence]
                 return [self._clear(row)] if row.holder is None and row.tokens else []
+            case Wanted(sequence):
+                return self._wanted(self.sequences.all[sequence])
             case _:
                 assert_never(event)
 
@@ -161,6 +171,7 @@ class Batcher:
         row.tokens = []
         row.conversation = None
         row.extra = 0
+        row.stowed = False
         return Clear(row.id)
 
     def _restored(self, event: Restored, now: float) -> list[Action]:
@@ -171,16 +182,41 @@ class Batcher:
         self.sequences.release(row, now)
         return []
 
+    # ---- beside the cache ------------------------------------------------------------------------------------
+
+    def _stow(self) -> list[Action]:
+        """One sequence at most: a step is waiting for it. Voice turns do not wait."""
+        if any(active.job.priority is Priority.VOICE and active.unread for active in self._active.values()):
+            return []
+        row = self.sequences.surplus(self.limits.resident) if self.limits.stowed else None
+        if row is None:
+            return []
+        gone = self.sequences.too_many(row, self.limits.stowed)
+        actions: list[Action] = [self._clear(other) for other in gone]
+        if row not in gone:
+            row.stowed = True
+            self.statistics.stowed += 1
+            actions.append(Stow(row.id))
+        return actions
+
+    def _wanted(self, row: KvSequence) -> list[Action]:
+        free = self.limits.pool - self.reserved - self.sequences.idle_tokens
+        if not row.stowed or row.size > free:
+            return []
+        row.stowed = False
+        self.statistics.fetched += 1
+        return [Fetch(row.id, row.id)]
+
     # ---- the next step ---------------------------------------------------------------------------------------
 
     def _next(self, now: float) -> list[Action]:
-        """One admission if there may be one; else the next Run. The engine may answer an admission with Lost,
-        and the next one, which may want to copy from it, must know.
+        """One admission if there may be one, else one sequence to stow, else the next Run. The engine may answer an
+        admission with Lost, and the next one, which may want to copy from it, must know.
         """
         if self._running:
             return []
-        if admitted := self._admit(now):
-            return admitted
+        if actions := self._admit(now) or self._stow():
+            return actions
         self._adapters = self._next_adapters()
         self._running = self._plan(now)
         if not self._running:
@@ -244,15 +280,23 @@ class Batcher:
         row, donor = place.sequence, place.donor
         limit = self.limits.context - len(job.tokens)
         limit = limit if job.max_tokens is None else max(1, min(limit, job.max_tokens))
-        victims = self._make_room(len(job.tokens) + job.extra + limit, row, donor)
+        needed = len(job.tokens) + job.extra + limit
+        stowed = donor if donor is not None else row if place.keep else None
+        stowed = stowed if stowed is not None and stowed.stowed else None
+        victims = self._make_room(needed if stowed is None else max(needed, stowed.size), row, donor)
         if victims is None:
             return None
         actions: list[Action] = [self._clear(victim) for victim in victims if victim is not donor]
         if row.tokens and place.clear:
             actions.append(Clear(row.id))
-        elif place.keep < len(row.tokens):
+        if stowed is not None:
+            self.statistics.fetched += 1
+            actions.append(Fetch(stowed.id, row.id))
+            if place.keep < len(stowed.tokens):
+                actions.append(Trim(row.id, place.keep))
+        elif not place.clear and place.keep < len(row.tokens):
             actions.append(Trim(row.id, place.keep))
-        if donor is not None:
+        if donor is not None and stowed is None:
             actions.append(Copy(donor.id, row.id, place.keep))
             if donor in victims:
                 actions.append(self._clear(donor))
@@ -364,6 +408,7 @@ class Batcher:
         """1. nobody's; 2. a prompt that is read anew; 3. a reply in the middle, which cannot go on."""
         row = self.sequences.all[sequence]
         row.tokens = []
+        row.stowed = False
         for active in list(self._active.values()):
             if active.row is not row:
                 continue

@@ -18,6 +18,7 @@ __all__ = [
     "End",
     "EndReason",
     "Event",
+    "Fetch",
     "Forget",
     "Job",
     "Limits",
@@ -31,8 +32,10 @@ __all__ = [
     "Row",
     "Run",
     "Sampled",
+    "Stow",
     "Submit",
     "Trim",
+    "Wanted",
 ]
 
 EndReason = Literal["stop", "length", "cancelled", "failed"]
@@ -61,6 +64,10 @@ class Limits:
     """Whether a sequence can be cut back to an earlier token."""
     draft: int = 0
     """Tokens of a reply that are guessed ahead at most, while it is the only one; needs `rewind`."""
+    resident: int = 0
+    """Idle tokens that stay in the cache; what is more is stowed."""
+    stowed: int = 0
+    """Tokens that may be stowed; 0: all stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The engine could not cut this sequence back and has emptied it (answer to Trim or Copy)."""
+    """The engine could not cut, stow or fetch this sequence and has emptied it (answer to Trim, Stow, Fetch)."""
 
     sequence: int
 
@@ -164,7 +171,14 @@ class Emptied:
     sequence: int
 
 
-Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody wants this idle sequence in the cache; answered with Fetch where it is stowed and there is room."""
+
+    sequence: int
+
+
+Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied | Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,8 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Clear:
+    """Empty it, in the cache and where it is stowed."""
+
     sequence: int
 
 
@@ -200,6 +216,21 @@ class Copy:
     source: int
     target: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stow:
+    """Put the keys and values of this sequence aside and empty it in the cache."""
+
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Put what was stowed of `source` into `target`, which is empty. It stays stowed if that is another sequence."""
+
+    source: int
+    target: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,4 +267,4 @@ class End:
     cached_tokens: int
 
 
-Action = Refuse | Admit | Clear | Trim | Copy | Run | End
+Action = Refuse | Admit | Clear | Trim | Copy | Stow | Fetch | Run | End

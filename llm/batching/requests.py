@@ -29,6 +29,8 @@ class Statistics:
     guessed_tokens: int = 0
     right_tokens: int = 0
     """Of the guessed ones."""
+    stowed: int = 0
+    fetched: int = 0
     widths: Counter[int] = field(default_factory=Counter)
 
 

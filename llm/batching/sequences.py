@@ -4,6 +4,9 @@ A sequence is a numbered row of the KV cache. While a request is answered it *ho
 sequence stays as it is, idle, until somebody continues it or needs its room. A conversation's next turn finds
 its own sequence and pays only for the tokens that are new; other prompts that begin alike (a common system
 prompt) copy that beginning, which in a unified KV cache copies no data.
+
+What lies idle in the cache is not free: every step passes over its cells. So more than some of it is *stowed*: its
+keys and values go into ordinary memory, and come back when somebody continues it.
 """
 
 from __future__ import annotations
@@ -30,10 +33,17 @@ class KvSequence:
     """The LoRA adapters its tokens were computed with; with others they mean something else."""
     extra: int = 0
     """Cells it takes beside one for every token (images)."""
+    stowed: bool = False
+    """Its keys and values lie beside the cache; only ever while it is idle."""
+
+    @property
+    def size(self) -> int:
+        """Cells it takes when it is in the cache."""
+        return len(self.tokens) + self.extra if self.tokens else 0
 
     @property
     def cells(self) -> int:
-        return len(self.tokens) + self.extra if self.tokens else 0
+        return 0 if self.stowed else self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,22 @@ class SequenceTable:
     @property
     def idle_tokens(self) -> int:
         return sum(sequence.cells for sequence in self.all if sequence.holder is None)
+
+    def surplus(self, resident: int) -> KvSequence | None:
+        """The idle sequence to stow, where more than `resident` idle tokens are in the cache. Not one with images."""
+        if self.idle_tokens <= resident:
+            return None
+        return min((row for row in self._idle() if not row.stowed and not row.extra), key=_missed, default=None)
+
+    def too_many(self, row: KvSequence, most: int) -> list[KvSequence]:
+        """Those to empty so that no more than `most` tokens are stowed when `row` is, too; maybe `row` itself."""
+        stowed = sorted((*(other for other in self.all if other.stowed), row), key=_missed)
+        total = sum(other.size for other in stowed)
+        gone = 0
+        while total > most:
+            total -= stowed[gone].size
+            gone += 1
+        return stowed[:gone]
 
     def place(
         self, prompt: list[int], conversation: str | None, adapters: tuple[tuple[int, float], ...] = ()
@@ -108,6 +134,7 @@ class SequenceTable:
         row.holder = holder
         row.adapters = adapters
         row.extra = extra
+        row.stowed = False
 
     def release(self, row: KvSequence, now: float) -> None:
         row.holder = None
@@ -118,7 +145,8 @@ class SequenceTable:
 
     def victim(self, spare: tuple[KvSequence | None, ...]) -> KvSequence | None:
         """The idle sequence to empty when room is short; never one of `spare`."""
-        return self._least_missed(spare)
+        idle = (row for row in self._idle() if not row.stowed and row not in spare)
+        return min(idle, key=_missed, default=None)
 
     def _usable(self, row: KvSequence, head: list[int]) -> int:
         match = common_prefix(row.tokens, head)
@@ -140,7 +168,13 @@ class SequenceTable:
     def _empty(self) -> KvSequence | None:  # 3
         return next((row for row in self.all if row.holder is None and not row.tokens), None)
 
-    def _least_missed(self, spare: tuple[KvSequence | None, ...] = ()) -> KvSequence | None:  # 4
-        """Nobody's before a conversation's, then the one unused for longest."""
-        idle = [row for row in self.all if row.holder is None and row.tokens and row not in spare]
-        return min(idle, key=lambda row: (row.conversation is not None, row.last_used), default=None)
+    def _least_missed(self) -> KvSequence | None:  # 4
+        return min(self._idle(), key=_missed, default=None)
+
+    def _idle(self) -> list[KvSequence]:
+        return [row for row in self.all if row.holder is None and row.tokens]
+
+
+def _missed(row: KvSequence) -> tuple[bool, float]:
+    """Nobody's is missed less than a conversation's, then the one unused for longest."""
+    return row.conversation is not None, row.last_used

@@ -184,7 +184,8 @@ class LlamaCppEngine:
 
     @property
     def _idle(self) -> bool:
-        return not (self._commands or self._batcher.active or self._batcher.waiting or self._embeds.waiting)
+        batcher = self._batcher
+        return not (self._commands or batcher.active or batcher.waiting or self._embeds.waiting or batcher.surplus)
 
     def _take_commands(self, sink: Sink) -> bool:
         """Wait while there is nothing to do. False: it is time to end."""
@@ -318,11 +319,18 @@ class LlamaCppEngine:
                     self._replies[job_id].admitted_at = self._now()
                 case batch.Clear(sequence):
                     self._decoder.clear(sequence)
+                    self._loaded.stowage.drop(sequence)
                 case batch.Trim(sequence, keep):
                     if not self._decoder.trim(sequence, keep):
                         actions += self._batcher.step(batch.Lost(sequence), self._now())
                 case batch.Copy(source, target, count):
                     self._decoder.copy(source, target, count)
+                case batch.Stow(sequence):
+                    if not self._loaded.stowage.stow(sequence):
+                        self._batcher.step(batch.Lost(sequence), self._now())
+                case batch.Fetch(source, target):
+                    if not self._loaded.stowage.fetch(source, target):
+                        self._batcher.step(batch.Lost(target), self._now())
                 case batch.Refuse():
                     count = len(self._replies[action.job_id].job.tokens)
                     events.append(EngineEvent(action.job_id, error=refusal(action.why, self._batcher.limits, count)))

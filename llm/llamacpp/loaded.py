@@ -20,6 +20,7 @@ from llm.llamacpp.media import Projector
 from llm.llamacpp.model import load_model
 from llm.llamacpp.prompts import Prompts
 from llm.llamacpp.shelf import StateShelf, sample_of
+from llm.llamacpp.stowing import Stowage
 from llm.llamacpp.vocab import Vocab
 from llm.workers.projectors import find_projector
 from models.formats.gguf import GgufHeader
@@ -42,6 +43,7 @@ class Loaded:
         self.prompts = Prompts(header, self.vocab, settings.chat_template, self.projector)
         self.lora = LoraSet(model, settings.lora)
         self.decoder = Decoder(model, settings, limits)
+        self.stowage = Stowage(self.decoder.context)
         embedder = Embedder(model, settings, header, alone=False)
         self.embeds = EmbedQueue(embedder)
         self._embedder = embedder

@@ -70,5 +70,6 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
         rewind=rewind,
         most_sequences=native.llama_max_parallel_sequences(),
         memory_bytes=psutil.virtual_memory().total,
+        stows=not (native.llama_supports_gpu_offload() and settings.n_gpu_layers and settings.offload_kqv),
     )
     return model, limits

@@ -34,7 +34,7 @@ def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
         busy=batcher.active,
         waiting=batcher.waiting,
         sequences=tuple(
-            SequenceState(row.id, row.holder is not None, len(row.tokens), row.conversation, row.holder)
+            SequenceState(row.id, row.holder is not None, len(row.tokens), row.conversation, row.holder, row.stowed)
             for row in batcher.sequences.all
         ),
         counters={
@@ -46,6 +46,8 @@ def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
             "refused": counted.refused,
             "guessed_tokens": counted.guessed_tokens,
             "right_tokens": counted.right_tokens,
+            "stowed": counted.stowed,
+            "fetched": counted.fetched,
             "restored": shelf.restored if shelf is not None else 0,
         },
         widths=dict(counted.widths),

@@ -265,6 +265,8 @@ class StepEngine:
                 case batch.Copy(source, target, count):
                     if not self._model.copy(source, target, count):
                         self._batcher.step(batch.Lost(target), self._now())
+                case batch.Stow() | batch.Fetch():
+                    raise AssertionError("its limits stow nothing")
                 case batch.Refuse():
                     count = len(self._replies[action.job_id].job.tokens)
                     error = refusal(action.why, self._batcher.limits, count)

@@ -16,6 +16,7 @@ from llm.batching.events import (
     Clear,
     Copy,
     End,
+    Fetch,
     Forget,
     Job,
     Limits,
@@ -26,8 +27,10 @@ from llm.batching.events import (
     Refuse,
     Run,
     Sampled,
+    Stow,
     Submit,
     Trim,
+    Wanted,
 )
 from llm.messages import Priority
 
@@ -53,6 +56,7 @@ class Engine:
     def __init__(self, of: Limits, keeps_states: bool = True) -> None:
         self.batcher = Batcher(of)
         self.kv: dict[int, list[tuple[int, int]]] = {number: [] for number in range(of.sequences)}
+        self.stowed: dict[int, list[tuple[int, int]]] = {}
         self.jobs: dict[int, Job] = {}
         self.written: dict[int, list[int]] = {}
         self.ended: dict[int, End | Refuse] = {}
@@ -77,6 +81,15 @@ class Engine:
                     self.admitted[job_id] = action
                 case Clear(sequence):
                     self.kv[sequence] = []
+                    self.stowed.pop(sequence, None)
+                case Stow(sequence):
+                    assert self.kv[sequence] and sequence not in self.stowed
+                    self.stowed[sequence], self.kv[sequence] = self.kv[sequence], []
+                case Fetch(source, target):
+                    assert not self.kv[target]
+                    self.kv[target] = [(self._new_cell(), token) for _, token in self.stowed[source]]
+                    if source == target:
+                        del self.stowed[source]
                 case Trim(sequence, keep):
                     assert keep < len(self.kv[sequence])
                     self.kv[sequence] = self.kv[sequence][:keep]
@@ -93,9 +106,10 @@ class Engine:
     def next(self) -> Run | None:
         """Ask until there is a step or nothing to do; check the step and put its tokens into the cache."""
         while self.running is None:
-            before = len(self.admitted)
+            before = len(self.admitted), self.batcher.sequences.idle_tokens
             self.tell(Next())
-            if self.running is None and len(self.admitted) == before:
+            after = len(self.admitted), self.batcher.sequences.idle_tokens
+            if self.running is None and after == before:
                 return None
         self._check(self.running)
         return self._put(self.running)
@@ -109,9 +123,12 @@ class Engine:
     def _put(self, run: Run) -> Run:
         for row in run.rows:
             for token in row.tokens:
-                self._cells += 1
-                self.kv[row.sequence].append((self._cells, token))
+                self.kv[row.sequence].append((self._new_cell(), token))
         return run
+
+    def _new_cell(self) -> int:
+        self._cells += 1
+        return self._cells
 
     def _check(self, run: Run) -> None:
         of = self.batcher.limits
@@ -454,6 +471,44 @@ def test_a_small_pool_serves_one_after_the_other_and_loses_nothing() -> None:
     assert sorted(engine.ended) == [0, 1, 2, 3]
 
 
+def test_what_lies_idle_is_stowed_and_comes_back_for_its_next_turn() -> None:
+    engine = Engine(limits(resident=20, stowed=50))
+    for number, name in enumerate("abcd"):
+        engine.now += 1.0
+        engine.submit(number, [*range(10 * number, 10 * number + 9)], conversation=name, max_tokens=2)
+        engine.finish()
+    rows = {row.conversation: row for row in engine.batcher.sequences.all}
+    assert [rows[name].stowed for name in "abcd"] == [True, True, False, False]
+    assert engine.cells() == 20 and not engine.batcher.surplus
+    engine.submit(9, [*range(9), *engine.written[0], 77], conversation="a", max_tokens=1)
+    engine.finish()
+    assert engine.ended[9] == End(9, "length", 12, 1, 10)
+    assert rows["b"].stowed and rows["c"].stowed and not rows["a"].stowed
+
+
+def test_a_stowed_beginning_is_shared_and_stays_where_it_is() -> None:
+    engine = Engine(limits(resident=0, stowed=100))
+    engine.submit(1, list(range(40)), conversation="a", max_tokens=1)
+    engine.finish()
+    engine.submit(2, [*range(30), 99], conversation="b", max_tokens=1)
+    engine.finish()
+    assert engine.admitted[2].cached == 30
+    rows = {row.conversation: row for row in engine.batcher.sequences.all}
+    assert rows["a"].stowed and len(rows["a"].tokens) == 40
+
+
+def test_no_more_is_stowed_than_there_is_room_for() -> None:
+    engine = Engine(limits(resident=0, stowed=25))
+    for number, name in enumerate("abc"):
+        engine.now += 1.0
+        engine.submit(number, [number] * 10, conversation=name, max_tokens=1)
+        engine.finish()
+    assert [row.conversation for row in engine.batcher.sequences.all if row.tokens] == ["b", "c"]
+    engine.submit(9, [9] * 40, conversation="d", max_tokens=1)
+    engine.finish()
+    assert engine.batcher.sequences.of("d") is None, "larger than all that may be stowed"
+
+
 def test_limits_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError):
         Batcher(limits(sequences=2))
@@ -477,6 +532,8 @@ class Walk(RuleBasedStateMachine):
         rewind=st.booleans(),
         keeps=st.booleans(),
         draft=st.sampled_from([0, 1, 6]),
+        resident=st.integers(0, 60),
+        stowed=st.sampled_from([0, 20, 100]),
     )
     def begin(
         self,
@@ -490,9 +547,12 @@ class Walk(RuleBasedStateMachine):
         rewind: bool,
         keeps: bool,
         draft: int,
+        resident: int,
+        stowed: int,
     ) -> None:
         sequences = places + voice + spare
         of = Limits(places, voice, sequences, context, context + pool, step, queue, rewind=rewind, draft=draft)
+        of = replace(of, resident=resident, stowed=stowed)
         self.engine = Engine(of, keeps)
         self.count = 0
 
@@ -517,6 +577,11 @@ class Walk(RuleBasedStateMachine):
     @rule(conversation=st.sampled_from(["a", "b", "c"]))
     def forget(self, conversation: str) -> None:
         self.engine.tell(Forget(conversation))
+
+    @rule(sequence=st.integers(0, 8))
+    def wanted(self, sequence: int) -> None:
+        if sequence < len(self.engine.batcher.sequences.all):
+            self.engine.tell(Wanted(sequence))
 
     @rule()
     def more(self) -> None:
@@ -549,7 +614,10 @@ class Walk(RuleBasedStateMachine):
         if hasattr(self, "engine"):
             assert self.engine.cells() <= self.engine.batcher.limits.pool
             for row in self.engine.batcher.sequences.all:
-                assert [token for _, token in self.engine.kv[row.id]] == row.tokens
+                there, nowhere = self.engine.kv[row.id], self.engine.stowed.get(row.id, [])
+                there, nowhere = (nowhere, there) if row.stowed else (there, nowhere)
+                assert [token for _, token in there] == row.tokens and not nowhere
+            assert sum(map(len, self.engine.stowed.values())) <= self.engine.batcher.limits.stowed
 
     def teardown(self) -> None:
         """Left alone, everything comes to its end, exactly once, and only idle sequences remain."""
@@ -557,6 +625,7 @@ class Walk(RuleBasedStateMachine):
             self.engine.finish()
             assert set(self.engine.ended) == set(self.engine.jobs)
             assert self.engine.batcher.active == self.engine.batcher.waiting == 0
+            assert not self.engine.batcher.surplus
 
 
 TestWalk = Walk.TestCase

@@ -40,9 +40,17 @@ class Events:
             assert self._changed.wait_for(lambda: len(self.ended) >= count, 60), f"{len(self.ended)} of {count} ended"
 
 
-@pytest.fixture(params=[EngineSettings(parallel=3, voice_places=1), EngineSettings(parallel=3, kv_budget_mib=1)])
-def engine(request: pytest.FixtureRequest) -> Iterator[tuple[LlamaCppEngine, Events]]:
-    loaded = SPEC.load(EngineConfig(model_path(), "m", request.param, SystemClock()))
+SETTINGS = (EngineSettings(parallel=3, voice_places=1), EngineSettings(parallel=3, kv_budget_mib=1))
+
+
+@pytest.fixture(params=[(SETTINGS[0], 1024), (SETTINGS[1], 1024), (SETTINGS[0], 30)])
+def engine(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[LlamaCppEngine, Events]]:
+    """With a large cache, a small one, and one that stows nearly all that is idle."""
+    settings, resident = request.param
+    monkeypatch.setattr("llm.llamacpp.plan.RESIDENT_TOKENS", resident)
+    loaded = SPEC.load(EngineConfig(model_path(), "m", settings, SystemClock()))
     assert isinstance(loaded, LlamaCppEngine)
     events = Events()
     loaded.start(events.sink, lambda reason: setattr(events, "death", reason))
@@ -83,10 +91,10 @@ def test_the_books_are_right_after_a_random_crowd(engine: tuple[LlamaCppEngine, 
             loaded.forget(rng.choice("abcd"))
         if rng.random() < 0.2:
             state, held = state_of(loaded)
-            assert [row.tokens for row in state.sequences] == held
+            assert [0 if row.stowed else row.tokens for row in state.sequences] == held
     events.wait(60)
     state, held = state_of(loaded)
-    assert [row.tokens for row in state.sequences] == held
+    assert [0 if row.stowed else row.tokens for row in state.sequences] == held
     assert state.busy == state.waiting == 0 and not any(row.busy for row in state.sequences)
     assert state.counters["cached_tokens"] > 0
     done = [event.finish for event in events.ended.values() if event.finish is not None]
@@ -109,6 +117,12 @@ def test_a_reply_is_the_same_whatever_was_cached(engine: tuple[LlamaCppEngine, E
     assert len(set(same)) == 1
     cached = [event.finish.usage.cached_tokens for event in events.ended.values() if event.finish is not None]
     assert cached[0] == 0 and cached[1] == len(prompt) - 1 and cached[2] == len(prompt) - 1
+    state, held = state_of(loaded)
+    stowed = [row.stowed for row in state.sequences if row.tokens]
+    if loaded._loaded.limits.resident == 30:
+        assert all(stowed) and not any(held) and state.counters["fetched"] >= 4
+    else:
+        assert not any(stowed)
 
 
 def test_only_text_models_are_loaded(tmp_path: object) -> None:
