@@ -8,6 +8,8 @@ The engine asks with Next until it gets a Run or nothing, runs what Run says, an
 carries one token of each request that is writing, so that nobody's reply stalls, and as many prompt tokens
 beside them as keep the step short. Every job that was submitted ends exactly once, by Refuse or by End.
 Time is an argument, in seconds.
+
+Why this file is long: it is one state machine, and its rules keep one set of books.
 """
 
 from __future__ import annotations
