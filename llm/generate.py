@@ -131,6 +131,16 @@ class Router:
             return False
         return any(self._record(choice.backend).healthy for choice in choices)
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Let the backend that would be asked first read this prompt already, if it is ours. Nothing is charged; what
+        goes wrong will go wrong again with the request itself, and is told then."""
+        try:
+            choice = self._route(request.model)[0]
+            if self._record(choice.backend).healthy:
+                await self._backend(choice).prefill(replace(request, model=choice.model))
+        except ParleyError as error:
+            log.debug("prefill.failed", code=error.code)
+
     async def forget(self, conversation: str) -> None:
         """Free what backends keep of a conversation."""
         for backend in self._backends():

@@ -51,6 +51,13 @@ class LocalModels:
             raise self._pool.problem or UnknownModel("no language model is installed")
         return found
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Only for a model that is in a slot: nothing is loaded, and nobody put out, for words that may not come."""
+        name = await self._resolve(request)
+        if any(slot.model.name == name for slot in self._pool.slots):
+            async with self._pool.lease(name, user=request.user, priority=request.priority) as slot:
+                await slot.backend.prefill(replace(request, model=slot.model.name))
+
     async def forget(self, conversation: str) -> None:
         for slot in self._pool.slots:
             if slot.model.kind == "llm":

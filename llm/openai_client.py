@@ -180,6 +180,9 @@ class OpenAIClient:
         scores = {int(row["index"]): float(row["relevance_score"]) for row in rows}
         return [scores[index] for index in range(len(documents))]
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Not asked of a server that may be paid for every prompt."""
+
     async def forget(self, conversation: str) -> None:
         """Other servers keep their caches themselves."""
 

@@ -104,6 +104,14 @@ class Backend(Generator, Protocol):
         """What it serves now. Raises LlmError."""
         ...
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        """Read the prompt into the memory of its conversation, ahead of the request that will begin with it.
+
+        Only where it costs nothing but our own machine's time: servers that are not ours do nothing. Cancel-safe;
+        what was read until then is kept. Raises LlmError.
+        """
+        ...
+
     async def forget(self, conversation: str) -> None:
         """Free what is kept of a conversation, where something is. Raises nothing."""
         ...

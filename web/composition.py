@@ -84,7 +84,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         lost = "Audio that the ears could not keep up with, since the start"
         metrics.gauge("parley_ears_lost_seconds", lost, lambda: ears.statistics().lost_s)
         await anyio.to_thread.run_sync(warm_up)
-        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools, scorer)
+        spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools, scorer, router.prefill)
         recordings = Recordings(settings.home / "recordings", settings.voice.record, clock)
         hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics, recordings)
         await anyio.to_thread.run_sync(hub.load)

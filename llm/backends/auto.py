@@ -62,6 +62,10 @@ class AutoBackend:
         found: tuple[ModelInfo, ...] = await (await self.resolved()).models()
         return found
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        if self._found is not None:
+            await self._found.prefill(request)
+
     async def forget(self, conversation: str) -> None:
         if self._found is not None:
             await self._found.forget(conversation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from urllib.parse import quote
 
 import aiohttp
@@ -73,6 +74,13 @@ class SlotBackend(OpenAIClient):
         if self._worker is not None and self._worker.state is not WorkerState.READY:
             return False
         return await super().health()
+
+    async def prefill(self, request: GenerateRequest) -> None:
+        """The one token that a request writes at least is thrown away."""
+        only = replace(request, sampling=replace(request.sampling, max_tokens=1))
+        async with aclosing(self.generate(only)) as events:
+            async for _ in events:
+                pass
 
     async def forget(self, conversation: str) -> None:
         """Free the KV sequence of a conversation. A worker that is gone has forgotten already."""

@@ -99,6 +99,10 @@ class MeasuredBackend:
         self._listed = tuple(info.id for info in found)
         return found
 
+    async def prefill(self, request: GenerateRequest) -> None:
+        """No reply: it is not counted."""
+        await self._backend.prefill(request)
+
     async def forget(self, conversation: str) -> None:
         await self._backend.forget(conversation)
 

@@ -43,13 +43,20 @@ class Answered:
         return [turn[then] - turn[first] for turn in self.turns if first in turn and then in turn]
 
 
-def ask_all(server: ParleyProcess, spoken: list[Utterance], config: Mapping[str, object] | None = None) -> Answered:
-    """All of them in one session; the first one is asked once before, to warm connections up."""
+def ask_all(
+    server: ParleyProcess,
+    spoken: list[Utterance],
+    config: Mapping[str, object] | None = None,
+    *,
+    warm_up: bool = True,
+) -> Answered:
+    """All of them in one session. `warm_up`: the first one is asked once before, for connections and caches."""
     found = Answered()
 
     async def main() -> None:
         async with live_client(server, dict(config) if config else None) as client:
-            await _ask(client, spoken[0], Answered())
+            if warm_up:
+                await _ask(client, spoken[0], Answered())
             for utterance in spoken:
                 await _ask(client, utterance, found)
 

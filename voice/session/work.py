@@ -34,7 +34,18 @@ from voice.session.config import SessionConfig
 from voice.settings import VoiceSettings
 from voice.tools.toolbox import ToolBox
 from voice.turn import events as heard
-from voice.turn.actions import Abandon, Erase, Listen, RunTool, ScoreTurn, Speak, StopListening, Think, Transcribe
+from voice.turn.actions import (
+    Abandon,
+    Erase,
+    Listen,
+    Prefill,
+    RunTool,
+    ScoreTurn,
+    Speak,
+    StopListening,
+    Think,
+    Transcribe,
+)
 from voice.turn.history import without_older_half
 from voice.turn_detection.spec import Scorer
 
@@ -46,7 +57,7 @@ SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
 
-WorkAction = Listen | Erase | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon
+WorkAction = Listen | Erase | StopListening | Transcribe | ScoreTurn | Prefill | Think | Speak | RunTool | Abandon
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class SessionParts:
     """What the server runs for its sessions."""
     scorer: Scorer | None = None
     """Hears whether a turn is over, where a model for that is loaded."""
+    prefill: Callable[[GenerateRequest], Awaitable[None]] | None = None
+    """Let the model read a prompt ahead of its request, where that is free. Raises nothing."""
 
 
 class Work:
@@ -86,6 +99,8 @@ class Work:
         self._settings, self._parts, self._ring, self._hear = settings, parts, ring, hear
         self._hearings: dict[int, Hearing] = {}
         self._scopes: defaultdict[int, list[anyio.CancelScope]] = defaultdict(list)
+        self._reading = anyio.CancelScope()
+        """Of the prefill that runs, if one does."""
 
     def do(self, action: WorkAction) -> None:
         """Begin it; returns at once."""
@@ -103,7 +118,13 @@ class Work:
                 self._start(action.revision, partial(self._transcribe, action))
             case ScoreTurn():
                 self._start(action.revision, partial(self._score, action))
+            case Prefill():
+                self._reading.cancel()
+                self._reading = anyio.CancelScope()
+                self.tasks.start_soon(self._prefill, action, self._reading)
             case Think():
+                if not action.aside:
+                    self._reading.cancel()  # what was read so far is kept, and the request reads on
                 self._start(action.revision, partial(self._think, action))
             case Speak():
                 self._start(action.revision, partial(self._speak, action))
@@ -166,6 +187,21 @@ class Work:
         self._hear(heard.TurnScored(action.revision, probability))
 
     # ---- mind -----------------------------------------------------------------------------------------------
+
+    async def _prefill(self, action: Prefill, scope: anyio.CancelScope) -> None:
+        """Behind everybody's replies: it is work for a turn that may yet be a cough."""
+        if self._parts.prefill is None:
+            return
+        request = GenerateRequest(
+            messages=action.messages,
+            model=self.config.llm.model or self._settings.llm.model,
+            conversation=self._name,
+            tools=action.tools,
+            priority=Priority.INTERACTIVE,
+            user=self._owner,
+        )
+        with scope:
+            await self._parts.prefill(request)
 
     async def _think(self, action: Think) -> None:
         """Ask the model; where the conversation has outgrown its context, with the older half of it left out."""

@@ -18,6 +18,7 @@ __all__ = [
     "Action",
     "Erase",
     "Listen",
+    "Prefill",
     "RunTool",
     "ScoreTurn",
     "Speak",
@@ -86,6 +87,15 @@ class Think:
 
 
 @dataclass(frozen=True, slots=True)
+class Prefill:
+    """Let the model read how its next prompt begins, while the user still speaks. Nothing comes back, nothing is
+    charged; a newer one, or Think, takes its place."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Speak:
     """Synthesise clause number `clause`; comes back as ClauseAudio."""
 
@@ -119,4 +129,4 @@ class Tell:
     event: ServerEvent
 
 
-Action = Listen | Erase | StopListening | Transcribe | ScoreTurn | Think | Speak | RunTool | Abandon | Tell
+Action = Listen | Erase | StopListening | Transcribe | ScoreTurn | Prefill | Think | Speak | RunTool | Abandon | Tell

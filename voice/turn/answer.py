@@ -15,7 +15,7 @@ from typing import Any
 from llm.messages import Message
 from voice.measuring.ledger import Ledger, Stage
 from voice.mouth.reply import Reply
-from voice.mouth.reply_options import ReplyOptions
+from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import SessionConfig
 from voice.session.outgoing import (
     ErrorOut,
@@ -26,7 +26,7 @@ from voice.session.outgoing import (
     TextOut,
 )
 from voice.settings import ToolSettings, TurnSettings
-from voice.turn.actions import Abandon, Action, Speak, StopListening, Tell, Transcribe
+from voice.turn.actions import Abandon, Action, Prefill, Speak, StopListening, Tell, Transcribe
 from voice.turn.events import (
     ClauseAudio,
     ClauseFailed,
@@ -120,6 +120,13 @@ class Answer:
             last = self._desk.is_last(revision) or choice == "none"
             choice = "none" if last else None
         self.out.append(replace(think, tools=self._desk.offered(think.tools), tool_choice=choice))
+
+    def read_ahead(self, words: str) -> None:
+        """The conversation so far, and how the user's turn begins: most of the next prompt."""
+        tools = think_of(0, (), DEFAULT_OPTIONS, self.config).tools
+        messages = self.prompt(DEFAULT_OPTIONS, words or None)
+        if messages:
+            self.out.append(Prefill(messages, self._desk.offered(tools)))
 
     def prompt(self, options: ReplyOptions, asked: str | None) -> tuple[Message, ...]:
         """What the model is told: the client's own messages, or the conversation and what was asked last."""

@@ -109,7 +109,14 @@ class Floor:
         if not self._gate.enabled or woken or not self._gate.acoustic:
             turn.told = True
             self._tell(SpeechStarted(turn.from_s, turn.item))
+        self._read_ahead(turn, "")
         self._go(State.HEARING)
+
+    def _read_ahead(self, turn: Turn, words: str) -> None:
+        """Let the model read what is known of its next prompt, if it is one: nobody pays for what is overheard."""
+        if self._settings.speculate and self._manners.answers and (turn.told or turn.woken):
+            turn.read, turn.read_at = words, self._now
+            self._answer.read_ahead(words)
 
     def _new_turn(self, from_s: float, woken: bool) -> Turn:
         return Turn(self._number(), from_s, self.history.new_id(), woken)

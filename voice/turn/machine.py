@@ -44,9 +44,13 @@ from voice.turn.events import (
 )
 from voice.turn.gate import Gate
 from voice.turn.requests import Requests
+from voice.turn.revision import Turn, agreed
 from voice.turn.states import TABLE, State
 
 __all__ = ["State", "TurnMachine"]
+
+READ_EVERY_S = 0.5
+"""While the user speaks the model is given more to read at most this often."""
 
 
 class TurnMachine(Requests):
@@ -139,9 +143,17 @@ class TurnMachine(Requests):
             self._outcry.text = event.text or self._outcry.text
             self._judge()
         elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
+            self._read_stable(self._turn, event.text)
             self._turn.partial = event.text
             if event.text and self.state in (State.HEARING, State.PAUSE) and self._turn.told:
                 self._tell(TranscriptOut(event.text, False, self._turn.item))
+
+    def _read_stable(self, turn: Turn, text: str) -> None:
+        """Two partial transcripts that agree on a beginning are right about it most of the time."""
+        stable = agreed(turn.partial, text)
+        due = self._now >= turn.read_at + READ_EVERY_S and self._answer.revision is None
+        if due and len(stable) > len(turn.read) and self.state is State.HEARING:
+            self._read_ahead(turn, stable)
 
     def _on_transcript(self, event: TranscriptReady) -> None:
         if self._outcry is not None and event.revision == self._outcry.revision:

@@ -11,7 +11,16 @@ from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.turn.bargein import BargeInRules, Verdict, judge
 from voice.turn.tool_rounds import Rounds
 
-__all__ = ["Outcry", "Revision", "Turn"]
+__all__ = ["Outcry", "Revision", "Turn", "agreed"]
+
+
+def agreed(before: str, now: str) -> str:
+    """The words that two transcripts begin with. The last one of the later may still become another word."""
+    old, new = before.split(), now.split()
+    count = 0
+    while count < min(len(old), len(new) - 1) and old[count] == new[count]:
+        count += 1
+    return " ".join(new[:count])
 
 
 @dataclass(slots=True)
@@ -28,6 +37,9 @@ class Turn:
     woken: bool = False
     told: bool = False
     partial: str = ""
+    read: str = ""
+    """The words of it that the model was given to read ahead, and when."""
+    read_at: float = 0.0
     voiced_s: float = 0.0
     guesses: int = 0
     """Answers that were begun before there was a pause, and dropped because it was none."""
