@@ -29,8 +29,8 @@ def run(options: Options) -> Section:
         "A long prompt",
         "What a session is told before anybody speaks (instructions, tools, an earlier conversation) has to be read "
         "by the model once. Every turn here is the first of its session, with the parts that come with Parley: from "
-        "the moment at which the model may begin (its transcript; without speculation the end of the turn, too) to its "
-        "first token. `Read when the turn is over` is `speculate = false`.",
+        "the moment at which the model may begin (its transcript; without speculation the end of the turn, too) to "
+        "its first token. `Read when the turn is over` is `speculate = false`.",
         (Table(("system prompt", "p50", "p95", "worst", "turns"), tuple(rows)),),
     )
 
