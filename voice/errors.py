@@ -5,6 +5,7 @@ ParleyError
    |- ProtocolError         a client sent a frame that cannot be understood; the connection goes on
    |- FrameTooLarge         a frame over the limit; the connection is closed (1009)
    |- SessionGone           unknown or expired token (4004)
+   |- ClientTooSlow         a client that does not read what it is told (1008)
    |- SessionBusy           the session is already connected elsewhere (4009)
    |- AudioError            audio that cannot be decoded, or a rate or format we do not do
    |- SpeechEngineError
@@ -20,6 +21,7 @@ from models.errors import ParleyError
 __all__ = [
     "AudioError",
     "BadRecording",
+    "ClientTooSlow",
     "FrameTooLarge",
     "NoModel",
     "ProtocolError",
@@ -52,6 +54,11 @@ class SessionGone(VoiceError):
 class BadRecording(VoiceError):
     code = "bad_recording"
     default_hint = "a recording is a .jsonl file that Parley wrote"
+
+
+class ClientTooSlow(VoiceError):
+    code = "client_too_slow"
+    default_hint = "read what the server sends while you write"
 
 
 class SessionBusy(VoiceError):

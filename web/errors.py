@@ -116,6 +116,7 @@ TABLE: Mapping[str, Face] = {
     "message_too_large": Face(413, _REQUEST, 1009),
     "session_not_found": Face(404, _REQUEST, 4004),
     "bad_recording": Face(400, _REQUEST, 1008),
+    "client_too_slow": Face(408, _REQUEST, 1008),
     "session_busy": Face(409, _REQUEST, 4009),
     "invalid_audio": Face(400, _REQUEST, 1008),
     "speech_engine_error": Face(500, _SERVER, 1011),

@@ -274,6 +274,8 @@ _CLEARED: dict[str, Any] = {
 def _merged_side(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(old)
     for name, value in given.items():
+        if name not in old:
+            continue  # the voice has no turn detection, whatever stands there
         if name == "turn_detection" and isinstance(value, Mapping):
             before = old.get(name) or {}
             same = before.get("type") == value["type"]

@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 import structlog
 
+from voice.errors import ClientTooSlow
 from voice.protocols.port import Draft
 from voice.session.outgoing import ServerEvent
 
@@ -16,6 +17,8 @@ __all__ = ["Channel", "ClientClosed", "Connection", "asks_to_resume"]
 
 OUTBOX_DRAFTS = 1024
 """Audio is paced, so this many waiting messages mean a client that does not read: it is disconnected."""
+CROWDED_DRAFTS = OUTBOX_DRAFTS // 2
+"""A client with so many answers before it is not heard until it has taken some."""
 FIRST_WORD_S = 0.25
 """A client that connects to a session that stands still says within this time that it wants to go on with it."""
 FAREWELL_S = 0.5
@@ -58,6 +61,8 @@ class Connection:
             OUTBOX_DRAFTS
         )
         self._written = anyio.Event()
+        self._has_room = anyio.Event()
+        self._overrun = False
         self._in_hand: ServerEvent | None = None
 
     def send(self, drafts: Sequence[Draft], event: ServerEvent | None = None) -> bool:
@@ -66,11 +71,30 @@ class Connection:
             for draft in drafts:
                 self._outbox.send_nowait((event, draft))
         except anyio.WouldBlock:
+            self._overrun = True
             log.warning("client does not read", session=self._name, waiting=OUTBOX_DRAFTS)
             return False
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             log.debug("client is gone", session=self._name)
         return True
+
+    def check(self) -> None:
+        """Raises ClientTooSlow if more had to be said than could wait."""
+        if self._overrun:
+            raise ClientTooSlow(f"{OUTBOX_DRAFTS} messages are not read")
+
+    async def room(self) -> None:
+        """Returns when there is room for answers, or nobody writes any more.
+
+        Whoever asks faster than it reads is thereby heard more slowly: its connection fills, and nothing is lost.
+        """
+        while self._crowded and not self._written.is_set():
+            self._has_room = anyio.Event()
+            await self._has_room.wait()
+
+    @property
+    def _crowded(self) -> bool:
+        return self._outbox.statistics().current_buffer_used > CROWDED_DRAFTS
 
     async def write(self) -> None:
         """Until `finish`, or the client is gone."""
@@ -80,10 +104,13 @@ class Connection:
                 for frame in draft():
                     await self.channel.send(frame)
                 self._in_hand = None
+                if not self._crowded:
+                    self._has_room.set()
         except anyio.BrokenResourceError:
             log.debug("client is gone", session=self._name)  # the reader notices, too
         finally:
             self._written.set()
+            self._has_room.set()
 
     async def finish(self) -> None:
         """Take nothing more, and give what waits a moment to leave."""

@@ -153,6 +153,8 @@ class Session:
 
         A client whose connection drops may come back through `resume` within `resume_grace_s`; so long time stands
         still for the conversation, and what was begun for it is finished.
+
+        Raises ClientTooSlow when more waits for the client than is kept.
         """
         first = line = Connection(channel, self._name)
         ear: Ear | None = None
@@ -186,11 +188,12 @@ class Session:
                 watcher.ended(self._now())
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await self._parts.forget(self._name)
+        first.check()
 
     async def resume(self, channel: Channel) -> bool:
         """Go on over this connection, and serve it to its end; one that is open is closed with 4001.
 
-        False: there is nothing to go on with; nothing was said on the connection.
+        False: there is nothing to go on with; nothing was said on the connection. Raises ClientTooSlow.
         """
         if self._over or not isinstance(self._codec, Resumable):
             return False
@@ -204,6 +207,7 @@ class Session:
         self._reader.cancel()
         await line.over.wait()
         line.discard()
+        line.check()
         return line.served
 
     async def close(self, code: int, reason: str) -> None:
@@ -229,7 +233,7 @@ class Session:
             self._reader = group.cancel_scope
             group.start_soon(line.write)
             try:
-                over = await self._read(line.channel, await self._greet(line) if self._time.away else None)
+                over = await self._read(line, await self._greet(line) if self._time.away else None)
             except ClientClosed as closed:
                 over = closed.final or not self._machine.busy
             except anyio.EndOfStream:
@@ -303,8 +307,9 @@ class Session:
 
     # ---- ears -----------------------------------------------------------------------------------------------
 
-    async def _read(self, channel: Channel, frame: str | bytes | None) -> bool:
+    async def _read(self, line: Connection, frame: str | bytes | None) -> bool:
         """Hear the client, beginning with `frame`. True: it is over; raises EndOfStream when the client is gone."""
+        channel = line.channel
         while True:
             if frame is None:
                 with anyio.move_on_after(self._settings.idle_close_s):
@@ -333,6 +338,7 @@ class Session:
                     await channel.close(1008, "too many invalid frames")
                     return True
             frame = None
+            await line.room()
 
     def _client_said(self, event: incoming.ClientEvent) -> None:
         match event:
