@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llm.chat_template import ChatTemplate, fallback
 from llm.engine import Encoded, Prompt
+from llm.llamacpp.grammar_guard import check_grammar
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
 from llm.replies.json_schema import prepared
@@ -82,7 +83,9 @@ class Prompts:
     def grammar(self, schema: Mapping[str, Any]) -> str:
         rules = _Rules("response_format")
         rules.add(schema or {"type": "object"}, "")
-        return rules.text()
+        text = rules.text()
+        check_grammar(text, "response_format")
+        return text
 
     def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
         """1. Thoughts that the template has begun are finished first. 2. The calls, as this format writes them."""
@@ -93,7 +96,9 @@ class Prompts:
         if opened_by(prompt.text, thoughts):  # 1
             first, second = thoughts.close[0], thoughts.close[1]
             body = f'( [^{first}] | "{first}" [^{second}] )* {literal(thoughts.close)} [\\n]* ( {body} )'
-        return f"root ::= {body}\n{rules.text()}"  # 2
+        text = f"root ::= {body}\n{rules.text()}"  # 2
+        check_grammar(text, "tools")
+        return text
 
 
 class _Rules:

@@ -7,7 +7,6 @@ the end of the prompt. Hence two penalty samplers.
 from __future__ import annotations
 
 import ctypes
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from llm.llamacpp.grammar_guard import check_grammar
 from llm.llamacpp.library import native
 from llm.llamacpp.logits import Candidates, logits_at
 from llm.llamacpp.vocab import Vocab
@@ -39,9 +39,6 @@ XTC_THRESHOLD = 0.1
 DRY_BASE = 1.75
 DRY_ALLOWED_LENGTH = 2
 DRY_BREAKERS = (b"\n", b":", b'"', b"*")
-DEEPEST_GROUP = 200
-MAX_RULES = 4000
-_QUOTED = re.compile(r'"(?:\\.|[^"\\\n])*"|\[(?:\\.|[^\]\\\n])*\]|#[^\n]*')
 MAX_GRAMMAR_BYTES = 256 * 1024
 
 
@@ -227,24 +224,11 @@ def _logit_bias(sampling: Sampling, vocab: Vocab) -> Any:
     return native.llama_sampler_init_logit_bias(vocab.size, len(biases), biases)
 
 
-def _check_depth(grammar: str) -> None:
-    """llama.cpp's parser and its walk over the rules recurse: a hostile grammar would overflow the stack."""
-    bare = _QUOTED.sub("", grammar)
-    depth = deepest = 0
-    for char in bare:
-        depth += (char == "(") - (char == ")")
-        deepest = max(deepest, depth)
-    if deepest > DEEPEST_GROUP or bare.count("::=") > MAX_RULES:
-        raise BadInput(
-            f"the grammar has more than {DEEPEST_GROUP} groups in each other, or {MAX_RULES} rules", param="grammar"
-        )
-
-
 def _grammar(grammar: str, vocab: Vocab) -> Any:
     data = grammar.encode("utf-8")
     if len(data) > MAX_GRAMMAR_BYTES:
         raise BadInput(f"the grammar has {len(data)} bytes, {MAX_GRAMMAR_BYTES} are allowed", param="grammar")
-    _check_depth(grammar)
+    check_grammar(grammar)
     sampler = native.llama_sampler_init_grammar(vocab.pointer, data, b"root")
     if not sampler:
         raise BadInput("the grammar cannot be parsed (GBNF with a rule called root is needed)", param="grammar")

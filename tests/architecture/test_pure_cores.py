@@ -25,6 +25,7 @@ CORES = (
     "llm/convert/sampling.py",
     "llm/convert/vectors.py",
     "llm/eviction.py",
+    "llm/llamacpp/grammar_guard.py",
     "llm/llamacpp_completion.py",
     "llm/memory/fit.py",
     "llm/ndjson.py",
