@@ -23,6 +23,9 @@ async def read_object(request: Request) -> dict[str, Any]:
 
     Raises BadInput for anything else, BodyTimeout if it does not arrive within a minute.
     """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise BadInput(f"a body with content-encoding {encoding[:40]!r} is not read", hint="send it as it is")
     data = b""
     try:
         with anyio.CancelScope(deadline=anyio.current_time() + _READ_TIMEOUT_S) as patience:
@@ -43,7 +46,8 @@ async def read_object(request: Request) -> dict[str, Any]:
     except RecursionError:
         raise BadInput("the body is nested too deeply") from None
     except ValueError as error:
-        raise BadInput(f"the body is not valid JSON: {error}") from None
+        reason = f": {error}" if isinstance(error, json.JSONDecodeError) else ""  # else a number with too many digits
+        raise BadInput(f"the body is not valid JSON{reason}") from None
     if not isinstance(value, dict):
         raise BadInput(f"the body must be a JSON object, not {_KINDS.get(type(value), 'this')}")
     return value

@@ -26,6 +26,9 @@ __all__ = ["AddressTaken", "address_of", "listen", "serve"]
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Larger WebSocket messages are refused by the server itself (1009). Sessions have lower limits and say why."""
 
+MAX_HEAD_BYTES = 512 * 1024
+"""Of the line and headers of a request, and whatever came in one piece with them."""
+
 _END_WITHIN_S = 1.0
 """Answers that are still being written at the end may take this long; then they are cut."""
 
@@ -45,11 +48,29 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
 
 class _Http(HttpToolsProtocol):
-    """Tells the application when the client leaves."""
+    """Tells the application when the client leaves, and takes no endless headers (its parser would)."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._departure = Departure()
+        self._head_bytes: int | None = 0  # None: in a body
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_bytes is None:
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\r\n")
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._head_bytes = 0
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -48,6 +49,8 @@ __all__ = [
 ]
 
 MAX_CHOICES = 16
+LONGEST_NAME = 256
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]+")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -93,7 +96,7 @@ def to_request(
         model=chat.model,
         sampling=sampling_of(chat, chat.max_completion_tokens or chat.max_tokens, logprobs),
         tools=_tools(chat),
-        tool_choice=chat.tool_choice,
+        tool_choice=_tool_choice(chat),
         conversation=chat.parley_conversation,
         priority=Priority[chat.parley_priority.upper()] if chat.parley_priority else priority,
         user=chat.parley_user or user,
@@ -119,7 +122,21 @@ def _tools(chat: ChatRequest) -> tuple[Mapping[str, Any], ...]:
                 'a tool looks like {"type": "function", "function": {"name": ..., "parameters": ...}}',
                 param=f"tools[{index}]",
             )
+        assert isinstance(function, Mapping)
+        if len(name) > LONGEST_NAME or not _TOOL_NAME.fullmatch(name):
+            raise BadInput(
+                f"a tool's name has letters, digits and any of _-.:/, {LONGEST_NAME} at most",
+                param=f"tools[{index}].function.name",
+            )
+        if not isinstance(function.get("parameters"), Mapping | None):
+            raise BadInput("a tool's parameters are a JSON schema", param=f"tools[{index}].function.parameters")
     return tuple(chat.tools or ())
+
+
+def _tool_choice(chat: ChatRequest) -> str | Mapping[str, Any] | None:
+    if isinstance(chat.tool_choice, str) and chat.tool_choice not in ("none", "auto", "required"):
+        raise BadInput('tool_choice: "none", "auto", "required", or the function to call', param="tool_choice")
+    return chat.tool_choice
 
 
 def _thinking(chat: ChatRequest) -> bool | None:

@@ -97,7 +97,7 @@ class _Audio(_Part):
 
 class Tool(_Part):
     type: Literal["function"] = "function"
-    name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9_.:/-]+$")]
     description: _Text | None = None
     parameters: dict[str, Any] | None = None
 
