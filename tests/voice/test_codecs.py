@@ -130,6 +130,17 @@ def test_a_webm_stream_may_begin_anew() -> None:
     assert abs(len(decoded("webm", recordings.webm(SPEECH) * 2)) - 2 * len(one)) <= 1
 
 
+@pytest.mark.parametrize("name", ["webm", "opus", "wav"])
+def test_a_recorder_that_is_started_anew_in_the_middle(name: str) -> None:
+    """As after a lost connection: the old stream ends anywhere, and the next piece is the head of a new one."""
+    whole = recordings.webm(SPEECH) if name == "webm" else encoder(name, RATE_HZ).encode(SPEECH)
+    decoder = CODECS[name].decoder(RATE_HZ)
+    before = decoder.feed(whole[: len(whole) // 2 + 1])
+    after = np.concatenate([decoder.feed(whole[:1000]), decoder.feed(whole[1000:]), decoder.finish()])
+    assert len(before) + len(after) >= len(SPEECH) - 16
+    assert likeness(after[-len(SPEECH) + 16 :], SPEECH[16:]) > 0.8
+
+
 def test_wav_chunks_that_do_not_matter_are_skipped() -> None:
     wav = encoder("wav", RATE_HZ).encode(SPEECH)
     listed = (

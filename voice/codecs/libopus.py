@@ -31,6 +31,11 @@ _EFFORT = "5"
 _MP4_BRAND_AT = slice(4, 8)
 
 
+def _begins(data: bytes) -> bool:
+    """A piece that starts with the head of a stream: of WebM, or Ogg's page with the flag "beginning of stream"."""
+    return data.startswith(b"\x1a\x45\xdf\xa3") or (data.startswith(b"OggS") and data[5:6] == b"\x02")
+
+
 class OpusStream:
     """Decodes an Opus stream. The container is told from its first bytes, since clients mix up their names:
     Firefox's MediaRecorder, asked for nothing special, records Ogg where Chromium records WebM."""
@@ -45,6 +50,9 @@ class OpusStream:
         self._skip = 0
 
     def feed(self, data: bytes) -> Pcm:
+        if self._demuxer is not None and _begins(data):
+            # A recorder was started anew, as after a lost connection: what it left unfinished before does not come.
+            self._demuxer, self._decoder, self._skip = None, None, 0
         if self._demuxer is None:
             self._first += data
             if len(self._first) < 4:

@@ -49,6 +49,10 @@ class _WavDecoder:
         self._in_riff = False
 
     def feed(self, data: bytes) -> Pcm:
+        if data.startswith(b"RIFF") and data[8:12] == b"WAVE":
+            # A file that begins with this piece, whatever the one before was still owed.
+            self._buffer.clear()
+            self._format, self._skip, self._left, self._in_riff = None, 0, 0, False
         self._buffer += data
         while self._advance():
             pass
