@@ -8,6 +8,7 @@ ParleyError
    |- MethodNotAllowed the path exists, the method does not (405)
    |- BodyTimeout      the request's body did not arrive in time (408)
    |- BodyTooLarge     more bytes than the server takes (413)
+   |- NotSupported     a part of OpenAI's API that this server has not (400)
    |- NotReady         a part that the request needs is not there yet (503)
 
 An error has up to three faces: an HTTP status, an OpenAI error object and a WebSocket close code. OpenAI's object
@@ -31,6 +32,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "NotReady",
+    "NotSupported",
     "Unauthorized",
     "WebError",
     "body_of",
@@ -68,6 +70,10 @@ class BodyTimeout(WebError):
 
 class BodyTooLarge(WebError):
     code = "request_too_large"
+
+
+class NotSupported(WebError):
+    code = "not_supported"
 
 
 class NotReady(WebError):
@@ -134,6 +140,7 @@ TABLE: Mapping[str, Face] = {
     "method_not_allowed": Face(405, _REQUEST, 1008),
     "request_timeout": Face(408, _REQUEST, 1008),
     "request_too_large": Face(413, _REQUEST, 1009),
+    "not_supported": Face(400, _REQUEST, 1008),
     "not_ready": Face(503, _SERVER, 1013),
     # commands: shown on a terminal, here for completeness
     "server_unreachable": Face(503, _SERVER, 1013),

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm.messages import Message
@@ -37,7 +37,7 @@ WRONG: list[tuple[Any, str, str | None]] = [
     ({"type": "response.create", "event_id": 7}, "invalid_type", "event_id"),
     ({"type": "session.update"}, "missing_required_parameter", "session"),
     ({"type": "session.update", "session": []}, "invalid_type", "session"),
-    ({"type": "session.update", "session": {"type": "transcription"}}, "invalid_value", "session.type"),
+    ({"type": "session.update", "session": {"type": "conversation"}}, "invalid_value", "session.type"),
     ({"type": "session.update", "session": {"output_modalities": ["smell"]}}, "invalid_value",
      "session.output_modalities[0]"),
     ({"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/mp3"}}}}}, "invalid_value",
@@ -132,6 +132,7 @@ INSIDE = st.fixed_dictionaries(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.fixed_dictionaries({"type": KINDS}, optional={name: JSON | INSIDE for name in FIELDS}).map(json.dumps),
@@ -186,6 +187,30 @@ def test_an_update_changes_what_it_names_and_null_clears() -> None:
     assert not cleared.transcribes
     assert cleared.config("", SETTINGS).turn_detection.type == "none"
     assert not cleared.config("", SETTINGS).turn_detection.create_response
+
+
+def test_a_session_in_which_nothing_was_said_may_become_a_transcription() -> None:
+    talk = RealtimeTalk()
+    wanted = {"type": "transcription", "audio": {"input": {"transcription": {"model": "w", "language": "en"}}}}
+    talk.say("session.update", session=wanted)
+    (updated,) = talk.of("session.updated")
+    assert updated["session"]["object"] == "realtime.transcription_session"
+    assert updated["session"]["audio"]["input"]["transcription"]["language"] == "en"
+    talk.speak((1.0, 2.0, "hello there"))
+    talk.run(6.0)
+    assert [each["transcript"] for each in talk.of("conversation.item.input_audio_transcription.completed")] == [
+        "hello there"
+    ]
+    assert not talk.of("response.created")
+    talk.say("session.update", session={"type": "realtime"})
+    assert talk.of("error")[0]["error"]["param"] == "session.type"
+
+
+def test_a_conversation_stays_one() -> None:
+    talk = RealtimeTalk()
+    talk.say("conversation.item.create", item=HI)
+    talk.say("session.update", session={"type": "transcription"})
+    assert talk.of("error")[0]["error"]["param"] == "session.type"
 
 
 def test_what_is_in_force_reaches_the_session() -> None:

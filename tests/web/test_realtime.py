@@ -162,6 +162,14 @@ async def test_a_wrong_wish_for_a_key_names_its_field(
     assert (response.status, error["param"]) == (status, param)
 
 
+@pytest.mark.parametrize("path", ["/v1/realtime", "/v1/realtime/calls", "/v1/realtime/calls/rtc_1/hangup"])
+async def test_webrtc_is_refused_by_name(home: House, path: str) -> None:
+    async with home.client.post(path, data=b"v=0", headers={"Content-Type": "application/sdp"}) as answer:
+        error = (await answer.json())["error"]
+    assert (answer.status, error["code"]) == (400, "not_supported")
+    assert "WebSocket" in error["hint"]
+
+
 def test_secrets_expire_and_are_bounded() -> None:
     clock = MovedClock()
     secrets = ClientSecrets(clock)

@@ -87,7 +87,7 @@ class RealtimeCodec:
         return [partial(self._frames, self._named(step)) if isinstance(step, Said) else step for step in steps]
 
     def apply(self, fields: Mapping[str, Any]) -> SessionConfig:
-        wanted = self._lifecycle.session.changed(fields, self._settings)
+        wanted = self._lifecycle.session.changed(fields, self._settings, fresh=self._lifecycle.is_fresh)
         if self._lifecycle.has_spoken and _voice(wanted) != _voice(self._lifecycle.session):
             raise invalid(
                 "Cannot update a conversation's voice if assistant audio is present.",

@@ -132,15 +132,20 @@ class RealtimeSession:
             "metadata": fields.get("metadata"),
         }
 
-    def changed(self, update: Mapping[str, Any], settings: VoiceSettings) -> RealtimeSession:
-        """With the fields of an update, GA or beta. Raises RealtimeError naming the field that is wrong."""
+    def changed(self, update: Mapping[str, Any], settings: VoiceSettings, *, fresh: bool = False) -> RealtimeSession:
+        """With the fields of an update, GA or beta. Raises RealtimeError naming the field that is wrong.
+
+        `fresh`: nothing was said yet, so a conversation may still become a mere transcription.
+        """
         asked = from_beta(update)
         kind = asked.get("type", self.kind)
+        if kind == "transcription" and self.kind == "realtime" and fresh:
+            return RealtimeSession.new(kind, "", settings).changed(update, settings)
         if kind != self.kind:
             raise invalid(
                 f"The type of a session cannot change from {self.kind!r}",
                 "session.type",
-                hint="connect with ?intent=transcription for a transcription session",
+                hint="ask for a transcription session first of all, or connect with ?intent=transcription",
             )
         given = _checked(asked)
         merged = _merged(self.fields, given)

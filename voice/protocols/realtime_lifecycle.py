@@ -106,6 +106,11 @@ class Lifecycle:
         """Audio of a reply was sent."""
         return self._replies.has_spoken
 
+    @property
+    def is_fresh(self) -> bool:
+        """No item, no reply, no audio yet."""
+        return not (self._heard_ms or self._drafts or self._wishes or self._replies.active or self._items.last)
+
     def step(self, event: ServerEvent | Asked) -> list[Said | ClientEvent]:
         """Raises RealtimeError for what the client may not ask; nothing has changed then."""
         self._out = []
