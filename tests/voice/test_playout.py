@@ -36,10 +36,23 @@ def test_a_report_corrects_the_clock_and_never_goes_back() -> None:
     playout.sent(2.0, now=10.0)
     playout.report(0.5, now=11.0)
     assert playout.position(11.0) == 0.5
-    playout.report(0.2, now=11.1)
+    playout.report(0.4, now=11.1)
     assert playout.position(11.1) == 0.5
-    playout.report(9.0, now=11.2)
-    assert playout.position(11.2) == 2.0
+    playout.report(2.1, now=12.0)
+    assert playout.position(12.0) == 2.0
+
+
+def test_what_no_clock_can_show_is_ignored() -> None:
+    """Far ahead of what was sent; backwards; faster than time: neither stalls the reply nor lets it run away."""
+    playout = Playout(0.3)
+    playout.report(1.0, now=9.0)
+    playout.sent(2.0, now=10.0)
+    playout.report(0.5, now=10.5)
+    for position_s in (60.0, 0.0, 0.1):
+        playout.report(position_s, now=10.75)
+        assert playout.position(10.75) == pytest.approx(0.75)
+    playout.report(2.0, now=11.0)
+    assert playout.position(11.0) == pytest.approx(1.3), "a second has passed, and it may have skipped the lead"
 
 
 def test_held_it_sends_nothing_and_a_reporting_client_stands_still() -> None:

@@ -14,6 +14,8 @@ from __future__ import annotations
 __all__ = ["Playout"]
 
 MAX_LAG_S = 2.0
+SLIP_S = 0.25
+"""A report may be so far off what is possible: clients round, and count what they have decoded."""
 
 REPORT_TRUST_S = 1.0
 """Without a new report for this long, a reporting client is taken to play on at the speed of time again."""
@@ -74,8 +76,14 @@ class Playout:
         self.sent_s += seconds
 
     def report(self, position_s: float, now: float) -> None:
-        """The client says where it is. A report past what was sent is cut; the past cannot be unplayed."""
-        self._reported_s = min(max(position_s, self._reported_s), self.sent_s)
+        """The client says where it is. The past cannot be unplayed, and nothing is played before it is sent, or
+        faster than time passes (but for our lead: it may have skipped). What is off by more than `SLIP_S` is no
+        clock of this audio and is ignored: it must neither stop what is sent nor let it run away.
+        """
+        if self._started_at is None or not self._reported_s - SLIP_S <= position_s <= self.sent_s + SLIP_S:
+            return
+        played_s = min(position_s, self.sent_s, now - self._started_at + self.lead_s)
+        self._reported_s = max(played_s, self._reported_s)
         if 0 < position_s < self.sent_s and self._unbroken and not self._held and self._started_at is not None:
             self.lag_s = min(max(0.0, now - self._started_at - position_s), MAX_LAG_S)
         self._reported_at = now

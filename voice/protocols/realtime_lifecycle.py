@@ -108,7 +108,6 @@ class Lifecycle:
 
     @property
     def is_fresh(self) -> bool:
-        """No item, no reply, no audio yet."""
         return not (self._heard_ms or self._drafts or self._wishes or self._replies.active or self._items.last)
 
     def step(self, event: ServerEvent | Asked) -> list[Said | ClientEvent]:

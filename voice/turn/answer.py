@@ -14,6 +14,7 @@ from typing import Any
 
 from llm.messages import Message
 from voice.measuring.ledger import Ledger, Stage
+from voice.mouth.language import guess_language
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import SessionConfig
@@ -300,7 +301,7 @@ class Answer:
         """Time has passed: a tool may be late."""
         revision = self.revision
         if revision is not None and revision.rounds.busy:
-            self._desk.expire(revision, now, self.config.voice.language)
+            self._desk.expire(revision, now, self._language(revision))
             self._go_on(revision, now)
 
     def _add_round(self, revision: Replying, message: Message) -> str:
@@ -313,6 +314,11 @@ class Answer:
 
     def _do(self, action: Action) -> None:
         self.out.append(action)
+
+    def _language(self, revision: Revision) -> str:
+        """Of the session; where it has none, that of the question."""
+        language = self.config.voice.language
+        return language if language != "auto" else guess_language(revision.request) or language
 
     def _on_played(self, event: PlayedReport, now: float) -> None:
         if self.revision is not None and self.reply is not None and self.reply.id == event.reply:
