@@ -152,7 +152,7 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     message = message[:500] or f"status {status}"
     if code == "context_length_exceeded" or "context length" in message.lower():
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
-    if status == 404 or code == "model_not_found":
+    if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
         return UnknownModel(message)
     if status in (429, 503) or code in ("overloaded", "rate_limit_exceeded"):
         told = retry_after_s is not None

@@ -17,10 +17,11 @@ from anyio.abc import TaskStatus
 
 from llm.backend_record import BackendRecord
 from llm.errors import BackendUnreachable, LlmError, Overloaded, UnknownModel
+from llm.local_names import NAME as LOCAL
 from llm.messages import GenerateRequest
-from llm.port import Backend, ModelInfo
+from llm.port import Backend, ModelInfo, VectorPath
 from llm.route_trace import RouteTrace
-from llm.router import Candidate, Choice, Strategy, route
+from llm.router import ANY, Candidate, Choice, Strategy, route
 from llm.stream import StreamEvent
 from models.errors import ParleyError
 
@@ -97,6 +98,41 @@ class Router:
         assert first_error is not None  # route() gives at least one choice
         self._tell(request, trace)
         raise first_error
+
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        """Embeddings or ranks, from the best backend that gives them; `body` is that of /v1/embeddings or /v1/rerank.
+
+        A request without a model is for what is made for it in our slots; where nothing is, for the default model.
+        Raises as `generate` does.
+        """
+        first_error: LlmError | None = None
+        for choice in await self._vector_choices(str(body.get("model") or "")):
+            backend, record = self._backend(choice), self._record(choice.backend)
+            if not record.admitted():
+                first_error = first_error or record.refusal(choice.backend)
+                continue
+            with record.asked() as attempt:
+                try:
+                    answer = await backend.vectors(path, {**body, "model": choice.model}, user)
+                    attempt.succeeded()
+                    return answer
+                except LlmError as error:
+                    attempt.failed(error, guarded=backend.config.type != "slot")
+                    first_error = first_error or error
+                    log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+        assert first_error is not None
+        raise first_error
+
+    async def _vector_choices(self, name: str) -> tuple[Choice, ...]:
+        """Models that make vectors are not listed, but our slots know them all; so those are asked in any case."""
+        ours = tuple(Choice(b.name, name) for b in self._backends() if b.name == LOCAL and "/" not in name)
+        try:
+            found = await self._choices(name)
+        except UnknownModel:
+            if not ours:
+                raise
+            return ours
+        return (*ours, *(choice for choice in found if choice.backend != LOCAL)) if name in ANY else found
 
     def _silence_s(self, backend: Backend, others: Sequence[Choice]) -> float:
         """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
 
 from llm.errors import UnknownModel
+from llm.local_names import NAME, UNNAMED
+from llm.local_vectors import ask_vectors
 from llm.messages import AudioPart, GenerateRequest
-from llm.port import BackendConfig, ModelInfo
+from llm.port import BackendConfig, ModelInfo, VectorPath
 from llm.stream import StreamEvent
 from llm.workers.launch import ModelType
 
@@ -18,18 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalModels"]
 
-NAME = "local"
-UNNAMED = "auto"
-"""What the router asks for when the request named no model: then its content decides."""
-
 
 class LocalModels:
     """A Backend."""
 
-    def __init__(self, pool: SlotPool) -> None:
+    def __init__(self, pool: SlotPool, http: aiohttp.ClientSession) -> None:
         self.name = NAME
         self.config = BackendConfig(NAME, "slot", "", model=UNNAMED)
         self._pool = pool
+        self._http = http
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """Wait for a place, then stream. Closing the iterator leaves the line, or stops the decoder."""
@@ -57,6 +58,9 @@ class LocalModels:
         if any(slot.model.name == name for slot in self._pool.slots):
             async with self._pool.lease(name, user=request.user, priority=request.priority) as slot:
                 await slot.backend.prefill(replace(request, model=slot.model.name))
+
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        return await ask_vectors(self._pool, self._http, path, body, user)
 
     async def forget(self, conversation: str) -> None:
         for slot in self._pool.slots:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from llm.chunk_reader import error_of
 from llm.errors import UnknownModel, WorkerDied
-from llm.local import NAME, UNNAMED
-from llm.pool import SlotPool
+from llm.local_names import NAME, UNNAMED
+from llm.port import VectorPath
 from llm.workers.launch import ModelType
+
+if TYPE_CHECKING:
+    from llm.pool import SlotPool
 
 __all__ = ["ask_vectors"]
 
@@ -25,7 +28,7 @@ _WANTED: Mapping[str, tuple[ModelType, ...]] = {
 async def ask_vectors(
     pool: SlotPool,
     http: aiohttp.ClientSession,
-    path: Literal["embeddings", "rerank"],
+    path: VectorPath,
     body: Mapping[str, Any],
     user: str,
 ) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,11 @@ from llm.port import BackendConfig
 from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
 from models.errors import BadInput
 
-__all__ = ["OllamaReader", "chat_body", "model_options"]
+__all__ = ["OllamaReader", "chat_body", "kept", "model_options", "num_ctx_of"]
 
 DEFAULT_NUM_CTX = 8192
 """Sent with every request: one that named no size, beside one that did, would make Ollama load the model again."""
+_OF_MODELFILE = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
 
 _SAME = (
     "temperature",
@@ -38,9 +40,29 @@ _SAME = (
 )
 
 
-def model_options(config: BackendConfig) -> dict[str, Any]:
+def num_ctx_of(shown: object, config: BackendConfig) -> int:
+    """`shown`: Ollama's answer to /api/show, None where it knows no such model. `context_size`, else what the model's
+    own Modelfile sets, else 8192; at most what it was trained on.
+    """
+    told = shown if isinstance(shown, dict) else {}
+    info, parameters = told.get("model_info"), told.get("parameters")
+    own = _OF_MODELFILE.search(parameters) if isinstance(parameters, str) else None
+    wanted = config.context_size or (int(own[1]) if own else DEFAULT_NUM_CTX)
+    limits = [
+        value
+        for name, value in (info.items() if isinstance(info, dict) else ())
+        if name.endswith(".context_length") and isinstance(value, int) and value > 0
+    ]
+    return min([wanted, *limits])
+
+
+def kept(config: BackendConfig) -> str | int:
+    return -1 if config.keep_alive == "-1" else config.keep_alive
+
+
+def model_options(config: BackendConfig, num_ctx: int) -> dict[str, Any]:
     """The options that decide how the model is loaded: the same in every request."""
-    options: dict[str, Any] = {"num_ctx": config.context_size or DEFAULT_NUM_CTX}
+    options: dict[str, Any] = {"num_ctx": num_ctx}
     if config.gpu_layers:
         options["num_gpu"] = config.gpu_layers
     if config.threads:
@@ -50,15 +72,14 @@ def model_options(config: BackendConfig) -> dict[str, Any]:
     return options
 
 
-def chat_body(request: GenerateRequest, model: str, config: BackendConfig) -> dict[str, Any]:
-    """Raises BadInput for what Ollama cannot do."""
+def chat_body(request: GenerateRequest, model: str) -> dict[str, Any]:
+    """All but what decides how the model is loaded. Raises BadInput for what Ollama cannot do."""
     if request.n != 1:
         raise BadInput("Ollama gives one reply a request", param="n")
     if request.grammar is not None:
         raise BadInput("Ollama knows no GBNF", param="grammar", hint="use response_format with a JSON schema")
     sampling = request.sampling
-    options = model_options(config)
-    options |= {name: getattr(sampling, name) for name in _SAME if getattr(sampling, name) is not None}
+    options: dict[str, Any] = {name: getattr(sampling, name) for name in _SAME if getattr(sampling, name) is not None}
     if sampling.max_tokens is not None:
         options["num_predict"] = sampling.max_tokens
     if sampling.stop:
@@ -69,7 +90,6 @@ def chat_body(request: GenerateRequest, model: str, config: BackendConfig) -> di
         "messages": [_message(message, names) for message in request.messages],
         "stream": True,
         "options": options,
-        "keep_alive": -1 if config.keep_alive == "-1" else config.keep_alive,
     }
     if request.tools and request.tool_choice != "none":
         body["tools"] = [dict(tool) for tool in request.tools]

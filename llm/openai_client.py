@@ -14,14 +14,17 @@ import anyio
 
 from llm.backend_http import PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads
 from llm.chunk_reader import ChunkReader
-from llm.convert.chat import to_body
+from llm.convert.chat import parse_body, to_body
+from llm.convert.vector_answers import embeddings_of, ranks_of
+from llm.convert.vectors import document_texts
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest
 from llm.passthrough import StreamRelay, joined, may_relay, relayed_whole
-from llm.port import BackendConfig, ModelInfo
+from llm.port import BackendConfig, ModelInfo, VectorPath
 from llm.request_defaults import with_defaults
 from llm.sse import SseReader
 from llm.stream import StreamEvent
+from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from models.errors import ParleyError
 
 __all__ = ["OpenAIClient"]
@@ -161,27 +164,34 @@ class OpenAIClient:
     async def preload(self, model: str) -> None:
         """Load the model so that the first request need not wait, where the server can. Raises LlmError."""
 
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        """Raises UnknownModel where the server has no such thing, BadInput, and as `generate` does."""
+        model = str(body.get("model") or self.config.model)
+        if path == "embeddings":
+            return embeddings_of(parse_body(EmbeddingRequest, body), await self._vectors(path, body, model), model)
+        asked = parse_body(RerankRequest, body)
+        documents = {**body, "documents": document_texts(asked)}
+        return ranks_of(asked, await self._vectors(path, documents, model), model)
+
     async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
         """A vector for every text. Raises LlmError where the server has no embeddings."""
-        body = {"model": model or self.config.model, "input": list(texts), "encoding_format": "float"}
-        answer = await self._post(f"{self._base}/embeddings", body)
-        rows = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(rows, list) or len(rows) != len(texts):
-            raise BackendFailed(f"{self.name} gave no vector for every text")
-        return [[float(number) for number in row["embedding"]] for row in sorted(rows, key=lambda r: r["index"])]
+        answer = await self.vectors("embeddings", {"model": model, "input": list(texts)})
+        return [row["embedding"] for row in answer["data"]]
 
     async def rerank(self, query: str, documents: Sequence[str], model: str) -> list[float]:
         """A score for every document. Raises LlmError where the server cannot rerank."""
-        body = {"model": model or self.config.model, "query": query, "documents": list(documents)}
-        answer = await self._post(f"{self._base}/rerank", body)
-        rows = answer.get("results") if isinstance(answer, dict) else None
-        if not isinstance(rows, list) or len(rows) != len(documents):
-            raise BackendFailed(f"{self.name} gave no score for every document")
-        scores = {int(row["index"]): float(row["relevance_score"]) for row in rows}
+        answer = await self.vectors("rerank", {"model": model, "query": query, "documents": list(documents)})
+        scores = {row["index"]: row["relevance_score"] for row in answer["results"]}
         return [scores[index] for index in range(len(documents))]
 
     async def prefill(self, request: GenerateRequest) -> None:
         """Not asked of a server that may be paid for every prompt."""
+
+    async def _vectors(self, path: VectorPath, body: Mapping[str, Any], model: str) -> Any:
+        sent = {name: value for name, value in body.items() if not name.startswith("parley_")}
+        if path == "embeddings":
+            sent.setdefault("encoding_format", "float")
+        return await self._post(f"{self._base}/{path}", {**sent, "model": model})
 
     async def forget(self, conversation: str) -> None:
         """Other servers keep their caches themselves."""

@@ -97,7 +97,7 @@ class SlotPool:
         loaded by their name.
         """
         self.store = store
-        self.local = LocalModels(self)
+        self.local = LocalModels(self, http)
         self._settings, self._clock, self._http = settings, clock, http
         self._placement = placement or LocalProcesses(clock, http)
         self._learned = Learned(store.root.parent / "measured.json")

@@ -9,7 +9,9 @@ from typing import Any, Literal, Protocol
 from llm.messages import GenerateRequest
 from llm.stream import StreamEvent
 
-__all__ = ["Answer", "Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo"]
+__all__ = ["Answer", "Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo", "VectorPath"]
+
+VectorPath = Literal["embeddings", "rerank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,13 @@ class Backend(Generator, Protocol):
 
         Only where it costs nothing but our own machine's time: servers that are not ours do nothing. Cancel-safe;
         what was read until then is kept. Raises LlmError.
+        """
+        ...
+
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        """The answer to POST /v1/embeddings (OpenAI's form) or /v1/rerank (Jina's), whose body is given.
+
+        Raises UnknownModel where it has no such thing, BadInput, LlmError.
         """
         ...
 

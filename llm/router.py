@@ -20,7 +20,7 @@ from typing import Literal
 
 from llm.errors import UnknownModel
 
-__all__ = ["Candidate", "Choice", "Strategy", "route"]
+__all__ = ["ANY", "Candidate", "Choice", "Strategy", "route"]
 
 ANY = ("", "default", "auto")
 

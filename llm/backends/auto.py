@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ import anyio
 from llm.errors import BackendUnreachable, LlmError
 from llm.fingerprint import ask, recognise
 from llm.messages import GenerateRequest
-from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo
+from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, VectorPath
 from llm.stream import StreamEvent
 from models.registry import discover
 
@@ -65,6 +65,10 @@ class AutoBackend:
     async def prefill(self, request: GenerateRequest) -> None:
         if self._found is not None:
             await self._found.prefill(request)
+
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        found: dict[str, Any] = await (await self.resolved()).vectors(path, body, user)
+        return found
 
     async def forget(self, conversation: str) -> None:
         if self._found is not None:

@@ -6,31 +6,44 @@ Source: Ollama's docs/api.md.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+import aiohttp
+
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.convert.chat import parse_body
+from llm.convert.vector_answers import floats_of, vectors_as_asked
+from llm.convert.vectors import inputs_of
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.ndjson import LineReader
-from llm.ollama_wire import OllamaReader, chat_body, model_options
+from llm.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
 from llm.openai_client import OpenAIClient
-from llm.port import BackendSpec, ModelInfo
+from llm.port import BackendConfig, BackendSpec, ModelInfo, VectorPath
 from llm.request_defaults import with_defaults
 from llm.stream import StreamEvent
+from llm.wire.vectors import EmbeddingRequest
+from models.errors import BadInput
 
 __all__ = ["SPEC", "Ollama"]
+
+_KEPT_MODELS = 256
 
 
 class Ollama(OpenAIClient):
     relays = False
     health_path = "/api/version"
 
-    def body(self, request: GenerateRequest) -> dict[str, Any]:
-        return chat_body(request, request.model or self.config.model, self.config)
+    def __init__(self, config: BackendConfig, http: aiohttp.ClientSession) -> None:
+        super().__init__(config, http)
+        self._num_ctxs: dict[str, int] = {}
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
-        body = self.body(with_defaults(request, self.config))
+        model = request.model or self.config.model
+        body = chat_body(with_defaults(request, self.config), model)
+        loading = await self._loading(model)
+        body |= {**loading, "options": {**loading["options"], **body["options"]}}
         reader, lines = OllamaReader(), LineReader()
         try:
             async with self._asked(f"{self._root}/api/chat", body) as response:
@@ -66,20 +79,15 @@ class Ollama(OpenAIClient):
     async def preload(self, model: str) -> None:
         """Loads it with the same num_ctx as requests have; pulls it first where it is missing and that is allowed."""
         wanted = model or self.config.model
-        body = {
-            "model": wanted,
-            "messages": [],
-            "stream": False,
-            "keep_alive": self.config.keep_alive,
-            "options": model_options(self.config),
-        }
+        body: dict[str, Any] = {"model": wanted, "messages": [], "stream": False}
         try:
-            await self._post(f"{self._root}/api/chat", body)
+            await self._post(f"{self._root}/api/chat", {**body, **await self._loading(wanted)})
         except UnknownModel:
             if not self.config.auto_download_model:
                 raise
             await self._pull(self.config.model_url or wanted)
-            await self._post(f"{self._root}/api/chat", body)
+            self._num_ctxs.pop(wanted, None)
+            await self._post(f"{self._root}/api/chat", {**body, **await self._loading(wanted)})
 
     async def _pull(self, model: str) -> None:
         lines = LineReader()
@@ -95,17 +103,41 @@ class Ollama(OpenAIClient):
         except SERVER_BROKE as error:
             raise self.broken() from error
 
-    async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
-        answer = await self._post(
-            f"{self._root}/api/embed", {"model": model or self.config.model, "input": list(texts)}
-        )
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        """By /api/embed. Ollama takes texts, no tokens; and it does not rerank."""
+        if path == "rerank":
+            raise UnknownModel("Ollama does not rerank", hint="load a rerank model into a Parley slot")
+        asked = parse_body(EmbeddingRequest, body)
+        texts = inputs_of(asked)
+        if not all(isinstance(text, str) for text in texts):
+            raise BadInput("Ollama makes vectors of texts, not of token numbers", param="input")
+        model = asked.model or self.config.model
+        sent: dict[str, Any] = {"model": model, "input": texts, **await self._loading(model)}
+        if asked.dimensions is not None:
+            sent["dimensions"] = asked.dimensions
+        answer = await self._post(f"{self._root}/api/embed", sent)
         rows = answer.get("embeddings") if isinstance(answer, dict) else None
-        if not isinstance(rows, list) or len(rows) != len(texts):
-            raise BackendFailed(f"{self.name} gave no vector for every text")
-        return [[float(number) for number in row] for row in rows]
+        vectors = [floats_of(row) for row in rows] if isinstance(rows, list) else []
+        return vectors_as_asked(asked, vectors, model, int(answer.get("prompt_eval_count") or 0) if vectors else 0)
 
-    async def rerank(self, query: str, documents: Sequence[str], model: str) -> list[float]:
-        raise BackendFailed("Ollama does not rerank", hint="load a rerank model into a Parley slot")
+    async def _loading(self, model: str) -> dict[str, Any]:
+        """What decides how the model is loaded: the same in all requests, or Ollama would load it again."""
+        return {"options": model_options(self.config, await self._num_ctx(model)), "keep_alive": kept(self.config)}
+
+    async def _num_ctx(self, model: str) -> int:
+        """As configured, but never more than the model takes; unless something else is configured, as its Modelfile
+        says. Asked for once: a model that is made anew under its name counts after a restart.
+        """
+        found = self._num_ctxs.get(model)
+        if found is None:
+            try:
+                found = num_ctx_of(await self._post(f"{self._root}/api/show", {"model": model}), self.config)
+            except UnknownModel:
+                found = num_ctx_of(None, self.config)  # the request itself will say so
+            while len(self._num_ctxs) >= _KEPT_MODELS:
+                del self._num_ctxs[next(iter(self._num_ctxs))]
+            self._num_ctxs[model] = found
+        return found
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:

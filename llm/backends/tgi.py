@@ -5,14 +5,14 @@ Source: its Messages API.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from llm.convert.chat import grammar_schema
-from llm.errors import BackendFailed
+from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
-from llm.port import BackendSpec, ModelInfo
+from llm.port import BackendSpec, ModelInfo, VectorPath
 
 __all__ = ["SPEC", "Tgi"]
 
@@ -42,11 +42,8 @@ class Tgi(OpenAIClient):
         length = info.get("max_total_tokens")
         return (ModelInfo(str(info["model_id"]), self.name, length if isinstance(length, int) else None, "tgi"),)
 
-    async def embed(self, texts: Sequence[str], model: str) -> list[list[float]]:
-        raise BackendFailed("text-generation-inference has no embeddings")
-
-    async def rerank(self, query: str, documents: Sequence[str], model: str) -> list[float]:
-        raise BackendFailed("text-generation-inference does not rerank")
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        raise UnknownModel("text-generation-inference has neither embeddings nor ranks")
 
 
 SPEC = BackendSpec(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from llm.local import UNNAMED
+from llm.local_names import UNNAMED
 from llm.measuring.statistics import Measuring
 from llm.messages import GenerateRequest, WaitState
-from llm.port import Backend, BackendConfig, ModelInfo
+from llm.port import Backend, BackendConfig, ModelInfo, VectorPath
 from llm.stream import Finish, StreamEvent
 from models.clock import Clock
 from models.errors import ParleyError
@@ -75,6 +75,21 @@ class MeasuredBackend:
                             first = False
                             first_token.observe(now() - begun_s)
                     yield event
+        except ParleyError as error:
+            measured.failed(error.code)
+            self._errors.labels(*labels, error.code).inc()
+            raise
+        finally:
+            measured.cancelled()
+
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        labels = (self.name, self._label(str(body.get("model") or "")))
+        measured = self._measuring.begin(*labels, self._clock.now())
+        self._requests.labels(*labels).inc()
+        try:
+            answer = await self._backend.vectors(path, body, user)
+            measured.finished(self._clock.now(), int(answer.get("usage", {}).get("prompt_tokens") or 0), 0, 0)
+            return answer
         except ParleyError as error:
             measured.failed(error.code)
             self._errors.labels(*labels, error.code).inc()

@@ -79,7 +79,7 @@ async def test_ollama_is_asked_natively_and_always_with_the_same_num_ctx() -> No
         await client.chat("m", HELLO, {"num_ctx": 4096})
         server.answers["/api/chat"] = (200, b'{"model": "m", "done": true, "done_reason": "load"}')
         await client.preload_model("m")
-    first, second, third = (body for _, body in server.posted)
+    first, second, third = (body for path, body in server.posted if path == "/api/chat")
     assert first["options"] == {"num_ctx": 8192, "top_k": 3, "num_predict": 5} and first["think"] is True
     assert first["messages"][0]["images"] == ["aGk="]
     assert second["options"]["num_ctx"] == 4096 and third["options"]["num_ctx"] == 8192
@@ -170,7 +170,33 @@ async def test_vectors() -> None:
         assert await client.rerank("q", ["a", "b"]) == [0.25, 0.5]
     async with serving("ollama") as server, LLMClient("ollama", server.url) as client:
         server.answers["/api/embed"] = (200, b'{"embeddings": [[1.0]]}')
-        assert await client.embed(["a"]) == [[1.0]]
+        assert await client.embed(["a"], "m") == [[1.0]]
+        assert server.posted[-1][1] == {
+            "model": "m", "input": ["a"], "options": {"num_ctx": 8192}, "keep_alive": "30m"
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shown", "configured", "wanted"),
+    [
+        ({"model_info": {"general.architecture": "bert", "bert.context_length": 512}}, 0, 512),
+        ({"model_info": {"qwen3.context_length": 40960}}, 0, 8192),
+        ({"model_info": {"qwen3.context_length": 40960}}, 65536, 40960),
+        ({"model_info": {"qwen3.context_length": 40960}, "parameters": "stop a\nnum_ctx    16384"}, 0, 16384),
+        ({"model_info": {"qwen3.context_length": 40960}, "parameters": "num_ctx 16384"}, 4096, 4096),
+        ({"parameters": None}, 0, 8192),
+    ],
+)
+async def test_ollama_is_asked_for_what_the_model_takes_and_once(
+    shown: dict[str, Any], configured: int, wanted: int
+) -> None:
+    async with serving("ollama") as server, LLMClient("ollama", server.url, context_size=configured) as client:
+        server.answers["/api/show"] = (200, json.dumps(shown).encode())
+        server.answers["/api/chat"] = (200, b'{"model": "m", "message": {"content": "hi"}, "done": true}')
+        for _ in range(2):
+            await client.chat("m", HELLO)
+    assert [path for path, _ in server.posted] == ["/api/show", "/api/chat", "/api/chat"]
+    assert [body["options"]["num_ctx"] for path, body in server.posted if path == "/api/chat"] == [wanted, wanted]
 
 
 async def test_what_cannot_be_is_said(free_port: int) -> None:

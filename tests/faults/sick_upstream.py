@@ -74,8 +74,11 @@ class SickUpstream:
         stream = bool(asked.get("stream"))
         opening = _head(200, _EVENTS, None)
         match fault:
-            case "silent":
+            case "silent" | "mute":
                 await reader.read()
+            case "late":
+                await asyncio.sleep(0.15)
+                await self._answer("well", asked, reader, writer)
             case "reset_first":
                 writer.transport.abort()
             case "page":

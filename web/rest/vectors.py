@@ -1,15 +1,13 @@
-"""POST /v1/embeddings and /v1/rerank: vectors and ranks from the models in the slots."""
+"""POST /v1/embeddings and /v1/rerank: vectors and ranks from our slots and from the backends that have them."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llm.convert.chat import parse_body
-from llm.local_vectors import ask_vectors
+from llm.port import VectorPath
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from web.body import read_object
 from web.guards.authenticate import principal_of
@@ -36,12 +34,10 @@ async def _rerank(request: Request) -> Response:
     return await _ask(request, "rerank", body)
 
 
-async def _ask(request: Request, path: Literal["embeddings", "rerank"], body: dict[str, object]) -> Response:
-    services, user = services_of(request), principal_of(request).user
+async def _ask(request: Request, path: VectorPath, body: dict[str, object]) -> Response:
+    router, user = services_of(request).router, principal_of(request).user
     try:
-        answer = await while_connected(
-            request.receive, lambda: ask_vectors(services.pool, services.http, path, body, user)
-        )
+        answer = await while_connected(request.receive, lambda: router.vectors(path, body, user), scope=request.scope)
     except ClientGone:
         return Response(status_code=_CLIENT_CLOSED)
     return JSONResponse(answer)
@@ -51,4 +47,4 @@ ROUTES = [
     Route("/v1/embeddings", _embeddings, methods=["POST"]),
     Route("/v1/rerank", _rerank, methods=["POST"]),
 ]
-"""Their answers are the worker's, as they are."""
+"""A slot's answers are the worker's, as they are; other servers' are put into the same form."""
