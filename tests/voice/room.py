@@ -117,6 +117,7 @@ class Room:
                 self._until((start + FRAME) / RATE_HZ)
                 before = self.guard.state
                 clean = self.guard.hear(self._microphone(start), self.now)
+                self._again(self.guard.take_past())
                 if self.guard.state != before:
                     if self.guard.state == "present":
                         segmenter = self._segmenter()
@@ -135,6 +136,13 @@ class Room:
         finally:
             vad.close(stream)
         return self
+
+    def _again(self, past: Pcm) -> None:
+        """What was heard last, without the echo that has only now become known."""
+        if len(past):
+            whole = np.concatenate(self.heard_pcm)
+            whole[max(0, len(whole) - len(past)) :] = past[-len(whole) :]
+            self.heard_pcm = [whole]
 
     # ---- what came of it ------------------------------------------------------------------------------------
 

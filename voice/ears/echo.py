@@ -6,9 +6,10 @@ We know what we sent and when, so the reference lies on the microphone's own tim
 the microphone was when the piece was sent, or behind the piece before it. The echo comes some time later: the
 client's buffers, the room, the way back.
 
-1. *Find it.* While we are heard to speak, the last second of microphone and reference are correlated (GCC-PHAT,
-   Knapp and Carter 1976). A clear peak is the delay; the microphone loud and no peak, twice, means that what it
-   hears is not us. Until one of the two is known the signal passes as it is.
+1. *Find it.* While we are heard to speak and the microphone hears anything, the last second of both is correlated
+   ten times a second (GCC-PHAT, Knapp and Carter 1976). A clear peak is the delay: a tenth of a second of echo is
+   enough. The microphone loud and no peak, again and again, means that what it hears is not us. Until one of the two
+   is known the signal passes as it is; once there is an echo, what passed is gone over again (`hindsight`).
 2. *Cancel it.* A partitioned frequency-domain Kalman filter (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014)
    follows the way from loudspeaker to microphone, 256 ms from just before the delay on. It weighs its error by how
    much else is in the signal, so that it neither needs nor has a detector of double talk.
@@ -49,7 +50,11 @@ LONGEST_S = 1.2
 _WINDOW = RATE_HZ
 _KEPT = 3 * RATE_HZ
 """Samples of both signals that are kept."""
-_LOOK_EVERY = RATE_HZ // 4
+_LOOK_EVERY = RATE_HZ // 10
+_LOOK_RARELY = RATE_HZ // 2
+_FRAME = 320
+_LOUD = 6.0
+"""Over the quietest of the last seconds, in power: less is the room, and says nothing."""
 _BURST = 5 * RATE_HZ
 """So much at once is a file and no microphone: it passes as it is."""
 _EARLY = 2 * BLOCK
@@ -57,12 +62,20 @@ _EARLY = 2 * BLOCK
 _QUIET = 1e-3
 """RMS of full scale (-60 dB): a signal below says nothing."""
 
-_PEAK_SURE = 20.0
+_PEAK_SURE = ((0.15, 50.0), (0.25, 25.0), (0.5, 20.0))
+"""From so many loud seconds on, the highest peak of the correlation over its RMS is an echo. With an echo of 0 to
+-25 dB it is 40 to 100 at the median; with another voice up to 11 after 0.8 s and 26 after 0.1 s, with the very same
+synthetic voice saying something else up to 15 and 70."""
 _PEAK_PRESENT = 13.0
-_PEAK_ABSENT = 13.0
-"""The highest peak of the correlation over its RMS: 20 to 140 with an echo of -6 to -30 dB, up to 13 for
-other voices. One over `_PEAK_SURE`, or two over `_PEAK_PRESENT` at one delay, are an echo."""
-_VOTES = 2
+"""Two such peaks at one delay, after half a second that is loud, are an echo; a lower one is none."""
+_LOUD_S = 0.5
+"""So much that is loud has to be there before its likeness to us counts, once there seems to be no echo."""
+_VOTES = 3
+"""Looks at something loud that was not us, after which there is no echo."""
+_MOVED = 80
+"""Samples by which the delay is off, twice the same, when the way back is another one now."""
+_RELEARN = (RATE_HZ // 2, 5 * RATE_HZ // 4)
+"""So long after an echo was found the filter begins anew, with more to learn from."""
 _OVER = 3.0
 """The remainder is taken off so many times: it is an estimate, and what is left of it sounds."""
 _MUTE = 0.5
@@ -122,7 +135,12 @@ class EchoCanceller:
         self._burst_at: int | None = None
         """Where the reference began again after a silence, until its echo has been found."""
         self._held = np.zeros(0, np.int16)
+        self.hindsight: Pcm = np.zeros(0, np.int16)
+        """Once there is an echo: the last audio that was given out, again, without it. Who takes it empties it."""
         self._engaged = self._skip = False
+        self._relearn_at: list[int] = []
+        self._level = self._recent = 0.0
+        """How much of our power comes back; the power that may still reverberate."""
         self._candidate = -1
         self._window = np.sqrt(np.hanning(2 * BLOCK + 1)[:-1]).astype(np.float32)
         self._reset()
@@ -153,11 +171,12 @@ class EchoCanceller:
         if not self._engaged:
             self._remember(pcm)
             if self._active and self._at >= self._look_at:
-                self._look_at = self._at + (8 if self.state == "absent" else 1) * _LOOK_EVERY
+                self._look_at = self._at + (2 if self.state == "absent" else 1) * _LOOK_EVERY
                 self._look()
             if self._engaged:
                 self._burst_at = None
                 self._rehearse()
+                self._look_back()
             return pcm
         if len(pcm) > _BURST:
             whole, self._held = np.concatenate((self._held, pcm)), np.zeros(0, np.int16)
@@ -170,17 +189,19 @@ class EchoCanceller:
         while len(self._held) >= BLOCK:
             block, self._held = self._held[:BLOCK], self._held[BLOCK:]
             self._remember(block)
-            hidden = self._place()
+            hidden = self._place() or self._rough()
+            if self._relearn_at and self._at >= self._relearn_at[0] and self._burst_at is None:
+                self._relearn()
             pieces.append(self._clean() * 0 if hidden else self._clean())
             if self._skip:
                 self._skip = False
                 pieces.clear()  # the block before was given out as it was
             if self._active and self._at >= self._look_at:
-                self._look_at = self._at + 2 * _LOOK_EVERY
+                self._look_at = self._at + _LOOK_RARELY
                 self._look()
         if not pieces:
             return np.zeros(0, np.int16)
-        return (np.concatenate(pieces) * 32768).round().clip(-32768, 32767).astype(np.int16)
+        return _samples(np.concatenate(pieces))
 
     @property
     def _active(self) -> bool:
@@ -209,33 +230,82 @@ class EchoCanceller:
         mic, ref = self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :]
         if np.sqrt(np.mean(ref**2)) < _QUIET:
             return
-        quiet = np.sqrt(np.mean(mic**2)) < _QUIET
-        if quiet and np.sqrt(np.mean(ref[: len(mic)] ** 2)) < _QUIET:
-            return  # what we said may still be on its way; later, silence is the surest sign of no echo
-        lag, height = (0, 0.0) if quiet else _correlate(mic, ref)
+        loud_s = self._loud_s()
+        if loud_s <= 0:
+            # what we said may still be on its way; later, silence is the surest sign of no echo
+            if self.state == "unknown" and np.sqrt(np.mean(ref[: _WINDOW - 2 * _LOOK_EVERY] ** 2)) >= _QUIET:
+                self.state = "absent"
+            return
+        lag, height = _correlate(mic, ref)
         again = abs(lag - self._candidate) <= 32
-        self._candidate = lag if height >= _PEAK_PRESENT else -1
-        if height >= _PEAK_SURE or (height >= _PEAK_PRESENT and again):
+        enough = loud_s >= _LOUD_S
+        self._candidate = lag if enough and height >= _PEAK_PRESENT else -1
+        sure = any(loud_s >= least_s and height >= peak for least_s, peak in _PEAK_SURE)
+        if sure and not enough and self.state == "absent":
+            return
+        if sure or (height >= _PEAK_PRESENT and again and enough):
             self._votes = 0
             near = self._engaged and self._burst_at is not None and abs(lag - self.delay) <= _SHIFT
             if near:
                 return  # it will be placed
+            if self.state == "present" and again and abs(lag - self.delay) > _MOVED and not self._relearn_at:
+                self._relearn_at = [self._at, self._at + _RELEARN[0]]  # the client's playout has moved
+                return
             if self.state != "present" or not -_EARLY // 2 <= lag - self.delay <= PARTS * BLOCK // 2:
                 self.state, self.delay = "present", lag
                 self._reset()
+                if self._engaged:
+                    self._rehearse()
+                self._relearn_at = [self._at + later for later in _RELEARN]
                 self._skip = self._skip or not self._engaged
                 self._engaged = True
-        elif self.state != "present":
-            self._votes = self._votes + 1 if height < _PEAK_ABSENT else 0
+        elif self.state == "unknown":
+            self._votes = (self._votes + 1 if height < _PEAK_PRESENT else 0) if loud_s >= 0.4 else self._votes
             if self._votes >= _VOTES:
                 self.state = "absent"
 
-    def _rehearse(self) -> None:
+    def _loud_s(self) -> float:
+        """How much of the last second is more than the room, in s; 0 if nothing was just now."""
+        frames = np.mean(self._mic.reshape(-1, _FRAME) ** 2, axis=1)
+        floor = float(np.quantile(frames[frames > 0], 0.1)) if frames.any() else 0.0
+        loud = frames[-_WINDOW // _FRAME :] >= max(_QUIET**2, _LOUD * floor)
+        just_now = loud[-2 * _LOOK_EVERY // _FRAME :].sum() >= 3
+        return float(loud.sum()) * _FRAME / RATE_HZ if just_now else 0.0
+
+    def _relearn(self) -> None:
+        """A delay and a filter that were found in a tenth of a second are rough."""
+        self._relearn_at = self._relearn_at[1:]
+        lag, height = _correlate(self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :])
+        if height >= _PEAK_PRESENT:
+            self.delay = lag
+        tail = self._tail
+        self._reset()
+        self._tail = tail
+        self._rehearse(_KEPT - BLOCK)
+
+    def _rehearse(self, until: int = _KEPT) -> None:
         """Let the filter learn from what was heard so far."""
         start = _KEPT - (2 * RATE_HZ // BLOCK) * BLOCK
+        at = slice(-_WINDOW - self.delay, -self.delay or None)
+        ours, heard = self._ref[at], self._mic[-_WINDOW:]
+        power = np.convolve(ours**2, np.ones(BLOCK) / BLOCK, "same")
+        there = power > 0.05 * power.mean()
+        self._level = float((heard[there] ** 2).mean() / (power[there].mean() + 1e-12)) if there.any() else 1.0
         for _ in range(2):
-            for end in range(start, _KEPT + 1, BLOCK):
+            for end in range(start, until + 1, BLOCK):
                 self._cancel(_KEPT - end)
+
+    def _look_back(self) -> None:
+        """Take the echo out of what was given out before it was known."""
+        start = _KEPT - (2 * RATE_HZ // BLOCK) * BLOCK
+        pieces = [
+            self._clean(_KEPT - end) * (0.0 if self._rough(_KEPT - end) else 1.0)
+            for end in range(start, _KEPT + 1, BLOCK)
+        ]
+        # the newest block is not complete before the next one comes: of it, what the filter leaves
+        newest = self._tail.residual * self._window[BLOCK:] ** 2
+        pieces.append(self._tail.out + newest * float(self._tail.gain.mean()))
+        self.hindsight = _samples(np.concatenate(pieces[2:]))
 
     # ---- 2: cancel ------------------------------------------------------------------------------------------
 
@@ -245,8 +315,9 @@ class EchoCanceller:
         self._power: Floats = np.zeros((PARTS, bins), np.float32)
         self._turn = 0
         self._filter: Spectra = np.zeros((PARTS, bins), np.complex64)
-        self._doubt: Floats = np.full((PARTS, bins), 1.0, np.float32)
-        """How far the filter may be off: the variance of each of its coefficients."""
+        fading = np.exp(-0.4 * np.arange(PARTS, dtype=np.float32))
+        self._doubt: Floats = np.repeat(fading[:, None], bins, axis=1)
+        """How far the filter may be off: the variance of each of its coefficients. Rooms fade: 60 dB in 0.5 s."""
         self._noise: Floats = np.full(bins, 1e-6, np.float32)
         block, zero = np.zeros(BLOCK, np.float32), np.zeros(bins, np.float32)
         self._tail = _Tail(block, block, zero, zero, zero, np.ones(bins, np.float32), block)
@@ -271,16 +342,27 @@ class EchoCanceller:
             self._noise = 0.8 * self._noise + 0.2 * _power(error)
             expected = 0.5 * (self._doubt * power).sum(axis=0) + 1.0 * self._noise + 1e-9
             step = self._doubt / expected
-            self._doubt = 0.998 * (1 - 0.5 * step * power).clip(0.0) * self._doubt + 0.002 * (
+            # half of the transform is zeros: half of the step (Enzner and Vary's R / M), or the filter overshoots
+            self._doubt = 0.998 * (1 - 0.25 * step * power).clip(0.0) * self._doubt + 0.002 * (
                 _power(self._filter) + 1e-7
             )
-            self._filter += step * self._spectra.conj() * error
+            self._filter += 0.5 * step * self._spectra.conj() * error
             self._turn = (self._turn + 1) % _EVERY
             part = self._filter[self._turn :: _EVERY]
             taps = np.fft.irfft(part, axis=1)
             taps[:, BLOCK:] = 0
             self._filter[self._turn :: _EVERY] = np.fft.rfft(taps, axis=1)
         return echo, residual
+
+    def _rough(self, ago: int = 0) -> bool:
+        """The filter has learned little yet, and the newest block is no louder than our own voice is there."""
+        if not self._relearn_at:
+            return False
+        late = _KEPT - ago - self.delay
+        mine = float(np.mean(self._ref[max(0, late - 2 * BLOCK) : max(1, late + BLOCK)] ** 2))
+        self._recent = max(mine, _DECAY * self._recent)
+        heard = float(np.mean(self._mic[_KEPT - ago - BLOCK : _KEPT - ago] ** 2))
+        return self._recent > 1e-9 and heard < _LOUDER * self._level * self._recent
 
     # ---- 3: place it anew -----------------------------------------------------------------------------------
 
@@ -293,6 +375,7 @@ class EchoCanceller:
             return False
         if heard > _LAST_TRY or self._at - self._burst_at > _KEPT - 2 * _SHIFT:
             self._burst_at = None
+            self._relearn_at = [self._at, self._at + _RELEARN[0]]
             return False
         count = max(heard, 0) + _SHIFT
         expected = self._expected(count + 2 * _SHIFT)
@@ -336,8 +419,8 @@ class EchoCanceller:
 
     # ---- 4: suppress ----------------------------------------------------------------------------------------
 
-    def _clean(self) -> Floats:
-        """The next block of the output: the one before the newest."""
+    def _clean(self, ago: int = 0) -> Floats:
+        """The next block of the output: the one before that which ended `ago` samples ago."""
         tail = self._tail
         if not self._active:
             echo, residual = np.zeros(BLOCK, np.float32), self._mic[-BLOCK:]
@@ -346,7 +429,7 @@ class EchoCanceller:
             out = tail.out + plain[:BLOCK]
             tail.echo, tail.residual, tail.out = echo, residual, plain[BLOCK:]
             return out
-        echo, residual = self._cancel(learn=self._burst_at is None)
+        echo, residual = self._cancel(ago, learn=self._burst_at is None)
         both = np.concatenate((tail.echo, echo)), np.concatenate((tail.residual, residual))
         tail.echo, tail.residual = echo, residual
         spectrum = np.fft.rfft(both[1] * self._window)
@@ -374,6 +457,10 @@ class EchoCanceller:
         if left < _MUTE * there and tail.remains[speech].sum() > 1e-9:
             return tail.gain * _FLOOR
         return tail.gain
+
+
+def _samples(signal: Floats) -> Pcm:
+    return (signal * 32768).round().clip(-32768, 32767).astype(np.int16)
 
 
 def _power(spectrum: Spectra) -> Floats:

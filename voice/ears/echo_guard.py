@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from voice.ears.echo import RATE_HZ, EchoCanceller, EchoState
 from voice.port import Pcm
 from voice.resample import StreamResampler
@@ -31,6 +33,7 @@ class EchoGuard:
         self._resampler: StreamResampler | None = None
         self._reply = ""
         self._heard_at: float | None = None
+        self._past: Pcm = np.zeros(0, np.int16)
 
     @property
     def state(self) -> EchoState:
@@ -46,7 +49,17 @@ class EchoGuard:
             if missing_s > _GAP_S:
                 self._canceller.gap(round(missing_s * RATE_HZ))
         self._heard_at = now
-        return self._canceller.hear(pcm)
+        heard, again = self._canceller.hear(pcm), self._canceller.hindsight
+        if len(again):
+            self._canceller.hindsight = np.zeros(0, np.int16)
+            if len(heard) < len(again):
+                self._past, heard = again[: len(again) - len(heard)], again[len(again) - len(heard) :]
+        return heard
+
+    def take_past(self) -> Pcm:
+        """What was given out just before the last audio, without our voice, if that has only now become known."""
+        past, self._past = self._past, np.zeros(0, np.int16)
+        return past
 
     def sent(self, audio: AudioOut, now: float) -> None:
         """A piece of a reply leaves for the client."""

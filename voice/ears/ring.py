@@ -44,6 +44,11 @@ class AudioRing:
         self._buffer[at : at + head] = kept[:head]
         self._buffer[: len(kept) - head] = kept[head:]
 
+    def rewrite(self, pcm: Pcm) -> None:
+        """The newest samples are these instead, as far as they are here."""
+        kept = pcm[-(self.end - self.start) :] if self.end > self.start else pcm[:0]
+        self._buffer[np.arange(self.end - len(kept), self.end) % len(self._buffer)] = kept
+
     def silence(self, start: int, end: int) -> None:
         """Samples [start, end) become zero, as far as they are here."""
         first, stop = max(start, self.start), min(end, self.end)

@@ -386,6 +386,7 @@ class Session:
     def _audio(self, pcm: Pcm) -> None:
         if len(pcm):
             before, pcm = self._echo.state, self._echo.hear(pcm, self._parts.clock.now())
+            self._ring.rewrite(self._echo.take_past())
             if self._echo.state != before:
                 self._echo_known()
         if len(pcm):

@@ -65,6 +65,9 @@ class Floor:
         self._habits = Habits()
         self._echo: EchoState = "present" if config.turn.echo == "speaker" else "absent"
         self._echo_cancelled = False
+        self._echo_known = True
+        """It was found out whether the microphone hears us, or is not to be."""
+        self._echo_since_s = -inf
         self._said = ""
         """The words of the last reply, and where in the audio it ended: its echo may still be on the way."""
         self._said_until_s = -inf

@@ -17,6 +17,10 @@ AGAIN_SHARE = 0.5
 """Of the voice before a gap, when the sound comes again: two coughs are no word, two words are a sentence."""
 CANCELLED_FACTOR = 1.3
 """Over the residue of our own voice, a voice has to last longer."""
+SETTLED_S = 1.5
+"""So long the canceller learns; until then what it leaves of our voice may sound like one."""
+UNKNOWN_S = 1.0
+"""A voice waits so long for the word whether the microphone hears us."""
 
 
 class Judging(Deciding):
@@ -32,7 +36,7 @@ class Judging(Deciding):
         over_speech = self.state is State.SPEAKING
         self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
         self._do(Listen(turn.number, turn.from_s))
-        if self._answer.reply is not None:
+        if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
         self._go(State.JUDGING)
 
@@ -77,8 +81,12 @@ class Judging(Deciding):
         verdict = sound.verdict(self._rules(), self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
             self._resume(sound)
-        elif verdict is Verdict.INTERRUPT:
+        elif verdict is Verdict.INTERRUPT and not self._may_be_found_out(sound):
             self._interrupt()
+
+    def _may_be_found_out(self, sound: Outcry) -> bool:
+        """It is not known yet whether this is our own voice, and soon will be."""
+        return not self._echo_known and sound.over_speech and self._now < sound.heard_at + UNKNOWN_S
 
     def _resume(self, sound: Outcry) -> None:
         """It was nothing: go on from the very sample."""
@@ -98,19 +106,33 @@ class Judging(Deciding):
         if self._echo == "absent":
             return rules
         if self._echo_cancelled:
-            return replace(rules, voiced_ms=rules.voiced_ms * CANCELLED_FACTOR, words_needed=False)
+            voiced_ms = rules.voiced_ms * CANCELLED_FACTOR
+            return replace(rules, voiced_ms=voiced_ms, words_needed=self._echo_learning)
         return replace(rules, words_needed=True)
+
+    @property
+    def _echo_learning(self) -> bool:
+        """What is left of our own voice may startle; to hold the reply for it would take away what is learned from."""
+        return self._echo_cancelled and self._audio.s < self._echo_since_s + SETTLED_S
 
     def _on_echo(self, event: EchoHeard) -> None:
         """What is being judged was our own voice; a voice that goes on without it begins anew."""
         self._echo, self._echo_cancelled = event.state, event.state == "present"
+        self._echo_known = event.state != "unknown"
         if event.state == "unknown" and self.config.turn.echo == "speaker":
             self._echo = "present"  # the client says so
         if self._echo_cancelled:
             self._speaking = False
             self._missed_s = None
+            self._echo_since_s = self._audio.s
+            turn = self._turn
             if self._outcry is not None:
                 self._resume(self._outcry)
+            elif turn is not None and self._manners.listening and self._may_be_us(turn.from_s):
+                self._drop_turn()
+                self._rest()
+        elif self._outcry is not None:
+            self._judge()
 
     def _verdict_at(self, sound: Outcry) -> float:
         """When time alone may decide."""
