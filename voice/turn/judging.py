@@ -112,7 +112,7 @@ class Judging(Deciding):
 
     @property
     def _echo_learning(self) -> bool:
-        """What is left of our own voice may startle; to hold the reply for it would take away what is learned from."""
+        """What is left of our own voice may startle; a reply that is held for it leaves nothing to learn from."""
         return self._echo_cancelled and self._audio.s < self._echo_since_s + SETTLED_S
 
     def _on_echo(self, event: EchoHeard) -> None:
