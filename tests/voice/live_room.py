@@ -35,6 +35,10 @@ class RoomClient(LiveClient):
     _response: npt.NDArray[np.float64] = field(default_factory=lambda: impulse_response(0.3, 0))
     _resampler: StreamResampler = field(default_factory=lambda: StreamResampler(OUT_HZ, RATE_HZ))
 
+    def hears_directly(self) -> None:
+        """A room without reverberation."""
+        self._response = np.ones(1)
+
     # ---- what came of it ------------------------------------------------------------------------------------
 
     def told(self, kind: str, after_s: float = 0.0, **fields: Any) -> list[Heard]:
