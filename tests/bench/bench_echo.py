@@ -62,7 +62,7 @@ def run(options: Options) -> Section:
     return Section(
         "Echo",
         "A client sends back what it is told to play: attenuated, "
-        f"{', '.join(map(str, delays))} ms later, with and without a room that reverberates for 0.3 s, to a `parley up`"
+        f"{', '.join(map(str, delays))} ms later, with and without a room of 0.3 s of reverberation, to a `parley up`"
         " with the parts that come with it. Each session is new, so that nothing is known of the echo: three replies"
         " are listened to in each, and another is spoken over by a person as loud as at arm's length. `held` counts"
         " pauses that were gone on from, `stopped` replies that stopped for themselves, `turns of its own` questions"
