@@ -320,7 +320,7 @@ class EchoCanceller:
         """How far the filter may be off: the variance of each of its coefficients. Rooms fade: 60 dB in 0.5 s."""
         self._noise: Floats = np.full(bins, 1e-6, np.float32)
         block, zero = np.zeros(BLOCK, np.float32), np.zeros(bins, np.float32)
-        self._tail = _Tail(block, block, zero, zero, zero, np.ones(bins, np.float32), block)
+        self._tail: _Tail = _Tail(block, block, zero, zero, zero, np.ones(bins, np.float32), block)
 
     def _cancel(self, ago: int = 0, *, learn: bool = True) -> tuple[Floats, Floats]:
         """(echo, residual) of the block that ended `ago` samples ago."""
