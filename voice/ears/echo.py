@@ -278,9 +278,7 @@ class EchoCanceller:
         lag, height = _correlate(self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :])
         if height >= _PEAK_PRESENT:
             self.delay = lag
-        tail = self._tail
-        self._reset()
-        self._tail = tail
+        self._forget_filter()
         self._rehearse(_KEPT - BLOCK)
 
     def _rehearse(self, until: int = _KEPT) -> None:
@@ -310,6 +308,11 @@ class EchoCanceller:
     # ---- 2: cancel ------------------------------------------------------------------------------------------
 
     def _reset(self) -> None:
+        self._forget_filter()
+        block, zero = np.zeros(BLOCK, np.float32), np.zeros(BLOCK + 1, np.float32)
+        self._tail = _Tail(block, block, zero, zero, zero, np.ones(BLOCK + 1, np.float32), block)
+
+    def _forget_filter(self) -> None:
         bins = BLOCK + 1
         self._spectra: Spectra = np.zeros((PARTS, bins), np.complex64)
         self._power: Floats = np.zeros((PARTS, bins), np.float32)
@@ -319,8 +322,6 @@ class EchoCanceller:
         self._doubt: Floats = np.repeat(fading[:, None], bins, axis=1)
         """How far the filter may be off: the variance of each of its coefficients. Rooms fade: 60 dB in 0.5 s."""
         self._noise: Floats = np.full(bins, 1e-6, np.float32)
-        block, zero = np.zeros(BLOCK, np.float32), np.zeros(bins, np.float32)
-        self._tail: _Tail = _Tail(block, block, zero, zero, zero, np.ones(bins, np.float32), block)
 
     def _cancel(self, ago: int = 0, *, learn: bool = True) -> tuple[Floats, Floats]:
         """(echo, residual) of the block that ended `ago` samples ago."""
