@@ -8,7 +8,7 @@ from tests.voice.conversation import RATE_HZ, Conversation
 from voice.session.config import AudioConfig, SessionConfig
 from voice.session.outgoing import TurnComplete
 from voice.turn import events as heard
-from voice.turn.bargein import ends_like_us
+from voice.turn.bargein import BargeInRules, Verdict, ends_like_us, judge
 
 SAID = "Well, the capital of France is Paris. It lies on the river Seine."
 
@@ -33,6 +33,15 @@ def test_the_end_of_a_reply_is_its_echo(text: str) -> None:
 )
 def test_its_words_in_a_question_are_not(text: str) -> None:
     assert not ends_like_us(text, SAID)
+
+
+def test_where_only_words_tell_a_slow_recogniser_is_waited_for() -> None:
+    """The question was longer than our patience, and what was said is not known yet."""
+    rules = BargeInRules(voiced_ms=350, sure_ms=700, words_needed=True)
+    assert judge(rules, 900, 1600, True, None) is Verdict.WAIT
+    assert judge(rules, 900, 1900, True, "wait, what time is it") is Verdict.INTERRUPT
+    assert judge(rules, 100, 1600, True, None) is Verdict.RESUME
+    assert judge(rules, 900, rules.deadline_ms, True, None) is Verdict.RESUME
 
 
 def test_a_question_in_the_words_of_the_reply_before_is_answered() -> None:

@@ -126,6 +126,8 @@ def judge(
         return Verdict.INTERRUPT  # 4
     if ended and text is not None:  # 5
         return Verdict.INTERRUPT if len(words) >= 2 and voiced_ms >= SYLLABLES_MS else Verdict.RESUME
+    if rules.words_needed and text is None and not late and voiced_ms >= rules.voiced_ms:
+        return Verdict.WAIT  # long enough for a voice, only words tell, and the recogniser is still at it
     if elapsed_ms >= rules.patience_ms and (ended or voiced_ms < rules.voiced_ms):  # 6
         return Verdict.INTERRUPT if voiced_ms >= rules.voiced_ms and not rules.words_needed else Verdict.RESUME
     return Verdict.RESUME if late else Verdict.WAIT
