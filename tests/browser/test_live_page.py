@@ -260,6 +260,9 @@ async def test_wake_word_mode(
         await start_talking(page)
         await page.wait_for("parley.state === 'asleep'", "sleep")
         await page.wait_for("document.querySelector('.note')?.textContent.includes('hey jarvis')", "the reminder")
+        mode = "Object.assign(document.querySelector('[name=wake_mode]'), {value: 'post'})"
+        await page.evaluate(f"{mode}.dispatchEvent(new Event('change', {{bubbles: true}}))")
+        await page.wait_for("document.getElementById('hint').textContent.endsWith('last')", "what to do in this mode")
         assert await turns(page) == []
 
 

@@ -77,11 +77,28 @@ async def together(*scenes: Awaitable[RoomClient]) -> list[RoomClient]:
     return [each for each in found if each is not None]
 
 
+async def goes_on(client: RoomClient) -> None:
+    """Asks, asks again while the follow-up window is open, and once more when it is shut."""
+    await typed(client, "hey jarvis, what is the capital of france")
+    first = await client.wait("turn_complete", 0.0)
+    await client.state("idle", first.at_s)
+    client.say(utterance(what_time()))
+    second = await client.wait("turn_complete", first.at_s + 0.001)
+    await client.state("asleep", second.at_s)
+    client.say(utterance(what_time()))
+    await client.wait("wake_word_required", second.at_s)
+
+
 async def test_the_request_is_whole_and_the_wake_word_is_out_of_it(parley_server: ParleyProcess) -> None:
-    pre, post = await together(
+    """Devices of one user contend for a word that they hear within a second: one hears it later, one another word."""
+    pre, post, follow_up = await together(
         scene(parley_server, {"mode": "pre"}, one_breath(row(alexa(), what_time()))),
-        scene(parley_server, {"mode": "post"}, one_breath(row(what_time(), alexa()))),
+        scene(parley_server, {"mode": "post"}, one_breath(row(silence(1.0), what_time(), alexa()))),
+        scene(parley_server, {"words": ["hey jarvis"]}, goes_on, follow_up_s=2.5),
     )
+    first, second = follow_up.told("turn_complete")
+    assert second.body["input_transcript"].startswith("what"), "asked without the wake word"
+    assert len(follow_up.told("transcript", is_final=True)) == 2, "what was said later was not listened to"
     for client in (pre, post):
         assert [wake.body["word"] for wake in client.told("wake")] == ["alexa"], "one spoken, one heard"
         assert request(client).startswith("what time"), "no first word clipped"

@@ -87,6 +87,8 @@ export class Conversation {
     reply?.finish(message.output_transcript, message.heard_transcript, message.interrupted);
     const turn = reply?.element.parentElement ?? this.turn;
     turn?.querySelector(".waiting")?.remove();
+    const tools = [...new Set(message.tools_called ?? [])];
+    if (tools.length) turn?.append(element("p", "tools", `used ${tools.join(", ")}`));
     const line = latencyLine(message.latency ?? {});
     if (line) turn?.append(line);
     if (reply) this.announce(`Parley: ${message.interrupted ? message.heard_transcript : message.output_transcript}`);

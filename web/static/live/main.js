@@ -103,10 +103,10 @@ class App {
   }
 
   configuration() {
-    const { wake, wake_word, voice, speed, headphones } = this.preferences.values;
+    const { wake, wake_word, wake_mode, voice, speed, headphones } = this.preferences.values;
     return {
       audio_config: { input_format: "pcm", output_format: "pcm", input_rate: INPUT_RATE, sample_rate: OUTPUT_RATE, binary_audio: true },
-      wake_word_config: { enabled: wake, words: wake ? [wake_word] : [], mode: "pre" },
+      wake_word_config: { enabled: wake, words: wake ? [wake_word] : [], mode: wake_mode },
       voice_config: { voice_id: voice, speed },
       turn_detection: this.hold ? null : { type: "server_vad" },
       turn_config: { echo: headphones ? "headphones" : "auto" },
@@ -223,7 +223,7 @@ class App {
         this.show();
         break;
       case "wake_word_required":
-        conversation.note(`Say “${this.preferences.values.wake_word}” first.`);
+        conversation.note(`${this.sayWord()}.`);
         break;
       case "error":
         conversation.note([message.message, message.hint].filter(Boolean).join(": "), true);
@@ -307,8 +307,13 @@ class App {
     [this.stateLine.textContent, this.hintLine.textContent] = this.words(on);
   }
 
+  /** What one has to do to be answered. */
+  sayWord() {
+    const { wake_word, wake_mode } = this.preferences.values;
+    return `Say “${wake_word}” ${{ pre: "first", post: "last", mid: "with your request" }[wake_mode]}`;
+  }
+
   words(on) {
-    const word = this.preferences.values.wake_word;
     if (this.session.status === "connecting") return ["Connecting", ""];
     if (this.state === "thinking") return ["Thinking", ""];
     if (this.state === "speaking") return ["Speaking", on && !this.hold ? "Speak to interrupt" : "Space interrupts"];
@@ -317,7 +322,7 @@ class App {
     if (this.state === "off") return ["Not connected", ""];
     if (this.hold) return this.held ? ["I hear you", "Release to send"] : ["Ready", "Hold the button or the space bar"];
     if (this.muted) return ["Muted", "Nothing leaves this machine"];
-    if (this.state === "asleep") return ["Asleep", `Say “${word}”`];
+    if (this.state === "asleep") return ["Asleep", this.sayWord()];
     return this.state === "hearing" ? ["I hear you", ""] : ["Listening", "Just speak"];
   }
 }

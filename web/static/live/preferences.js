@@ -5,6 +5,7 @@ const DEFAULTS = {
   mode: "free",
   wake: false,
   wake_word: "hey jarvis",
+  wake_mode: "pre",
   microphone: "",
   loudspeaker: "",
   echo: true,
@@ -65,7 +66,7 @@ export class Preferences {
       if (typeof value === "boolean") field.checked = value;
       else field.value = value;
     }
-    this.document.getElementById("wake-field").hidden = !this.values.wake;
+    for (const id of ["wake-field", "wake-mode-field"]) this.document.getElementById(id).hidden = !this.values.wake;
     this.showSpeed();
   }
 
