@@ -67,6 +67,7 @@ class Batcher:
         self.statistics = Statistics()
         self._waiting: list[Waiting] = []
         self._active: dict[int, Active] = {}
+        self._tidy = True  # nothing idle is to be stowed
         self._doomed: set[int] = set()  # sequences to empty when their request ends
         self._running: tuple[Row, ...] = ()
         self._running_since = 0.0
@@ -84,7 +85,13 @@ class Batcher:
     @property
     def surplus(self) -> bool:
         """Whether something idle is to be stowed: ask for it with Next even when there is nothing to run."""
-        return bool(self.limits.stowed) and self.sequences.surplus(self.limits.resident) is not None
+        if not self._tidy:
+            self._tidy = not self.limits.stowed or self.sequences.surplus(self.limits.resident) is None
+        return not self._tidy
+
+    @property
+    def _reads_voice(self) -> bool:
+        return any(active.job.priority is Priority.VOICE and active.unread for active in self._active.values())
 
     @property
     def reserved(self) -> int:
@@ -162,6 +169,7 @@ class Batcher:
         if active.job.priority is Priority.VOICE:
             self._pace.voice(now)
         self.sequences.release(active.row, now)
+        self._tidy = False
         self.statistics.cancelled += reason == "cancelled"
         end = End(active.job.id, reason, len(active.job.tokens), active.written, active.cached)
         if clear or active.row.id in self._doomed:
@@ -182,17 +190,17 @@ class Batcher:
         assert row.holder is None and not row.tokens, "only an empty sequence takes a state"
         self.sequences.hold(row, -1, event.conversation, len(event.tokens), event.tokens, event.adapters)
         self.sequences.release(row, now)
+        self._tidy = False
         return []
 
     # ---- beside the cache ------------------------------------------------------------------------------------
 
     def _stow(self) -> list[Action]:
         """One sequence at most: a step is waiting for it. Voice turns do not wait."""
-        if any(active.job.priority is Priority.VOICE and active.unread for active in self._active.values()):
+        if not self.surplus or self._reads_voice:
             return []
-        row = self.sequences.surplus(self.limits.resident) if self.limits.stowed else None
-        if row is None:
-            return []
+        row = self.sequences.surplus(self.limits.resident)
+        assert row is not None
         gone = self.sequences.too_many(row, self.limits.stowed)
         actions: list[Action] = [self._clear(other) for other in gone]
         if row not in gone:
@@ -205,7 +213,7 @@ class Batcher:
         free = self.limits.pool - self.reserved - self.sequences.idle_tokens
         if not row.stowed or row.size > free:
             return []
-        row.stowed = False
+        row.stowed = self._tidy = False
         self.statistics.fetched += 1
         return [Fetch(row.id, row.id)]
 
@@ -236,6 +244,8 @@ class Batcher:
         moment it can be shared; 3. room for all it may ever write is reserved, so that no reply is cut off by
         another. Idle sequences are emptied for it; where that is not enough, nobody overtakes it.
         """
+        if not self._waiting:
+            return []
         voices = sum(active.job.priority is Priority.VOICE for active in self._active.values())
         others = len(self._active) - voices
         places, kept = self.limits.places, self.limits.voice_places

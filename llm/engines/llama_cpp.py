@@ -294,7 +294,10 @@ class LlamaCppEngine:
                 reply = self._replies.get(row.job_id)
                 if reply is not None and not self._loaded.show(reply.job.media[row.media], row):
                     return False
-        return self._decoder.run(run.rows)
+        began = self._now()
+        done = self._decoder.run(run.rows)
+        self._decoder.took(self._now() - began)
+        return done
 
     def _read(self, reply: Reply, token: int) -> tuple[News, bool]:
         """(what is certain now, whether the reply is over)."""

@@ -22,6 +22,7 @@ from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
 from llm.llamacpp.logits import logits_at, token_logprob
 from llm.llamacpp.plan import value_type
 from llm.llamacpp.sampling import SamplerChain
+from llm.llamacpp.thread_choice import ThreadChoice
 from llm.llamacpp.vocab import Vocab
 from llm.settings import EngineSettings
 from llm.stream import TokenLogprob
@@ -36,11 +37,6 @@ def set_rope(params: Any, settings: EngineSettings) -> None:
     params.rope_freq_base = settings.rope_freq_base
     params.rope_freq_scale = settings.rope_freq_scale
     params.yarn_orig_ctx = settings.rope_original_context
-
-
-SMALL_WORK = 15_000_000
-"""Tokens x parameters of a step that a second thread hardly shortens; the other cores are better left to those who
-hear and speak."""
 
 
 class Decoder:
@@ -58,6 +54,7 @@ class Decoder:
         )  # logits of the whole batch would take a vocabulary each
         self._threads = threads(settings.threads), threads(settings.threads_batch or settings.threads)
         params.n_threads, params.n_threads_batch = self._threads
+        self._used = self._threads[0]
         params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
         params.type_k = KV_TYPES[settings.kv_cache_type]
         params.type_v = KV_TYPES[value_type(settings)]
@@ -71,9 +68,8 @@ class Decoder:
                 f"no context of {limits.pool} tokens could be made for this model",
                 hint="lower ctx_size, parallel or kv_budget_mib, or choose another kv_cache_type",
             )
-        # With threads that were asked for, nothing is small.
-        self._small = 0 if settings.threads else SMALL_WORK // max(1, native.llama_model_n_params(model))
-        self._alone = False
+        size = native.llama_model_n_params(model)
+        self._choice = ThreadChoice(self._threads[0], size, fixed=settings.threads > 0)
         self._memory = native.llama_get_memory(self.context)
         self._make_batch(limits.step_tokens, limits.pool)
 
@@ -83,7 +79,8 @@ class Decoder:
             native.llama_free(context)
 
     def run(self, rows: Sequence[Row]) -> bool:
-        """Decode one step; afterwards `sample` may be asked. False: it broke, nothing of it may be used."""
+        """Decode one step; afterwards `sample` may be asked, and `took` wants to hear. False: it broke, nothing of it
+        may be used."""
         at = 0
         for row in rows:
             if row.media is not None:
@@ -99,7 +96,7 @@ class Decoder:
         if not at:
             return True
         self._batch.n_tokens = at
-        self._use_threads(alone=at <= self._small)
+        self._use_threads(self._choice.choose(at))
         code: int = native.llama_decode(self.context, self._batch)
         return code == 0
 
@@ -156,10 +153,16 @@ class Decoder:
         last: int = native.llama_memory_seq_pos_max(self._memory, sequence)
         return last + 1
 
-    def _use_threads(self, alone: bool) -> None:
-        if alone is not self._alone:
-            self._alone = alone
-            native.llama_set_n_threads(self.context, *((1, 1) if alone else self._threads))
+    def took(self, seconds: float) -> None:
+        """How long the last `run` took: what is learned of it is the number of threads."""
+        if self._batch.n_tokens:
+            self._choice.ran(self._batch.n_tokens, seconds)
+
+    def _use_threads(self, count: int) -> None:
+        if count != self._used:
+            self._used = count
+            everybody = count == self._threads[0]
+            native.llama_set_n_threads(self.context, *(self._threads if everybody else (count, count)))
 
     def _make_batch(self, size: int, positions: int) -> None:
         self._token = np.zeros(size, np.int32)

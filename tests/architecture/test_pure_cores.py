@@ -26,6 +26,7 @@ CORES = (
     "llm/convert/vectors.py",
     "llm/eviction.py",
     "llm/llamacpp/grammar_guard.py",
+    "llm/llamacpp/thread_choice.py",
     "llm/llamacpp_completion.py",
     "llm/memory/fit.py",
     "llm/ndjson.py",

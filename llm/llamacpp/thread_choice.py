@@ -1,0 +1,100 @@
+"""How many threads a step gets: tried out, because it depends on the model, the machine and who else is busy. Pure.
+
+On a free machine two threads shorten a small step by a third; beside a busy core they double it. So now and then a
+step of each size runs with a neighbouring number of threads, and what was faster twice is used from then on. Steps of
+one token are never tried out: how llama.cpp adds up their attention depends on the number of threads, and a reply
+with a seed must come out the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+
+__all__ = ["ThreadChoice"]
+
+WORK_OF_A_THREAD = 3_000_000
+"""Tokens x parameters of a step for every thread, at first. With less, threads wait more than they work."""
+TRY_BELOW_S = 0.02
+"""Longer steps get all threads: a trial would cost too much, and they wait for each other rarely."""
+TRY_AFTER = 50
+"""Steps of one size between two trials at first; twice as many after each that was in vain."""
+TRY_AFTER_MOST = 800
+FASTER = 0.95
+
+
+@dataclass(slots=True)
+class _Size:
+    current: int
+    """Index of the number of threads that is used."""
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=7))
+    steps: int = 0
+    wait: int = TRY_AFTER
+    trial: int | None = None
+    trial_steps: int = 0
+    wins: dict[int, int] = field(default_factory=dict)
+    up: bool = True
+
+
+class ThreadChoice:
+    """`most` threads at most; `parameters` of the model. `fixed`: always `most`, because somebody said so."""
+
+    def __init__(self, most: int, parameters: int, fixed: bool = False) -> None:
+        self._numbers = [1]
+        while not fixed and 2 * self._numbers[-1] < most:
+            self._numbers.append(2 * self._numbers[-1])
+        if most > 1:
+            self._numbers.append(most)
+        self._fixed = most if fixed else None
+        self._parameters = parameters
+        self._sizes: dict[int, _Size] = {}
+
+    def choose(self, tokens: int) -> int:
+        """For the next step, which has so many tokens."""
+        if self._fixed is not None:
+            return self._fixed
+        if tokens == 1:
+            return self._numbers[self._guess(tokens)]
+        size = self._sizes.setdefault(tokens.bit_length(), _Size(self._guess(tokens)))
+        return self._numbers[size.current if size.trial is None else size.trial]
+
+    def ran(self, tokens: int, seconds: float) -> None:
+        """How long the step took for which `choose` was asked last."""
+        if self._fixed is not None or tokens == 1 or len(self._numbers) == 1:
+            return
+        size = self._sizes[tokens.bit_length()]
+        if size.trial is None:
+            size.times.append(seconds)
+            size.steps += 1
+            if size.steps >= size.wait and median(size.times) < TRY_BELOW_S:
+                size.trial, size.trial_steps = self._neighbour(size), 0
+            return
+        size.trial_steps += 1
+        if size.trial_steps == 2:  # the first had threads to wake
+            self._judge(size, size.trial, seconds)
+
+    def _judge(self, size: _Size, trial: int, seconds: float) -> None:
+        size.trial, size.steps = None, 0
+        if seconds > FASTER * median(size.times):
+            size.wins[trial] = 0
+            size.wait = min(2 * size.wait, TRY_AFTER_MOST)
+            return
+        size.wins[trial] = size.wins.get(trial, 0) + 1
+        size.wait = TRY_AFTER
+        if size.wins[trial] > 1:
+            size.current = trial
+            size.times.clear()
+            size.wins.clear()
+        else:
+            size.up = not size.up  # the same neighbour again
+
+    def _neighbour(self, size: _Size) -> int:
+        last = len(self._numbers) - 1
+        up = size.current == 0 or (size.up and size.current < last)
+        size.up = not up
+        return size.current + 1 if up else size.current - 1
+
+    def _guess(self, tokens: int) -> int:
+        worth = tokens * self._parameters // WORK_OF_A_THREAD
+        return max((at for at, number in enumerate(self._numbers) if number <= worth), default=0)
