@@ -2,8 +2,8 @@
 
 On a free machine two threads shorten a small step by a third; beside a busy core they double it. So now and then a
 step of each size runs with a neighbouring number of threads, and what was faster twice is used from then on. Steps of
-one token are never tried out: how llama.cpp adds up their attention depends on the number of threads, and a reply
-with a seed must come out the same.
+one token are never tried out: several threads add up their attention in parts that depend on where its cells lie, so
+that a reply with a seed would not come out the same; a small model gets one thread for them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ __all__ = ["ThreadChoice"]
 
 WORK_OF_A_THREAD = 3_000_000
 """Tokens x parameters of a step for every thread, at first. With less, threads wait more than they work."""
+SMALL_MODEL = 15_000_000
+"""Parameters; a step of one token takes it a millisecond on one thread."""
 TRY_BELOW_S = 0.02
 """Longer steps get all threads: a trial would cost too much, and they wait for each other rarely."""
 TRY_AFTER = 50
@@ -55,7 +57,7 @@ class ThreadChoice:
         if self._fixed is not None:
             return self._fixed
         if tokens == 1:
-            return self._numbers[self._guess(tokens)]
+            return 1 if self._parameters <= SMALL_MODEL else self._numbers[self._guess(tokens)]
         size = self._sizes.setdefault(tokens.bit_length(), _Size(self._guess(tokens)))
         return self._numbers[size.current if size.trial is None else size.trial]
 

@@ -225,6 +225,24 @@ def test_a_slow_machine_gets_smaller_chunks_and_a_fast_one_larger() -> None:
     assert chunk(0.00001) == 512
 
 
+def test_where_wide_steps_are_cheap_nothing_narrower_is_read() -> None:
+    def sizes(wide_s: float, narrow_s: float) -> set[int]:
+        engine = Engine(limits(context=5000, pool=5000, step_tokens=512))
+        engine.submit(0, [9], priority=VOICE, max_tokens=1)
+        engine.finish()
+        engine.submit(1, list(range(4000)))
+        found = []
+        for _ in range(12):
+            run = engine.next()
+            assert run is not None
+            found.append(len(run.rows[0].tokens))
+            engine.ran(seconds=(wide_s if found[-1] >= 64 else narrow_s) * found[-1])
+        return set(found[6:])
+
+    assert sizes(0.0022, 0.0120) == {64}
+    assert sizes(0.1, 0.12) == {8}
+
+
 def test_a_voice_prompt_is_read_alone_but_not_for_long() -> None:
     engine = Engine(limits(places=2, voice_places=1, sequences=4, step_tokens=16))
     engine.submit(1, [1, 2], priority=CHAT)

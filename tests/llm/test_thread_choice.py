@@ -18,8 +18,8 @@ def walk(choice: ThreadChoice, tokens: int, steps: int, seconds: Callable[[int],
 
 
 def test_it_begins_with_as_many_as_the_work_is_worth() -> None:
-    assert ThreadChoice(16, SMALL // 10).choose(1) == 1
-    assert ThreadChoice(16, SMALL).choose(1) == 2
+    assert ThreadChoice(16, SMALL).choose(1) == 1
+    assert ThreadChoice(16, 5 * SMALL).choose(1) == 8
     assert ThreadChoice(16, SMALL).choose(8) == 16
     assert ThreadChoice(12, LARGE).choose(1) == 12
     assert ThreadChoice(1, LARGE).choose(1) == 1
@@ -52,7 +52,7 @@ def test_one_slow_step_changes_nothing() -> None:
 
 def test_long_steps_and_steps_of_one_token_are_left_alone() -> None:
     assert set(walk(ThreadChoice(4, SMALL), 64, 2000, lambda threads: 1.0 / threads)) == {4}
-    assert set(walk(ThreadChoice(4, SMALL), 1, 2000, lambda threads: 0.001 * threads)) == {2}
+    assert set(walk(ThreadChoice(4, SMALL), 1, 2000, lambda threads: 0.001 / threads)) == {1}
 
 
 def test_what_somebody_asked_for_is_used() -> None:
