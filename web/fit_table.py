@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -9,18 +11,27 @@ from rich.text import Text
 from llm.memory.fit import FitSum
 from llm.memory.machine import HostMemory
 from llm.slot_errors import mib
-from models.formats.gguf import GgufHeader
 
-__all__ = ["fit_table"]
+__all__ = ["FitSubject", "fit_table"]
 
 
-def fit_table(name: str, header: GgufHeader, fit: FitSum, ratio: float, host: HostMemory, most: int) -> Group:
+@dataclass(frozen=True, slots=True)
+class FitSubject:
+    """`trained`: the context it was trained with, None where nobody says."""
+
+    name: str
+    architecture: str
+    parameters: int
+    trained: int | None
+
+
+def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, most: int) -> Group:
     """`ratio`: what this model took before, over its sum. `most`: the largest context that would fit."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_column(style="dim")
-    table.add_row("weights", mib(fit.weights), f"{header.parameters / 1e6:,.0f} M parameters")
+    table.add_row("weights", mib(fit.weights), f"{subject.parameters / 1e6:,.0f} M parameters")
     per_token = f"{fit.kv_per_token / 1024:.1f} KiB a token"
     table.add_row("KV cache", mib(fit.kv), f"{fit.cells} tokens, {per_token}, {fit.attention_layers} layers")
     if fit.recurrent_layers:
@@ -36,8 +47,8 @@ def fit_table(name: str, header: GgufHeader, fit: FitSum, ratio: float, host: Ho
     table.add_row("free", mib(host.available), f"of {mib(host.total)}")
     fits = total <= host.available
     verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} are missing."
-    trained = header.context_length
+    trained = subject.trained
     reach = f"One conversation of up to {most} tokens would fit" if most else "Not even a short context would fit"
     reach += f"; the model was trained on {trained}." if trained else "."
-    title = Text(f"{name}: {header.architecture or 'unknown architecture'}", "bold")
+    title = Text(f"{subject.name}: {subject.architecture or 'unknown architecture'}", "bold")
     return Group(title, table, Text(f"{verdict} {reach}", "" if fits else "red"))

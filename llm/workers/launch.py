@@ -9,19 +9,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from llm.engine_choice import choose_engine
-from llm.llamacpp.plan import MOST_CONTEXT
 from llm.memory.fit import FitSum, predict
+from llm.memory.folder_fit import predict_folder
 from llm.memory.learned import Learned, model_key
+from llm.memory.machine import gpus
 from llm.settings import EngineSettings
 from llm.slot_events import Need
 from llm.workers.projectors import Senses, find_projector, senses_of
 from models.errors import BadInput, ModelUnreadable, SettingsError
 from models.formats.gguf import read_header
 from models.formats.port import Kind
-from models.formats.safetensors import read_config
+from models.formats.safetensors import read_config, read_weights
 from models.store import Installed
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "Plan",
     "changed_settings",
     "engine_arguments",
+    "folder_fit",
+    "keeps_wide",
     "plan_for",
     "quick_type",
     "type_of",
@@ -48,7 +52,7 @@ _OTHER_NAMES = {"gpu_layers": "n_gpu_layers", "context_size": "ctx_size", "n_ctx
 """What people call these settings elsewhere."""
 _GROWTH = 1.3
 _SPEECH_BYTES = 250 << 20
-"""Models that are no GGUF: the file with what loading adds, and the libraries. Measuring corrects it."""
+"""Recognisers and voices: the file with what loading adds, and the libraries. Measuring corrects it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +156,8 @@ def plan_for(
         predicted = fit.total + model.size_bytes - header.size_bytes  # the other parts of a split file
         predicted += int(senses.size_bytes * _GROWTH) if senses else 0
     elif model.format == "safetensors":
-        trained = read_config(model.path).context
-        context = engine.ctx_size or min(trained or MOST_CONTEXT, MOST_CONTEXT)
+        fit = folder_fit(model.path, engine, memory_bytes)
+        context, predicted = fit.context, fit.total
     launch = launchers[model.kind](model) if model.kind in launchers else _language_model(model, engine)
     need = Need(
         bytes=int(predicted * learned.ratio(key)),
@@ -162,6 +166,23 @@ def plan_for(
         voice_places=launch.voice_places,
     )
     return Plan(model, kind, launch, need, key, predicted, context, fit)
+
+
+def folder_fit(folder: Path, engine: EngineSettings, memory_bytes: int) -> FitSum:
+    """The sum of a Hugging Face folder with the engine it would get. Blocking. Raises ModelUnreadable."""
+    wide = keeps_wide(folder, engine)
+    return predict_folder(read_config(folder), read_weights(folder), engine, memory_bytes, wide=wide)
+
+
+def keeps_wide(folder: Path, engine: EngineSettings) -> bool:
+    """Whether this machine would keep everything in 32 bit: transformers without a GPU. Where no engine is installed
+    yet, as if it were MLX or vLLM.
+    """
+    try:
+        name = choose_engine("safetensors", folder, engine.engine).name
+    except ModelUnreadable:
+        return False
+    return name == "transformers" and (engine.n_gpu_layers == 0 or not gpus())
 
 
 def _language_model(model: Installed, engine: EngineSettings) -> Launch:

@@ -17,7 +17,7 @@ from typing import Any
 from models.errors import ModelUnreadable
 from models.formats.port import Detected, FormatSpec
 
-__all__ = ["SPEC", "ModelConfig", "checked_config", "read_config"]
+__all__ = ["SPEC", "FolderWeights", "ModelConfig", "checked_config", "read_config", "read_weights"]
 
 MAX_CONFIG_BYTES = 4 << 20
 MAX_HEADER_BYTES = 100 << 20
@@ -40,6 +40,15 @@ class ModelConfig:
     writes: bool
     """A model that writes text."""
     quantized: bool
+    width: int = 0
+    inner: int = 0
+    """Numbers that stand for a token between layers, and within a feed-forward layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderWeights:
+    size_bytes: int
+    parameters: int
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -70,7 +79,15 @@ def read_config(folder: Path) -> ModelConfig:
         hears=hears,
         writes=writes,
         quantized="quantization_config" in body or "quantization" in body,
+        width=width,
+        inner=_number(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * width,
     )
+
+
+def read_weights(folder: Path) -> FolderWeights:
+    """From the files' headers. Raises ModelUnreadable for files that are not whole."""
+    checked = [_check(part) for part in _parts(folder)]
+    return FolderWeights(sum(size for size, _ in checked), sum(count for _, count in checked))
 
 
 def checked_config(folder: Path) -> ModelConfig:

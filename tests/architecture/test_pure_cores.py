@@ -29,6 +29,7 @@ CORES = (
     "llm/llamacpp/thread_choice.py",
     "llm/llamacpp_completion.py",
     "llm/memory/fit.py",
+    "llm/memory/folder_fit.py",
     "llm/ndjson.py",
     "llm/ollama_wire.py",
     "llm/passthrough.py",

@@ -1,4 +1,4 @@
-"""`parley fit`: how much memory a GGUF model will take, and which context would fit."""
+"""`parley fit`: how much memory a model will take, and which context would fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a .gguf file, or the name of a model in the store")
+    parser.add_argument("model", type=Path, help="a .gguf file, a folder with safetensors, or a name of the store")
     parser.add_argument("--ctx", type=int, default=0, metavar="N", help="tokens a conversation may hold")
     parser.add_argument("--parallel", type=int, metavar="N", help="requests answered at once")
     parser.add_argument("--kv-type", metavar="TYPE", help="f16 (default), q8_0, q4_0, ...")
@@ -25,12 +25,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from llm.memory.fit import largest_context, predict
+    from llm.memory.folder_fit import largest_folder_context, predict_folder
     from llm.memory.learned import Learned, model_key
     from llm.memory.machine import HostMemory, host_memory
-    from llm.workers.launch import changed_settings
+    from llm.workers.launch import changed_settings, keeps_wide
     from models.formats.gguf import read_header
+    from models.formats.safetensors import read_config, read_weights
     from models.store import Store
-    from web.fit_table import fit_table
+    from web.fit_table import FitSubject, fit_table
     from web.settings import Given, load
 
     settings = load(Given(config=arguments.config))
@@ -50,21 +52,29 @@ def _run(arguments: argparse.Namespace) -> int:
     )
     given = (arguments.memory_mib or 0) << 20
     host = HostMemory(given, given) if given else host_memory()
-    header = read_header(path)
     learned = Learned(settings.home / "measured.json")
-    ratio = learned.ratio(model_key(path, header.size_bytes))
-    fit = predict(header, engine, host.total)
-    most = largest_context(header, engine, host.total, host.available, ratio)
+    if path.is_dir():
+        found, weights, wide = read_config(path), read_weights(path), keeps_wide(path, engine)
+        ratio = learned.ratio(model_key(path, weights.size_bytes))
+        fit = predict_folder(found, weights, engine, host.total, wide=wide)
+        most = largest_folder_context(found, weights, engine, host.total, host.available, ratio, wide=wide)
+        subject = FitSubject(path.name, found.architecture, weights.parameters, found.context)
+    else:
+        header = read_header(path)
+        ratio = learned.ratio(model_key(path, header.size_bytes))
+        fit = predict(header, engine, host.total)
+        most = largest_context(header, engine, host.total, host.available, ratio)
+        subject = FitSubject(path.name, header.architecture, header.parameters, header.context_length)
     console = Console(highlight=False)
-    console.print(fit_table(path.name, header, fit, ratio, host, most))
+    console.print(fit_table(subject, fit, ratio, host, most))
     return 0 if fit.total * ratio <= host.available else 1
 
 
 SPEC = Command(
     "fit",
-    "show how much memory a GGUF model will take",
-    "Add up weights, KV cache, compute buffer and process from the file's header, corrected by what the model took "
-    "here before. Exit status 1: it does not fit into the memory that is free.",
+    "show how much memory a language model will take",
+    "Add up weights, KV cache, compute buffer and process from the file's header or config.json, corrected by what "
+    "the model took here before. Exit status 1: it does not fit into the memory that is free.",
     _configure,
     _run,
 )
