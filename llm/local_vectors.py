@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -55,9 +56,10 @@ async def ask_vectors(
 
 
 async def _best(pool: SlotPool, types: Collection[ModelType]) -> str:
-    try:
-        return await pool.of_type(types)
-    except UnknownModel:
-        if pool.default is None:
-            raise
+    """The first type that there is a model of: one made for ranks is worth a load, where another is there already."""
+    for one in types:
+        with suppress(UnknownModel):
+            return await pool.of_type((one,))
+    if pool.default is not None:
         return pool.default.model.name
+    return await pool.of_type(types)  # says what is missing

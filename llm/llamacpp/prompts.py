@@ -32,6 +32,8 @@ class Prompts:
         self._vocab = vocab
         self._projector = projector
         self.template = _template(header, vocab, template)
+        bert = header.metadata.get("tokenizer.ggml.model") == "bert"
+        self._second_separator = bool(header.metadata.get("tokenizer.ggml.add_sep_token", not bert))
 
     def render(
         self,
@@ -71,14 +73,18 @@ class Prompts:
         return not (bos and text.startswith(bos))
 
     def pair(self, query: str, document: str) -> list[int]:
-        """As llama.cpp's server does: the model's own rerank template, else BOS query EOS SEP document EOS."""
+        """1. By the model's own rerank template. 2. Else as its tokenizer joins two texts: BOS query EOS SEP document
+        EOS where the file says that a second separator belongs between them (RoBERTa), with one where it says no, and
+        for BERT, which has but one: its end token is its separator.
+        """
         template = self._vocab.rerank_template
-        if template:
+        if template:  # 1
             text = template.replace("{query}", query).replace("{document}", document)
             return self._vocab.tokenize(text, add_special=True, parse_special=True)
-        bos, eos, sep = self._vocab.marks()
+        bos, eos, sep = self._vocab.marks()  # 2
+        between = [*eos, *sep] if eos and self._second_separator else eos or sep
         plain = [self._vocab.tokenize(part, add_special=False, parse_special=False) for part in (query, document)]
-        return [*bos, *plain[0], *eos, *sep, *plain[1], *eos]
+        return [*bos, *plain[0], *between, *plain[1], *(eos or sep)]
 
     def grammar(self, schema: Mapping[str, Any]) -> str:
         rules = _Rules("response_format")
