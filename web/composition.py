@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +17,7 @@ from llm.measuring.measured_backend import MeasuredBackend
 from llm.measuring.statistics import Measuring
 from llm.measuring.statistics_file import keep_statistics
 from llm.pool import SlotPool
+from llm.servers import ServerBook, load_servers, with_servers
 from llm.workers.placement import LocalProcesses
 from models.clock import Clock
 from models.download_jobs import DownloadJobs
@@ -48,6 +50,8 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
     At the end all tasks are cancelled and all workers ended. Raises ParleyError for parts that cannot be had at all.
     """
     store, metrics = _store(settings), Metrics()
+    servers = await anyio.to_thread.run_sync(ServerBook(settings.home).read)
+    settings = replace(settings, llm=await anyio.to_thread.run_sync(with_servers, settings.llm, servers, store))
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
     async with (
@@ -75,6 +79,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         await group.start(router.run)
         downloads = DownloadJobs(store.root, clock)
         await group.start(downloads.run)
+        group.start_soon(load_servers, pool, servers)
         group.start_soon(fetch_missing, settings.llm, store, downloads, pool)
         parts = await open_parts(settings.voice, store, http, placement, group, settings.llm.slot_port_base)
         # Loading takes a second, in which the workers load theirs.
