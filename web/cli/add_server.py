@@ -106,8 +106,8 @@ def _run(arguments: argparse.Namespace) -> int:
 SPEC = Command(
     "add-server",
     "add a model of this machine, or another server, for good",
-    "Keep a server in servers.json of PARLEY_HOME: a self-hosted model is loaded into a slot at every start, a proxied "
-    "server becomes a backend. Clients ask for it by --name or --model.",
+    "Keep a server in servers.json of PARLEY_HOME: a self-hosted model is loaded into a slot at every start, a "
+    "proxied server becomes a backend. Clients ask for it by --name or --model.",
     _configure,
     _run,
 )
