@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
@@ -21,7 +23,7 @@ from llm.stream import (
 )
 from models.errors import BadInput, ParleyError
 
-__all__ = ["ChunkReader", "error_of", "logprob_of"]
+__all__ = ["ChunkReader", "count_of", "error_of", "logprob_of"]
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -103,12 +105,15 @@ class ChunkReader:
         id = call.get("id") or None
         if id is not None and id not in ids:
             ids.append(str(id))
-        index = ids.index(str(id)) if id is not None else int(call.get("index") or 0)
+        index = ids.index(str(id)) if id is not None else count_of(call.get("index"))
         if id is None and index >= len(ids):
             ids.append(f"call_{index}")
             id = ids[-1] if function.get("name") else None
-        arguments = function.get("arguments")
-        return ToolCallDelta(index, id, function.get("name"), arguments if isinstance(arguments, str) else "", choice)
+        arguments, name = function.get("arguments"), function.get("name")
+        if isinstance(arguments, dict):  # Ollama's way, which imitators have, too
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        name = name if isinstance(name, str) else None
+        return ToolCallDelta(index, id, name, arguments if isinstance(arguments, str) else "", choice)
 
 
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
@@ -137,7 +142,18 @@ def _are_bytes(data: object) -> TypeGuard[list[int]]:
 def _usage(usage: Mapping[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0), int(cached or 0))
+    return Usage(count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens")), count_of(cached))
+
+
+def count_of(value: object) -> int:
+    """A number of tokens or of a thing; 0 for what is no such number."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
+_TOO_LONG = re.compile(r"context (length|size|window)|maximum model length|max_seq_len", re.IGNORECASE)
+"""OpenAI, vLLM and LM Studio say length, llama.cpp size, TabbyAPI max_seq_len."""
 
 
 def error_of(status: int, body: object, retry_after_s: int | None = None) -> ParleyError:
@@ -150,7 +166,7 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     # {"error": {...}}, {"error": "text"} (Ollama, TGI), {"message": ...} (vLLM), {"detail": ...} (FastAPI)
     message = str(error.get("message") or error.get("detail") or error) if isinstance(error, Mapping) else str(error)
     message = message[:500] or f"status {status}"
-    if code == "context_length_exceeded" or "context length" in message.lower():
+    if code == "context_length_exceeded" or _TOO_LONG.search(message):
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
         return UnknownModel(message)

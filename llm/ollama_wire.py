@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm.chunk_reader import error_of, logprob_of
+from llm.chunk_reader import count_of, error_of, logprob_of
 from llm.convert.chat import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
@@ -178,4 +178,4 @@ def _usage(line: Mapping[str, Any]) -> Usage | None:
     """A prompt that was cached whole is left out by older versions, and counts 0."""
     if "eval_count" not in line and "prompt_eval_count" not in line:
         return None
-    return Usage(int(line.get("prompt_eval_count") or 0), int(line.get("eval_count") or 0))
+    return Usage(count_of(line.get("prompt_eval_count")), count_of(line.get("eval_count")))

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.chunk_reader import count_of
 from llm.convert.chat import parse_body
 from llm.convert.vector_answers import floats_of, vectors_as_asked
 from llm.convert.vectors import inputs_of
@@ -118,7 +119,7 @@ class Ollama(OpenAIClient):
         answer = await self._post(f"{self._root}/api/embed", sent)
         rows = answer.get("embeddings") if isinstance(answer, dict) else None
         vectors = [floats_of(row) for row in rows] if isinstance(rows, list) else []
-        return vectors_as_asked(asked, vectors, model, int(answer.get("prompt_eval_count") or 0) if vectors else 0)
+        return vectors_as_asked(asked, vectors, model, count_of(answer.get("prompt_eval_count")) if vectors else 0)
 
     async def _loading(self, model: str) -> dict[str, Any]:
         """What decides how the model is loaded: the same in all requests, or Ollama would load it again."""

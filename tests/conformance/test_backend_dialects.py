@@ -160,6 +160,32 @@ async def test_loading_where_the_server_can() -> None:
         await client.preload_model("m")  # no router: its model is there
 
 
+async def test_numbers_that_are_none_break_nothing() -> None:
+    call = {"index": "first", "id": "c1", "function": {"name": "a", "arguments": {"x": 1}}}
+    more = {"index": -1, "function": {"name": 7, "arguments": None}}
+    used = {**chunk("tool_calls"), "usage": {"prompt_tokens": "many", "completion_tokens": -3}}
+    async with serving("openai") as server, LLMClient("openai", server.url) as client:
+        server.answers["/v1/chat/completions"] = (200, sse(chunk(tool_calls=[call]), chunk(tool_calls=[more]), used))
+        reply = await client.chat("m", HELLO)
+    assert [one["function"] for one in reply.tool_calls] == [{"name": "a", "arguments": '{"x": 1}'}]
+    assert (reply.metrics.prompt_tokens, reply.metrics.generated_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "This model's maximum context length is 4096 tokens",
+        "the request exceeds the available context size, try increasing it",
+        "Prompt length 9000 is greater than max_seq_len 8192",
+    ],
+)
+async def test_too_long_is_told_in_every_servers_words(message: str) -> None:
+    async with serving("openai") as server, LLMClient("openai", server.url) as client:
+        server.answers["/v1/chat/completions"] = (400, json.dumps({"error": {"message": message}}).encode())
+        with pytest.raises(ContextTooLong):
+            await client.chat("m", HELLO)
+
+
 async def test_vectors() -> None:
     rows = [{"index": 1, "embedding": [2.0]}, {"index": 0, "embedding": [1.0]}]
     async with serving("vllm") as server, LLMClient("vllm", server.url) as client:

@@ -1,4 +1,8 @@
-"""A server of chat completions that is sick in a way its path names: http://127.0.0.1:port/FAULT/v1."""
+"""A server of chat completions that is sick in a way its path names: http://127.0.0.1:port/FAULT/v1.
+
+bare_FAULT is the same in frames without an id and a date: those are converted, where the others pass as they are.
+It speaks with a bare socket, so that it can say what no HTTP library would.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +19,25 @@ _HEAD: dict[str, Any] = {"id": "chatcmpl-sick", "created": 1_700_000_000, "model
 _USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 
-def _chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return _event({**_HEAD, "object": "chat.completion.chunk", "choices": [choice]})
-
-
 def _event(value: object) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
-ROLE = _chunk({"role": "assistant", "content": ""})
-WORDS = _chunk({"content": "all "}) + _chunk({"content": "well"})
-END = _chunk({}, "stop")
-USED = _event({**_HEAD, "object": "chat.completion.chunk", "choices": [], "usage": _USAGE})
+class _Frames:
+    """What a well server sends, in its parts."""
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
+            return _event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+        self.role = chunk({"role": "assistant", "content": ""})
+        self.words = chunk({"content": "all "}) + chunk({"content": "well"})
+        self.end = chunk({}, "stop")
+        self.used = _event({**head, "choices": [], "usage": _USAGE})
+        self.answer = self.role + self.words + self.end + self.used
+
+
+FULL, BARE = _Frames({**_HEAD, "object": "chat.completion.chunk"}), _Frames({"model": "shared"})
 DONE = b"data: [DONE]\n\n"
 MESSAGE = {"index": 0, "message": {"role": "assistant", "content": "all well"}, "finish_reason": "stop"}
 WHOLE = json.dumps({**_HEAD, "object": "chat.completion", "choices": [MESSAGE], "usage": _USAGE}).encode()
@@ -72,8 +82,9 @@ class SickUpstream:
         self, fault: str, asked: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         stream = bool(asked.get("stream"))
+        frames = BARE if fault.startswith("bare_") else FULL
         opening = _head(200, _EVENTS, None)
-        match fault:
+        match fault.removeprefix("bare_"):
             case "silent" | "mute":
                 await reader.read()
             case "late":
@@ -81,13 +92,37 @@ class SickUpstream:
                 await self._answer("well", asked, reader, writer)
             case "reset_first":
                 writer.transport.abort()
+            case "closes_first":
+                writer.close()
+            case "role_only":
+                writer.write(opening + frames.role)
+                writer.close()
+            case "stops_inside":
+                writer.write(opening + frames.role + frames.words)
+                writer.close()
+            case "silent_after_headers":
+                writer.write(opening)
+                await reader.read()
+            case "only_comments":
+                writer.write(opening + b": ping\n\n" * 3)
+                await reader.read()
+            case "no_http":
+                writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+                writer.close()
+            case "empty_object":
+                writer.write(_head(200, _JSON, 2) + b"{}")
+            case "a_list":
+                bad = b"data: []\n\n" if stream else b"[]"
+                writer.write(_head(200, _EVENTS if stream else _JSON, len(bad)) + bad)
+            case "redirect":
+                writer.write(_head(302, "text/plain", 0, "location: http://127.0.0.1:1/\r\n"))
             case "page":
                 writer.write(_head(200, "text/html", 20) + b"<html>hello</html>\r\n")
             case "broken_json":
                 bad = b'data: {"id": broken}\n\n' if stream else b'{"id": broken}'
                 writer.write(_head(200, _EVENTS if stream else _JSON, len(bad)) + bad)
             case "short":
-                bad = ROLE if stream else WHOLE[:40]
+                bad = frames.role if stream else WHOLE[:40]
                 writer.write(_head(200, _EVENTS if stream else _JSON, 5000) + bad)
                 await writer.drain()
                 writer.close()
@@ -107,34 +142,44 @@ class SickUpstream:
                     await writer.drain()
                 await reader.read()
             case "error_first":
-                writer.write(opening + ROLE + _event({"error": {"message": "out of memory", "code": 500}}))
+                writer.write(opening + frames.role + _event({"error": {"message": "out of memory", "code": 500}}))
                 await writer.drain()
                 writer.close()
             case "cut" | "error_inside" | "broken_inside" | "hangs_inside" | "endless":
-                writer.write(opening + ROLE + WORDS)
+                writer.write(opening + frames.role + frames.words)
                 await writer.drain()
-                if fault == "cut":
+                if fault.endswith("cut"):
                     await asyncio.sleep(0.05)
                     writer.transport.abort()
-                elif fault == "error_inside":
+                elif fault.endswith("error_inside"):
                     writer.write(_event({"error": {"message": "out of memory", "code": 500}}))
-                elif fault == "broken_inside":
+                elif fault.endswith("broken_inside"):
                     writer.write(b"data: {oops\n\n")
-                if fault in ("error_inside", "broken_inside"):
+                if fault.endswith(("error_inside", "broken_inside")):
                     writer.close()
                 else:
                     await reader.read()
             case "trickle":
-                for byte in opening + ROLE + WORDS + END + USED + DONE:
+                for byte in opening + frames.answer + DONE:
                     writer.write(bytes((byte,)))
                     await asyncio.sleep(0)
                 writer.close()
+            case "no_last_line":
+                writer.write(opening + frames.answer + DONE.rstrip())
+                writer.close()
+            case "crlf":
+                writer.write(opening + (frames.answer + DONE).replace(b"\n", b"\r\n"))
+                writer.close()
+            case "comments":
+                said = frames.answer.replace(b"data: ", b": ping\nevent: message\ndata:")
+                writer.write(opening + b": ping\n\n" + said + DONE)
+                writer.close()
             case "no_done":
-                writer.write(opening + ROLE + WORDS + END + USED)
+                writer.write(opening + frames.answer)
                 writer.close()
             case _:
                 if stream:
-                    writer.write(opening + ROLE + WORDS + END + USED + DONE)
+                    writer.write(opening + frames.answer + DONE)
                     writer.close()
                 else:
                     writer.write(_head(200, _JSON, len(WHOLE)) + WHOLE)

@@ -1,236 +1,188 @@
-"""Upstream servers that hang, trickle, reset and lie, behind the router: a typed error, or the next server.
+"""Backends that hang, trickle, reset and lie, behind the whole application: typed errors, failover, nothing left.
 
-Each upstream is a bare socket that answers with the bytes of its row, so that it can say what no HTTP library would.
+Which of several backends answers, and how a request goes round a sick one: tests/web/test_routing.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Literal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
-import aiohttp
 import anyio
 import pytest
 
-from llm.configured_backends import load_backends
-from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded
-from llm.generate import Router
-from llm.messages import GenerateRequest, Message
-from llm.port import BackendConfig
-from llm.route_trace import RouteTrace
-from llm.stream import Finish, Relayed, TextDelta
-from models.errors import ParleyError
+from tests.faults.sick_upstream import SickUpstream, sick_upstream
+from tests.web.house import House, house
 
-Relay = Literal["", "stream"]
-Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-def frame(content: str = "", finish: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": {"content": content} if content else {}, "finish_reason": finish}
-    return b"data: " + json.dumps({"model": "m", "choices": [choice], **more}).encode() + b"\n\n"
-
-
-def head(status: str = "200 OK", kind: str = "text/event-stream", **more: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in more.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n"
-
-
-GOOD = head() + frame("good") + frame(finish="stop") + b"data: [DONE]\n\n"
-TWO = head() + frame("one ") + frame("two")
-
-
-class Upstream:
-    """Says `data`; then, with `hang`, nothing more. `gone` is set when its client closed the connection."""
-
-    def __init__(self, data: bytes, hang: bool, reset: bool) -> None:
-        self.data, self.hang, self.reset = data, hang, reset
-        self.asked = 0
-        self.gone = asyncio.Event()
-        self.url = ""
-
-    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        text = await reader.readuntil(b"\r\n\r\n")
-        if text.startswith(b"GET"):
-            body = b'{"data":[{"id":"m"}]}'
-            writer.write(head(kind="application/json", Content_Length=str(len(body))) + body)
-        else:
-            self.asked += 1
-            length = next(
-                int(line[15:]) for line in text.lower().split(b"\r\n") if line.startswith(b"content-length")
-            )
-            await reader.readexactly(length)
-            writer.write(self.data)
-            if self.reset:
-                await writer.drain()
-                writer.transport.abort()
-                return
-            if self.hang:
-                await reader.read()
-                self.gone.set()
-        writer.close()
+TIMEOUT_S = 0.4
+BEFORE = (
+    "silent",
+    "reset_first",
+    "page",
+    "broken_json",
+    "short",
+    "headers_only",
+    "oops",
+    "busy",
+    "huge",
+    "error_first",
+    "closes_first",
+    "role_only",
+    "silent_after_headers",
+    "only_comments",
+    "no_http",
+    "empty_object",
+    "a_list",
+    "redirect",
+)
+INSIDE = ("cut", "stops_inside", "error_inside", "broken_inside", "hangs_inside")
+HEALTHY = ("trickle", "no_done", "no_last_line", "crlf", "comments", "well")
 
 
 @asynccontextmanager
-async def upstream(data: bytes, *, hang: bool = False, reset: bool = False) -> AsyncIterator[Upstream]:
-    found = Upstream(data, hang, reset)
-    server = await asyncio.start_server(found.handle, "127.0.0.1", 0)
-    found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    try:
-        yield found
-    finally:
-        server.close()
+async def _gateway(home: Path, *faults: str) -> AsyncIterator[tuple[House, SickUpstream]]:
+    """A house whose backends are these, the first with the highest priority."""
+    async with sick_upstream() as upstream:
+        entries = [
+            f'[[backends]]\nname = "{fault}"\ntype = "openai"\nbase_url = "{upstream.url(fault)}"\n'
+            f"timeout_s = {TIMEOUT_S}\npriority = {100 - index}\n"
+            for index, fault in enumerate(faults)
+        ]
+        async with house(home, "\n".join(entries) + "\n[llm]\nslots = 0\n") as found:
+            with anyio.fail_after(20):
+                yield found, upstream
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
+def _body(model: str, stream: bool) -> dict[str, Any]:
+    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": "how are you"}]}
 
 
-def router(http: aiohttp.ClientSession, *urls: str, timeout_s: float = 5.0) -> Router:
-    configs = [BackendConfig(f"b{n}", "openai", url, model="m", timeout_s=timeout_s) for n, url in enumerate(urls)]
-    backends = load_backends(configs, http)
-    return Router(lambda: backends, "")
+async def _ask(found: House, model: str, stream: bool) -> tuple[int, dict[str, str], str]:
+    async with found.client.post("/v1/chat/completions", json=_body(model, stream)) as answer:
+        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.text()
 
 
-def request(relay: Relay = "", **more: Any) -> GenerateRequest:
-    return GenerateRequest((Message("user", "hello"),), "m", relay=relay, **more)
+def _events(text: str) -> list[Any]:
+    lines = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+    return [line if line == "[DONE]" else json.loads(line) for line in lines]
 
 
-async def text_of(router: Router, asked: GenerateRequest) -> str:
-    said = ""
-    async with aclosing(router.generate(asked)) as events:
-        async for event in events:
-            match event:
-                case TextDelta(text=text):
-                    said += text
-                case Relayed(data=data):
-                    for line in data.decode().split("\n\n"):
-                        if line:
-                            [choice] = json.loads(line.removeprefix("data: "))["choices"]
-                            said += choice["delta"].get("content", "")
-    assert isinstance(event, Finish)
-    return said
+def _said(events: list[Any]) -> str:
+    chunks = [event for event in events if event != "[DONE]" and event.get("choices")]
+    return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
 
 
-BEFORE = {
-    "closes at once": (b"", {}),
-    "resets at once": (b"", {"reset": True}),
-    "hangs before headers": (b"", {"hang": True}),
-    "hangs after headers": (head(), {"hang": True}),
-    "comments and no more": (head() + b": ping\n\n" * 3, {"hang": True}),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n", {}),
-    "a page": (head(kind="text/html") + b"<html>hello</html>", {}),
-    "JSON that is none": (head(kind="application/json") + b"{", {}),
-    "an empty object": (head(kind="application/json") + b"{}", {}),
-    "broken frame": (head() + b"data: {]\n\n", {}),
-    "a list": (head() + b"data: []\n\n", {}),
-    "an error inside 200": (head() + b'data: {"error":{"message":"out of memory"}}\n\n', {}),
-    "only a role, then an end": (head() + b'data: {"choices":[{"delta":{"role":"assistant"}}]}\n\n', {}),
-    "a frame without an end": (head() + b"data: {" + b" " * (5 << 20), {}),
-    "a length it does not keep": (head(kind="application/json", Content_Length="999") + b"{}", {}),
-    "500": (head("500 Oh", "text/plain") + b"oh", {}),
-    "429": (head("429 No", "application/json", Retry_After="7") + b'{"error":{"message":"slow down"}}', {}),
-    "a redirect": (head("302 Found", Location="http://127.0.0.1:1/"), {}),
-}
+async def _nothing_open(upstream: SickUpstream) -> None:
+    """The gateway has let go of every request it made."""
+    with anyio.fail_after(2):
+        while any(upstream.open.values()):
+            await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("relay", ["", "stream"])
-@pytest.mark.parametrize("name", BEFORE)
-async def test_before_the_first_token_the_next_server_answers(
-    http: aiohttp.ClientSession, name: str, relay: Relay
-) -> None:
-    data, how = BEFORE[name]
-    traces: list[RouteTrace] = []
-    async with upstream(data, **how) as bad, upstream(GOOD) as good:
-        both = router(http, bad.url, good.url, timeout_s=0.3)
-        assert await text_of(both, request(relay, on_route=traces.append)) == "good"
-    assert (bad.asked, good.asked) == (1, 1)
-    assert traces[0].chosen is not None and traces[0].chosen.backend == "b1"
-    assert traces[0].line().startswith("b1/m; strategy=failover; passed=b0:")
+def _both(faults: tuple[str, ...]) -> tuple[str, ...]:
+    """In frames that pass as they are, and in those that are converted."""
+    return tuple(name for fault in faults for name in (fault, f"bare_{fault}"))
 
 
-@pytest.mark.parametrize("relay", ["", "stream"])
-@pytest.mark.parametrize("name", BEFORE)
-async def test_alone_it_is_a_typed_error_with_a_hint(http: aiohttp.ClientSession, name: str, relay: Relay) -> None:
-    data, how = BEFORE[name]
-    async with upstream(data, **how) as bad:
-        with pytest.raises(LlmError) as caught:
-            await text_of(router(http, bad.url, timeout_s=0.3), request(relay))
-    assert isinstance(caught.value, BackendFailed | BackendUnreachable | Overloaded)
-    assert caught.value.message
+async def test_a_backend_that_fails_before_its_first_word_gives_a_typed_error(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, *BEFORE) as (found, upstream), anyio.create_task_group() as group:
+
+        async def alone(fault: str) -> None:
+            for stream in (False, True):
+                status, headers, text = await _ask(found, f"{fault}/shared", stream)
+                error = json.loads(text)["error"]
+                assert set(error) == {"message", "type", "param", "code", "hint"}, (fault, error)
+                if fault == "busy":
+                    assert (status, error["code"]) == (503, "overloaded")
+                    assert 1 <= int(headers["retry-after"]) <= 7
+                else:
+                    assert status in (502, 503, 504), (fault, stream, status)
+                    assert error["code"].startswith("backend_"), (fault, error)
+
+        for fault in BEFORE:
+            group.start_soon(alone, fault)
+    await _nothing_open(upstream)
 
 
-@pytest.mark.parametrize("relay", ["", "stream"])
-@pytest.mark.parametrize(
-    ("data", "how"),
-    [
-        (TWO, {}),
-        (TWO, {"reset": True}),
-        (TWO, {"hang": True}),
-    ],
-)
-async def test_after_it_there_is_no_second_voice(
-    http: aiohttp.ClientSession, data: bytes, how: dict[str, bool], relay: Relay
-) -> None:
-    async with upstream(data, **how) as bad, upstream(GOOD) as good:
-        with pytest.raises(ParleyError):
-            await text_of(router(http, bad.url, good.url, timeout_s=0.3), request(relay))
-        assert good.asked == 0
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_another_backend_takes_over_before_the_first_word(tmp_path: Path, stream: bool) -> None:
+    async with _gateway(tmp_path, *BEFORE, "well") as (found, upstream):
+        status, _, text = await _ask(found, "shared", stream)
+        assert status == 200
+        said = _said(_events(text)) if stream else json.loads(text)["choices"][0]["message"]["content"]
+        assert said == "all well"
+        assert upstream.asked == [*BEFORE, "well"]
+        await _nothing_open(upstream)
 
 
-@pytest.mark.parametrize("relay", ["", "stream"])
-@pytest.mark.parametrize(
-    "data",
-    [
-        head() + frame("good") + frame(finish="stop"),  # no [DONE]
-        head() + frame("good") + frame(finish="stop") + b"data: [DONE]",  # no last line
-        head() + (frame("good") + frame(finish="stop")).replace(b"\n", b"\r\n") + b"data: [DONE]\r\n\r\n",
-        head() + b": ping\n\nevent: message\n" + frame("good").replace(b"data: ", b"data:") + frame(finish="stop"),
-    ],
-)
-async def test_what_can_be_understood_is(http: aiohttp.ClientSession, data: bytes, relay: Relay) -> None:
-    async with upstream(data) as odd:
-        assert await text_of(router(http, odd.url), request(relay)) == "good"
+async def test_a_stream_that_breaks_ends_with_an_error_event_and_nobody_takes_over(tmp_path: Path) -> None:
+    inside = _both(INSIDE)
+    async with _gateway(tmp_path, *inside, "well") as (found, upstream):
+        for fault in inside:
+            status, _, text = await _ask(found, f"{fault}/shared", True)
+            events = _events(text)
+            assert status == 200
+            assert _said(events[:-1]) == "all well", fault  # what came before the fault is not lost
+            assert events[-1]["error"]["code"].startswith("backend_"), (fault, events[-1])
+        assert upstream.asked == list(inside)
+        await _nothing_open(upstream)
 
 
-@pytest.mark.parametrize("relay", ["", "stream"])
-async def test_a_client_that_goes_away_closes_the_socket(http: aiohttp.ClientSession, relay: Relay) -> None:
-    async with upstream(TWO, hang=True) as bad:
-        async with aclosing(router(http, bad.url).generate(request(relay))) as events:
-            async for _ in events:
-                break
-        with anyio.fail_after(2):
-            await bad.gone.wait()
+async def test_slow_and_careless_backends_lose_nothing(tmp_path: Path) -> None:
+    healthy = _both(HEALTHY)
+    async with _gateway(tmp_path, *healthy) as (found, upstream):
+        for fault in healthy:
+            status, _, text = await _ask(found, f"{fault}/shared", True)
+            events = _events(text)
+            assert (status, _said(events), events[-1]) == (200, "all well", "[DONE]"), fault
+            assert not any(event.get("usage") for event in events[:-1]), "nobody asked for it"
+        await _nothing_open(upstream)
 
 
-async def test_retry_after_is_kept_to(http: aiohttp.ClientSession) -> None:
-    async with upstream(*BEFORE["429"][:1]) as busy:
-        one = router(http, busy.url)
+async def test_usage_comes_to_the_client_that_asks_and_is_counted_for_both(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "well") as (found, _):
+        body = {**_body("well/shared", True), "stream_options": {"include_usage": True}}
+        async with found.client.post("/v1/chat/completions", json=body) as answer:
+            events = _events(await answer.text())
+        assert [event["usage"]["completion_tokens"] for event in events[:-1] if event.get("usage")] == [2]
+        await _ask(found, "well/shared", True)
+        await _ask(found, "well/shared", False)
+        [(_, _, figures)] = found.services.measuring.all()
+        assert (figures.totals.requests, figures.totals.completion_tokens) == (3, 6)
+
+
+@pytest.mark.parametrize(("fault", "stream"), [("endless", True), ("silent", True), ("silent", False)])
+async def test_a_client_that_leaves_closes_the_upstream_socket(tmp_path: Path, fault: str, stream: bool) -> None:
+    async with sick_upstream() as upstream:
+        config = f'[[backends]]\nname = "{fault}"\ntype = "openai"\nbase_url = "{upstream.url(fault)}"\n'
+        async with house(tmp_path, config + "[llm]\nslots = 0\n") as found:
+            host, port = found.url.removeprefix("http://").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            data = json.dumps(_body(f"{fault}/shared", stream))
+            key = found.client.headers["Authorization"]
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {key}\r\n"
+            writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode())
+            with anyio.fail_after(5):
+                while not upstream.open.get(fault):
+                    await asyncio.sleep(0.005)
+            writer.transport.abort()
+            await _nothing_open(upstream)
+
+
+async def test_retry_after_is_kept_to(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "busy") as (found, upstream):
         for _ in range(3):
-            with pytest.raises(Overloaded) as caught:
-                await text_of(one, request())
-            assert 1 <= caught.value.retry_after_s <= 7
-        assert busy.asked == 1
+            status, headers, _ = await _ask(found, "busy/shared", True)
+            assert status == 503 and 1 <= int(headers["retry-after"]) <= 7
+    assert upstream.asked == ["busy"]
 
 
-async def test_a_server_that_fails_again_and_again_is_left_alone(http: aiohttp.ClientSession) -> None:
-    async with upstream(BEFORE["500"][0]) as bad, upstream(GOOD) as good:
-        both = router(http, bad.url, good.url)
-        await both.refresh()
+async def test_a_server_that_fails_again_and_again_is_left_alone(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "oops", "well") as (found, upstream):
         for _ in range(8):
-            assert await text_of(both, request()) == "good"
-        assert (bad.asked, good.asked) == (3, 8)
-
-
-async def test_a_hanging_server_slows_neither_the_model_list_nor_a_request(http: aiohttp.ClientSession) -> None:
-    async with upstream(b"", hang=True) as good_list_bad_chat, upstream(GOOD) as good:
-        both = router(http, good_list_bad_chat.url, good.url, timeout_s=30.0)
-        await both.refresh()
-        with anyio.fail_after(2):
-            assert len(both.models()) == 2
-            assert await text_of(both, GenerateRequest((Message("user", "hi"),), "b1")) == "good"
+            assert (await _ask(found, "shared", True))[0] == 200
+    assert (upstream.asked.count("oops"), upstream.asked.count("well")) == (3, 8)
