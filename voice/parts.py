@@ -163,8 +163,15 @@ async def open_parts(
         stt_specs: dict[str, SttSpec] = discover("voice.stt")
         chosen = choose("stt", settings.stt, stt_specs, found[0])
         worker = await start("stt", chosen, port_base + STT_PORT_OFFSET)
-        streaming, patience_s = stt_specs[chosen.engine].streaming, settings.stt.timeout_s
-        stt = RemoteStt(http, _address(worker, patience_s), chosen.engine, streaming=streaming, timeout_s=patience_s)
+        spec, patience_s = stt_specs[chosen.engine], settings.stt.timeout_s
+        stt = RemoteStt(
+            http,
+            _address(worker, patience_s),
+            chosen.engine,
+            streaming=spec.streaming,
+            spotting=spec.spotting,
+            timeout_s=patience_s,
+        )
     tts: Tts
     if settings.tts.engine == OPENAI:
         service("tts", settings.tts)

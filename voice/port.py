@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ __all__ = [
     "Pcm",
     "SpeakRequest",
     "SpeechChunk",
+    "SpottingEngineStream",
+    "SpottingStream",
     "Stt",
     "SttEngine",
     "SttEngineStream",
@@ -109,6 +111,16 @@ class SttEngineStream(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class SpottingEngineStream(Protocol):
+    """What a stream may have besides: a recogniser that mishears single words may tell a few of them apart."""
+
+    def spot(self, phrases: Sequence[str]) -> str:
+        """The one of `phrases` that everything fed so far is, silence aside; "" for none. Much faster than
+        transcribe(). Phrases with words that it does not know are left out."""
+        ...
+
+
 class SttEngine(Protocol):
     def open(self, language: str | None) -> SttEngineStream: ...
 
@@ -157,6 +169,8 @@ class SttSpec:
     needs_model: bool
     streaming: bool
     """partial() answers while audio is still coming."""
+    spotting: bool = False
+    """Its streams are SpottingEngineStreams."""
     languages: tuple[str, ...] = ("*",)
     licence: str = ""
     formats: tuple[str, ...] = ()
@@ -208,6 +222,15 @@ class SttStream(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class SpottingStream(Protocol):
+    """An SttStream of a recogniser that can spot."""
+
+    async def spot(self, phrases: Sequence[str]) -> str:
+        """The one of `phrases` that the sound so far is; "" for none. Raises SttFailed."""
+        ...
 
 
 class Stt(Protocol):

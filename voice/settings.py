@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "STOP_PHRASES",
     "HttpToolSettings",
     "RealtimeSettings",
     "RecordSettings",
@@ -44,6 +45,13 @@ class VoiceLlmSettings:
     max_tokens: int = 1024
 
 
+STOP_PHRASES = (
+    "stop", "stop it", "stop talking", "be quiet", "quiet", "shut up", "enough", "that's enough", "cancel",
+    "never mind", "silence", "halt",
+)  # fmt: skip
+"""People end a reply with these, and want no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class TurnSettings:
     """`[voice.turn]`. All times in milliseconds of audio."""
@@ -67,8 +75,10 @@ class TurnSettings:
     """Audio kept from before the onset, so that no first word is lost."""
     barge_in_ms: int = 384
     """Voiced time after which a sound over a reply is speech and no cough: it is asked what is said."""
-    barge_in_sure_ms: int = 640
+    barge_in_sure_ms: int = 512
     """Voiced time after which it is an interruption even where the recogniser has not said what it is."""
+    stop_words: tuple[str, ...] = STOP_PHRASES
+    """Said alone over a reply they end it, with a wake word too; they are not answered."""
     max_turn_s: float = 60.0
     """A turn is cut here whatever happens (a television, a fan)."""
     speculate: bool = True

@@ -218,6 +218,11 @@ def _checked(settings: Settings, source: str) -> Settings:
         ("voice.vad.threshold", 0 < voice.vad.threshold < 1, "between 0 and 1"),
         ("voice.realtime.session_minutes", 0 < voice.realtime.session_minutes <= 10_080, "between 0 and 10080"),
         ("voice.wake.threshold", 0 < voice.wake.threshold < 1, "between 0 and 1"),
+        (
+            "voice.turn.stop_words",
+            len(turn.stop_words) <= 64 and all(0 < len(each) <= 64 for each in turn.stop_words),
+            "at most 64, of 1 to 64 characters",
+        ),
         ("voice.turn.silence_ms", 32 <= turn.silence_ms <= 10_000, "32 to 10000"),
         ("voice.turn.pause_ms", 32 <= turn.pause_ms <= turn.silence_ms, "32 to silence_ms"),
         ("voice.turn.guess_ms", 32 <= turn.guess_ms <= 10_000, "32 to 10000"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import heapq
 import itertools
+import time
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from models.registry import discover
 from tests.speaking import spoken
 from voice.ears.echo_guard import EchoGuard
 from voice.ears.segmenter import Onset, Segmenter
-from voice.port import EngineConfig, Pcm, VadEngine
+from voice.port import EngineConfig, Pcm, SpottingEngineStream, SttEngine, VadEngine
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig
 from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, TurnComplete
 from voice.settings import TurnSettings
@@ -74,6 +75,14 @@ def impulse_response(rt60_s: float, seed: int) -> npt.NDArray[np.float64]:
     return response
 
 
+def _said_by(sound: Sound, until_s: float) -> list[str]:
+    """The words of which most is said by then."""
+    loud = np.flatnonzero(np.abs(sound.pcm.astype(int)) > np.abs(sound.pcm.astype(int)).max() / 6)
+    begin_s, end_s = (sound.at_s + at / RATE_HZ for at in (loud[0], loud[-1] + 1)) if loud.size else (0.0, 1.0)
+    words, share = sound.words.split(), (until_s - begin_s) / (end_s - begin_s)
+    return words[: max(0, int(len(words) * share + 0.4))]
+
+
 @functools.cache
 def _vad() -> VadEngine:
     return discover("voice.vad")["silero"].load(EngineConfig())
@@ -87,6 +96,8 @@ class Room:
     echo: str = "auto"
     settings: TurnSettings = TurnSettings()
     stt_s: float = 0.25
+    recogniser: SttEngine | None = None
+    """Instead of the script: hears the microphone, and takes what it takes of a core."""
     seed: int = 0
     said: list[tuple[float, ServerEvent]] = field(default_factory=list)
     actions: list[tuple[float, Action]] = field(default_factory=list)
@@ -100,6 +111,8 @@ class Room:
         self.heard_pcm: list[Pcm] = []
         self._queue: list[tuple[float, int, heard.TurnEvent]] = []
         self._order = itertools.count()
+        self._busy_until, self._spotted_at = 0.0, 0.0
+        """When the recogniser is free; until when it is at what cannot be abandoned."""
         self._gone: set[int] = set()
         self._played = np.zeros(0)
         """What the loudspeaker has to play, from the session's beginning."""
@@ -132,7 +145,8 @@ class Room:
                     if edge is not None:
                         began = isinstance(edge, Onset)
                         self._step(heard.SpeechBegan(edge.at_s) if began else heard.SpeechEnded(edge.at_s))
-                    self._step(heard.AudioClock(at / RATE_HZ, segmenter.voiced or probability >= 0.5))
+                    voiced = segmenter.voiced or probability >= 0.5
+                    self._step(heard.AudioClock(at / RATE_HZ, voiced, rising=segmenter.rising))
         finally:
             vad.close(stream)
         return self
@@ -209,15 +223,36 @@ class Room:
             case Speak(revision=revision, clause=clause, text=text):
                 pcm = spoken(text)
                 self._at(self.now + 0.05, heard.ClauseAudio(revision, clause, pcm, RATE_HZ, is_last=True))
+            case Transcribe() if self.recogniser is not None:
+                self._transcribe(action, self.recogniser)
             case Transcribe(revision=revision, from_s=from_s, until_s=until_s):
                 text = self._recognised(from_s, self.now if until_s is None else until_s)
                 self._at(self.now + self.stt_s, heard.TranscriptReady(revision, text))
             case Abandon(revision=revision):
                 self._gone.add(revision)
+                self._busy_until = max(self.now, min(self._busy_until, self._spotted_at))
+
+    def _transcribe(self, action: Transcribe, engine: SttEngine) -> None:
+        audio = np.concatenate(self.heard_pcm)
+        until = None if action.until_s is None else round(action.until_s * RATE_HZ)
+        stream, begin = engine.open("en"), max(self.now, self._busy_until)
+        try:
+            stream.feed(audio[round(action.from_s * RATE_HZ) : until])
+            if action.phrases and isinstance(stream, SpottingEngineStream):
+                before = time.thread_time()
+                phrase = stream.spot(action.phrases)
+                begin += time.thread_time() - before
+                self._at(begin, heard.PhraseSpotted(action.revision, phrase))
+            self._spotted_at, before = begin, time.thread_time()
+            text = stream.transcribe().text
+            self._busy_until = begin + time.thread_time() - before
+            self._at(self._busy_until, heard.TranscriptReady(action.revision, text))
+        finally:
+            stream.close()
 
     def _recognised(self, from_s: float, until_s: float) -> str:
-        words = [sound.words for sound in self.sounds if sound.end_s > from_s + 0.05 and sound.at_s < until_s - 0.05]
-        if any(words):
+        words = [word for sound in self.sounds if sound.end_s > from_s + 0.05 for word in _said_by(sound, until_s)]
+        if words:
             return " ".join(words)
         raw = self.acoustics.gain_db is not None and self.guard.state != "present"
         return " ".join(self.reply.split()[:4]) if raw else ""

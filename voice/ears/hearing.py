@@ -6,13 +6,13 @@ audio is still in the ring: it is opened once more from the start of the turn be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from voice.ears.ring import AudioRing
 from voice.errors import SttFailed
-from voice.port import Stt, SttStream, Transcript
+from voice.port import SpottingStream, Stt, SttStream, Transcript
 
 __all__ = ["Hearing"]
 
@@ -23,10 +23,13 @@ PARTIAL_EVERY_SAMPLES = 4_800
 class _Wanted:
     """A transcript that somebody waits for."""
 
-    __slots__ = ("done", "error", "result", "until")
+    __slots__ = ("done", "error", "phrase", "phrases", "result", "until")
 
-    def __init__(self, until: int) -> None:
+    def __init__(self, until: int, phrases: Sequence[str] = ()) -> None:
         self.until = until
+        self.phrases = phrases
+        """Not the transcript is wanted, but which of these it is."""
+        self.phrase: str | None = None
         self.done = anyio.Event()
         self.result = Transcript("")
         self.error: SttFailed | None = None
@@ -61,8 +64,18 @@ class Hearing:
 
     async def transcribe(self) -> Transcript:
         """The transcript of all that is in the ring by now. Cancel-safe. Raises SttFailed."""
+        return (await self._want(())).result
+
+    async def spot(self, phrases: Sequence[str]) -> str | None:
+        """Which of the phrases all that is in the ring by now is, "" for none; None: the recogniser cannot tell.
+
+        Cancel-safe. Raises SttFailed.
+        """
+        return (await self._want(phrases)).phrase
+
+    async def _want(self, phrases: Sequence[str]) -> _Wanted:
         until = self._ring.end if self.until_sample is None else min(self.until_sample, self._ring.end)
-        wanted = _Wanted(until)
+        wanted = _Wanted(until, phrases)
         self._wanted.append(wanted)
         self._news.set()
         try:
@@ -74,7 +87,7 @@ class Hearing:
                     self._asking.cancel()
         if wanted.error is not None:
             raise wanted.error
-        return wanted.result
+        return wanted
 
     async def run(self, on_partial: Callable[[str], None]) -> None:
         """Feed and answer until closed or cancelled. Failures reach those who wait for a transcript."""
@@ -114,14 +127,19 @@ class Hearing:
                 await stream.aclose()
 
     async def _answer(self, stream: SttStream, due: list[_Wanted]) -> None:
-        """Let go as soon as nobody waits any more: the next transcript must not stand behind one for the bin."""
+        """What is quick first. Let go as soon as nobody waits any more: the next transcript must not stand behind one
+        for the bin."""
         self._due = due
         try:
             with anyio.CancelScope() as self._asking:
-                result = await stream.transcribe()
-                for wanted in due:
-                    wanted.result = result
+                for wanted in (each for each in due if each.phrases):
+                    wanted.phrase = await stream.spot(wanted.phrases) if isinstance(stream, SpottingStream) else None
                     wanted.done.set()
+                if transcripts := [each for each in due if not each.phrases]:
+                    result = await stream.transcribe()
+                    for wanted in transcripts:
+                        wanted.result = result
+                        wanted.done.set()
         finally:
             self._asking = None
         self._wanted = [wanted for wanted in self._wanted if wanted not in due]

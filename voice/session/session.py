@@ -424,7 +424,8 @@ class Session:
                     if edge is not None:
                         onset = isinstance(edge, Onset)
                         self._hear(heard.SpeechBegan(edge.at_s) if onset else heard.SpeechEnded(edge.at_s))
-                    self._hear(heard.AudioClock(end_s, voiced, probability < self._threshold + FADING))
+                    fading = probability < self._threshold + FADING
+                    self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising))
                 case WakeHeard():
                     self._woken(event)
                 case AudioLost(start_s=start_s, end_s=end_s):

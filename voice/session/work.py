@@ -161,6 +161,8 @@ class Work:
         until = None if action.until_s is None else round(action.until_s * RATE_HZ)
         try:
             if hearing is not None and until is None and hearing.from_sample == from_sample:
+                if action.phrases and (phrase := await hearing.spot(action.phrases)) is not None:
+                    self._hear(heard.PhraseSpotted(action.revision, phrase))
                 transcript = await hearing.transcribe()
             else:
                 exact = self._new_hearing(action.from_s, until)

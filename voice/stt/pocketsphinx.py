@@ -12,6 +12,7 @@ most `partial_decoders` of these; a stream that finds none free has "" as its pa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from models.errors import BadInput, ModelNotFound
 from voice.errors import AudioError, SttFailed
 from voice.port import EngineConfig, Pcm, SttEngine, SttSpec, Transcript, Word
+from voice.stt.short_phrases import ShortPhrases
 from voice.stt.speech_span import pieces, speech_span
 from voice.stt.sphinx_features import features
 
@@ -60,6 +62,7 @@ class PocketsphinxStt:
         narrow = {"fwdflat": False, "bestpath": False, "maxhmmpf": 5000, "beam": 1e-40, "wbeam": 1e-24}
         number = _whole(options.get("partial_decoders", "2"), "partial_decoders")
         self._partial_decoders = [self._new_decoder(**narrow) for _ in range(number)]
+        self.short_phrases = ShortPhrases(self._dictionary)
 
     def open(self, language: str | None) -> _Stream:
         """Raises BadInput for a language other than English."""
@@ -175,6 +178,11 @@ class _Stream:
             self._blocks = [np.concatenate(self._blocks)]
         return self._engine.transcribe(self._blocks[0]) if self._blocks else Transcript("", language="en")
 
+    def spot(self, phrases: Sequence[str]) -> str:
+        if len(self._blocks) > 1:
+            self._blocks = [np.concatenate(self._blocks)]
+        return self._engine.short_phrases.spot(self._blocks[0], phrases) if self._blocks else ""
+
     def close(self) -> None:
         """Idempotent."""
         self._closed = True
@@ -207,6 +215,7 @@ SPEC = SttSpec(
     description="pocketsphinx with our assistant language model: always there, English requests only",
     needs_model=False,
     streaming=True,
+    spotting=True,
     languages=("en",),
     licence="BSD-2-Clause (pocketsphinx and its acoustic model); language model Apache-2.0",
 )

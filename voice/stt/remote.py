@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,10 +33,12 @@ class RemoteStt:
         name: str,
         *,
         streaming: bool,
+        spotting: bool = False,
         timeout_s: float = 30.0,
     ) -> None:
         self.name = name
         self.streaming = streaming
+        self._stream = _SpottingStream if spotting else _Stream
         self._http = http
         self._address = address
         self._timeout_s = timeout_s
@@ -50,7 +52,7 @@ class RemoteStt:
             try:
                 with anyio.fail_after(self._timeout_s):
                     socket = await self._http.ws_connect(url, params=params, timeout=timeout, max_msg_size=2**24)
-                return _Stream(socket, self._timeout_s)
+                return self._stream(socket, self._timeout_s)
             except (aiohttp.ClientError, TimeoutError) as error:
                 # A worker that has just died may still be called ready; a moment later `address` knows and waits.
                 if last_try:
@@ -90,13 +92,13 @@ class _Stream:
         with anyio.CancelScope(shield=True), anyio.move_on_after(2.0), suppress(aiohttp.ClientError, ConnectionError):
             await self._socket.close()
 
-    async def _ask(self, kind: str) -> dict[str, Any]:
+    async def _ask(self, kind: str, **more: Any) -> dict[str, Any]:
         """Ask and wait for the answer with our id; answers to requests that were cancelled meanwhile are dropped."""
         try:
             with anyio.fail_after(self._timeout_s):
                 async with self._asking:
                     ask_id = next(self._ids)
-                    await self._socket.send_str(json.dumps({"type": kind, "id": ask_id}))
+                    await self._socket.send_str(json.dumps({"type": kind, "id": ask_id, **more}))
                     while True:
                         answer = await self._receive()
                         if answer.get("id") in (ask_id, None):
@@ -121,6 +123,11 @@ class _Stream:
         if not isinstance(answer, dict):
             raise SttFailed("the recogniser's worker sent something that cannot be read")
         return answer
+
+
+class _SpottingStream(_Stream):
+    async def spot(self, phrases: Sequence[str]) -> str:
+        return str((await self._ask("spot", phrases=list(phrases))).get("phrase", ""))
 
 
 _ERRORS: dict[str, type[AudioError] | type[BadInput] | type[SttFailed]] = {

@@ -54,12 +54,16 @@ class StopListening:
 
 @dataclass(frozen=True, slots=True)
 class Transcribe:
-    """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None."""
+    """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None.
+
+    `phrases`: tell first which of them the sound is, where the recogniser can (PhraseSpotted).
+    """
 
     revision: int
     turn: int
     from_s: float
     until_s: float | None
+    phrases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

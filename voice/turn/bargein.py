@@ -8,11 +8,16 @@ error (research: voice.md section 4, 3 and 7), so words count as well as duratio
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
 
 __all__ = [
+    "INTERRUPTERS",
+    "LONGEST_STOP_MS",
+    "MURMURS",
+    "is_phrase",
     "BACK_CHANNELS",
     "QUESTION_WORDS",
     "STOP_WORDS",
@@ -21,6 +26,7 @@ __all__ = [
     "Verdict",
     "ends_like_us",
     "judge",
+    "murmured",
     "sounds_like_us",
 ]
 
@@ -39,6 +45,18 @@ QUESTION_WORDS = frozenset(
     "what why who whose how where when which was warum wieso wer wie wo wann welche welcher welches".split()
 )
 """Somebody asks: they want us to listen."""
+
+INTERRUPTERS = ("stop please", "wait", "wait wait", "wait a second", "no", "no no", "hold on", "pause", "hush")
+"""Phrases that a recogniser which can spot listens for in a short sound: what interrupts..."""
+
+MURMURS = (
+    "mm-hm", "mm", "uh-huh", "hm", "aha", "ah", "oh", "oh wow", "wow", "yeah", "yes", "yep", "okay", "right", "sure",
+    "i see", "got it", "cool", "great", "good", "nice", "really", "of course", "exactly",
+)  # fmt: skip
+"""... and what says "go on"."""
+
+LONGEST_STOP_MS = 1200.0
+"""Voiced: nobody takes longer to say one of the stop words."""
 
 SYLLABLES_MS = 160.0
 """Two words take longer than this: what a recogniser makes of a click is no speech."""
@@ -82,6 +100,18 @@ def sounds_like_us(text: str, said: str) -> bool:
     return bool(words) and sum(word in ours for word in words) >= OWN_SHARE * len(words)
 
 
+def is_phrase(text: str, phrases: Sequence[str]) -> bool:
+    """`text` is one of the phrases, once or several times over ("stop, stop!"), but for "please"."""
+    words = [word for word in _words(text) if word != "please"]
+    return bool(words) and any(words == _words(each) * (len(words) // max(1, len(_words(each)))) for each in phrases)
+
+
+def murmured(text: str) -> bool:
+    """Nothing but back-channel words, and at least one."""
+    words = _words(text)
+    return bool(words) and (all(word in BACK_CHANNELS for word in words) or is_phrase(text, MURMURS))
+
+
 def ends_like_us(text: str, said: str) -> bool:
     """`text`, heard just after we spoke, is the end of what we said: its words, in their order, and no question.
 
@@ -105,8 +135,8 @@ def judge(
     1. a stop word or a question word was heard: interrupt
     2. only back-channel words were heard: go on if the sound is over; if it goes on and on, it was more than that
     3. other words, and voiced for longer than a cough: interrupt
-    4. no word from the recogniser: voiced for longer than an "mm-hm" is an interruption; twice as long, where it
-       listened and made out no words (music)
+    4. it goes on without a word from the recogniser: voiced for longer than an "mm-hm" is an interruption; twice as
+       long, where it listened and made out no words (music)
     5. over and short: two words are an interruption, one or none is not
     6. still undecided: wait, but not for ever
     """
@@ -116,13 +146,13 @@ def judge(
         return Verdict.RESUME if ended or elapsed_ms >= rules.patience_ms else Verdict.WAIT
     if any(word in STOP_WORDS or word in QUESTION_WORDS for word in words):
         return Verdict.INTERRUPT  # 1
-    if words and all(word in BACK_CHANNELS for word in words):  # 2
+    if murmured(text or ""):  # 2
         if ended:
             return Verdict.RESUME
         return Verdict.INTERRUPT if voiced_ms >= 2 * rules.sure_ms or late else Verdict.WAIT
     if words and voiced_ms >= rules.voiced_ms:
         return Verdict.INTERRUPT  # 3
-    if not words and not rules.words_needed and voiced_ms >= rules.sure_ms * (1 if text is None else 2):
+    if not words and not ended and not rules.words_needed and voiced_ms >= rules.sure_ms * (1 if text is None else 2):
         return Verdict.INTERRUPT  # 4
     if ended and text is not None:  # 5
         return Verdict.INTERRUPT if len(words) >= 2 and voiced_ms >= SYLLABLES_MS else Verdict.RESUME

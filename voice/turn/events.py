@@ -27,6 +27,7 @@ __all__ = [
     "MindFailed",
     "MindFinished",
     "PartialTranscript",
+    "PhraseSpotted",
     "PlayedReport",
     "Respond",
     "SpeechBegan",
@@ -47,11 +48,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class AudioClock:
-    """The ears have listened up to `at_s`; `voiced`: the last frame sounded like speech; `fading`: barely, or not."""
+    """The ears have listened up to `at_s`; `voiced`: the last frame sounded like speech; `fading`: barely, or not;
+    `rising`: the last frames may be the beginning of speech, of which SpeechBegan will tell if they are."""
 
     at_s: float
     voiced: bool
     fading: bool = False
+    rising: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,15 @@ class PartialTranscript:
 class TranscriptReady:
     revision: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseSpotted:
+    """Of the phrases that were asked for, the one that the sound so far is; "" for none of them. Comes before the
+    transcript of `revision`, and only from recognisers that can tell."""
+
+    revision: int
+    phrase: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +239,7 @@ TurnEvent = (
     | WakeWord
     | PartialTranscript
     | TranscriptReady
+    | PhraseSpotted
     | TranscriptFailed
     | TurnScored
     | EchoHeard

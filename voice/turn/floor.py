@@ -24,7 +24,7 @@ from voice.session.config import SessionConfig
 from voice.session.incoming import Respond
 from voice.session.outgoing import ServerEvent, SpeechStarted, StateOut
 from voice.settings import ToolSettings, TurnSettings
-from voice.turn.actions import Action, Listen, StopListening, Tell
+from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
 from voice.turn.endpointing import ECHO_S, SLACK_S, Manners
@@ -76,6 +76,9 @@ class Floor:
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
         self._turn: Turn | None = None
         self._outcry: Outcry | None = None
+        self._aside_cry: Outcry | None = None
+        """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
+        self._braced_at = 0.0
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
         self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
         self._watched_s: float | None = None  # onset of the utterance that is only watched
@@ -141,10 +144,18 @@ class Floor:
     def _rest(self) -> None:
         """Nothing is going on: listen, or sleep; speech that could not interrupt is heard now."""
         missed, self._missed_s = self._missed_s, None
+        self._stop_overhearing()
         self._quiet_s = self._watched_s = None
         self._go(State.ASLEEP if self._gate.shut(self._audio.s) else State.IDLE)
         if missed is not None and self._speaking and self.state is State.IDLE and self._manners.listening:
             self._begin_turn(self._with_preroll(missed))
+
+    def _stop_overhearing(self) -> None:
+        sound, self._aside_cry = self._aside_cry, None
+        if sound is not None:
+            if sound.revision:
+                self._do(Abandon(sound.revision))
+            self._do(StopListening(sound.turn.number))
 
     def _go(self, state: State) -> None:
         before, self.state = self.state, state
@@ -185,7 +196,7 @@ class Floor:
 
     def _may_be_us(self, from_s: float, after_s: float = ECHO_S) -> bool:
         """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""
-        speaking = self.state in (State.SPEAKING, State.JUDGING)
+        speaking = self.state in (State.SPEAKING, State.BRACED, State.JUDGING)
         return self._echo != "absent" and (speaking or from_s < self._said_until_s + after_s)
 
     def _patience_s(self) -> float:

@@ -5,14 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voice.turn.actions import Abandon, Listen, StopListening, Transcribe
-from voice.turn.bargein import BargeInRules, Verdict
+from voice.turn.bargein import (
+    INTERRUPTERS,
+    LONGEST_STOP_MS,
+    MURMURS,
+    BargeInRules,
+    Verdict,
+    is_phrase,
+    sounds_like_us,
+)
 from voice.turn.deciding import Deciding
-from voice.turn.events import AudioClock, EchoHeard, SpeechBegan, SpeechEnded
+from voice.turn.events import AudioClock, EchoHeard, PhraseSpotted, SpeechBegan, SpeechEnded
 from voice.turn.revision import Outcry
 from voice.turn.states import State
 
 __all__ = ["Judging"]
 
+BRACE_S = 0.25
+"""What may be speech is speech by then, or it is not."""
+FIRST_ASK_MS = 192.0
+"""Voiced time at which the recogniser is first asked: a short word is half over."""
+ASK_EVERY_MS = 160.0
 AGAIN_SHARE = 0.5
 """Of the voice before a gap, when the sound comes again: two coughs are no word, two words are a sentence."""
 CANCELLED_FACTOR = 1.3
@@ -28,17 +41,84 @@ class Judging(Deciding):
 
     def _start_judging(self, event: SpeechBegan) -> None:
         """With a wake word on, only a conversation with a follow-up window can be interrupted without it."""
-        conversing = not self._gate.acoustic or self._manners.follow_up_s > 0
-        if not self._manners.barge_in or not conversing:
+        if not self._interruptible():
             self._missed_s = event.at_s
+            self._start_overhearing(event)
             return
         turn = self._new_turn(self._with_preroll(event.at_s), True)
-        over_speech = self.state is State.SPEAKING
+        over_speech = self.state in (State.SPEAKING, State.BRACED)
         self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
         self._go(State.JUDGING)
+
+    def _interruptible(self) -> bool:
+        return self._manners.barge_in and (not self._gate.acoustic or self._manners.follow_up_s > 0)
+
+    # ---- before it is sure that somebody speaks -------------------------------------------------------------
+
+    def _speaking_clock(self, event: AudioClock) -> None:
+        """Hold at the first frames of what may be speech. Not where they may be our own."""
+        if self._aside_cry is not None:
+            self._aside_cry.hear(event.at_s, event.voiced)
+        reply = self._answer.reply
+        if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
+            reply.playout.hold(self._now)
+            self._braced_at = self._now
+            self._go(State.BRACED)
+
+    def _braced_clock(self, event: AudioClock) -> None:
+        if not event.rising:
+            self._relax()
+
+    def _relax(self) -> None:
+        """It was a click."""
+        if self._answer.reply is not None:
+            self._answer.reply.playout.release(self._now)
+        self._go(State.SPEAKING)
+
+    # ---- a stop word where only a wake word interrupts ------------------------------------------------------
+
+    def _start_overhearing(self, event: SpeechBegan) -> None:
+        if self._gate.acoustic and self._manners.barge_in and self._settings.stop_words:
+            self._stop_overhearing()
+            turn = self._new_turn(self._with_preroll(event.at_s), True)
+            self._aside_cry = Outcry(turn, True, event.at_s, self._now, last_s=event.at_s)
+            self._do(Listen(turn.number, turn.from_s))
+
+    def _overheard(self, event: SpeechEnded) -> None:
+        """Speech over a reply that it may not interrupt is over: was it a stop word and nothing else?"""
+        sound = self._aside_cry
+        if sound is None:
+            return
+        sound.ended = True
+        if sound.voiced_s * 1000 > LONGEST_STOP_MS:
+            self._stop_overhearing()
+        else:
+            self._transcribe(sound)
+
+    def _aside_heard(self, revision: int, text: str) -> bool:
+        sound = self._aside_cry
+        if sound is None or sound.revision != revision:
+            return False
+        if not sound.spotted and is_phrase(text, self._settings.stop_words):
+            sound.spotted = text
+        self._end_by_word(sound)
+        return True
+
+    def _end_by_word(self, sound: Outcry) -> None:
+        stop = is_phrase(sound.spotted, self._settings.stop_words)
+        self._stop_overhearing()
+        reply = self._answer.reply
+        ours = reply is not None and self._echo != "absent" and sounds_like_us(sound.spotted, reply.text)
+        if stop and not ours and self.state in (State.THINKING, State.SPEAKING):
+            self._missed_s = None
+            self._used_s = max(self._used_s, sound.last_s)
+            self._interrupt("turn_detected")
+            self._rest()
+
+    # ---- what it was ----------------------------------------------------------------------------------------
 
     def _judging_clock(self, event: AudioClock) -> None:
         if self._outcry is not None:
@@ -51,21 +131,35 @@ class Judging(Deciding):
         if sound is None:
             return
         sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
+        sound.over(self._now)
         self._transcribe(sound)
         self._judge()
 
     def _listen_in(self, sound: Outcry) -> None:
         """Ask what is being said as soon as it is no cough, and again while that is not clear."""
-        every_s = self._manners.rules.voiced_ms / 1000
-        if not sound.ended and sound.voiced_s >= every_s * (sound.asked + 1):
+        due_s = (FIRST_ASK_MS + ASK_EVERY_MS * sound.asked) / 1000
+        if not sound.ended and not sound.waits and sound.voiced_s >= due_s:
             sound.asked += 1
             self._transcribe(sound)
 
     def _transcribe(self, sound: Outcry) -> None:
         if sound.revision:
             self._do(Abandon(sound.revision))
-        sound.revision = self._number()
-        self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None))
+        sound.revision, sound.waits = self._number(), True
+        phrases = (*self._settings.stop_words, *INTERRUPTERS, *MURMURS)
+        self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None, phrases))
+
+    def _on_phrase(self, event: PhraseSpotted) -> None:
+        if self._aside_cry is not None and event.revision == self._aside_cry.revision:
+            self._aside_cry.spotted = event.phrase
+            if is_phrase(event.phrase, self._settings.stop_words):
+                self._end_by_word(self._aside_cry)
+        elif self._outcry is not None and event.revision == self._outcry.revision:
+            sound, stops = self._outcry, (*self._settings.stop_words, *INTERRUPTERS)
+            before, sound.spotted, sound.spots = sound.spotted, event.phrase, True
+            # what is half said may sound like one of them: once more, or when it is over
+            sound.commands = is_phrase(event.phrase, stops) and (sound.ended or is_phrase(before, stops))
+            self._judge()
 
     def _sound_again(self, event: SpeechBegan) -> None:
         if self._outcry is not None:

@@ -30,6 +30,7 @@ from voice.turn.events import (
     EchoHeard,
     InterruptAsked,
     PartialTranscript,
+    PhraseSpotted,
     Respond,
     SpeechBegan,
     SpeechEnded,
@@ -43,6 +44,7 @@ from voice.turn.events import (
     WakeWord,
 )
 from voice.turn.gate import Gate
+from voice.turn.judging import BRACE_S
 from voice.turn.requests import Requests
 from voice.turn.revision import Turn, agreed
 from voice.turn.states import TABLE, State
@@ -68,6 +70,8 @@ class TurnMachine(Requests):
         match event:
             case TranscriptReady():
                 self._on_transcript(event)
+            case PhraseSpotted():
+                self._on_phrase(event)
             case TranscriptFailed():
                 self._on_transcript_failed(event)
             case EchoHeard():
@@ -129,6 +133,8 @@ class TurnMachine(Requests):
             times.append(self._audio.late_at(STALL_S) or inf)
         elif self.state is State.JUDGING and self._outcry is not None:
             times.append(self._verdict_at(self._outcry))
+        elif self.state is State.BRACED:
+            times.append(self._braced_at + BRACE_S)
         return min(times) if times else None
 
     def _dispatch(self, event: TurnEvent) -> None:
@@ -140,8 +146,7 @@ class TurnMachine(Requests):
 
     def _on_partial(self, event: PartialTranscript) -> None:
         if self._outcry is not None and event.turn == self._outcry.turn.number:
-            self._outcry.text = event.text or self._outcry.text
-            self._judge()
+            return  # it is asked for more than that
         elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
             self._read_stable(self._turn, event.text)
             self._turn.partial = event.text
@@ -157,8 +162,10 @@ class TurnMachine(Requests):
 
     def _on_transcript(self, event: TranscriptReady) -> None:
         if self._outcry is not None and event.revision == self._outcry.revision:
-            self._outcry.text = event.text
+            self._outcry.told(event.text)
             self._judge()
+            return
+        if self._aside_heard(event.revision, event.text):
             return
         note = self._notes.get(event.revision)
         if note is not None:
@@ -180,8 +187,10 @@ class TurnMachine(Requests):
 
     def _on_transcript_failed(self, event: TranscriptFailed) -> None:
         if self._outcry is not None and event.revision == self._outcry.revision:
-            self._outcry.text = ""
+            self._outcry.told("")
             self._judge()
+            return
+        if self._aside_heard(event.revision, ""):
             return
         note = self._notes.get(event.revision)
         if note is not None:
@@ -223,6 +232,8 @@ class TurnMachine(Requests):
             self._pause(SpeechEnded(self._audio.s))
         elif self.state is State.JUDGING:
             self._judge()
+        elif self.state is State.BRACED and self._now >= self._braced_at + BRACE_S:
+            self._relax()
         self._answer.tick(self._now)
         self._asides.give_up(self._now)
         self._give_up_notes()

@@ -49,7 +49,7 @@ class Requests(Waking):
         if self.state is State.PAUSE:
             self._confirm()
             return
-        answering = self.state in (State.THINKING, State.SPEAKING, State.JUDGING)
+        answering = self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING)
         if answering and self._manners.listening and self._outcry is None:
             return  # a client with its own endpointing, a little later than ours
         began = self._outcry.turn.from_s if self._outcry is not None else None

@@ -8,7 +8,7 @@ from llm.messages import Message
 from voice.measuring.ledger import Ledger
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
-from voice.turn.bargein import BargeInRules, Verdict, judge
+from voice.turn.bargein import BargeInRules, Verdict, judge, murmured, sounds_like_us
 from voice.turn.tool_rounds import Rounds
 
 __all__ = ["Outcry", "Revision", "Turn", "agreed"]
@@ -43,6 +43,10 @@ class Turn:
     voiced_s: float = 0.0
     guesses: int = 0
     """Answers that were begun before there was a pause, and dropped because it was none."""
+    over_reply: bool = False
+    """It interrupted a reply that was being heard."""
+    spotted: str = ""
+    """By what its first sound was recognised: one of the phrases of an interruption."""
 
 
 @dataclass(slots=True)
@@ -103,7 +107,25 @@ class Outcry:
     voiced_s: float = 0.0
     asked: int = 0
     ended: bool = False
+    ended_at: float = 0.0
     text: str | None = None
+    spotted: str = ""
+    """Of the phrases that the recogniser spots, the one that the sound was when it was last asked."""
+    commands: bool = False
+    """What was spotted is an interruption for sure."""
+    spots: bool = False
+    """The recogniser tells short phrases apart, for it mishears them: its words count in longer sounds only."""
+    waits: bool = False
+    """The recogniser has been asked and has not answered yet."""
+
+    def over(self, now: float) -> None:
+        """What was made of the half of it counts no more, unless it was "mm" of "mm-hm"."""
+        self.ended, self.ended_at, self.spotted = True, now, ""
+        self.text = self.text if self.text and murmured(self.text) else None
+
+    def told(self, text: str) -> None:
+        """The recogniser's word."""
+        self.text, self.waits = text, False
 
     def hear(self, at_s: float, voiced: bool) -> None:
         """The ears have come to `at_s`. An onset is known late, so the first step counts all since the onset."""
@@ -114,4 +136,11 @@ class Outcry:
     def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: str) -> Verdict:
         """`said`: the words of the reply that it lies over."""
         elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
-        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, self.text, said)
+        if self.ended:  # the recogniser is asked once more then, and gets its time
+            elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
+        if self.commands and not sounds_like_us(self.spotted, said):
+            return Verdict.INTERRUPT
+        if self.spots and not self.ended and self.voiced_s * 1000 < rules.sure_ms:
+            return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
+        text = self.spotted if murmured(self.spotted) else self.text
+        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)

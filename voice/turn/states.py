@@ -10,6 +10,7 @@ One state says where the conversation is:
     PAUSE     the user paused: a *revision* of the answer is worked on, unheard; they may go on
     THINKING  the turn is over (confirmed); nothing of the answer has been sent yet
     SPEAKING  the answer is being played
+    BRACED    something begins over SPEAKING that may be speech: output is held for the few frames until that is sure
     JUDGING   there was a sound over THINKING or SPEAKING: output is held until it is known what it was
 """
 
@@ -38,10 +39,11 @@ class State(Enum):
     PAUSE = "pause"
     THINKING = "thinking"
     SPEAKING = "speaking"
+    BRACED = "braced"
     JUDGING = "judging"
 
 
-SHOWN = {State.PAUSE: "hearing", State.JUDGING: "paused"}
+SHOWN = {State.PAUSE: "hearing", State.BRACED: "paused", State.JUDGING: "paused"}
 """What a client is told; the others by their own value."""
 
 TABLE: dict[type, dict[State, str]] = {
@@ -52,11 +54,13 @@ TABLE: dict[type, dict[State, str]] = {
         State.PAUSE: "go_on",
         State.THINKING: "start_judging",
         State.SPEAKING: "start_judging",
+        State.BRACED: "start_judging",
         State.JUDGING: "sound_again",
     },
     SpeechEnded: {
         State.ASLEEP: "watched_pause",
         State.HEARING: "pause",
+        State.SPEAKING: "overheard",
         State.JUDGING: "sound_over",
     },
     AudioClock: {
@@ -64,6 +68,8 @@ TABLE: dict[type, dict[State, str]] = {
         State.IDLE: "idle_clock",
         State.HEARING: "hearing_clock",
         State.PAUSE: "pause_clock",
+        State.SPEAKING: "speaking_clock",
+        State.BRACED: "braced_clock",
         State.JUDGING: "judging_clock",
     },
     WakeWord: {state: "wake" for state in State},
@@ -72,6 +78,7 @@ TABLE: dict[type, dict[State, str]] = {
     InterruptAsked: {
         State.THINKING: "stop",
         State.SPEAKING: "stop",
+        State.BRACED: "stop",
         State.JUDGING: "stop",
     },
     Cleared: {state: "clear" for state in State},

@@ -37,7 +37,7 @@ class Waking(Judging):
         if self._may_be_us(event.start_s) and cut(saying, (event.word,), "mid").found:
             return  # we said it ourselves
         self._tell(WakeOut(event.word, event.score, event.end_s))
-        if self.state in (State.THINKING, State.SPEAKING, State.JUDGING):
+        if self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
             self._interrupt()
         watched, self._watched_s = self._watched_s, None
         quiet = None if self._speaking else self._quiet_s

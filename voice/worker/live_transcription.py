@@ -1,15 +1,18 @@
 """`WS /v1/audio/transcriptions/stream`: audio up as it is spoken, transcripts down when they are asked for.
 
-Up: binary frames, 16 kHz mono PCM16 little-endian, any length; text frames {"type":"partial","id":n} and
-{"type":"transcribe","id":n}. Down, in the order of the requests: {"type":"partial","id","text"} (text null where
-the engine has none), {"type":"final","id","text","confidence","language","words"}, {"type":"superseded","id"}
-(the same kind was asked for again before this one was begun), {"type":"error","id","code","message","hint"}.
+Up: binary frames, 16 kHz mono PCM16 little-endian, any length; text frames {"type":"partial","id":n},
+{"type":"transcribe","id":n} and, for recognisers that can, {"type":"spot","id":n,"phrases":[...]}. Down, in the order
+of the requests: {"type":"partial","id","text"} (text null where the engine has none),
+{"type":"final","id","text","confidence","language","words"}, {"type":"spotted","id","phrase"} ("" for none of them),
+{"type":"superseded","id"} (the same kind was asked for again before this one was begun),
+{"type":"error","id","code","message","hint"}.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import anyio
@@ -19,7 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import ParleyError
 from voice.errors import AudioError, ProtocolError
-from voice.port import SttEngineStream
+from voice.port import SpottingEngineStream, SttEngineStream
 from voice.worker.engine import Recogniser, spoken_language
 from voice.worker.transcript_json import to_json
 
@@ -28,11 +31,15 @@ __all__ = ["LiveTranscription"]
 WAITING_FRAMES = 1024
 """20 s of 20 ms frames. When a stream's queue is full its socket is not read, so its client waits in TCP."""
 
+MAX_PHRASES, MAX_PHRASE = 256, 64
+"""Phrases to spot, and characters of one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    kind: Literal["partial", "transcribe"]
+    kind: Literal["partial", "transcribe", "spot"]
     id: int
+    phrases: tuple[str, ...] = ()
 
 
 _Item = bytes | _Ask | ParleyError
@@ -92,6 +99,11 @@ class LiveTranscription:
                 case _Ask(kind="partial"):
                     text = await self._recogniser.run(stream.partial)
                     answer = {"type": "partial", "id": item.id, "text": text}
+                case _Ask(kind="spot"):
+                    if not isinstance(stream, SpottingEngineStream):
+                        raise ProtocolError("this recogniser does not spot phrases", hint="ask for the transcript")
+                    phrase = await self._recogniser.run(partial(stream.spot, item.phrases))
+                    answer = {"type": "spotted", "id": item.id, "phrase": phrase}
                 case _Ask(kind="transcribe"):
                     transcript = await self._recogniser.transcribe(stream)
                     answer = {"type": "final", "id": item.id} | to_json(transcript)
@@ -138,13 +150,20 @@ def _parse(message: Any) -> _Item:
     try:
         body = json.loads(message.get("text") or "")
         kind, ask_id = body["type"], body.get("id", 0)
-        if kind not in ("partial", "transcribe") or not isinstance(ask_id, int):
+        if kind not in ("partial", "transcribe", "spot") or not isinstance(ask_id, int):
             raise ValueError("unknown request")
-        return _Ask(kind, ask_id)
+        phrases = body.get("phrases", [])
+        if not isinstance(phrases, list) or len(phrases) > MAX_PHRASES or not all(map(_is_phrase, phrases)):
+            raise ValueError("these are no phrases")
+        return _Ask(kind, ask_id, tuple(phrases))
     except (ValueError, KeyError, TypeError):
         return ProtocolError(
             "a text frame that is no request", hint='send {"type":"partial"} or {"type":"transcribe"}'
         )
+
+
+def _is_phrase(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_PHRASE
 
 
 def _error(error: ParleyError, ask_id: int | None) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""A hold that is taken back, and words that end a reply: the machine on virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.voice.conversation import RATE_HZ, Conversation
+from voice.session.config import AudioConfig, SessionConfig, WakeConfig
+from voice.session.outgoing import Interrupted, StateOut, TurnComplete
+from voice.settings import STOP_PHRASES
+from voice.turn import events as heard
+from voice.turn.actions import Think, Transcribe
+from voice.turn.bargein import is_phrase
+from voice.turn.machine import State
+
+STORY = " ".join(["There was a fox and it lived by the sea."] * 6)
+WAKE = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("alexa",), "pre"))
+
+
+def story() -> Conversation:
+    talk = Conversation(answer=lambda asked: STORY)
+    talk.speak((1.0, 2.0, "tell me a story"))
+    return talk
+
+
+def woken() -> Conversation:
+    talk = Conversation(answer=lambda asked: STORY, config=WAKE, audible=frozenset({"alexa"}))
+    talk.speak((1.0, 2.5, "tell me a story"))
+    talk.at(1.45, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    return talk
+
+
+def paused(talk: Conversation) -> list[float]:
+    return [time for time, event in talk.said if isinstance(event, StateOut) and event.state == "paused"]
+
+
+class TestHold:
+    def test_a_click_holds_for_a_moment_and_no_sample_is_lost(self) -> None:
+        calm, clicked = story().run(40.0), story()
+        clicked.at(6.01, heard.AudioClock(6.01, True, rising=True))
+        clicked.run(40.0)
+        assert paused(clicked) == [6.01]
+        assert not clicked.told(Interrupted) and clicked.audio_s() == pytest.approx(calm.audio_s())
+        assert [asked for _, asked in clicked.actions if isinstance(asked, Transcribe)] == [
+            asked for _, asked in calm.actions if isinstance(asked, Transcribe)
+        ], "nobody is asked about a click"
+
+    def test_speech_after_the_hold_is_judged_in_the_same_hold(self) -> None:
+        talk = story()
+        talk.at(6.09, heard.AudioClock(6.09, True, rising=True))
+        talk.speak((6.0, 7.0, "how old are you"))
+        talk.run(9.0)
+        assert paused(talk) == [6.09] and talk.told(Interrupted)
+
+    def test_a_hold_does_not_outlast_a_microphone_that_stops(self) -> None:
+        talk = story().run(6.0)
+        talk.at(6.01, heard.AudioClock(6.01, True, rising=True))
+        talk.run(7.0, microphone_until_s=6.0)
+        assert talk.machine.state is State.SPEAKING
+
+    def test_typed_words_interrupt_a_hold_too(self) -> None:
+        talk = story()
+        talk.at(6.01, heard.AudioClock(6.01, True, rising=True))
+        talk.at(6.02, heard.Typed("what time is it"))
+        talk.run(9.0)
+        assert talk.told(Interrupted) and talk.machine.state is State.SPEAKING
+
+    def test_what_led_to_the_hold_is_part_of_the_turn(self) -> None:
+        talk = story()
+        talk.speak((6.0, 7.0, "how old are you"))
+        talk.run(14.0)
+        over = [asked for at, asked in talk.actions if isinstance(asked, Transcribe) and at > 6.0]
+        assert over and all(asked.from_s <= 6.0 - 0.3 for asked in over), "from before the onset on"
+
+
+class TestStopWords:
+    def test_alone_over_a_reply_it_is_not_answered(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.5, "stop it"))
+        talk.run(14.0)
+        assert len(talk.told(TurnComplete)) == 1 and talk.told(TurnComplete)[0].interrupted
+        assert talk.machine.state is State.IDLE
+        assert [item.message.role for item in talk.machine.history.items] == ["user", "assistant"]
+
+    def test_with_more_words_it_is(self) -> None:
+        talk = story()
+        talk.speak((6.0, 7.2, "stop it and tell me the time"))
+        talk.run(9.0)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert thinks[-1].messages[-1].content == "stop it and tell me the time"
+
+    def test_with_a_wake_word_it_ends_the_reply_and_nothing_else_does(self) -> None:
+        talk = woken()
+        talk.speak((6.0, 6.4, "stop"))
+        talk.run(8.0)
+        assert talk.told(Interrupted) and talk.machine.state is State.ASLEEP
+        other = woken()
+        other.speak((6.0, 6.9, "the bus will never stop here"))
+        other.run(8.0)
+        assert not other.told(Interrupted) and not paused(other)
+
+    def test_what_was_spotted_counts_when_it_is_over_or_heard_twice(self) -> None:
+        def talk_with(*phrases: tuple[float, str]) -> Conversation:
+            talk = story()
+            talk.speak((6.0, 7.0, ""))
+            talk.run(6.3)
+            for at, phrase in phrases:
+                asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+                talk.at(at, heard.PhraseSpotted(asked.revision, phrase))
+                talk.run(at + 0.01)
+            return talk
+
+        assert not talk_with((6.31, "no")).told(Interrupted)
+        assert talk_with((6.31, "no"), (6.32, "no")).told(Interrupted)
+        assert not talk_with((6.31, "yeah"), (6.32, "yeah")).told(Interrupted)
+
+    @pytest.mark.parametrize("text", ["Stop!", "stop, stop", "please stop", "That's enough.", "cancel"])
+    def test_is_phrase(self, text: str) -> None:
+        assert is_phrase(text, STOP_PHRASES)
+
+    @pytest.mark.parametrize("text", ["", "stop the music", "don't stop", "please", "unstoppable"])
+    def test_is_no_phrase(self, text: str) -> None:
+        assert not is_phrase(text, STOP_PHRASES)
