@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -69,7 +70,9 @@ def scripted_vllm(tmp_path: Path) -> Iterator[Callable[..., RunningWorker]]:
         argv = [sys.executable, "-m", "llm.worker", "--engine", "vllm", "--model", str(model), "--port", str(port)]
         path = os.pathsep.join([str(tmp_path / "library"), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "PYTHONPATH": path, lifeline.ENV: "1"}
-        process = subprocess.Popen([*argv, *arguments], cwd=ROOT, env=env, stdin=subprocess.PIPE)
+        process = subprocess.Popen(
+            [*argv, *arguments], cwd=ROOT, env=env, stdin=subprocess.PIPE, start_new_session=True
+        )
         started.append(process)
         running = RunningWorker(port, process)
         running.until_ready()
@@ -79,8 +82,14 @@ def scripted_vllm(tmp_path: Path) -> Iterator[Callable[..., RunningWorker]]:
     for process in started:
         assert process.stdin is not None
         process.stdin.close()
-        process.kill()
-        process.wait(10)
+        end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """As the supervisor ends a worker that does not answer (llm/workers/process.py)."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
 
 
 def gone(pid: int) -> bool:
@@ -101,12 +110,14 @@ def test_settings_reach_it_and_requests_too(scripted_vllm: Callable[..., Running
     assert worker.ask("/v1/chat/completions", {"model": "m", "messages": []}).status == 200
 
 
-@pytest.mark.parametrize("how", ["terminated", "supervisor gone"])
+@pytest.mark.parametrize("how", ["terminated", "supervisor gone", "killed"])
 def test_nothing_of_it_outlives_the_worker(scripted_vllm: Callable[..., RunningWorker], how: str) -> None:
     worker = scripted_vllm()
     helper = worker.ask("/health").body["helper"]
     if how == "terminated":
         worker.process.send_signal(signal.SIGTERM)
+    elif how == "killed":
+        end_group(worker.process)
     else:
         assert worker.process.stdin is not None
         worker.process.stdin.close()
