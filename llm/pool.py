@@ -116,6 +116,8 @@ class SlotPool:
         self._occupied: dict[int, Slot] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._errors: dict[str, ParleyError] = {}
+        self.failures: dict[int, tuple[str, ParleyError]] = {}
+        """By slot: the model that could not be loaded into it and why, until the next one is."""
         self._ids = count(1)
         self._tasks: TaskGroup | None = None
         self._stirred = anyio.Event()
@@ -353,7 +355,9 @@ class SlotPool:
                 case Start(slot, model):
                     self._start(slot, self._book[model])
                 case Stop(slot, why):
-                    log.info("slot.stop", slot=slot, model=self._occupied[slot].model.name, why=why)
+                    log.info("slot.stop", slot=slot, model=(name := self._occupied[slot].model.name), why=why)
+                    if why == "failed" and name in self._errors:
+                        self.failures[slot] = name, self._errors[name]
                     self._occupied[slot].scope.cancel()
 
     def _fail(self, effect: Fail) -> None:
@@ -379,6 +383,7 @@ class SlotPool:
         worker = self._placement.place(spec)
         config = BackendConfig(f"slot-{number}", "slot", f"http://127.0.0.1:{port}/v1", model=plan.model.name)
         backend = SlotBackend(config, self._http, worker, self._settings.ready_timeout_s)
+        self.failures.pop(number, None)
         self._occupied[number] = slot = Slot(number, port, plan, worker, backend)
         log.info("slot.start", slot=number, port=port, model=plan.model.name, need_bytes=plan.need.bytes)
         if self._tasks is not None:

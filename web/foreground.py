@@ -10,6 +10,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Mapping
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -17,6 +18,7 @@ import structlog
 from anyio.abc import TaskStatus
 
 from models.clock import Clock, SystemClock
+from models.errors import SettingsError
 from web.app import create_app
 from web.composition import open_services
 from web.keys import AdminKey, KeyFile, KeyRing, new_key
@@ -54,7 +56,10 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     clock = SystemClock()
     started_s = clock.now()
     file = KeyFile(settings.home / "keys.json")
-    admin, fresh_key = await anyio.to_thread.run_sync(_admin_key, settings, file)
+    try:
+        admin, fresh_key = await anyio.to_thread.run_sync(_admin_key, settings, file)
+    except OSError as error:
+        raise _unwritable(settings.home, error) from None
     local_key = new_key()
     keys = KeyRing(admin, local_key, settings.admin_key)
     run_file = RunFile(settings.home)
@@ -68,7 +73,10 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
         gc.collect()
         gc.freeze()  # what is here stays: to look through it again and again would make requests wait
         await group.start(serve, app, listener, services.hub.shut)
-        await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
+        try:
+            await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
+        except OSError as error:
+            raise _unwritable(settings.home, error) from None
         try:
             welcome.address(url, fresh_key)
             link = await _announce(services, welcome, clock, started_s, url)
@@ -104,6 +112,13 @@ async def _announce(services: Services, welcome: Welcome, clock: Clock, started_
     link = url + link_path(services.codes.issue())
     welcome.link(link, missing, clock.now() - started_s)
     return link
+
+
+def _unwritable(home: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"the data folder {home} cannot be written: {error.strerror or error}",
+        hint="PARLEY_HOME names another one",
+    )
 
 
 def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str]:

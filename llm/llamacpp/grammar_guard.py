@@ -4,8 +4,9 @@ llama.cpp follows every way in which a grammar can read a text at the same time,
 token of the vocabulary. A short grammar with many optional parts side by side (`[a-z]? [a-z]? ...`), a rule that
 begins with itself behind something optional, or a repetition from 5 to 1 keeps the decoder busy for minutes or for
 ever, and everybody else waits. So a grammar is tried here first: eight characters of a text that many of its rules
-can read, from its beginning and from every optional part, counting the ways. One that cannot be parsed passes: the
-sampler says that.
+can read, from its beginning and from every optional part, counting the ways.
+
+One that cannot be read is refused here, too: llama.cpp would only say that it failed, and write it to its log.
 """
 
 from __future__ import annotations
@@ -94,10 +95,6 @@ _Stack = tuple[_Item, ...]
 """What is still to be read, the next item last."""
 
 
-class _NotParsed(Exception):
-    pass
-
-
 class _Refused(Exception):
     pass
 
@@ -113,10 +110,7 @@ def check_grammar(grammar: str, param: str = "grammar") -> None:
 def _problem(grammar: str) -> str:
     """Cached: one is checked where it is made, where its error can name the field, and again before its use."""
     try:
-        rules = _parsed(grammar)
-        _try(rules, rules["root"])
-    except (_NotParsed, KeyError):
-        return ""
+        _try(_parsed(grammar))
     except _Refused as refused:
         return str(refused)
     return ""
@@ -127,36 +121,41 @@ def _problem(grammar: str) -> str:
 
 def _parsed(grammar: str) -> dict[str, tuple[_Sequence, ...]]:
     rules: dict[str, tuple[_Sequence, ...]] = {}
+    used: set[str] = set()
     open_groups: list[list[list[_Item]]] = []
     here: list[list[_Item]] | None = None
-    name, repeated = "", 0
+    name, repeated, place = "", 0, 0
+
+    def unreadable() -> _Refused:
+        return _Refused(f"cannot be read at character {place}: {grammar[place : place + 20]!r}")
 
     def finish() -> None:
         if here is not None:
             if open_groups:
-                raise _NotParsed
+                raise unreadable()
             rules[name] = tuple(tuple(sequence) for sequence in here)
 
-    place = 0
     while place < len(grammar):
         found = _TOKEN.match(grammar, place)
         if found is None:
-            raise _NotParsed
-        place = found.end()
+            raise unreadable()
         kind, text = found.lastgroup, found.group()
         if found["define"] is not None:
             finish()
             name, here = found["name"], [[]]
             if len(rules) > MAX_RULES:
                 raise _Refused(_TOO_LARGE)
+            place = found.end()
             continue
         if kind == "space":
+            place = found.end()
             continue
         if here is None:
-            raise _NotParsed
+            raise unreadable()
         match kind:
             case "rule":
                 here[-1].append(_Rule(text))
+                used.add(text)
             case "text":
                 here[-1] += [_Char(char * 2) for char in _plain(found["text"])]
                 if not found["text"]:
@@ -170,7 +169,7 @@ def _parsed(grammar: str) -> dict[str, tuple[_Sequence, ...]]:
                 here[-1].append(_Char("", negated=True))
             case "repeat":
                 if not here[-1]:
-                    raise _NotParsed
+                    raise unreadable()
                 low, high = _bounds(text)
                 repeated += high if high is not None else low
                 if (high is not None and high < low) or repeated > MAX_REPEATED:
@@ -187,11 +186,17 @@ def _parsed(grammar: str) -> dict[str, tuple[_Sequence, ...]]:
                 here.append([])
             case _:
                 if not open_groups:
-                    raise _NotParsed
+                    raise unreadable()
                 group = _Group(tuple(tuple(sequence) for sequence in here))
                 here = open_groups.pop()
                 here[-1].append(group)
+        place = found.end()
     finish()
+    if "root" not in rules:
+        raise _Refused("has no rule called root")
+    missing = sorted(used - rules.keys())
+    if missing:
+        raise _Refused(f"uses a rule that it has not: {missing[0][:60]}")
     return rules
 
 
@@ -200,7 +205,7 @@ def _bounds(text: str) -> tuple[int, int | None]:
         return {"*": (0, None), "+": (1, None), "?": (0, 1)}[text]
     low, comma, high = text.strip("{}").partition(",")
     if not low.strip():
-        raise _NotParsed
+        raise _Refused(f"repeats something {text[:40]} times: the first number is missing")
     least = int(low)
     return least, (int(high) if high.strip() else None) if comma else least
 
@@ -234,9 +239,9 @@ def _class(text: str) -> _Char:
 # ---- trying it ----------------------------------------------------------------------------------------------
 
 
-def _try(rules: dict[str, tuple[_Sequence, ...]], root: tuple[_Sequence, ...]) -> None:
+def _try(rules: dict[str, tuple[_Sequence, ...]]) -> None:
     steps = 0
-    for start in (*((_Group(root),),), *_optional_places(rules)):
+    for start in ((_Group(rules["root"]),), *_optional_places(rules)):
         walk = _Walk(rules)
         walk.run(tuple(reversed(start)))
         steps += walk.steps
@@ -304,8 +309,6 @@ class _Walk:
                         if total > MOST_WAYS:
                             raise _Refused(_TOO_MANY_WAYS)
                     case _Rule(name):
-                        if name not in self._rules:
-                            continue
                         waiting += [rest + sequence[::-1] for sequence in self._rules[name]]
                     case _Group(alternatives):
                         waiting += [rest + sequence[::-1] for sequence in alternatives]

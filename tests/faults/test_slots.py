@@ -130,6 +130,9 @@ async def test_a_damaged_model_fails_its_own_requests_only(tmp_path: Path) -> No
             for _ in range(3):
                 group.start_soon(ask)
             assert await house.reply(request("a"))
+        await house.until(lambda: house.slot("bad") is None)
+        said = [found for number in (1, 2) if (found := house.pool.failures.get(number)) is not None]
+        assert [(name, "attn_q" in error.hint) for name, error in said] == [("bad", True)]
         assert len(failures) == 3 and all("attn_q" in error.hint for error in failures)
         assert len({id(error) for error in failures}) == 3
         with pytest.raises(WorkerDied):  # at once: it is not tried again for a while

@@ -12,6 +12,7 @@ import secrets
 import wave
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,9 @@ class Recordings:
                     path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("recordings not tidied", error=error.strerror or type(error).__name__)
+
+
+WAV_HEAD_BYTES = 44
 
 
 class Recorder:
@@ -150,8 +154,18 @@ class Recorder:
             self._written += 1
 
     def _append(self, data: bytes) -> None:
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as file:
-            file.write(data)
+        """Whole, or not at all: half a line would spoil those before it."""
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb", 0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[file.write(left) :]
+            except OSError:
+                file.truncate(before)
+                if before == 0:
+                    self.path.unlink()
+                raise
 
     def _append_sound(self, side: str, pcm: Pcm, rate_hz: int) -> None:
         if side not in self._wavs:
@@ -165,10 +179,14 @@ class Recorder:
         self._wavs[side][1].writeframes(pcm.astype("<i2").tobytes())
 
     def _close(self) -> None:
-        for file, writer in self._wavs.values():
+        for side, (file, writer) in self._wavs.items():
             try:
                 writer.close()
-                file.close()
             except OSError as error:
                 self._stop(error.strerror or type(error).__name__)
+            with suppress(OSError):  # the same, once more: it is closed all the same
+                file.close()
+            path = self.path.with_suffix(f".{side}.wav")
+            if self._stopped and path.stat().st_size <= WAV_HEAD_BYTES:
+                path.unlink()  # nothing found room in it
         self._wavs.clear()

@@ -149,6 +149,9 @@ def _row(pool: SlotPool, view: SlotView) -> dict[str, Any]:
     }
     slot = pool.occupant(view.number)
     if slot is None:
+        if (failed := pool.failures.get(view.number)) is not None:
+            name, error = failed
+            row["error"] = {"model": name, "code": error.code, "message": error.message, "hint": error.hint}
         return row
     fit = slot.plan.fit
     return {

@@ -27,6 +27,13 @@ from models.errors import BadInput
         "root ::= r0\n" + "\n".join(f"r{i} ::= r{i + 1}? r{i + 1}?" for i in range(22)) + '\nr22 ::= "a"',
         "root ::= " + "(" * 300 + '"a"' + ")" * 300,
         "\n".join(f'r{i} ::= "a"' for i in range(5000)),
+        'x ::= "a"',
+        "root ::= nothing",
+        'root ::= "a',
+        'root ::= ("a"',
+        'root ::= "a" )',
+        "root ::= {2}",
+        "root ::= \x00",
     ],
     ids=lambda grammar: grammar[:40],
 )
@@ -43,8 +50,9 @@ def test_what_the_sampler_would_not_survive_is_refused(grammar: str) -> None:
         'root ::= [a-z]+ ("-" [a-z]+)*',
         'root ::= "(" root ")" | ""',
         'root ::= "\\"" ([^"\\\\] | "\\\\" ["\\\\/bfnrt])* "\\""',
-        "root ::= ",  # what cannot be parsed is for the sampler to say
+        "root ::= ",
         'root ::= "(((((((" [)\\]] # ((((',
+        'root ::= a-b # "\na-b ::= ( "x"\n | .{2,3} )',
     ],
 )
 def test_others_pass(grammar: str) -> None:
