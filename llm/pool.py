@@ -116,8 +116,7 @@ class SlotPool:
         self._occupied: dict[int, Slot] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._errors: dict[str, ParleyError] = {}
-        self.failures: dict[int, tuple[str, ParleyError]] = {}
-        """By slot: the model that could not be loaded into it and why, until the next one is."""
+        self.failures: dict[int, tuple[str, ParleyError]] = {}  # by slot: what could not be loaded into it, and why
         self._ids = count(1)
         self._tasks: TaskGroup | None = None
         self._stirred = anyio.Event()
