@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -115,22 +115,21 @@ class Conversation:
     def run(self, until_s: float, *, microphone_until_s: float | None = None) -> Conversation:
         """Let time pass. The microphone gives a frame every 32 ms until `microphone_until_s`."""
         ends = until_s if microphone_until_s is None else microphone_until_s
-        frame = self.heard_s + self.frame_s
-        spoken, begun, voiced_until = sorted(self._speech), 0, -1.0
-        while frame <= ends:
-            middle = frame - self.frame_s / 2
-            while begun < len(spoken) and spoken[begun][0] <= middle:
-                voiced_until = max(voiced_until, spoken[begun][1])
-                begun += 1
-            self.at(frame, heard.AudioClock(frame, middle <= voiced_until))
-            frame += self.frame_s
+        frames = self._frames(ends)
+        frame = next(frames, None)
         while True:
             wakes = self.machine.wakes_at
             due = self._queue[0][0] if self._queue else float("inf")
+            if frame is not None and frame.at_s < due:
+                due = frame.at_s
             if min(due, wakes if wakes is not None else float("inf")) > until_s:
                 self.now = until_s
                 return self
-            if wakes is not None and wakes < due:
+            if frame is not None and frame.at_s == due and (wakes is None or wakes >= due):
+                self.now = self.heard_s = due
+                self._step(frame)
+                frame = next(frames, None)
+            elif wakes is not None and wakes < due:
                 self.now = max(self.now, wakes)
                 self._step(heard.Tick())
             else:
@@ -138,6 +137,18 @@ class Conversation:
                 if isinstance(event, heard.AudioClock):
                     self.heard_s = event.at_s
                 self._step(event)
+
+    def _frames(self, until_s: float) -> Iterator[heard.AudioClock]:
+        """What the microphone gives from here on."""
+        at_s = self.heard_s + self.frame_s
+        spoken, begun, voiced_until = sorted(self._speech), 0, -1.0
+        while at_s <= until_s:
+            middle = at_s - self.frame_s / 2
+            while begun < len(spoken) and spoken[begun][0] <= middle:
+                voiced_until = max(voiced_until, spoken[begun][1])
+                begun += 1
+            yield heard.AudioClock(at_s, middle <= voiced_until)
+            at_s += self.frame_s
 
     # ---- the world ------------------------------------------------------------------------------------------
 

@@ -14,8 +14,8 @@ from voice.turn.actions import Abandon, Listen, Speak, StopListening, Think, Tra
 from voice.turn.machine import State
 
 HOUR_S = 3600.0
-FRAME_S = 0.096
-"""Three frames at once: an hour has 37 500 such steps."""
+FRAME_S = 0.032
+"""The ears' own frames: an hour has 112 500 of them."""
 
 
 def an_hour(seed: int) -> Conversation:

@@ -61,6 +61,8 @@ class Reply:
         self._sending = 0
         self._told = 0
         self._last_told = False
+        self._unsent = 0
+        """Samples that are there and were not sent."""
 
     # ---- in -------------------------------------------------------------------------------------------------
 
@@ -88,6 +90,7 @@ class Reply:
         spoken = self._spoken[index]
         if len(pcm):
             spoken.unsent.append(pcm)
+            self._unsent += len(pcm)
             spoken.duration_s += len(pcm) / self.rate_hz
         if words:
             spoken.words = words
@@ -112,7 +115,7 @@ class Reply:
             return None
         if self._requested and not self._spoken[self._requested - 1].complete:
             return None
-        if self._unsent_s() > PREFETCH_S:
+        if self._unsent > PREFETCH_S * self.rate_hz:
             return None
         self._requested += 1
         return self._requested - 1, self._spoken[self._requested - 1].clause.text
@@ -149,6 +152,7 @@ class Reply:
                 spoken.unsent.popleft()
             pieces.append(AudioOut(self.id, head[:wanted], self.rate_hz, spoken.clause.text, not spoken.sent_any))
             spoken.sent_any = True
+            self._unsent -= wanted
             self.playout.sent(wanted / self.rate_hz, now)
         if self.mind_done and self.playout.sent_s > 0 and not self._last_told:
             self._last_told = True
@@ -159,7 +163,7 @@ class Reply:
         """When `pump` will have something to send, or the reply will have been played; None: only events tell."""
         if not self.released or self.playout.held:
             return None
-        if self._unsent_s() > 0:
+        if self._unsent:
             short = SLICE_S - self.playout.room(now)
             return now + max(0.001, short)
         return max(now + 0.001, self.playout.empties_at(now)) if self.all_sent else None
@@ -168,6 +172,7 @@ class Reply:
         """Drop the audio that was not sent; what was heard of it can still be asked."""
         for spoken in self._spoken:
             spoken.unsent.clear()
+        self._unsent = 0
 
     @property
     def all_sent(self) -> bool:
@@ -206,10 +211,6 @@ class Reply:
 
     def _add_clauses(self, clauses: list[Clause]) -> None:
         self._spoken.extend(_Spoken(clause) for clause in clauses)
-
-    def _unsent_s(self) -> float:
-        samples = sum(len(pcm) for spoken in self._spoken[self._sending :] for pcm in spoken.unsent)
-        return samples / self.rate_hz
 
     def _heard_of(self, spoken: _Spoken, elapsed_s: float) -> int:
         """Characters of the clause's raw text whose words were over after `elapsed_s` of it."""

@@ -341,8 +341,8 @@ class Answer:
             revision.ledger.mark(Stage.FIRST_CLAUSE, now)
             self.out.append(Speak(revision.number, clause[0], clause[1]))
         pieces = reply.pump(now)
-        self.out.extend(Tell(piece) for piece in pieces)
         if pieces:
+            self.out.extend(map(Tell, pieces))
             revision.progress_at = now
             revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
         return bool(pieces) or (bool(text) and not reply.spoken)
@@ -353,10 +353,11 @@ class Answer:
 
     def wakes_at(self, now: float) -> float | None:
         """When audio is due, the reply will have been played, or patience ends."""
+        if self.revision is None:
+            return None
         reply = self.reply
         times = [self._fails_at(), reply.pumps_at(now) if reply is not None else None]
-        if self.revision is not None:
-            times.append(self._desk.wakes_at(self.revision))
+        times.append(self._desk.wakes_at(self.revision))
         return min((at for at in times if at is not None), default=None)
 
     def _fails_at(self) -> float | None:

@@ -41,6 +41,10 @@ class Asides:
         self._running: dict[int, _Aside] = {}
 
     @property
+    def running(self) -> bool:
+        return bool(self._running)
+
+    @property
     def full(self) -> bool:
         return len(self._running) >= MAX_ASIDES
 

@@ -68,6 +68,9 @@ class TurnMachine(Requests):
         if self._closed:
             return out
         match event:
+            case AudioClock():  # first: nearly all events are this one
+                self._audio.hear(event.at_s, now)
+                self._dispatch(event)
             case TranscriptReady():
                 self._on_transcript(event)
             case PhraseSpotted():
@@ -90,9 +93,6 @@ class TurnMachine(Requests):
                 self._answer.hang_up(now)
                 self._asides.close()
                 self._closed = True
-            case AudioClock():
-                self._audio.hear(event.at_s, now)
-                self._dispatch(event)
             case SpeechBegan():
                 self._speaking = True
                 if event.at_s >= self._used_s:  # else it is part of what was committed already
@@ -124,23 +124,27 @@ class TurnMachine(Requests):
     @property
     def wakes_at(self) -> float | None:
         """When `step(Tick(), ...)` is wanted; None: only events matter now."""
-        times: list[float] = []
-        waits = (self._answer.wakes_at(self._now), self._asides.fails_at(), self._notes_fail_at())
-        times.extend(at for at in waits if at is not None)
-        if self.state is State.PAUSE:
-            times.append(self._pause_over_at())
-        elif self.state is State.HEARING and self._manners.listening:
-            times.append(self._audio.late_at(STALL_S) or inf)
-        elif self.state is State.JUDGING and self._outcry is not None:
-            times.append(self._verdict_at(self._outcry))
-        elif self.state is State.BRACED:
-            times.append(self._braced_at + BRACE_S)
-        return min(times) if times else None
+        state, at = self.state, inf
+        if state is State.PAUSE:
+            at = self._pause_over_at()
+        elif state is State.HEARING and self._manners.listening:
+            at = self._audio.late_at(STALL_S) or inf
+        elif state is State.JUDGING and self._outcry is not None:
+            at = self._verdict_at(self._outcry)
+        elif state is State.BRACED:
+            at = self._braced_at + BRACE_S
+        if self._answer.revision is not None:
+            at = min(at, self._answer.wakes_at(self._now) or inf)
+        if self._asides.running:
+            at = min(at, self._asides.fails_at() or inf)
+        if self._notes:
+            at = min(at, self._notes_fail_at() or inf)
+        return at if at < inf else None
 
     def _dispatch(self, event: TurnEvent) -> None:
         name = TABLE[type(event)].get(self.state)
         if name is not None:
-            getattr(self, f"_{name}")(event)
+            getattr(self, name)(event)
 
     # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
 
@@ -211,10 +215,13 @@ class TurnMachine(Requests):
 
     def _settle(self) -> None:
         """Order the next clause, send what is due, and notice that a reply is over."""
-        self._fulfil_wish()
+        if self._wish is not None:
+            self._fulfil_wish()
+        reply = self._answer.reply
+        if reply is None:
+            return
         if self._answer.pump(self._now) and self.state is State.THINKING:
             self._go(State.SPEAKING)
-        reply = self._answer.reply
         if reply is not None and reply.is_over(self._now) and self.state in (State.THINKING, State.SPEAKING):
             self._tell(TextOut(reply.id, "", is_final=True))
             self._finish()

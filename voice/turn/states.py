@@ -42,6 +42,9 @@ class State(Enum):
     BRACED = "braced"
     JUDGING = "judging"
 
+    __hash__ = object.__hash__
+    """Enum's own hashes the name, in Python, at every event."""
+
 
 SHOWN = {State.PAUSE: "hearing", State.BRACED: "paused", State.JUDGING: "paused"}
 """What a client is told; the others by their own value."""
@@ -49,37 +52,37 @@ SHOWN = {State.PAUSE: "hearing", State.BRACED: "paused", State.JUDGING: "paused"
 TABLE: dict[type, dict[State, str]] = {
     # what the user's sounds do; a missing entry means that the state has nothing to do with the event
     SpeechBegan: {
-        State.ASLEEP: "watch",
-        State.IDLE: "open_turn",
-        State.PAUSE: "go_on",
-        State.THINKING: "start_judging",
-        State.SPEAKING: "start_judging",
-        State.BRACED: "start_judging",
-        State.JUDGING: "sound_again",
+        State.ASLEEP: "_watch",
+        State.IDLE: "_open_turn",
+        State.PAUSE: "_go_on",
+        State.THINKING: "_start_judging",
+        State.SPEAKING: "_start_judging",
+        State.BRACED: "_start_judging",
+        State.JUDGING: "_sound_again",
     },
     SpeechEnded: {
-        State.ASLEEP: "watched_pause",
-        State.HEARING: "pause",
-        State.SPEAKING: "overheard",
-        State.JUDGING: "sound_over",
+        State.ASLEEP: "_watched_pause",
+        State.HEARING: "_pause",
+        State.SPEAKING: "_overheard",
+        State.JUDGING: "_sound_over",
     },
     AudioClock: {
-        State.ASLEEP: "watch_clock",
-        State.IDLE: "idle_clock",
-        State.HEARING: "hearing_clock",
-        State.PAUSE: "pause_clock",
-        State.SPEAKING: "speaking_clock",
-        State.BRACED: "braced_clock",
-        State.JUDGING: "judging_clock",
+        State.ASLEEP: "_watch_clock",
+        State.IDLE: "_idle_clock",
+        State.HEARING: "_hearing_clock",
+        State.PAUSE: "_pause_clock",
+        State.SPEAKING: "_speaking_clock",
+        State.BRACED: "_braced_clock",
+        State.JUDGING: "_judging_clock",
     },
-    WakeWord: {state: "wake" for state in State},
-    Typed: {state: "typed" for state in State},
-    Committed: {state: "commit" for state in State},
+    WakeWord: {state: "_wake" for state in State},
+    Typed: {state: "_typed" for state in State},
+    Committed: {state: "_commit" for state in State},
     InterruptAsked: {
-        State.THINKING: "stop",
-        State.SPEAKING: "stop",
-        State.BRACED: "stop",
-        State.JUDGING: "stop",
+        State.THINKING: "_stop",
+        State.SPEAKING: "_stop",
+        State.BRACED: "_stop",
+        State.JUDGING: "_stop",
     },
-    Cleared: {state: "clear" for state in State},
+    Cleared: {state: "_clear" for state in State},
 }
