@@ -144,7 +144,7 @@ class TurnMachine(Requests):
     def _dispatch(self, event: TurnEvent) -> None:
         name = TABLE[type(event)].get(self.state)
         if name is not None:
-            getattr(self, name)(event)
+            getattr(self, "_" + name)(event)
 
     # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
 
