@@ -74,6 +74,9 @@ _VOTES = 3
 """Looks at something loud that was not us, after which there is no echo."""
 _MOVED = 80
 """Samples by which the delay is off, twice the same, when the way back is another one now."""
+_UNEXPLAINED = 0.7
+"""Of the power of the last second, left by a filter that has learned from it: 0.2 and less of an echo, 0.6 where
+somebody speaks over it as loud, 0.75 and more of other voices."""
 _RELEARN = (RATE_HZ // 2, 5 * RATE_HZ // 4)
 """So long after an echo was found the filter begins anew, with more to learn from."""
 _OVER = 3.0
@@ -243,7 +246,10 @@ class EchoCanceller:
         sure = any(loud_s >= least_s and height >= peak for least_s, peak in _PEAK_SURE)
         if sure and not enough and self.state == "absent":
             return
-        if sure or (height >= _PEAK_PRESENT and again and enough):
+        found = sure or (height >= _PEAK_PRESENT and again and enough)
+        if found and not self._engaged and not self._explains(lag):
+            self._candidate, found, height = -1, False, 0.0
+        if found:
             self._votes = 0
             near = self._engaged and self._burst_at is not None and abs(lag - self.delay) <= _SHIFT
             if near:
@@ -281,17 +287,30 @@ class EchoCanceller:
         self._forget_filter()
         self._rehearse(_KEPT - BLOCK)
 
-    def _rehearse(self, until: int = _KEPT) -> None:
-        """Let the filter learn from what was heard so far."""
+    def _explains(self, lag: int) -> bool:
+        """A filter makes what was heard of what we played: a tone is correlated with any voice, and is none."""
+        before, self.delay = self.delay, lag
+        self._reset()
+        left = self._rehearse()
+        if left > _UNEXPLAINED:
+            self.delay = before
+        return left <= _UNEXPLAINED
+
+    def _rehearse(self, until: int = _KEPT) -> float:
+        """Let the filter learn from what was heard so far. Gives the share of the last second's power that it leaves."""
         start = _KEPT - (2 * RATE_HZ // BLOCK) * BLOCK
         at = slice(-_WINDOW - self.delay, -self.delay or None)
         ours, heard = self._ref[at], self._mic[-_WINDOW:]
         power = np.convolve(ours**2, np.ones(BLOCK) / BLOCK, "same")
         there = power > 0.05 * power.mean()
         self._level = float((heard[there] ** 2).mean() / (power[there].mean() + 1e-12)) if there.any() else 1.0
+        left = 0.0
         for _ in range(2):
+            left = 0.0
             for end in range(start, until + 1, BLOCK):
-                self._cancel(_KEPT - end)
+                _, residual = self._cancel(_KEPT - end)
+                left += float((residual**2).sum()) if end > until - _WINDOW else 0.0
+        return left / (float((self._mic[until - _WINDOW : until] ** 2).sum()) + 1e-12)
 
     def _look_back(self) -> None:
         """Take the echo out of what was given out before it was known."""
