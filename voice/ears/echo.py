@@ -297,7 +297,7 @@ class EchoCanceller:
         return left <= _UNEXPLAINED
 
     def _rehearse(self, until: int = _KEPT) -> float:
-        """Let the filter learn from what was heard so far. Gives the share of the last second's power that it leaves."""
+        """Let the filter learn from what was heard. Gives the share of the last second's power that it leaves."""
         start = _KEPT - (2 * RATE_HZ // BLOCK) * BLOCK
         at = slice(-_WINDOW - self.delay, -self.delay or None)
         ours, heard = self._ref[at], self._mic[-_WINDOW:]
