@@ -73,6 +73,24 @@ def test_another_voice_is_not_taken_for_an_echo(file: str) -> None:
     assert canceller.state == "absent"
 
 
+def test_a_voice_over_a_tone_is_no_echo_of_it_and_the_tone_is() -> None:
+    """A tone is correlated with every voice at some delay."""
+    seconds = np.arange(4 * RATE_HZ) / RATE_HZ
+    tone = sum(np.sin(2 * np.pi * 180 * n * seconds) / n for n in (1, 2, 3)) * (1 - 0.8 * np.cos(25 * seconds))
+    ours: Pcm = (tone * 4000).astype(np.int16)
+    noise = np.random.default_rng(5).normal(0, 12, len(ours))
+    voice = np.zeros(len(ours))
+    said = spoken("wait, what time is it")[: 2 * RATE_HZ]
+    voice[RATE_HZ : RATE_HZ + len(said)] = said
+    late = np.concatenate((np.zeros(2400), ours * 0.3))[: len(ours)]
+    for heard, state in ((voice + noise, "absent"), (late + noise, "present")):
+        canceller, microphone = EchoCanceller(), heard.round().astype(np.int16)
+        for at in range(0, len(ours), 320):
+            canceller.play(ours[at : at + 320])
+            canceller.hear(microphone[at : at + 320])
+        assert canceller.state == state
+
+
 def test_a_silent_microphone_while_we_speak_hears_no_echo() -> None:
     canceller = EchoCanceller()
     room = np.random.default_rng(4).normal(0, 8, RATE_HZ).astype(np.int16)
