@@ -36,6 +36,7 @@ BROKEN = (
     ("my number is five five", "one two three four five"),
     ("play the song with", "the long guitar solo"),
 )
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PAUSES_S = (0.6, 0.9, 1.2)
 
 
@@ -60,6 +61,7 @@ def run(options: Options) -> Section:
     sets = (
         ("orders of people, fluent, 5 to 15 s", list(_people(vad, "speech/coffee_orders/", most))),
         ("commands of people", list(_people(vad, "speech/commands_human/", most))),
+        ("numbers said by people, one digit a second", list(_dictated(vad, most))),
         ("clauses broken by a pause, synthetic, words known", list(_broken(vad, most))),
     )
     patience = Patience(turn.silence_ms / 1000, turn.max_silence_ms / 1000)
@@ -114,6 +116,23 @@ def _people(vad: VadEngine, prefix: str, most: int) -> Iterator[Turn]:
         stretches = _stretches(vad, pcm)
         if stretches:
             ends = [(a[1], b[0] - a[1], None) for a, b in zip(stretches, stretches[1:], strict=False)]
+            yield Turn(pcm, tuple(ends), stretches[-1][1], None)
+
+
+def _dictated(vad: VadEngine, most: int) -> Iterator[Turn]:
+    """Four digits of one speaker after another with 0.6 s of silence between, words known: a number is dictated."""
+    for speaker in sorted({each.file.rsplit("_", 1)[1] for each in recordings("speech/digits/")})[:most]:
+        mine = [each for each in recordings("speech/digits/") if each.file.endswith(speaker)]
+        gap = np.zeros(round(0.6 * RATE_HZ), np.int16)
+        pieces = [piece for each in (mine * 4)[:4] for piece in (each.pcm(), gap)]
+        pcm = np.concatenate((*pieces, np.zeros(RATE_HZ, np.int16)))
+        stretches = _stretches(vad, pcm)
+        words = [DIGITS[int(each.file.rsplit("/", 1)[1][0])] for each in (mine * 4)[:4]]
+        ends = [
+            (a[1], b[0] - a[1], " ".join(words[: number + 1]))
+            for number, (a, b) in enumerate(zip(stretches, stretches[1:], strict=False))
+        ]
+        if stretches:
             yield Turn(pcm, tuple(ends), stretches[-1][1], None)
 
 
