@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from llm.workers import lifeline
 

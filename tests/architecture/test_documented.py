@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import tomllib
 import typing
@@ -61,7 +62,7 @@ def _written(value: object) -> str:
         case None:
             return "(unset)"
         case tuple():
-            return str(list(value)).replace("'", '"')
+            return json.dumps(list(value))
     return str(value)
 
 

@@ -53,9 +53,9 @@ def run(options: Options) -> Section:
         "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults. The second "
         "model has random weights and shows what size costs. llama.cpp's own server (from the xllamacpp wheel, its "
         "defaults, 8 slots of the same context) runs in the same minutes with the same file; the two take turns. A "
-        "slot's threads wait for each other actively for microseconds only (GOMP_SPINCOUNT=300), for the machine of a "
-        "voice assistant has other work, and a model as small as parley-mini gets one thread while it writes one reply, "
-        f"so that a seed always gives the same words; llama.cpp's server lets all its threads spin.{without}",
+        "slot's threads spin for microseconds only (GOMP_SPINCOUNT=300), for the machine of a voice assistant has "
+        "other work, and a model as small as parley-mini gets one thread while it writes one reply, so that a seed "
+        f"always gives the same words; llama.cpp's server lets all its threads spin.{without}",
         (
             Table(("tokens/s", *(f"{n} request{'s' * (n > 1)}" for n in CLIENTS)), tuple(rows)),
             Table(("first token, ms (median)", "600 new tokens", "the next turn, 10 more", "ratio"), tuple(turns)),
