@@ -145,14 +145,15 @@ async def test_every_sample_is_played_and_reported(
         assert await page.evaluate("document.querySelector('.reply .unheard').textContent") == ""
 
 
-@pytest.mark.parametrize("how", ["voice", "space", "button"])
+@pytest.mark.parametrize("how", ["voice", "stop word", "space", "button"])
 async def test_interrupting(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener, tmp_path: Path, how: str
 ) -> None:
     scripted_service.reset()
-    heard = [[2.2, "tell me a story"], [60, "stop it please"]]
+    words = "stop it please" if how == "stop word" else "and what did the cat do"
+    heard = [[2.2, "tell me a story"], [60, words]]
     scripted_service.script(transcripts_by_length=heard, replies=[LONG, "All right."])
-    over = say("Please stop that now, I have heard enough of it.") if how == "voice" else 0.0
+    over = say("Please stop that now, I have heard enough of it.") if how in ("voice", "stop word") else 0.0
     question = say("Tell me a story.")
     microphone = write_microphone(tmp_path / "mic.wav", 1.0, question, 5.0, over, 60.0)
     async with live_page(scripted_parley, microphone) as page:
@@ -172,11 +173,13 @@ async def test_interrupting(
         assert solid == told["heard_transcript"]
         if how == "voice":
             assert "paused" in await page.evaluate("window.seen")
-            assert (await turn(page, 2))["input_transcript"] == "stop it please"
+            assert (await turn(page, 2))["input_transcript"] == words
         else:
             before = await page.evaluate("parley.playback.samples")
             await page.evaluate("new Promise(done => setTimeout(done, 600))")
             assert await page.evaluate("parley.playback.samples") == before  # not one sample more
+            asked = [record["request"]["messages"][-1]["content"] for record in scripted_service.requests("llm")]
+            assert "stop it please" not in asked, "nobody answers a stop"
 
 
 async def test_a_cough_only_pauses(
