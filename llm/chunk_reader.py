@@ -22,6 +22,7 @@ from llm.stream import (
     UsageSoFar,
 )
 from models.errors import BadInput, ParleyError
+from models.secrecy import hidden
 
 __all__ = ["ChunkReader", "count_of", "error_of", "logprob_of"]
 
@@ -165,7 +166,7 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     code, param = (error.get("code"), error.get("param")) if isinstance(error, Mapping) else (None, None)
     # {"error": {...}}, {"error": "text"} (Ollama, TGI), {"message": ...} (vLLM), {"detail": ...} (FastAPI)
     message = str(error.get("message") or error.get("detail") or error) if isinstance(error, Mapping) else str(error)
-    message = message[:500] or f"status {status}"
+    message = hidden(message)[:500] or f"status {status}"
     if code == "context_length_exceeded" or _TOO_LONG.search(message):
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from llm.messages import GenerateRequest
 from llm.stream import StreamEvent
+from models.secrecy import keep_secret, keep_url
 
 __all__ = ["Answer", "Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo", "VectorPath"]
 
@@ -80,6 +81,8 @@ class BackendConfig:
     max_output_tokens: int = 0
 
     def __post_init__(self) -> None:
+        keep_secret(self.api_key)
+        keep_url(self.base_url)
         if self.model_name and not self.model:
             object.__setattr__(self, "model", self.model_name)
 

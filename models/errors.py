@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from models.secrecy import hidden
+
 __all__ = [
     "BadInput",
     "ChecksumWrong",
@@ -35,7 +37,8 @@ class ParleyError(Exception):
 
     `code` is stable and machine-readable, `hint` says what to do next, `retryable` says whether the same
     call may succeed later. `param` names the offending field where there is one. `web/errors.py` maps codes
-    to HTTP status, OpenAI error objects and WebSocket close codes in one table.
+    to HTTP status, OpenAI error objects and WebSocket close codes in one table. Keys and passwords that the texts
+    hold are cut out here, whoever wrote them (models/secrecy.py).
     """
 
     code: ClassVar[str] = "internal_error"
@@ -43,9 +46,10 @@ class ParleyError(Exception):
     default_hint: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str | None = None, param: str | None = None) -> None:
+        message = hidden(message)
         super().__init__(message)
         self.message = message
-        self.hint = self.default_hint if hint is None else hint
+        self.hint = self.default_hint if hint is None else hidden(hint)
         self.param = param
 
     def __str__(self) -> str:
@@ -62,6 +66,7 @@ class SettingsError(ParleyError):
     """The configuration cannot be used; the hint names the key and the nearest valid one."""
 
     code = "invalid_settings"
+    default_hint = "docs/configuration.md lists every setting with its default"
 
 
 class ModelError(ParleyError):
@@ -75,6 +80,7 @@ class ModelNotFound(ModelError):
 
 class ModelUnreadable(ModelError):
     code = "model_unreadable"
+    default_hint = "fetch or copy it again; `parley doctor` lists the model files that cannot be used"
 
 
 class DownloadFailed(ModelError):
@@ -84,6 +90,7 @@ class DownloadFailed(ModelError):
 
 class DownloadRefused(ModelError):
     code = "download_refused"
+    default_hint = "download it by hand, and put it into the store or name its path"
 
 
 class ChecksumWrong(ModelError):

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from models import catalog
 from models.download import RemoteFile
 from models.errors import BadInput
+from models.secrecy import keep_secret
 from models.sources import huggingface
 
 __all__ = ["Wanted", "name_of", "want"]
@@ -44,6 +45,7 @@ def want(asked: str) -> Wanted:
     """
     host = urlsplit(huggingface.endpoint()).hostname or ""
     token = huggingface.token()
+    keep_secret(token)
     hub = frozenset({host}), ({"Authorization": f"Bearer {token}"} if token else {})
     name = name_of(asked)
     if "://" in asked:

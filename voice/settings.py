@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from models.secrecy import keep_headers, keep_secret, keep_url
+
 __all__ = [
     "STOP_PHRASES",
     "HttpToolSettings",
@@ -28,10 +30,14 @@ class SpeechServiceSettings:
     engine: str = "auto"
     base_url: str = ""
     model: str = ""
-    api_key: str = ""
+    api_key: str = field(default="", repr=False)
     voice: str = ""
     language: str = "auto"
     timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        keep_secret(self.api_key)
+        keep_url(self.base_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,11 @@ class HttpToolSettings:
     """GET: the arguments are the query. POST: they are the JSON body."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     """JSON schema of the arguments."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        keep_url(self.url)
+        keep_headers(self.headers)
 
 
 @dataclass(frozen=True, slots=True)

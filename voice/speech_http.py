@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from models.errors import BadInput, ParleyError
+from models.secrecy import hidden
 from voice.errors import SpeechEngineError
 
 __all__ = ["post", "raise_for"]
@@ -63,10 +64,11 @@ async def raise_for(response: aiohttp.ClientResponse, failed: type[SpeechEngineE
 
 def _refusal(status: int, body: str, failed: type[SpeechEngineError], hint: str) -> ParleyError:
     """1. Not let in. 2. The request was wrong (400, 413, 422). 3. The service's fault."""
+    body = hidden(body)  # before it is cut: half a key is a key, too
     message, param = body.strip()[:200], None
     try:
         error = json.loads(body)["error"]
-        message, param = str(error["message"]), error.get("param")
+        message, param = str(error["message"])[:500], error.get("param")
     except (ValueError, KeyError, TypeError, AttributeError):
         pass  # not OpenAI's error object: the text itself must do
     if status in (401, 403):  # 1

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import SettingsError
+from models.secrecy import keep_secret
 
 __all__ = ["AdminKey", "KeyFile", "KeyRing", "fingerprint", "new_key", "write_private"]
 
@@ -72,9 +73,13 @@ class KeyFile:
             return AdminKey(str(fields["sha256"]), str(fields["prefix"]), bytes.fromhex(fields["cookie_secret"]))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
             raise SettingsError(
-                f"{self.path} cannot be read as a key file: {error}", hint="`parley keys reset` writes a new one"
+                f"{self.path} cannot be read: {error.strerror}", hint="PARLEY_HOME must name a folder of your own"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"{self.path} is no key file any more", hint="`parley keys reset` writes a new one, with a new key"
             ) from error
 
     def reset(self) -> str:
@@ -100,6 +105,8 @@ class KeyRing:
         """`local_key` is this process's own key for commands on the same machine (runfile.py); `override` is
         PARLEY_ADMIN_KEY and stands in place of the kept key.
         """
+        keep_secret(local_key)
+        keep_secret(override)
         self._local = fingerprint(local_key)
         self._override = fingerprint(override) if override else ""
         self._admin = admin

@@ -14,16 +14,18 @@ from typing import Any
 
 import structlog
 
+from models.secrecy import hidden
+
 __all__ = ["LEVELS", "configure", "mask"]
 
 LEVELS = ("debug", "info", "warning", "error")
 
-_SECRET = re.compile(r"\b(sk-|live-)[A-Za-z0-9_-]{8,}|(?<=/signin/)[A-Za-z0-9_-]{8,}")
+_SECRET = re.compile(r"\b(sk-|ek_|live-)[A-Za-z0-9_-]{8,}|(?<=/signin/)[A-Za-z0-9_-]{8,}")
 
 
 def mask(text: str) -> str:
-    """The text with keys, session tokens and sign-in codes cut out."""
-    return _SECRET.sub(lambda found: f"{found[1] or ''}...", text)
+    """The text without keys, session tokens, sign-in codes, and whatever else models/secrecy.py knows."""
+    return _SECRET.sub(lambda found: f"{found[1] or ''}...", hidden(text))
 
 
 def configure(level: str) -> None:
@@ -77,4 +79,6 @@ def _mask_all(_logger: object, _method: str, fields: MutableMapping[str, Any]) -
     for name, value in fields.items():
         if isinstance(value, str):
             fields[name] = mask(value)
+        elif not isinstance(value, int | float | None):
+            fields[name] = mask(str(value))
     return fields

@@ -12,7 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-__all__ = ["SickUpstream", "sick_upstream"]
+__all__ = ["KEY", "SickUpstream", "sick_upstream"]
+
+KEY = "the-key-of-an-upstream-0815"
+"""What the fault `tells` tells."""
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _HEAD: dict[str, Any] = {"id": "chatcmpl-sick", "created": 1_700_000_000, "model": "shared"}
@@ -135,6 +138,10 @@ class SickUpstream:
             case "busy":
                 bad = json.dumps({"error": {"message": "too many requests", "code": "rate_limit_exceeded"}}).encode()
                 writer.write(_head(429, _JSON, len(bad), "retry-after: 7\r\n") + bad)
+            case "tells":
+                said = f"Incorrect API key provided: {KEY}. You asked: {json.dumps(asked)} at http://u:{KEY}@here/?key={KEY}"
+                bad = json.dumps({"error": {"message": said, "code": "invalid_api_key"}}).encode()
+                writer.write(_head(401, _JSON, len(bad)) + bad)
             case "huge":
                 writer.write(opening + b"data: ")
                 for _ in range(90):

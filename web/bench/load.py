@@ -12,6 +12,7 @@ import anyio
 
 from llm.measuring.statistics import quantile
 from models.clock import Clock
+from models.secrecy import hidden
 
 __all__ = ["Outcome", "Stage", "Work", "run_stage"]
 
@@ -113,12 +114,12 @@ async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock)
             f"{work.base_url}/chat/completions", json=body, headers=headers, timeout=timeout
         ) as answer:
             if answer.status != 200:
-                outcome.error = f"{answer.status}: {(await answer.text())[:200]}"
+                outcome.error = f"{answer.status}: {hidden(await answer.text())[:200]}"
                 return outcome
             async for line in answer.content:
                 _read(line, outcome, clock.now() - begun_s)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        outcome.error = outcome.error or f"{type(error).__name__}: {error}"[:200]
+        outcome.error = outcome.error or hidden(f"{type(error).__name__}: {error}")[:200]
     outcome.whole_s = clock.now() - begun_s
     if not outcome.first_s and not outcome.error:
         outcome.error = "an empty answer"
