@@ -12,7 +12,6 @@ conversation that is forgotten leaves none. No native code here: the server's ow
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
 import os
@@ -27,6 +26,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import structlog
+from filelock import FileLock
 
 from llm.batching.events import Adapters
 from llm.batching.sequences import SHARE_AT_LEAST, common_prefix
@@ -39,6 +39,8 @@ MOST_AGE_S = 86_400.0
 """A conversation that nobody has continued for a day is computed anew."""
 SPARE_BYTES = 128 << 20
 """What a disk shall have left after a state was written."""
+_LOCK_S = 10.0
+"""For another worker to write its states."""
 _PIECE = 1 << 20
 _SAMPLES, _SAMPLE_BYTES = 64, 4096
 
@@ -143,7 +145,7 @@ class StateShelf:
                 self._entries.append(entry)
                 return True
         except OSError as error:
-            log.warning("states.not_kept", reason=error.strerror, size_bytes=size)
+            log.warning("states.not_kept", reason=error.strerror or type(error).__name__, size_bytes=size)
             return False
 
     def forget(self, conversation: str) -> None:
@@ -327,6 +329,5 @@ def _read_note(note: Path) -> Shelved:
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Several workers may end at the same time, and the bound is for all of them."""
-    with (root / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(root / ".lock", timeout=_LOCK_S, mode=0o600):
         yield

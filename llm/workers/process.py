@@ -36,6 +36,8 @@ HEALTH_EVERY_S = 0.05
 END_WITHIN_S = 3.0
 """Between SIGTERM and SIGKILL; the whole server ends within 5 s."""
 
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows knows one way only
+
 _SECRETS = ("PARLEY_ADMIN_KEY",)
 """Never handed to a child."""
 
@@ -194,7 +196,7 @@ class WorkerProcess:
             await self._watch_heartbeat(process)
             return
         self._log.append(f"not ready within {self.spec.start_timeout_s:g} s")
-        _signal_group(process.pid, signal.SIGKILL)
+        _signal_group(process.pid, _KILL)
 
     async def _watch_heartbeat(self, process: Process) -> None:
         """A child that hangs (stopped, or in a loop that lets nobody else run) is killed, which ends this life and
@@ -213,7 +215,7 @@ class WorkerProcess:
             if heartbeat.step(answered, self._clock.now()):
                 self._hung_s = self._clock.now() - heartbeat.silent_since
                 log.error("worker.hung", worker=self.spec.name, pid=process.pid, silent_s=round(self._hung_s, 1))
-                _signal_group(process.pid, signal.SIGKILL)
+                _signal_group(process.pid, _KILL)
                 return
 
     async def _read_log(self, process: Process) -> None:
@@ -236,7 +238,7 @@ class WorkerProcess:
                 _signal_group(process.pid, signal.SIGTERM)
                 with anyio.move_on_after(END_WITHIN_S):
                     await process.wait()
-            _signal_group(process.pid, signal.SIGKILL)
+            _signal_group(process.pid, _KILL)
             with anyio.move_on_after(1.0):
                 await self._read_log(process)
             with anyio.move_on_after(1.0):
@@ -286,4 +288,7 @@ def _progress(health: object) -> float | None:
 def _signal_group(pid: int, number: signal.Signals) -> None:
     """The child leads its own session, so its group id is its pid; whoever it started goes with it."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+        if os.name == "nt":  # no groups there; its children end by their lifeline
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, number)

@@ -23,11 +23,14 @@ __all__ = ["serve"]
 
 END_WITHIN_S = 2.5
 """Between SIGTERM and SIGKILL; the supervisor waits three seconds for us."""
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 def serve(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
     """Run it until it ends or we are to end; returns its exit status."""
-    leads = os.getpgrp() == os.getpid()  # not so when started by hand: our group is the shell's then
+    leads = (
+        hasattr(os, "getpgrp") and os.getpgrp() == os.getpid()
+    )  # not so when started by hand: our group is the shell's then
     child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=not leads)
     group = os.getpid() if leads else child.pid
 
@@ -39,7 +42,7 @@ def serve(argv: Sequence[str], env: Mapping[str, str] = os.environ) -> int:
     if env.get(lifeline.ENV) == "1":
         threading.Thread(target=_watch, args=(child, group, sys.stdin.fileno()), name="lifeline", daemon=True).start()
     status = child.wait()
-    _signal(group, signal.SIGKILL)  # children of its own
+    _signal(group, _KILL)  # children of its own
     return status if status >= 0 else 128 - status
 
 
@@ -54,11 +57,15 @@ def _end(child: subprocess.Popen[bytes], group: int) -> None:
     _signal(group, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         child.wait(END_WITHIN_S)
-    _signal(group, signal.SIGKILL)
+    _signal(group, _KILL)
 
 
 def _signal(group: int, number: int) -> None:
     """To the whole group but us: such servers start processes of their own."""
+    if not hasattr(os, "getpgid"):  # Windows
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(group, number)
+        return
     for pid in psutil.pids():
         with suppress(ProcessLookupError, PermissionError):
             if pid != os.getpid() and os.getpgid(pid) == group:
