@@ -16,10 +16,12 @@ from anyio.abc import Process
 
 from models.errors import ParleyError
 from web.api_client import ApiClient, ServerUnreachable, Target
+from web.keys import KeyFile
+from web.logs import mask
 from web.runfile import RunFile
 from web.settings import Settings
 
-__all__ = ["own_server"]
+__all__ = ["first_key", "own_server"]
 
 _START_S = 180.0
 _STOP_S = 6.0
@@ -69,6 +71,12 @@ async def _ready(process: Process, home: Path, log_path: Path) -> Target:
     raise ServerUnreachable("the server that was started here did not get ready", hint=_tail(log_path))
 
 
+def first_key(settings: Settings) -> str:
+    """The admin key, if there was none: made here, so that the child does not write it into its log. Else empty."""
+    file = KeyFile(settings.home / "keys.json")
+    return "" if settings.admin_key or file.read() is not None else file.reset()
+
+
 def _command(settings: Settings, config: Path | None) -> list[str]:
     command = [sys.executable, "-m", "web.main", "up", "--no-browser"]
     if config is not None:
@@ -78,12 +86,12 @@ def _command(settings: Settings, config: Path | None) -> list[str]:
 
 def _open_log(path: Path) -> BinaryIO:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path.open("wb")
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
 def _tail(path: Path) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return "\n        ".join(lines[-12:])
+    return mask("\n        ".join(lines[-12:]))
 
 
 async def _end(process: Process) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,15 @@ __all__ = ["main"]
 
 _FAILED = 2
 _INTERRUPTED = 130
+_DISK_HINTS = {
+    errno.ENOSPC: "make room on the disk, or set PARLEY_HOME to a folder on another one",
+    errno.EDQUOT: "your quota is used up; PARLEY_HOME names another folder",
+    errno.EACCES: "check who owns it, or set PARLEY_HOME to a folder of your own",
+    errno.EPERM: "check who owns it, or set PARLEY_HOME to a folder of your own",
+    errno.EROFS: "the disk is read-only; PARLEY_HOME names another folder",
+    errno.ENOTDIR: "part of the path is a file; PARLEY_HOME must name a folder",
+    errno.EEXIST: "part of the path is a file; PARLEY_HOME must name a folder",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,16 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except ParleyError as error:
         return _report(error)
-    except BaseExceptionGroup as group:
-        # Task groups raise groups; one expected failure in them is all there is to say.
-        expected = _expected(group)
-        if expected is None:
-            raise
-        return _report(expected)
     except BrokenPipeError:
         # The reader of our output (head, less) has left; what is still buffered has nowhere to go.
         sys.stdout = None
         return 0
+    except OSError as error:
+        return _report(_of_the_disk(error))
+    except BaseExceptionGroup as group:
+        # Task groups raise groups; one expected failure in them is all there is to say.
+        if group.subgroup(KeyboardInterrupt):
+            return _INTERRUPTED
+        expected = _expected(group)
+        if expected is None:
+            raise
+        return _report(expected)
 
 
 def _expected(group: BaseExceptionGroup[BaseException]) -> ParleyError | None:
@@ -54,7 +68,17 @@ def _expected(group: BaseExceptionGroup[BaseException]) -> ParleyError | None:
         found = _expected(error) if isinstance(error, BaseExceptionGroup) else error
         if isinstance(found, ParleyError):
             return found
+        if isinstance(found, OSError):
+            return _of_the_disk(found)
     return None
+
+
+def _of_the_disk(error: OSError) -> ParleyError:
+    """What no command said better itself: a folder without permission, a full disk, no free port."""
+    reason = error.strerror or str(error) or type(error).__name__
+    what = f"{error.filename}: {reason}" if error.filename else reason
+    hint = _DISK_HINTS.get(error.errno or 0, "`parley doctor` looks at the data folder and the ports")
+    return ParleyError(f"that did not work: {what}", hint=hint)
 
 
 def _report(error: ParleyError) -> int:

@@ -149,8 +149,10 @@ def _from_file(home: Path, path: Path | None) -> Settings:
     source = str(path)
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{source} cannot be read: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{source} cannot be read: {error.strerror}", hint="check who owns it") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{source} is not text in UTF-8", hint="is it a parley.toml?") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{source} is not valid TOML: {error}") from None
     backends = _backends(tables.pop("backends", []), source)

@@ -94,3 +94,26 @@ def test_the_doctor_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "llama.cpp (language models): 0." in done.stdout
     wrong = _parley("doctor", home=tmp_path, PARLEY_PORT="seven")
     assert wrong.returncode == 1 and "PARLEY_PORT" in wrong.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["keys", "reset"], ["add-server", "--name", "x", "--model", "m", "--url", "http://h"]]
+)
+def test_a_data_folder_that_is_a_file_is_a_sentence(tmp_path: Path, command: list[str]) -> None:
+    home = tmp_path / "file"
+    home.touch()
+    done = _parley(*command, home=home)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert str(home) in done.stderr and "PARLEY_HOME" in done.stderr
+
+
+def test_doctor_sees_what_would_stop_the_server(tmp_path: Path) -> None:
+    (tmp_path / "servers.json").write_text("{nope", encoding="utf-8")
+    done = _parley("doctor", home=tmp_path)
+    assert done.returncode == 1 and "servers.json is not what add-server writes" in done.stdout
+
+
+def test_bench_of_nobody_is_a_sentence(tmp_path: Path) -> None:
+    done = _parley("bench", "--base-url", "http://me:a-password-1@127.0.0.1:9/v1", home=tmp_path)
+    assert done.returncode == 2 and "--base-url" in done.stderr and not done.stdout
+    assert "a-password-1" not in done.stderr

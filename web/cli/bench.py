@@ -51,17 +51,26 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import anyio
 
-    from web.api_client import find_server
+    from models.errors import BadInput
+    from models.secrecy import hidden
+    from web.api_client import ServerRefused, find_server
     from web.bench.load import Work
 
     if arguments.base_url:
         base, key = arguments.base_url.rstrip("/"), arguments.key or ""
+        if not base.startswith(("http://", "https://")):
+            raise BadInput(f"{base!r} is no address of a server", hint="like http://127.0.0.1:8080/v1")
     else:
         target = find_server(settings_of(arguments), None, arguments.key)
         base, key = f"{target.url}/v1", target.key
     work = Work(base, arguments.model, key, arguments.prompt_tokens, arguments.output_tokens)
     stages: list[Stage] = []
     interrupted = anyio.run(_until_interrupted, arguments, work, stages)
+    if not interrupted and len(stages) == 1 and stages[0].errors == stages[0].requests:
+        raise ServerRefused(
+            f"{hidden(work.base_url)} gave no answer to measure: {stages[0].error}",
+            hint="check --base-url (it ends in /v1), --model and --key",
+        )
     _report(arguments, work, stages)
     if interrupted:
         return 130

@@ -10,6 +10,12 @@ from web.cli.command import Command
 __all__ = ["SPEC"]
 
 
+def _memory(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 40:
+        raise argparse.ArgumentTypeError("MiB, more than 0")
+    return int(text)
+
+
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a .gguf file, a folder with safetensors, or a name of the store")
     parser.add_argument("--ctx", type=int, default=0, metavar="N", help="tokens a conversation may hold")
@@ -17,7 +23,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kv-type", metavar="TYPE", help="f16 (default), q8_0, q4_0, ...")
     parser.add_argument("--kv-budget-mib", type=int, metavar="N", help="memory for all conversations together")
     parser.add_argument("--no-flash-attention", action="store_true")
-    parser.add_argument("--memory-mib", type=int, metavar="N", help="as if the machine had so much, all of it free")
+    parser.add_argument("--memory-mib", type=_memory, metavar="N", help="as if the machine had so much, all free")
     parser.add_argument("--config", type=Path, metavar="FILE", help="parley.toml to read (PARLEY_CONFIG)")
 
 

@@ -30,6 +30,8 @@ def _run(arguments: argparse.Namespace) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     try:
         size = path.stat().st_size
+        if not size:
+            raise BadRecording(f"{path} is empty")
         with path.open(encoding="utf-8", errors="strict") as file, Progress(*columns, console=console) as bar:
             task = bar.add_task("replaying", total=size)
             replay = Replay(_read(file, lambda done: bar.update(task, completed=done)))

@@ -72,11 +72,16 @@ async def _converse(arguments: argparse.Namespace, screen: Screen) -> int:
     from contextlib import AsyncExitStack
 
     from models.clock import SystemClock
+    from models.errors import BadInput
     from web.api_client import ApiClient
     from web.talk.conversation import Conversation, session_body
     from web.talk.devices import DeviceSpeaker
     from web.talk.speaker import Recorder, SilentSpeaker, Speaker
 
+    if arguments.save and not arguments.save.absolute().parent.is_dir():
+        raise BadInput(f"there is no folder {arguments.save.absolute().parent}", hint="make it, or change --save")
+    if arguments.save and arguments.save.is_dir():
+        raise BadInput(f"{arguments.save} is a folder", hint="name a file for --save")
     source, rate_hz, wanted = await _source(arguments)
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -133,8 +138,10 @@ async def _source(arguments: argparse.Namespace) -> tuple[Clips | Lines | Microp
 
 async def _target(arguments: argparse.Namespace, screen: Screen, stack: Any) -> Target:
     """A running server, or one that is started for this conversation."""
+    import anyio.to_thread
+
     from web.api_client import ServerUnreachable, Target, find_server
-    from web.child_server import own_server
+    from web.child_server import first_key, own_server
 
     settings = settings_of(arguments)
     try:
@@ -143,6 +150,8 @@ async def _target(arguments: argparse.Namespace, screen: Screen, stack: Any) -> 
         if arguments.url:
             raise
     screen.note("no server runs here: starting one for this conversation")
+    if fresh_key := await anyio.to_thread.run_sync(first_key, settings):
+        screen.note(f"admin key, shown this once: {fresh_key}")
     target = await stack.enter_async_context(own_server(settings, arguments.config))
     assert isinstance(target, Target)
     return target

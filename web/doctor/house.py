@@ -9,7 +9,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from models.errors import SettingsError
+from llm.servers import ServerBook
+from models.errors import ParleyError, SettingsError
 from models.registry import discover
 from models.store import Store
 from voice.errors import VoiceError
@@ -17,6 +18,7 @@ from voice.parts import Kind, choose, wake_models
 from voice.settings import SpeechServiceSettings
 from web.doctor.finding import Finding
 from web.guards.origin import is_loopback
+from web.keys import KeyFile
 from web.settings import Settings, unknown_environment
 from web.stages import better
 
@@ -51,6 +53,8 @@ def home(settings: Settings) -> list[Finding]:
     """Can it be written to, is there room, are the keys private?"""
     folder = settings.home
     existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return [Finding("fail", "Data folder", f"{existing} is a file", "set PARLEY_HOME to a folder")]
     if not os.access(existing, os.W_OK):
         return [Finding("fail", "Data folder", f"{folder} cannot be written to", "set PARLEY_HOME to another folder")]
     free = shutil.disk_usage(existing).free
@@ -64,6 +68,11 @@ def home(settings: Settings) -> list[Finding]:
     keys = folder / "keys.json"
     if os.name == "posix" and keys.exists() and stat.S_IMODE(keys.stat().st_mode) & 0o077:
         found.append(Finding("warn", "Key file", f"{keys} can be read by others", f"chmod 600 {keys}"))
+    for subject, read in (("Key file", KeyFile(keys).read), ("Servers", ServerBook(folder).read)):
+        try:
+            read()
+        except ParleyError as error:
+            found.append(Finding("fail", subject, error.message, error.hint))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ __all__ = ["Clip", "read_clip", "session_rate", "write_wav"]
 
 _LOWEST_HZ, _HIGHEST_HZ = 8_000, 48_000
 _LONGEST_S = 3_600
+_SOUND = "WAV, MP3, FLAC, Ogg and whatever else ffmpeg reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,22 @@ def read_clip(path: Path, rate_hz: int) -> Clip:
 
 
 def write_wav(path: Path, pcm: Pcm, rate_hz: int) -> None:
-    """A mono 16-bit WAV. Blocks. Raises BadInput if it cannot be written."""
+    """A mono 16-bit WAV, whole or not at all. Blocks. Raises BadInput if it cannot be written."""
+    part = path.with_name(f".{path.name}.part")
     try:
-        with path.open("wb") as raw, wave.open(raw, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(rate_hz)
-            file.writeframes(pcm.astype("<i2").tobytes())
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        try:
+            with part.open("wb") as raw, wave.open(raw, "wb") as file:
+                file.setnchannels(1)
+                file.setsampwidth(2)
+                file.setframerate(rate_hz)
+                file.writeframes(pcm.astype("<i2").tobytes())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
-        raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file for --save") from None
 
 
 def _opened(path: Path):  # type: ignore[no-untyped-def]  # PyAV's types are not checked in this project
@@ -81,8 +91,8 @@ def _opened(path: Path):  # type: ignore[no-untyped-def]  # PyAV's types are not
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise BadInput(f"{path} cannot be opened as sound: {error.strerror}") from None
+        raise BadInput(f"{path} cannot be opened as sound: {error.strerror}", hint=_SOUND) from None
     if not container.streams.audio:
         container.close()
-        raise BadInput(f"{path} has no sound in it")
+        raise BadInput(f"{path} has no sound in it", hint=_SOUND)
     return container
