@@ -15,6 +15,7 @@ Why this file is long: it is one state machine, and its rules keep one set of bo
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from typing import assert_never
 
 from llm.batching.events import (
@@ -51,8 +52,10 @@ from llm.batching.requests import Active, Statistics, Waiting, next_row, rank
 from llm.batching.sequences import KvSequence, SequenceTable, common_prefix
 from llm.messages import Priority
 
-__all__ = ["Batcher", "Statistics"]
+__all__ = ["FORGOTTEN_S", "Batcher", "Statistics"]
 
+FORGOTTEN_S = 5.0
+"""A request of a conversation that is over may still be on its way from the socket to here for so long."""
 WORTH_WAITING = 64
 """Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
 
@@ -69,6 +72,8 @@ class Batcher:
         self._active: dict[int, Active] = {}
         self._tidy = True  # nothing idle is to be stowed
         self._doomed: set[int] = set()  # sequences to empty when their request ends
+        self._forgotten: dict[str, float] = {}  # conversations that are over, and since when
+        self._unkept: set[int] = set()  # waiting requests of such conversations
         self._running: tuple[Row, ...] = ()
         self._running_since = 0.0
         self._adapters: Adapters = ()  # of the last step
@@ -105,7 +110,7 @@ class Batcher:
             case Cancel(job_id):
                 return self._cancel(job_id, now)
             case Forget(conversation):
-                return self._forget(conversation)
+                return self._forget(conversation, now)
             case Next():
                 return self._next(now)
             case Ran():
@@ -140,21 +145,27 @@ class Batcher:
             self.statistics.refused += 1
             return [Refuse(job.id, why)]
         self._waiting.append(Waiting(job, now))
+        if job.conversation is not None and now < self._forgotten.get(job.conversation, -inf) + FORGOTTEN_S:
+            self._not_kept(self._waiting[-1])
         return []
 
     def _cancel(self, job_id: int, now: float) -> list[Action]:
         for index, waiting in enumerate(self._waiting):
             if waiting.job.id == job_id:
                 del self._waiting[index]
+                self._unkept.discard(job_id)
                 self.statistics.cancelled += 1
                 return [End(job_id, "cancelled", len(waiting.job.tokens), 0, 0)]
         active = self._active.get(job_id)
         return [] if active is None else self._end(active, "cancelled", now)
 
-    def _forget(self, conversation: str) -> list[Action]:
+    def _forget(self, conversation: str, now: float) -> list[Action]:
+        """Requests of it that wait, or come late, are answered and leave nothing."""
+        self._forgotten = {name: at for name, at in self._forgotten.items() if now < at + FORGOTTEN_S}
+        self._forgotten[conversation] = now
         for waiting in self._waiting:
             if waiting.job.conversation == conversation:
-                waiting.job = replace(waiting.job, conversation=None)
+                self._not_kept(waiting)
         row = self.sequences.of(conversation)
         if row is None:
             return []
@@ -163,6 +174,10 @@ class Batcher:
             self._doomed.add(row.id)
             return []
         return [self._clear(row)]
+
+    def _not_kept(self, waiting: Waiting) -> None:
+        waiting.job = replace(waiting.job, conversation=None)
+        self._unkept.add(waiting.job.id)
 
     def _end(self, active: Active, reason: EndReason, now: float, clear: bool = False) -> list[Action]:
         del self._active[active.job.id]
@@ -312,6 +327,9 @@ class Batcher:
             actions.append(Copy(donor.id, row.id, place.keep))
             if donor in victims:
                 actions.append(self._clear(donor))
+        if job.id in self._unkept:
+            self._unkept.discard(job.id)
+            self._doomed.add(row.id)
         self.sequences.hold(row, job.id, job.conversation, place.keep, job.tokens, job.adapters, job.extra)
         self._active[job.id] = Active(job, row, place.keep, limit)
         self.statistics.cached_tokens += place.keep
