@@ -406,6 +406,8 @@ class Batcher:
         rows, self._running = self._running, ()
         if event.failed:
             return self._fail(rows, now)
+        if event.preempted:
+            return self._undo(rows)
         self.statistics.prompt_tokens += self._pace.ran(rows, now - self._running_since)
         actions: list[Action] = []
         for sampled in event.sampled:
@@ -433,6 +435,24 @@ class Batcher:
                 touched.discard(active.row.id)
                 actions += self._end(active, "failed", now, clear=True)
         return [*actions, *(self._clear(self.sequences.all[number]) for number in sorted(touched))]
+
+    def _undo(self, rows: tuple[Row, ...]) -> list[Action]:
+        """As if the step had never been planned; a request may have ended in the meantime."""
+        self.statistics.steps -= 1
+        self.statistics.widths[len(rows)] -= 1
+        self.statistics.preempted += 1
+        actions: list[Action] = []
+        for row in rows:
+            held = self.sequences.all[row.sequence]
+            del held.tokens[row.start :]
+            active = self._active.get(row.job_id)
+            if active is not None:
+                active.sampling = False
+                active.pending = row.tokens[0] if active.written else None
+                self.statistics.guessed_tokens -= row.guessed
+            elif not held.tokens:
+                actions.append(self._clear(held))
+        return actions
 
     def _lost(self, sequence: int, now: float) -> list[Action]:
         """1. nobody's; 2. a prompt that is read anew; 3. a reply in the middle, which cannot go on."""

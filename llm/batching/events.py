@@ -141,10 +141,12 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache."""
+    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache. With `preempted` it
+    was broken off for something more urgent: nothing of it is in the KV cache, and it is to be run again."""
 
     sampled: tuple[Sampled, ...] = ()
     failed: bool = False
+    preempted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class Statistics:
     """Of the guessed ones."""
     stowed: int = 0
     fetched: int = 0
+    preempted: int = 0
+    """Steps that were broken off for a voice turn, or because nobody wanted them any more."""
     widths: Counter[int] = field(default_factory=Counter)
 
 

@@ -38,12 +38,13 @@ from llm.engine import (
 from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.replies import News, Reply
 from llm.llamacpp.reports import refusal, state_of
-from llm.messages import Message
+from llm.messages import Message, Priority
 from llm.stream import FinishReason, Usage
 from models.errors import ModelUnreadable, ParleyError
 from models.formats.gguf import GgufHeader, read_header
 
 if TYPE_CHECKING:
+    from llm.llamacpp.decoder import Outcome
     from llm.llamacpp.loaded import Loaded
 
 __all__ = ["SPEC", "LlamaCppEngine", "load"]
@@ -80,6 +81,7 @@ class LlamaCppEngine:
         self._vocab = loaded.vocab
         self._prompts = loaded.prompts
         self._decoder = loaded.decoder
+        self._preemption = loaded.decoder.preemption
         self._embeds = loaded.embeds
         self._now = config.clock.now
         self._batcher = Batcher(loaded.limits)
@@ -166,6 +168,8 @@ class LlamaCppEngine:
             if len(self._commands) >= MAX_COMMANDS and not isinstance(command, batch.Cancel):
                 raise Overloaded("the engine has more requests than it can look at", hint="try again in a second")
             self._commands.append(command)
+            if self._preemption is not None:
+                self._preemption.heard(command, self._now())
             self._wake.notify()
 
     # ---- the engine's thread ---------------------------------------------------------------------------------
@@ -245,7 +249,11 @@ class LlamaCppEngine:
         if run is None:
             return
         rows = run.rows
-        if not self._run(run):
+        outcome = self._run(run)
+        if outcome == "preempted":
+            self._execute(self._batcher.step(batch.Ran(preempted=True), self._now()), {}, sink)
+            return
+        if outcome == "failed":
             self._failures += 1
             self._execute(self._batcher.step(batch.Ran(failed=True), self._now()), {}, sink)
             if self._failures >= MAX_FAILURES:
@@ -285,7 +293,7 @@ class LlamaCppEngine:
         sampled = batch.Sampled(row.job_id, token, done, right)
         self._execute(self._batcher.step(batch.Ran((sampled,)), self._now()), {row.job_id: news}, sink)
 
-    def _run(self, run: batch.Run) -> bool:
+    def _run(self, run: batch.Run) -> Outcome:
         if run.adapters != self._adapters:
             self._adapters = run.adapters
             self._decoder.use_adapters(self._loaded.lora.pointers(run.adapters))
@@ -293,11 +301,26 @@ class LlamaCppEngine:
             if row.media is not None:
                 reply = self._replies.get(row.job_id)
                 if reply is not None and not self._loaded.show(reply.job.media[row.media], row):
-                    return False
+                    return "failed"
+        self._let_preempt(run.rows)
         began = self._now()
-        done = self._decoder.run(run.rows)
-        self._decoder.took(self._now() - began)
-        return done
+        outcome = self._decoder.run(run.rows)
+        if self._preemption is not None:
+            with self._wake:
+                self._preemption.end()
+        if outcome == "done":
+            self._decoder.took(self._now() - began)
+        return outcome
+
+    def _let_preempt(self, rows: Sequence[batch.Row]) -> None:
+        """From here on a command may break the step off, unless an image of it is already in the cache."""
+        if self._preemption is None or any(row.media is not None for row in rows):
+            return
+        asked = [self._replies[row.job_id].job for row in rows]
+        with self._wake:
+            self._preemption.begin((job.id for job in asked), any(job.priority is Priority.VOICE for job in asked))
+            for command in self._commands:
+                self._preemption.heard(command, self._now())
 
     def _read(self, reply: Reply, token: int) -> tuple[News, bool]:
         """(what is certain now, whether the reply is over)."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from llm.batching.events import Limits, Row
 from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
 from llm.llamacpp.logits import logits_at, token_logprob
 from llm.llamacpp.plan import value_type
+from llm.llamacpp.preemption import PREEMPTED, Preemption
 from llm.llamacpp.sampling import SamplerChain
 from llm.llamacpp.thread_choice import ThreadChoice
 from llm.llamacpp.vocab import Vocab
@@ -28,7 +29,9 @@ from llm.settings import EngineSettings
 from llm.stream import TokenLogprob
 from models.errors import ModelUnreadable
 
-__all__ = ["Decoder", "set_rope"]
+__all__ = ["Decoder", "Outcome", "set_rope"]
+
+Outcome = Literal["done", "failed", "preempted"]
 
 
 def set_rope(params: Any, settings: EngineSettings) -> None:
@@ -71,6 +74,7 @@ class Decoder:
         size = native.llama_model_n_params(model)
         self._choice = ThreadChoice(self._threads[0], size, fixed=settings.threads > 0)
         self._memory = native.llama_get_memory(self.context)
+        self.preemption = Preemption(self.context) if limits.rewind else None
         self._make_batch(limits.step_tokens, limits.pool)
 
     def close(self) -> None:
@@ -78,9 +82,9 @@ class Decoder:
         if context:
             native.llama_free(context)
 
-    def run(self, rows: Sequence[Row]) -> bool:
-        """Decode one step; afterwards `sample` may be asked, and `took` wants to hear. False: it broke, nothing of it
-        may be used."""
+    def run(self, rows: Sequence[Row]) -> Outcome:
+        """Decode one step; afterwards `sample` may be asked, and `took` wants to hear. "failed": nothing of it may be
+        used. "preempted": nothing of it is in the cache."""
         at = 0
         for row in rows:
             if row.media is not None:
@@ -94,11 +98,15 @@ class Decoder:
             self._wanted[end - 1 - row.guessed : end] = row.sample
             at = end
         if not at:
-            return True
+            return "done"
         self._batch.n_tokens = at
         self._use_threads(self._choice.choose(at))
         code: int = native.llama_decode(self.context, self._batch)
-        return code == 0
+        if code == PREEMPTED:
+            for row in rows:  # of several passes over the weights the first may be in the cache
+                native.llama_memory_seq_rm(self._memory, row.sequence, row.start, -1)
+            return "preempted"
+        return "failed" if code else "done"
 
     def sample(self, rows: Sequence[Row], chains: Sequence[SamplerChain | None]) -> list[int | None]:
         """A token for every row that asked for one and still has a chain."""

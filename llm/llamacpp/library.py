@@ -37,6 +37,10 @@ _CONTINUES = 5
 _BY_DESIGN = (
     b"possible training context overflow",  # all sequences share one larger cache; each stays within its context
     b"model default pooling_type is",  # vectors of a model that was not made for them
+    b"graph_compute_async failed with error 1",  # a step that was broken off (preemption.py), in four lines
+    b"failed to compute graph, compute status: 1",
+    b"removing memory module entries for seq_id",
+    b"failed to decode, ret = 2",
 )
 
 _kept: list[Any] = []  # C holds pointers to these

@@ -48,6 +48,7 @@ def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
             "right_tokens": counted.right_tokens,
             "stowed": counted.stowed,
             "fetched": counted.fetched,
+            "preempted": counted.preempted,
             "restored": shelf.restored if shelf is not None else 0,
         },
         widths=dict(counted.widths),

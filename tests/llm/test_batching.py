@@ -161,6 +161,14 @@ class Engine:
                 sampled.append(Sampled(row.job_id, token, row.job_id in done, right))
         self.tell(Ran(tuple(sampled), failed))
 
+    def preempted(self) -> None:
+        """The step was broken off, and what it had put into the cache is gone."""
+        run, self.running = self.running, None
+        assert run is not None
+        for row in run.rows:
+            del self.kv[row.sequence][row.start :]
+        self.tell(Ran(preempted=True))
+
     def _says(self, number: int) -> int:
         """The model's next token. Where tokens are guessed it repeats itself, but not always."""
         written = self.written[number]
@@ -635,6 +643,11 @@ class Walk(RuleBasedStateMachine):
     def broke(self) -> None:
         self.engine.ran(failed=True)
 
+    @precondition(lambda self: self.engine.running is not None)
+    @rule()
+    def preempted(self) -> None:
+        self.engine.preempted()
+
     @invariant()
     def places_are_kept(self) -> None:
         if not hasattr(self, "engine"):
@@ -681,6 +694,7 @@ def test_any_event_in_any_state_is_answered(data: st.DataObject) -> None:
         st.builds(Forget, st.sampled_from(["a", "b"])),
         st.just(Next()),
         st.builds(Ran, st.lists(st.builds(Sampled, ids, ids, st.booleans()), max_size=3).map(tuple), st.booleans()),
+        st.builds(Ran, st.just(()), st.just(False), st.just(True)),
         st.builds(Lost, sequences),
     )
     for number, event_now in enumerate(data.draw(st.lists(event, max_size=50))):

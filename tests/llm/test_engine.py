@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
+from llm.batching.events import Row
 from llm.engine import EngineConfig, EngineEvent, EngineJob, EngineState
 from llm.engines.llama_cpp import SPEC, LlamaCppEngine
+from llm.llamacpp.decoder import Outcome
 from llm.messages import Priority, Sampling
 from llm.settings import EngineSettings
 from models.clock import SystemClock
@@ -133,3 +135,56 @@ def test_only_text_models_are_loaded(tmp_path: object) -> None:
     path = write(Path(str(tmp_path)) / "projector.gguf", "clip")
     with pytest.raises(ModelUnreadable, match="projector"):
         SPEC.load(EngineConfig(path, "m", EngineSettings(), SystemClock()))
+
+
+def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing_had_been(
+    engine: tuple[LlamaCppEngine, Events], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, events = engine
+    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
+    sampling = Sampling(temperature=0.0, max_tokens=20, ignore_eos=True)
+    loaded.submit(EngineJob(0, prompt, sampling, None))
+    events.wait(1)
+    run, steps = loaded._decoder.run, 0
+    decoded: list[tuple[int, Outcome]] = []
+
+    def while_it_runs(rows: Sequence[Row]) -> Outcome:
+        nonlocal steps
+        steps += 1
+        if steps == 4:
+            loaded.submit(EngineJob(2, prompt[:20], sampling, None, None, Priority.VOICE))
+        if steps == 6:
+            loaded.submit(EngineJob(3, prompt[:9], sampling, None, None, Priority.VOICE))
+        decoded.append((rows[0].job_id, run(rows)))
+        return decoded[-1][1]
+
+    monkeypatch.setattr(loaded._decoder, "run", while_it_runs)
+    loaded.submit(EngineJob(1, prompt, sampling, None, None, Priority.BATCH))
+    events.wait(4)
+    assert decoded[3:5] == [(1, "preempted"), (2, "done")]
+    assert [outcome for _, outcome in decoded].count("preempted") == 1, "the next one is not broken off so soon"
+    assert events.text[1] == events.text[0]
+    state, held = state_of(loaded)
+    assert [0 if row.stowed else row.tokens for row in state.sequences] == held
+    assert state.counters["preempted"] == 1
+
+
+def test_a_step_ends_when_nobody_wants_it_any_more(
+    engine: tuple[LlamaCppEngine, Events], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, events = engine
+    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
+    run = loaded._decoder.run
+    outcomes: list[Outcome] = []
+
+    def while_it_runs(rows: Sequence[Row]) -> Outcome:
+        loaded.cancel(rows[0].job_id)
+        outcomes.append(run(rows))
+        return outcomes[-1]
+
+    monkeypatch.setattr(loaded._decoder, "run", while_it_runs)
+    loaded.submit(EngineJob(0, prompt, Sampling(max_tokens=20), None))
+    events.wait(1)
+    assert outcomes == ["preempted"]
+    state, held = state_of(loaded)
+    assert sum(held) == 0 and state.busy == 0

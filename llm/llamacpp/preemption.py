@@ -1,0 +1,62 @@
+"""Breaking off a step that computes, for a voice turn that has just come or because nobody wants its tokens any more.
+
+llama.cpp asks a function before every operation whether to go on. One in Python would have to wait for the interpreter
+lock each time, some hundred times a step; the C library's `strlen` is asked instead, of a text that is empty until the
+step is to end. The step ends within an operation, its tokens leave the cache, and it is run again later.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from llm.batching import events as batch
+from llm.engine import EngineJob
+from llm.llamacpp.library import native
+from llm.messages import Priority
+
+__all__ = ["PREEMPTED", "Preemption"]
+
+PREEMPTED = 2
+"""What llama_decode returns (llama.h)."""
+EVERY_S = 0.3
+"""Voice turns break off one step in this time, so that a stream of them does not keep others from getting on."""
+
+
+class Preemption:
+    """Not thread-safe: `begin`, `heard` and `end` are called under one lock. Times are seconds of one clock."""
+
+    def __init__(self, context: Any) -> None:
+        """`context`: of llama.cpp; computes on the CPU can be broken off, others run to their end."""
+        self._text = ctypes.create_string_buffer(2)
+        self._jobs: set[int] = set()
+        self._voice = True
+        self._last_at = -EVERY_S
+        library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
+        self._asked = ctypes.cast(library.strlen, native.ggml_abort_callback)
+        native.llama_set_abort_callback(context, self._asked, ctypes.cast(self._text, ctypes.c_void_p))
+
+    def begin(self, jobs: Iterable[int], voice: bool) -> None:
+        """A step with tokens of these requests begins. `voice`: a voice turn is among them."""
+        self._jobs, self._voice = set(jobs), voice
+
+    def heard(self, command: object, now: float) -> None:
+        """A command that came while the step runs, or before it began and was not yet looked at."""
+        if not self._jobs:
+            return
+        match command:
+            case EngineJob(priority=Priority.VOICE):
+                if not self._voice and now >= self._last_at + EVERY_S:
+                    self._last_at = now
+                    self._text[0] = b"\1"
+            case batch.Cancel(job_id):
+                self._jobs.discard(job_id)
+                if not self._jobs:
+                    self._text[0] = b"\1"
+
+    def end(self) -> None:
+        """The step is over. Steps that were not begun here always run to their end."""
+        self._jobs = set()
+        self._text[0] = b"\0"
