@@ -4,7 +4,10 @@
     submit, cancel  ->  commands -> Batcher (pure) -> Decoder (KV cache, one step) -> sampler -> text -> events
 
 The Batcher decides, this file executes. Everything native is touched by the engine's thread alone, but for
-the vocabulary, which is read only. A cancellation takes effect between two steps.
+the vocabulary, which is read only. Commands take effect between two steps; a step that nobody wants any more, or that
+a voice turn would have to wait for, is broken off (llm/llamacpp/preemption.py).
+
+Why this file is long: it is one thread's loop, with every command it takes and every action of the batcher.
 """
 
 from __future__ import annotations
@@ -223,7 +226,7 @@ class LlamaCppEngine:
 
     def _accept(self, job: EngineJob, sink: Sink) -> None:
         from llm.llamacpp.keeping import fetch
-        from llm.llamacpp.sampling import SamplerChain, guessable, with_recommended
+        from llm.llamacpp.sampling import SamplerChain, guessable, promised, with_recommended
 
         try:
             adapters = self._loaded.lora.chosen(job.adapters)
@@ -234,7 +237,8 @@ class LlamaCppEngine:
             return
         now = self._now()
         visible = frozenset(token for mark in job.marks if (token := self._vocab.special(mark)) is not None)
-        self._replies[job.id] = Reply(job, chain, TextAssembler(job.sampling.stop), visible, now)
+        exact = promised(sampling, self._config.settings.seed)
+        self._replies[job.id] = Reply(job, chain, TextAssembler(job.sampling.stop), visible, exact, now)
         media = tuple(item.place for item in job.media)
         limit, name = job.sampling.max_tokens, job.conversation
         draft = not media and guessable(sampling, self._config.settings.seed)
@@ -304,7 +308,9 @@ class LlamaCppEngine:
                     return "failed"
         self._let_preempt(run.rows)
         began = self._now()
-        outcome = self._decoder.run(run.rows)
+        alone = self._replies.get(run.rows[0].job_id) if len(run.rows) == 1 else None
+        exact = alone is not None and alone.exact
+        outcome = self._decoder.run(run.rows, exact)
         if self._preemption is not None:
             with self._wake:
                 self._preemption.end()

@@ -82,9 +82,9 @@ class Decoder:
         if context:
             native.llama_free(context)
 
-    def run(self, rows: Sequence[Row]) -> Outcome:
+    def run(self, rows: Sequence[Row], exact: bool = True) -> Outcome:
         """Decode one step; afterwards `sample` may be asked, and `took` wants to hear. "failed": nothing of it may be
-        used. "preempted": nothing of it is in the cache."""
+        used. "preempted": nothing of it is in the cache. `exact`: the last digits matter (thread_choice.py)."""
         at = 0
         for row in rows:
             if row.media is not None:
@@ -100,7 +100,7 @@ class Decoder:
         if not at:
             return "done"
         self._batch.n_tokens = at
-        self._use_threads(self._choice.choose(at))
+        self._use_threads(self._choice.choose(at, exact))
         code: int = native.llama_decode(self.context, self._batch)
         if code == PREEMPTED:
             for row in rows:  # of several passes over the weights the first may be in the cache
@@ -164,7 +164,7 @@ class Decoder:
     def took(self, seconds: float) -> None:
         """How long the last `run` took: what is learned of it is the number of threads."""
         if self._batch.n_tokens:
-            self._choice.ran(self._batch.n_tokens, seconds)
+            self._choice.ran(seconds)
 
     def _use_threads(self, count: int) -> None:
         if count != self._used:

@@ -1,8 +1,8 @@
 """Breaking off a step that computes, for a voice turn that has just come or because nobody wants its tokens any more.
 
-llama.cpp asks a function before every operation whether to go on. One in Python would have to wait for the interpreter
-lock each time, some hundred times a step; the C library's `strlen` is asked instead, of a text that is empty until the
-step is to end. The step ends within an operation, its tokens leave the cache, and it is run again later.
+llama.cpp asks a function before every operation whether to go on. One in Python would have to wait for the
+interpreter lock each time, some hundred times a step; the C library's `strlen` is asked instead, of a text that is
+empty until the step is to end. It ends within an operation, its tokens leave the cache, and it is run again later.
 """
 
 from __future__ import annotations

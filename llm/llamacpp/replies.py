@@ -31,6 +31,8 @@ class Reply:
     assembler: TextAssembler
     visible: frozenset[int]
     """Special tokens that are written out."""
+    exact: bool
+    """Whether the same request must give the same reply again."""
     submitted_at: float
     admitted_at: float = 0.0
     first_at: float = 0.0

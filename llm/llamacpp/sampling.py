@@ -22,7 +22,7 @@ from llm.llamacpp.vocab import Vocab
 from llm.messages import Sampling
 from models.errors import BadInput
 
-__all__ = ["SamplerChain", "guessable", "recommended", "with_recommended"]
+__all__ = ["SamplerChain", "guessable", "promised", "recommended", "with_recommended"]
 
 TEMPERATURE = 0.8
 TOP_K = 40
@@ -72,8 +72,16 @@ def guessable(sampling: Sampling, seed: int | None) -> bool:
     neither by the request nor by the slot, nobody can expect a certain one. A seed is a promise. Logprobs are read
     one token a step.
     """
-    greedy = sampling.temperature is not None and sampling.temperature <= 0.0
-    return sampling.logprobs is None and (greedy or (sampling.seed is None and seed is None))
+    return sampling.logprobs is None and (_greedy(sampling) or not promised(sampling, seed))
+
+
+def promised(sampling: Sampling, seed: int | None) -> bool:
+    """Whether somebody can expect the same reply again: there is a seed, or nothing is left to chance."""
+    return _greedy(sampling) or sampling.seed is not None or seed is not None
+
+
+def _greedy(sampling: Sampling) -> bool:
+    return sampling.temperature is not None and sampling.temperature <= 0.0
 
 
 class SamplerChain:

@@ -1,9 +1,10 @@
 """How many threads a step gets: tried out, because it depends on the model, the machine and who else is busy. Pure.
 
 On a free machine two threads shorten a small step by a third; beside a busy core they double it. So now and then a
-step of each size runs with a neighbouring number of threads, and what was faster twice is used from then on. Steps of
-one token are never tried out: several threads add up their attention in parts that depend on where its cells lie, so
-that a reply with a seed would not come out the same; a small model gets one thread for them.
+step of each size runs with a neighbouring number of threads, and what was faster twice is used from then on.
+
+Several threads add up the attention of a lone token in parts that depend on where its cells lie. A reply with a seed
+would not come out the same, so its steps of one token are never tried out, and a small model gets one thread for them.
 """
 
 from __future__ import annotations
@@ -51,21 +52,27 @@ class ThreadChoice:
         self._fixed = most if fixed else None
         self._parameters = parameters
         self._sizes: dict[int, _Size] = {}
+        self._asked: _Size | None = None
 
-    def choose(self, tokens: int) -> int:
-        """For the next step, which has so many tokens."""
+    def choose(self, tokens: int, exact: bool = False) -> int:
+        """For the next step, which has so many tokens. `exact`: its reply must come out the same again."""
+        self._asked = None
         if self._fixed is not None:
             return self._fixed
-        if tokens == 1:
-            return 1 if self._parameters <= SMALL_MODEL else self._numbers[self._guess(tokens)]
-        size = self._sizes.setdefault(tokens.bit_length(), _Size(self._guess(tokens)))
+        if tokens == 1 and exact:
+            return self._numbers[self._lone()]
+        size = self._sizes.get(tokens.bit_length())
+        if size is None:
+            size = _Size(self._lone() if tokens == 1 else self._guess(tokens))
+            self._sizes[tokens.bit_length()] = size
+        self._asked = size
         return self._numbers[size.current if size.trial is None else size.trial]
 
-    def ran(self, tokens: int, seconds: float) -> None:
+    def ran(self, seconds: float) -> None:
         """How long the step took for which `choose` was asked last."""
-        if self._fixed is not None or tokens == 1 or len(self._numbers) == 1:
+        size = self._asked
+        if size is None or len(self._numbers) == 1:
             return
-        size = self._sizes[tokens.bit_length()]
         if size.trial is None:
             size.times.append(seconds)
             size.steps += 1
@@ -96,6 +103,9 @@ class ThreadChoice:
         up = size.current == 0 or (size.up and size.current < last)
         size.up = not up
         return size.current + 1 if up else size.current - 1
+
+    def _lone(self) -> int:
+        return 0 if self._parameters <= SMALL_MODEL else self._guess(1)
 
     def _guess(self, tokens: int) -> int:
         worth = tokens * self._parameters // WORK_OF_A_THREAD

@@ -148,14 +148,14 @@ def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing
     run, steps = loaded._decoder.run, 0
     decoded: list[tuple[int, Outcome]] = []
 
-    def while_it_runs(rows: Sequence[Row]) -> Outcome:
+    def while_it_runs(rows: Sequence[Row], exact: bool) -> Outcome:
         nonlocal steps
         steps += 1
         if steps == 4:
             loaded.submit(EngineJob(2, prompt[:20], sampling, None, None, Priority.VOICE))
         if steps == 6:
             loaded.submit(EngineJob(3, prompt[:9], sampling, None, None, Priority.VOICE))
-        decoded.append((rows[0].job_id, run(rows)))
+        decoded.append((rows[0].job_id, run(rows, exact)))
         return decoded[-1][1]
 
     monkeypatch.setattr(loaded._decoder, "run", while_it_runs)
@@ -177,9 +177,9 @@ def test_a_step_ends_when_nobody_wants_it_any_more(
     run = loaded._decoder.run
     outcomes: list[Outcome] = []
 
-    def while_it_runs(rows: Sequence[Row]) -> Outcome:
+    def while_it_runs(rows: Sequence[Row], exact: bool) -> Outcome:
         loaded.cancel(rows[0].job_id)
-        outcomes.append(run(rows))
+        outcomes.append(run(rows, exact))
         return outcomes[-1]
 
     monkeypatch.setattr(loaded._decoder, "run", while_it_runs)

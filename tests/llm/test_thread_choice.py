@@ -9,11 +9,13 @@ from llm.llamacpp.thread_choice import TRY_AFTER, TRY_AFTER_MOST, ThreadChoice
 SMALL, LARGE = 6_000_000, 100_000_000_000
 
 
-def walk(choice: ThreadChoice, tokens: int, steps: int, seconds: Callable[[int], float]) -> list[int]:
+def walk(
+    choice: ThreadChoice, tokens: int, steps: int, seconds: Callable[[int], float], exact: bool = False
+) -> list[int]:
     used = []
     for _ in range(steps):
-        used.append(choice.choose(tokens))
-        choice.ran(tokens, seconds(used[-1]))
+        used.append(choice.choose(tokens, exact))
+        choice.ran(seconds(used[-1]))
     return used
 
 
@@ -50,9 +52,12 @@ def test_one_slow_step_changes_nothing() -> None:
     assert used[-100:].count(2) >= 98
 
 
-def test_long_steps_and_steps_of_one_token_are_left_alone() -> None:
+def test_long_steps_and_lone_tokens_of_a_reply_with_a_seed_are_left_alone() -> None:
     assert set(walk(ThreadChoice(4, SMALL), 64, 2000, lambda threads: 1.0 / threads)) == {4}
-    assert set(walk(ThreadChoice(4, SMALL), 1, 2000, lambda threads: 0.001 / threads)) == {1}
+    choice = ThreadChoice(4, SMALL)
+    assert set(walk(choice, 1, 2000, lambda threads: 0.001 / threads, exact=True)) == {1}
+    assert walk(choice, 1, 2000, lambda threads: 0.001 / threads)[-1] == 4
+    assert set(walk(choice, 1, 2000, lambda threads: 0.001 / threads, exact=True)) == {1}
 
 
 def test_what_somebody_asked_for_is_used() -> None:
