@@ -4,7 +4,7 @@ On a free machine two threads shorten a small step by a third; beside a busy cor
 step of each size runs with a neighbouring number of threads, and what was faster twice is used from then on.
 
 Several threads add up the attention of a lone token in parts that depend on where its cells lie. A reply with a seed
-would not come out the same, so its steps of one token are never tried out, and a small model gets one thread for them.
+would not come out the same: its steps of one token are never tried out, and a small model gets one thread for them.
 """
 
 from __future__ import annotations
