@@ -63,7 +63,7 @@ def configure(level: str) -> None:
     root.setLevel(level.upper())
     # uvicorn writes the paths of WebSockets at this level, and session tokens stand in them.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    for noisy in ("asyncio", "aiohttp.access", "httpx", "websockets"):
+    for noisy in ("asyncio", "aiohttp.access", "httpx", "httpx2", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -114,7 +114,7 @@ async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock)
             f"{work.base_url}/chat/completions", json=body, headers=headers, timeout=timeout
         ) as answer:
             if answer.status != 200:
-                outcome.error = f"{answer.status}: {hidden(await answer.text())[:200]}"
+                outcome.error = f"{answer.status}: {_refusal(await answer.text())}"
                 return outcome
             async for line in answer.content:
                 _read(line, outcome, clock.now() - begun_s)
@@ -124,6 +124,15 @@ async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock)
     if not outcome.first_s and not outcome.error:
         outcome.error = "an empty answer"
     return outcome
+
+
+def _refusal(body: str) -> str:
+    """What the server says is wrong: OpenAI's error object, or the text as it is. Not more than 200 characters."""
+    try:
+        body = str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        pass
+    return hidden(body)[:200]
 
 
 def _read(line: bytes, outcome: Outcome, now_s: float) -> None:

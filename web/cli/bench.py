@@ -71,7 +71,11 @@ def _run(arguments: argparse.Namespace) -> int:
             f"{hidden(work.base_url)} gave no answer to measure: {stages[0].error}",
             hint="check --base-url (it ends in /v1), --model and --key",
         )
+    if interrupted and not stages:
+        return 130  # nothing was measured yet
     _report(arguments, work, stages)
+    if arguments.svg and stages:
+        _draw(arguments.svg, work, stages)
     if interrupted:
         return 130
     return 1 if not stages or any(stage.errors for stage in stages) else 0
@@ -134,20 +138,15 @@ def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> N
     from rich.table import Table
     from rich.text import Text
 
-    from models.errors import BadInput
-    from web.bench.chart import bars, svg
+    from models.secrecy import hidden
+    from web.bench.chart import bars
 
-    title = f"{work.model or 'the default model'} at {work.base_url}"
-    if arguments.svg and stages:
-        try:
-            arguments.svg.write_text(svg(stages, title), encoding="utf-8")
-        except OSError as error:
-            raise BadInput(f"{arguments.svg} cannot be written: {error.strerror}", param="svg") from error
     if arguments.json:
-        print(json.dumps({"base_url": work.base_url, "model": work.model, "stages": [s.row() for s in stages]}))
+        rows = [stage.row() for stage in stages]
+        print(json.dumps({"base_url": hidden(work.base_url), "model": work.model, "stages": rows}))
         return
     console = Console(highlight=False)
-    table = Table(title=title)
+    table = Table(title=_title(work))
     for name in ("clients", "requests", "errors", "tokens/s", "tokens/s of one", "first token", "its p95"):
         table.add_column(name, justify="right")
     for stage in stages:
@@ -159,6 +158,28 @@ def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> N
         console.print(Text(line))
     for problem in {stage.error for stage in stages if stage.error}:
         console.print(Text(problem, style="red"))
+
+
+def _title(work: Work) -> str:
+    from models.secrecy import hidden
+
+    return f"{work.model or 'the default model'} at {hidden(work.base_url)}"
+
+
+def _draw(path: Path, work: Work, stages: list[Stage]) -> None:
+    """The picture, whole or not at all. Raises BadInput where it cannot be written."""
+    from models.errors import BadInput
+    from web.bench.chart import svg
+
+    part = path.with_name(f".{path.name}.part")
+    try:
+        try:
+            part.write_text(svg(stages, _title(work)), encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}", hint="name another file for --svg") from error
 
 
 SPEC = Command(

@@ -76,11 +76,8 @@ async def _link(request: Request) -> Response:
 async def _redeem(request: Request) -> Response:
     """POST /signin/{code}: uses the code up."""
     if not services_of(request).codes.redeem(request.path_params["code"]):
-        return _page(
-            "<h1>Parley</h1><p>This link was used already, or is too old. "
-            "<code>parley link</code> prints a new one.</p>" + _key_form("/live"),
-            403,
-        )
+        problem = "This link was used already, or is too old. On the server's machine, parley link prints a new one."
+        return _page(_key_form("/live", problem), 403)
     return _signed_in(request, "/live")
 
 
