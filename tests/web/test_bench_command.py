@@ -43,7 +43,8 @@ async def test_figures_as_json_and_a_picture(service: ScriptedProcess, tmp_path:
 async def test_a_server_that_fails_is_told(service: ScriptedProcess) -> None:
     service.script(llm_fault={"kind": "error", "status": 500})
     done = await anyio.run_process(command(service, "--clients", "1"), check=False)
-    assert done.returncode == 1 and b"500" in done.stdout and b"Traceback" not in done.stderr
+    assert done.returncode == 2 and b"500" in done.stderr and b"Traceback" not in done.stderr
+    assert b"check --base-url" in done.stderr and not done.stdout
 
 
 async def test_ctrl_c_prints_what_was_measured(service: ScriptedProcess) -> None:
