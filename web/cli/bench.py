@@ -71,7 +71,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f"{hidden(work.base_url)} gave no answer to measure: {stages[0].error}",
             hint="check --base-url (it ends in /v1), --model and --key",
         )
-    if interrupted and not stages:
+    if interrupted and not stages and not arguments.json:
         return 130  # nothing was measured yet
     _report(arguments, work, stages)
     if arguments.svg and stages:
