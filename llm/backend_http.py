@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
+import anyio
 
 from llm.chunk_reader import error_of
 from llm.errors import BackendFailed
@@ -19,12 +22,14 @@ __all__ = [
     "failure_of",
     "json_of",
     "loads",
+    "read_out",
     "retry_after_s",
 ]
 
 PROBE_S = 3.0
 MAX_ANSWER_BYTES = 64 << 20
 _MAX_RETRY_S = 3600
+_READ_OUT_S, _READ_OUT_BYTES = 0.05, 16 << 10
 
 SERVER_GONE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ConnectionError, TimeoutError)
 """Nobody is there, or nobody says anything."""
@@ -41,7 +46,8 @@ async def failure_of(response: aiohttp.ClientResponse) -> ParleyError:
         body = text
     if response.status in (301, 302, 303, 307, 308):
         return BackendFailed("the server sends us elsewhere", hint="put the address it leads to into base_url")
-    return error_of(response.status, body, retry_after_s(response.headers.get("Retry-After", "")))
+    told = retry_after_s(response.headers.get("Retry-After", ""), response.headers.get("Date", ""))
+    return error_of(response.status, body, told)
 
 
 async def json_of(response: aiohttp.ClientResponse) -> Any:
@@ -60,6 +66,20 @@ async def data_of(response: aiohttp.ClientResponse) -> bytes:
     return bytes(data)
 
 
+async def read_out(response: aiohttp.ClientResponse) -> None:
+    """Take what comes behind the end of a stream (its last chunk), for a moment at most: a connection that was read
+    to its end can be used again, and a new one costs a server far away three round trips. Raises nothing.
+    """
+    if response.content.at_eof():
+        return
+    with suppress(aiohttp.ClientError, OSError), anyio.move_on_after(_READ_OUT_S):
+        left = _READ_OUT_BYTES
+        async for piece in response.content.iter_any():
+            left -= len(piece)
+            if left < 0:
+                return
+
+
 def loads(data: str) -> Any:
     """Raises BackendFailed."""
     try:
@@ -70,7 +90,15 @@ def loads(data: str) -> Any:
         ) from error
 
 
-def retry_after_s(value: str) -> int | None:
-    """Seconds of a Retry-After header, at most an hour; None for dates and nonsense."""
+def retry_after_s(value: str, date: str = "") -> int | None:
+    """Seconds of a Retry-After header, at most an hour; None for nonsense. A date counts from `date`, the server's
+    own: its clock need not be ours.
+    """
     text = value.strip().split(".")[0]
-    return min(int(text), _MAX_RETRY_S) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        return min(int(text[:9]), _MAX_RETRY_S)
+    try:
+        left_s = (parsedate_to_datetime(value) - parsedate_to_datetime(date)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(min(max(left_s, 0), _MAX_RETRY_S))

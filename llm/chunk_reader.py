@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
+from llm.call_index import CallIndex
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
 from llm.stream import (
     ChoiceEnd,
@@ -49,8 +50,8 @@ class ChunkReader:
     choices: int = 1
     """How many were asked for."""
     _told: Usage | None = None
-    _ids: dict[int, list[str]] = field(default_factory=dict)
-    """The ids of the tool calls of every choice, in the order they came."""
+    _calls: dict[int, CallIndex] = field(default_factory=dict)
+    """The tool calls of every choice."""
 
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
@@ -85,8 +86,9 @@ class ChunkReader:
         content, logprobs = delta.get("content"), _logprobs(choice.get("logprobs"))
         if (isinstance(content, str) and content) or logprobs:
             events.append(TextDelta(content if isinstance(content, str) else "", number, logprobs))
-        calls = [call for call in delta.get("tool_calls") or () if isinstance(call, dict)]
-        events.extend(self._tool_call(call, number) for call in calls)
+        if calls := delta.get("tool_calls"):
+            known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+            events.extend(self._tool_call(call, number) for call in known)
         finish = choice.get("finish_reason")
         if finish:
             reason = _REASONS.get(str(finish), "stop")
@@ -100,21 +102,16 @@ class ChunkReader:
         return Finish(self.reason or "stop", self.usage, self.model)
 
     def _tool_call(self, call: Mapping[str, Any], choice: int) -> ToolCallDelta:
-        ids = self._ids.setdefault(choice, [])
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
-        id = call.get("id") or None
-        if id is not None and id not in ids:
-            ids.append(str(id))
-        index = ids.index(str(id)) if id is not None else count_of(call.get("index"))
-        if id is None and index >= len(ids):
-            ids.append(f"call_{index}")
-            id = ids[-1] if function.get("name") else None
         arguments, name = function.get("arguments"), function.get("name")
         if isinstance(arguments, dict):  # Ollama's way, which imitators have, too
             arguments = json.dumps(arguments, ensure_ascii=False)
-        name = name if isinstance(name, str) else None
-        return ToolCallDelta(index, id, name, arguments if isinstance(arguments, str) else "", choice)
+        name = name if isinstance(name, str) and name else None
+        text = arguments if isinstance(arguments, str) else ""
+        calls = self._calls.setdefault(choice, CallIndex())
+        index, id, name = calls.place(call.get("index"), call.get("id"), name, text)
+        return ToolCallDelta(index, id, name, text, choice)
 
 
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
@@ -167,6 +164,8 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     # {"error": {...}}, {"error": "text"} (Ollama, TGI), {"message": ...} (vLLM), {"detail": ...} (FastAPI)
     message = str(error.get("message") or error.get("detail") or error) if isinstance(error, Mapping) else str(error)
     message = hidden(message)[:500] or f"status {status}"
+    if status in (0, 200) and isinstance(code, int) and 400 <= code < 600:
+        status = code  # an error inside a stream has its status here (vLLM, llama.cpp)
     if code == "context_length_exceeded" or _TOO_LONG.search(message):
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking

@@ -5,6 +5,7 @@ The servers that speak it differ in small things; each has a file in llm/backend
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from typing import Any, ClassVar
 import aiohttp
 import anyio
 
-from llm.backend_http import PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads
+from llm.backend_http import PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads, read_out
 from llm.chunk_reader import ChunkReader
 from llm.convert.chat import parse_body, to_body
 from llm.convert.vector_answers import embeddings_of, ranks_of
@@ -95,6 +96,9 @@ class OpenAIClient:
                 if response.content_type == "text/html":
                     raise BackendFailed(f"{self.name} sent a page", hint="base_url must point at the API")
                 async for piece in response.content.iter_any():
+                    if relay is not None and events.idle and (same := relay.as_it_is(piece)) is not None:
+                        yield same
+                        continue
                     found, ended = _read(events.feed(piece), reader, relay)
                     for event in found:
                         begun = True
@@ -103,6 +107,7 @@ class OpenAIClient:
                         raise ended
                     if ended:
                         yield reader.finish()
+                        await read_out(response)
                         return
                     self._check_begun(begun, started_s)
                 found, ended = _read(events.close(), reader, relay)
@@ -124,7 +129,11 @@ class OpenAIClient:
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """The answer to a POST, status 200. No redirect is followed: the key is for this server only."""
         async with self._http.post(
-            url, json=body, headers=self._headers(), timeout=self._patience(patience), allow_redirects=False
+            url,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **self._headers()},
+            timeout=self._patience(patience),
+            allow_redirects=False,
         ) as response:
             if response.status != 200:
                 raise await failure_of(response)
@@ -152,9 +161,9 @@ class OpenAIClient:
         answer = await self._get(f"{self._base}/models")
         rows = answer.get("data") if isinstance(answer, dict) else None
         return tuple(
-            ModelInfo(str(row["id"]), self.name, _context(row), str(row.get("owned_by") or self.name))
+            ModelInfo(row["id"], self.name, _context(row), str(row.get("owned_by") or self.name))
             for row in (rows if isinstance(rows, list) else ())
-            if isinstance(row, dict) and row.get("id")
+            if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]
         )
 
     async def context_limit(self, model: str) -> int | None:

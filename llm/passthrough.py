@@ -14,6 +14,7 @@ from typing import Any
 from llm.chunk_reader import ChunkReader
 from llm.messages import GenerateRequest
 from llm.stream import Relayed, StreamEvent
+from llm.text_frames import TextFrames
 
 __all__ = ["StreamRelay", "is_openais", "joined", "may_relay", "relayed_whole"]
 
@@ -52,7 +53,7 @@ class StreamRelay:
     first that has one: until then another backend may still take over.
     """
 
-    __slots__ = ("_converting", "_held", "_reader", "_usage", "_wrote")
+    __slots__ = ("_converting", "_held", "_reader", "_texts", "_usage", "_wrote")
 
     def __init__(self, reader: ChunkReader, usage: bool) -> None:
         self._reader = reader
@@ -60,10 +61,18 @@ class StreamRelay:
         self._held = b""
         self._wrote = False
         self._converting: bool | None = None
+        self._texts = TextFrames()
+
+    def as_it_is(self, piece: bytes) -> Relayed | None:
+        """The piece, where it is whole frames with nothing to be learned from; it begins where an event begins."""
+        frames = self._texts.count(piece) if self._wrote else 0
+        return Relayed(piece, frames) if frames else None
 
     def read(self, data: str, chunk: Any) -> list[StreamEvent]:
         """The events of one chunk; `data` is its text. Raises what ChunkReader raises."""
         if self._wrote and _only_text(chunk):
+            if self._texts.learning:
+                self._texts.learn(data, chunk)
             return [_line(data)]
         events = self._reader.read(chunk)
         if self._converting is None:
@@ -118,4 +127,4 @@ def joined(events: list[StreamEvent]) -> list[StreamEvent]:
     """What came in one piece goes on in one piece."""
     if len(events) < 2 or not all(type(event) is Relayed for event in events):
         return events
-    return [Relayed(b"".join(event.data for event in events if isinstance(event, Relayed)))]
+    return [Relayed(b"".join(event.data for event in events if isinstance(event, Relayed)), len(events))]

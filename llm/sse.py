@@ -9,25 +9,35 @@ from llm.errors import BackendFailed
 
 __all__ = ["SseReader"]
 
-MAX_EVENT_BYTES = 4 << 20
+MAX_EVENT_BYTES = 16 << 20
+"""An image in a chunk has some megabytes."""
 
 
 class SseReader:
     """`feed(bytes)` returns the data of every event that is complete. Comments (keep-alives) give nothing."""
 
-    __slots__ = ("_data", "_rest", "_size")
+    __slots__ = ("_data", "_parts", "_rest", "_size", "_waiting")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._parts: list[bytes] = []  # of a line that has not ended yet: to join them at every piece would be slow
         self._data: list[str] = []
         self._size = 0
+        self._waiting = 0
 
     def feed(self, piece: bytes) -> list[str]:
         """Raises BackendFailed where an event has no end."""
-        if not self._rest and not self._data and piece.startswith(b"data: ") and piece.count(b"\n") == 2:
+        if self.idle and piece.startswith(b"data: ") and piece.count(b"\n") == 2:
             if piece.endswith(b"\n\n") and b"\r" not in piece:  # one event, as they mostly come
                 return [piece[6:-2].decode("utf-8", "replace")]
         done: list[str] = []
+        if b"\n" not in piece:
+            self._parts.append(piece)
+            self._waiting += len(piece)
+            self._check()
+            return done
+        if self._parts:
+            self._rest, self._parts, self._waiting = self._rest + b"".join(self._parts), [], 0
         lines = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = lines.pop()
         for line in lines:
@@ -39,9 +49,17 @@ class SseReader:
             elif text.startswith("data:"):
                 self._data.append(text[5:].removeprefix(" "))
                 self._size += len(text)
-        if self._size + len(self._rest) > MAX_EVENT_BYTES:
-            raise BackendFailed("the server sent an event without an end", hint="see the log of that server")
+        self._check()
         return done
+
+    @property
+    def idle(self) -> bool:
+        """At the border between two events."""
+        return not (self._rest or self._parts or self._data)
+
+    def _check(self) -> None:
+        if self._size + len(self._rest) + self._waiting > MAX_EVENT_BYTES:
+            raise BackendFailed("the server sent an event without an end", hint="see the log of that server")
 
     def close(self) -> list[str]:
         """The stream has ended; some servers leave out the last empty line."""

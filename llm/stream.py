@@ -99,10 +99,11 @@ class ChoiceEnd:
 @dataclass(frozen=True, slots=True)
 class Relayed:
     """A piece of an answer in OpenAI's own form, to be passed on as it is: whole `data:` events of a stream without
-    its [DONE], or a whole JSON answer. Only for requests that have `relay` set.
+    its [DONE], or a whole JSON answer. Only for requests that have `relay` set. `frames`: how many events.
     """
 
     data: bytes
+    frames: int = 1
 
 
 @dataclass(frozen=True, slots=True)

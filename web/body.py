@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
 from models.errors import BadInput
+from web.departure import departure_of
 from web.errors import BodyTimeout
 
 __all__ = ["parse", "problem_of", "read_object"]
@@ -26,14 +27,7 @@ async def read_object(request: Request) -> dict[str, Any]:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.strip().lower() not in ("", "identity"):
         raise BadInput(f"a body with content-encoding {encoding[:40]!r} is not read", hint="send it as it is")
-    data = b""
-    try:
-        with anyio.CancelScope(deadline=anyio.current_time() + _READ_TIMEOUT_S) as patience:
-            data = await request.body()
-    except ClientDisconnect:
-        raise BadInput("the connection closed before the body was complete") from None
-    if patience.cancelled_caught:
-        raise BodyTimeout(f"the body did not arrive within {_READ_TIMEOUT_S:.0f} s")
+    data = await _body_of(request)
     if not data.strip():
         return {}
     try:
@@ -51,6 +45,18 @@ async def read_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"the body must be a JSON object, not {_KINDS.get(type(value), 'this')}")
     return value
+
+
+async def _body_of(request: Request) -> bytes:
+    departure = departure_of(request.scope)
+    try:
+        if departure is not None and departure.whole:  # a scope with a deadline costs more than the reading
+            return await request.body()
+        with anyio.CancelScope(deadline=anyio.current_time() + _READ_TIMEOUT_S):
+            return await request.body()
+    except ClientDisconnect:
+        raise BadInput("the connection closed before the body was complete") from None
+    raise BodyTimeout(f"the body did not arrive within {_READ_TIMEOUT_S:.0f} s")
 
 
 def parse(model: type[_Model], fields: dict[str, Any]) -> _Model:

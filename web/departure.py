@@ -17,12 +17,13 @@ EXTENSION = "parley.departure"
 
 
 class Departure:
-    """One for each connection."""
+    """One for each connection. `whole`: all of the request has come, so that reading it waits for nothing."""
 
-    __slots__ = ("_calls", "gone")
+    __slots__ = ("_calls", "gone", "whole")
 
     def __init__(self) -> None:
         self.gone = False
+        self.whole = False
         self._calls: list[Callable[[], None]] = []
 
     @contextmanager

@@ -6,6 +6,7 @@ credentials). Here it gets an open socket, no signals and no access log, and end
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from models.errors import ParleyError
 from web.departure import EXTENSION, Departure
+from web.gathered_writes import GatheredWrites
 
 __all__ = ["AddressTaken", "address_of", "listen", "serve"]
 
@@ -48,12 +50,29 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
 
 class _Http(HttpToolsProtocol):
-    """Tells the application when the client leaves, and takes no endless headers (its parser would)."""
+    """Tells the application when the client leaves, writes what belongs together in one piece, and takes no endless
+    headers (its parser would).
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._departure = Departure()
+        self._writes: GatheredWrites | None = None
         self._head_bytes: int | None = 0  # None: in a body
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.transport = self._writes = GatheredWrites(transport, self.loop)
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._writes is not None:
+            self.transport = self._writes.transport
+        super().handle_websocket_upgrade()
+
+    def on_response_complete(self) -> None:
+        if self._writes is not None:
+            self._writes.flush()
+        super().on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -71,9 +90,11 @@ class _Http(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._head_bytes = 0
+        self._departure.whole = True
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._departure.whole = False
         self.scope.setdefault("extensions", {})[EXTENSION] = self._departure  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -11,7 +11,7 @@ from llm.local_names import UNNAMED
 from llm.measuring.statistics import Measuring
 from llm.messages import GenerateRequest, WaitState
 from llm.port import Backend, BackendConfig, ModelInfo, VectorPath
-from llm.stream import Finish, StreamEvent
+from llm.stream import Finish, Relayed, StreamEvent
 from models.clock import Clock
 from models.errors import ParleyError
 from models.metrics import Metrics
@@ -70,7 +70,7 @@ class MeasuredBackend:
                         measured.finished(now(), *read)
                         tokens.inc(count)
                     else:
-                        measured.piece(now())
+                        measured.piece(now(), event.frames if isinstance(event, Relayed) else 1)
                         if first:
                             first = False
                             first_token.observe(now() - begun_s)

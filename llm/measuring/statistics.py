@@ -85,10 +85,10 @@ class Measured:
         """It still waits for a place or a load; told again and again while it does."""
         self._waited_s = now - self._begun_s
 
-    def piece(self, now: float) -> None:
-        """Something of the reply came."""
+    def piece(self, now: float, count: int = 1) -> None:
+        """Something of the reply came; `count` pieces of it at once."""
         self._first_s = now if self._first_s is None else self._first_s
-        self._pieces += 1
+        self._pieces += count
 
     def finished(self, now: float, prompt: int, completion: int, cached: int) -> None:
         """`completion` 0: the server does not count; then pieces stand for tokens."""

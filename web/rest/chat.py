@@ -102,9 +102,10 @@ async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWri
             finished = isinstance(event, Finish)
             if not relayed:
                 yield b"".join(data_line(chunk) for chunk in writer.chunks(event))
+            if finished:
+                yield b"data: [DONE]\n\n"  # at once: the server may still be putting its things in order
     if not finished:
         raise BackendFailed("the model's answer ended in the middle")
-    yield b"data: [DONE]\n\n"
 
 
 async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamEvent]:
