@@ -45,6 +45,14 @@ class TestHold:
             asked for _, asked in calm.actions if isinstance(asked, Transcribe)
         ], "nobody is asked about a click"
 
+    def test_what_clicks_on_and_on_does_not_make_a_reply_stutter(self) -> None:
+        calm, talk = story().run(40.0), story()
+        for click in range(40):
+            talk.at(4.01 + click * 0.128, heard.AudioClock(4.01 + click * 0.128, True, rising=True))
+        talk.run(40.0)
+        assert 1 <= len(paused(talk)) <= 5
+        assert not talk.told(Interrupted) and talk.audio_s() == pytest.approx(calm.audio_s())
+
     def test_speech_after_the_hold_is_judged_in_the_same_hold(self) -> None:
         talk = story()
         talk.at(6.09, heard.AudioClock(6.09, True, rising=True))
@@ -113,6 +121,43 @@ class TestStopWords:
         assert not talk_with((6.31, "no")).told(Interrupted)
         assert talk_with((6.31, "no"), (6.32, "no")).told(Interrupted)
         assert not talk_with((6.31, "yeah"), (6.32, "yeah")).told(Interrupted)
+
+    def test_the_half_of_a_word_counts_where_the_whole_was_not_understood(self) -> None:
+        """Three recordings of a man who says "pause" into a noisy microphone were lost that way."""
+
+        def talk_with(half: str, whole: str, words: str) -> Conversation:
+            talk = story()
+            talk.speak((6.0, 6.4, words))
+            talk.run(6.3)
+            for at, phrase in ((6.31, half), (6.5, whole)):
+                talk.run(at)
+                asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+                talk.at(at, heard.PhraseSpotted(asked.revision, phrase))
+                talk.run(at + 0.01)
+            return talk.run(7.5)
+
+        assert talk_with("pause", "", "").told(Interrupted)
+        assert not talk_with("no", "oh wow", "").told(Interrupted), "it was something else, and understood"
+        assert not talk_with("", "", "").told(Interrupted)
+
+    def test_a_murmur_goes_on_only_when_all_of_it_was_heard(self) -> None:
+        """ "Okay. Stop!": the first word alone must not let the reply go on."""
+        talk = story()
+        talk.speak((6.0, 6.42, ""))
+        for at, phrase in ((6.31, "okay"), (6.5, "okay stop")):
+            talk.run(at)
+            asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+            talk.at(at, heard.PhraseSpotted(asked.revision, phrase))
+            talk.run(at + 0.005)
+            assert bool(talk.told(Interrupted)) == (phrase == "okay stop")
+
+    def test_it_is_asked_in_the_silence_after_a_word_and_not_again(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.4, "yeah"))
+        talk.run(8.0)
+        asked = [at for at, action in talk.actions if isinstance(action, Transcribe) and at > 6.0]
+        assert 6.4 < asked[-1] < 6.4 + 0.128, "before the pause is one"
+        assert not talk.told(Interrupted)
 
     @pytest.mark.parametrize("text", ["Stop!", "stop, stop", "please stop", "That's enough.", "cancel"])
     def test_is_phrase(self, text: str) -> None:

@@ -39,11 +39,13 @@ PHONES = (
 ).split()  # fmt: skip
 SEARCH = {"beam": 1e-64, "pbeam": 1e-64, "wbeam": 1e-40, "maxhmmpf": -1, "lw": 1.0, "bestpath": False}
 SOUNDS = {
-    "mm": "M", "mm-hm": "M HH M", "uh-huh": "AH HH AH", "aha": "AA HH AA", "oh": "OW", "ah": "AA", "hm": "HH M",
-    "halt": "HH AO L T", "hush": "HH AH SH", "silence": "S AY L AH N S", "enough": "IH N AH F", "shut": "SH AH T",
-    "exactly": "IH G Z AE K T L IY", "really": "R IH L IY", "yep": "Y EH P", "wow": "W AW",
+    "mm": ("M", "EH M EH M"), "mm-hm": ("M HH M", "AH M HH AH M", "M HH AH M", "EH M EH M EY CH EH M"),
+    "hm": ("HH M", "HH AH M"), "uh-huh": ("AH HH AH", "AH HH AA"), "aha": ("AA HH AA", "AH HH AA", "AH HH AE"),
+    "oh": ("OW",), "ah": ("AA",), "wow": ("W AW",), "yeah": ("Y EH", "Y EH AH", "Y AE AH"), "yep": ("Y EH P",),
+    "halt": ("HH AO L T",), "hush": ("HH AH SH",), "silence": ("S AY L AH N S",), "enough": ("IH N AH F",),
+    "shut": ("SH AH T",), "exactly": ("IH G Z AE K T L IY",), "really": ("R IH L IY",), "pause": ("P AA Z", "P AO S"),
 }  # fmt: skip
-"""Pronunciations of what people put in, where the dictionary has none."""
+"""Pronunciations of what people put in, beside those that the dictionary has: a synthesiser spells "mm" out."""
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +60,7 @@ class ShortPhrases:
 
         lines = dictionary.read_text("utf-8").splitlines()
         self._words = {line.split(None, 1)[0] for line in lines if line}
-        lines += [f"{word} {phones}" for word, phones in SOUNDS.items() if word not in self._words]
+        lines += self._more_sounds(lines)
         lines += [f"{_phone_word(phone)} {phone}" for phone in PHONES]
         self._words |= set(SOUNDS)
         with tempfile.NamedTemporaryFile("w", suffix=".dic", encoding="utf-8") as file:
@@ -76,6 +78,19 @@ class ShortPhrases:
         """The decoder crashes when it is asked for its search while it has none."""
         loop = [(at, 1, PHONE_WEIGHT, _phone_word(phone)) for phone in PHONES for at in (0, 1)]
         self._add("phones", loop)
+
+    def _more_sounds(self, lines: Sequence[str]) -> list[str]:
+        """What the dictionary lacks of `SOUNDS`, in its own form: "yeah", "yeah(2)"."""
+        known: dict[str, list[str]] = {}
+        for line in lines:
+            word, *phones = line.split()
+            known.setdefault(word.split("(")[0], []).append(" ".join(phones))
+        more = []
+        for word, sounds in SOUNDS.items():
+            there = known.get(word, [])
+            for count, phones in enumerate((each for each in sounds if each not in there), len(there) + 1):
+                more.append(f"{word}({count}) {phones}" if count > 1 else f"{word} {phones}")
+        return more
 
     def spot(self, audio: Pcm, phrases: Sequence[str]) -> str:
         """The phrase that `audio` ([samples], 16 kHz) is, silence around it aside; "" for none.

@@ -78,7 +78,7 @@ class Floor:
         self._outcry: Outcry | None = None
         self._aside_cry: Outcry | None = None
         """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
-        self._braced_at = 0.0
+        self._braced_at, self._brace_from, self._clicks = 0.0, -inf, 0
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
         self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
         self._watched_s: float | None = None  # onset of the utterance that is only watched

@@ -23,6 +23,9 @@ __all__ = ["Judging"]
 
 BRACE_S = 0.25
 """What may be speech is speech by then, or it is not."""
+BRACE_AGAIN_S = 0.2
+BRACE_RARELY_S = 10.0
+"""After a hold that was for nothing the next one waits for a sound to be speech for sure: so long, doubled each time."""
 FIRST_ASK_MS = 192.0
 """Voiced time at which the recogniser is first asked: a short word is half over."""
 ASK_EVERY_MS = 160.0
@@ -45,6 +48,7 @@ class Judging(Deciding):
             self._missed_s = event.at_s
             self._start_overhearing(event)
             return
+        self._clicks = 0
         turn = self._new_turn(self._with_preroll(event.at_s), True)
         over_speech = self.state in (State.SPEAKING, State.BRACED)
         self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
@@ -63,6 +67,8 @@ class Judging(Deciding):
         if self._aside_cry is not None:
             self._aside_cry.hear(event.at_s, event.voiced)
         reply = self._answer.reply
+        if self._now < self._brace_from:
+            return
         if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
             reply.playout.hold(self._now)
             self._braced_at = self._now
@@ -73,7 +79,9 @@ class Judging(Deciding):
             self._relax()
 
     def _relax(self) -> None:
-        """It was a click."""
+        """It was a click. What clicks again and again is waited for longer each time: a reply must not stutter."""
+        self._clicks += 1
+        self._brace_from = self._now + min(BRACE_AGAIN_S * 2**self._clicks, BRACE_RARELY_S)
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
         self._go(State.SPEAKING)
@@ -132,20 +140,22 @@ class Judging(Deciding):
             return
         sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
         sound.over(self._now)
-        self._transcribe(sound)
+        sound.commands = sound.commands or self._is_command(sound.spotted)
+        if not sound.whole:
+            self._transcribe(sound)
         self._judge()
 
     def _listen_in(self, sound: Outcry) -> None:
-        """Ask what is being said as soon as it is no cough, and again while that is not clear."""
+        """Ask what is being said as soon as it is no cough, again while that is not clear, and when it may be over."""
         due_s = (FIRST_ASK_MS + ASK_EVERY_MS * sound.asked) / 1000
-        if not sound.ended and not sound.waits and sound.voiced_s >= due_s:
-            sound.asked += 1
+        if not sound.ended and (sound.quiet or (not sound.waits and sound.voiced_s >= due_s)):
             self._transcribe(sound)
 
     def _transcribe(self, sound: Outcry) -> None:
         if sound.revision:
             self._do(Abandon(sound.revision))
-        sound.revision, sound.waits = self._number(), True
+        sound.revision = self._number()
+        sound.ask()
         phrases = (*self._settings.stop_words, *INTERRUPTERS, *MURMURS)
         self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None, phrases))
 
@@ -155,11 +165,16 @@ class Judging(Deciding):
             if is_phrase(event.phrase, self._settings.stop_words):
                 self._end_by_word(self._aside_cry)
         elif self._outcry is not None and event.revision == self._outcry.revision:
-            sound, stops = self._outcry, (*self._settings.stop_words, *INTERRUPTERS)
-            before, sound.spotted, sound.spots = sound.spotted, event.phrase, True
+            sound = self._outcry
+            before = sound.spots_phrase(event.phrase)
             # what is half said may sound like one of them: once more, or when it is over
-            sound.commands = is_phrase(event.phrase, stops) and (sound.ended or is_phrase(before, stops))
+            command = self._is_command(event.phrase)
+            sound.commands = command and (sound.whole or self._is_command(before))
+            sound.hint = event.phrase if command else sound.hint
             self._judge()
+
+    def _is_command(self, phrase: str) -> bool:
+        return is_phrase(phrase, (*self._settings.stop_words, *INTERRUPTERS))
 
     def _sound_again(self, event: SpeechBegan) -> None:
         if self._outcry is not None:

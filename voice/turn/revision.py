@@ -14,6 +14,10 @@ from voice.turn.tool_rounds import Rounds
 __all__ = ["Outcry", "Revision", "Turn", "agreed"]
 
 
+LULL_S = 0.06
+"""Two frames without a voice: the end of a word, or the closure of a "p"."""
+
+
 def agreed(before: str, now: str) -> str:
     """The words that two transcripts begin with. The last one of the later may still become another word."""
     old, new = before.split(), now.split()
@@ -113,25 +117,54 @@ class Outcry:
     """Of the phrases that the recogniser spots, the one that the sound was when it was last asked."""
     commands: bool = False
     """What was spotted is an interruption for sure."""
+    hint: str = ""
+    """What the half of it was, where that interrupts."""
     spots: bool = False
     """The recogniser tells short phrases apart, for it mishears them: its words count in longer sounds only."""
     waits: bool = False
     """The recogniser has been asked and has not answered yet."""
+    voice_s: float = 0.0
+    """Where its voice was heard last."""
+    whole: bool = False
+    """The recogniser was asked in the silence after it: what it says is about all of the sound."""
+    fresh_text: bool = False
+    fresh_spot: bool = False
+    """It has answered that."""
+
+    def ask(self) -> None:
+        """The recogniser is being asked, now."""
+        self.waits, self.asked = True, self.asked + 1
+        self.whole = self.ended or self.last_s - self.voice_s >= LULL_S
+        self.fresh_text = self.fresh_spot = False
 
     def over(self, now: float) -> None:
-        """What was made of the half of it counts no more, unless it was "mm" of "mm-hm"."""
-        self.ended, self.ended_at, self.spotted = True, now, ""
-        self.text = self.text if self.text and murmured(self.text) else None
+        """What was made of the half of it counts no more. Where nothing spots phrases, "mm" of "mm-hm" does."""
+        self.ended, self.ended_at = True, now
+        if not (self.whole and self.fresh_spot):
+            self.spotted = ""
+        if not (self.whole and self.fresh_text or (self.text and murmured(self.text) and not self.spots)):
+            self.text = None
 
     def told(self, text: str) -> None:
         """The recogniser's word."""
-        self.text, self.waits = text, False
+        self.text, self.waits, self.fresh_text = text, False, True
+
+    def spots_phrase(self, phrase: str) -> str:
+        """The recogniser's word on short phrases, "" for none. Gives what it said before."""
+        before, self.spotted, self.spots, self.fresh_spot = self.spotted, phrase, True, True
+        return before
 
     def hear(self, at_s: float, voiced: bool) -> None:
         """The ears have come to `at_s`. An onset is known late, so the first step counts all since the onset."""
         if voiced:
             self.voiced_s += max(0.0, at_s - self.last_s)
+            self.voice_s, self.whole = at_s, False
         self.last_s = at_s
+
+    @property
+    def quiet(self) -> bool:
+        """It has fallen silent, perhaps for good, and the recogniser has not been asked about it."""
+        return self.voiced_s > 0 and self.last_s - self.voice_s >= LULL_S and not self.whole
 
     def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: str) -> Verdict:
         """`said`: the words of the reply that it lies over."""
@@ -140,6 +173,10 @@ class Outcry:
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
         if self.commands and not sounds_like_us(self.spotted, said):
             return Verdict.INTERRUPT
+        answered = self.ended and self.whole and self.fresh_text
+        if answered and self.hint and not sounds_like_us(self.hint, said):
+            if not murmured(self.spotted or self.text or ""):
+                return Verdict.INTERRUPT  # the half of it was clearer than the whole
         if self.spots and not self.ended and self.voiced_s * 1000 < rules.sure_ms:
             return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
         text = self.spotted if murmured(self.spotted) else self.text
