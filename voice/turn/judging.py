@@ -25,7 +25,7 @@ BRACE_S = 0.25
 """What may be speech is speech by then, or it is not."""
 BRACE_AGAIN_S = 0.2
 BRACE_RARELY_S = 10.0
-"""After a hold that was for nothing the next one waits for a sound to be speech for sure: so long, doubled each time."""
+"""After a hold for nothing it takes speech for sure to hold again: for so long, doubled each time, to at most so long."""
 FIRST_ASK_MS = 192.0
 """Voiced time at which the recogniser is first asked: a short word is half over."""
 ASK_EVERY_MS = 160.0
@@ -146,7 +146,7 @@ class Judging(Deciding):
         self._judge()
 
     def _listen_in(self, sound: Outcry) -> None:
-        """Ask what is being said as soon as it is no cough, again while that is not clear, and when it may be over."""
+        """Ask what is said as soon as it is no cough, again while that is not clear, and when it may be over."""
         due_s = (FIRST_ASK_MS + ASK_EVERY_MS * sound.asked) / 1000
         if not sound.ended and (sound.quiet or (not sound.waits and sound.voiced_s >= due_s)):
             self._transcribe(sound)
