@@ -169,7 +169,7 @@ def _some(found: list[tuple[str, Sound]], most: int) -> list[tuple[str, Sound]]:
 
 
 def _audible_s(pcm: Pcm) -> float:
-    """Where the run of loud 20 ms begins that the loudest are in, gaps of up to 200 ms bridged: the recordings of people
+    """Where the run of loud 20 ms begins that the loudest are in, gaps of up to 200 ms bridged: recordings of people
     begin with the click of a key and half a second of nothing."""
     rows = pcm[: len(pcm) // 320 * 320].astype(np.float64).reshape(-1, 320)
     levels = np.sqrt((rows**2).mean(axis=1))

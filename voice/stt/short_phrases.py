@@ -88,8 +88,8 @@ class ShortPhrases:
         more = []
         for word, sounds in SOUNDS.items():
             there = known.get(word, [])
-            for count, phones in enumerate((each for each in sounds if each not in there), len(there) + 1):
-                more.append(f"{word}({count}) {phones}" if count > 1 else f"{word} {phones}")
+            for count, sound in enumerate((each for each in sounds if each not in there), len(there) + 1):
+                more.append(f"{word}({count}) {sound}" if count > 1 else f"{word} {sound}")
         return more
 
     def spot(self, audio: Pcm, phrases: Sequence[str]) -> str:

@@ -47,14 +47,15 @@ QUESTION_WORDS = frozenset(
 """Somebody asks: they want us to listen."""
 
 INTERRUPTERS = (
-    "stop please", "please stop", "stop stop", "no stop", "okay stop", "wait", "wait wait", "wait a second", "wait no",
-    "no", "no no", "no wait", "no no no", "hold on", "hang on", "pause", "hush",
+    "stop please", "please stop", "stop stop", "no stop", "okay stop", "wait", "wait wait", "wait a second",
+    "wait no", "no", "no no", "no wait", "no no no", "hold on", "hang on", "pause", "hush",
 )  # fmt: skip
 """Phrases that a recogniser which can spot listens for in a short sound: what interrupts..."""
 
 MURMURS = (
     "mm-hm", "mm", "uh-huh", "hm", "aha", "ah", "oh", "oh wow", "wow", "yeah", "yes", "yep", "okay", "right", "sure",
-    "yeah yeah", "yes yes", "okay okay", "oh okay", "oh yeah", "oh i see", "i see", "got it", "cool", "great", "good", "nice", "really", "of course", "exactly",
+    "yeah yeah", "yes yes", "okay okay", "oh okay", "oh yeah", "oh i see", "i see", "got it", "cool", "great", "good",
+    "nice", "really", "of course", "exactly",
 )  # fmt: skip
 """... and what says "go on"."""
 

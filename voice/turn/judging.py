@@ -25,7 +25,7 @@ BRACE_S = 0.25
 """What may be speech is speech by then, or it is not."""
 BRACE_AGAIN_S = 0.2
 BRACE_RARELY_S = 10.0
-"""After a hold for nothing it takes speech for sure to hold again: for so long, doubled each time, to at most so long."""
+"""After a hold for nothing a sound has to be speech for sure: for so long, doubled each time, and at most so long."""
 FIRST_ASK_MS = 192.0
 """Voiced time at which the recogniser is first asked: a short word is half over."""
 ASK_EVERY_MS = 160.0
