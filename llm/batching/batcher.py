@@ -91,7 +91,7 @@ class Batcher:
     def surplus(self) -> bool:
         """Whether something idle is to be stowed: ask for it with Next even when there is nothing to run."""
         if not self._tidy:
-            self._tidy = not self.limits.stowed or self.sequences.surplus(self.limits.resident) is None
+            self._tidy = not self.limits.stowed or self._surplus() is None
         return not self._tidy
 
     @property
@@ -208,13 +208,16 @@ class Batcher:
         self._tidy = False
         return []
 
+    def _surplus(self) -> KvSequence | None:
+        return self.sequences.surplus(self.limits.resident, self.limits.nobodys)
+
     # ---- beside the cache ------------------------------------------------------------------------------------
 
     def _stow(self) -> list[Action]:
         """One sequence at most: a step is waiting for it. Voice turns do not wait."""
         if not self.surplus or self._reads_voice:
             return []
-        row = self.sequences.surplus(self.limits.resident)
+        row = self._surplus()
         assert row is not None
         gone = self.sequences.too_many(row, self.limits.stowed)
         actions: list[Action] = [self._clear(other) for other in gone]

@@ -66,6 +66,8 @@ class Limits:
     """Tokens of a reply that are guessed ahead at most, while it is the only one; needs `rewind`."""
     resident: int = 0
     """Idle tokens that stay in the cache; what is more is stowed."""
+    nobodys: int = 0
+    """Of no conversation, among them."""
     stowed: int = 0
     """Tokens that may be stowed; 0: all stay in the cache."""
 

@@ -77,9 +77,12 @@ class SequenceTable:
     def idle_tokens(self) -> int:
         return sum(sequence.cells for sequence in self.all if sequence.holder is None)
 
-    def surplus(self, resident: int) -> KvSequence | None:
-        """The idle sequence to stow, where more than `resident` idle tokens are in the cache. Not one with images."""
-        if self.idle_tokens <= resident:
+    def surplus(self, resident: int, nobodys: int) -> KvSequence | None:
+        """The idle sequence to stow, where more than `resident` idle tokens are in the cache, or more than `nobodys`
+        of no conversation. Not one with images."""
+        if self.idle_tokens <= resident and (
+            sum(row.cells for row in self._idle() if row.conversation is None and not row.extra) <= nobodys
+        ):
             return None
         return min((row for row in self._idle() if not row.stowed and not row.extra), key=_missed, default=None)
 

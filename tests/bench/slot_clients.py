@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from statistics import median
 from typing import Any
 
 import aiohttp
 
 __all__ = ["Turns", "first_tokens", "prompt_tokens", "speeds", "voice_beside_batch"]
+
+REST_S = 0.2
 
 _numbers = count(1)
 
@@ -51,22 +52,24 @@ async def _first(http: aiohttp.ClientSession, url: str, tokens: list[int], lengt
     return first
 
 
-async def speeds(servers: Mapping[str, str], clients: int, repeats: int, length: int = 96) -> dict[str, float]:
-    """Tokens/s over all clients, the median of some rounds. The servers take turns, so that both meet the same
-    machine.
+async def speeds(servers: Mapping[str, str], clients: int, repeats: int, length: int = 96) -> dict[str, list[float]]:
+    """Tokens/s over all clients, of each round. The servers take turns, so that both meet the same machine; which of
+    them is first changes. Before each the machine rests, for threads of the other may still spin.
     """
     found: dict[str, list[float]] = {name: [] for name in servers}
     async with _session() as http:
         for url in servers.values():
             await _reply(http, url, prompt_tokens(64), 8)
-        for _ in range(repeats):
-            for name, url in servers.items():
+        for round_number in range(repeats):
+            order = list(servers.items())
+            for name, url in order if round_number % 2 else order[::-1]:
+                await asyncio.sleep(REST_S)
                 start = time.perf_counter()
                 written = await asyncio.gather(
                     *(_reply(http, url, prompt_tokens(16), length) for _ in range(clients))
                 )
                 found[name].append(sum(written) / (time.perf_counter() - start))
-    return {name: median(values) for name, values in found.items()}
+    return found
 
 
 @dataclass(slots=True)

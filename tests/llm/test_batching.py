@@ -540,6 +540,19 @@ def test_a_stowed_beginning_is_shared_and_stays_where_it_is() -> None:
     assert rows["a"].stowed and len(rows["a"].tokens) == 40
 
 
+def test_of_what_belongs_to_no_conversation_less_stays_in_the_cache() -> None:
+    engine = Engine(limits(resident=100, nobodys=30, stowed=100))
+    for number, name in enumerate(("a", None, None, "b")):
+        engine.now += 1.0
+        engine.submit(number, [number] * 19, conversation=name, max_tokens=2)
+        engine.finish()
+    rows = sorted((row for row in engine.batcher.sequences.all if row.tokens), key=lambda row: row.tokens)
+    assert [row.stowed for row in rows] == [False, True, False, False]
+    engine.submit(9, [*[1] * 19, *engine.written[1], 77], max_tokens=1)
+    engine.finish()
+    assert engine.ended[9] == End(9, "length", 22, 1, 20)
+
+
 def test_no_more_is_stowed_than_there_is_room_for() -> None:
     engine = Engine(limits(resident=0, stowed=25))
     for number, name in enumerate("abc"):
@@ -576,6 +589,7 @@ class Walk(RuleBasedStateMachine):
         keeps=st.booleans(),
         draft=st.sampled_from([0, 1, 6]),
         resident=st.integers(0, 60),
+        nobodys=st.integers(0, 60),
         stowed=st.sampled_from([0, 20, 100]),
     )
     def begin(
@@ -591,11 +605,12 @@ class Walk(RuleBasedStateMachine):
         keeps: bool,
         draft: int,
         resident: int,
+        nobodys: int,
         stowed: int,
     ) -> None:
         sequences = places + voice + spare
         of = Limits(places, voice, sequences, context, context + pool, step, queue, rewind=rewind, draft=draft)
-        of = replace(of, resident=resident, stowed=stowed)
+        of = replace(of, resident=resident, nobodys=nobodys, stowed=stowed)
         self.engine = Engine(of, keeps)
         self.count = 0
 

@@ -9,12 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import anyio
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from models.clock import SystemClock
+from tests.ports import free_port
 from tests.scripted.process import ScriptedProcess
 from web.bench.chart import bars, svg
-from web.bench.load import Stage
+from web.bench.load import Stage, Work, run_stage
 
 
 @pytest.fixture
@@ -72,3 +77,56 @@ def test_bars_are_as_long_as_their_values() -> None:
     lines = bars([stage(1, 50.0), stage(2, 100.0), stage(4, 0.0)], 40)
     assert [line.count("█") for line in lines] == [20, 10, 40, 20, 0, 40]
     assert "<script" not in svg([stage(1, 0.0)], "<script>")
+
+
+async def test_a_server_that_is_not_there_is_told(service: ScriptedProcess) -> None:
+    dead = f"http://127.0.0.1:{free_port()}/v1"
+    argv = [sys.executable, "-m", "web.main", "bench", "--base-url", dead, "--clients", "1"]
+    done = await anyio.run_process(argv, check=False)
+    told = " ".join(done.stderr.decode().split())
+    assert done.returncode == 2 and f"nothing answers at {dead}" in told and not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "key", "base", "told"),
+    [
+        (
+            401,
+            '{"error": {"message": "a key is needed"}}',
+            "",
+            "/v1",
+            "401: a key is needed; give its key with --key",
+        ),
+        (401, '{"error": "no"}', "k", "/v1", "401: no; is --key the right one?"),
+        (404, "<h1>Not\nFound</h1>", "", "", "404: <h1>Not Found</h1>; such addresses mostly end with /v1"),
+        (
+            404,
+            '{"error": {"message": "no model x", "hint": "parley models"}}',
+            "",
+            "/v1",
+            "404: no model x; parley models",
+        ),
+        (500, "[]", "", "/v1", "500: []"),
+        (502, "", "", "/v1", "502: no reason given"),
+    ],
+)
+async def test_a_refusal_is_told_in_words(status: int, body: str, key: str, base: str, told: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=body)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as http:
+        work = Work(f"http://127.0.0.1:{server.port}{base}", "x", key)
+        stage = await run_stage(http, work, 1, 1, 10.0, SystemClock())
+    assert stage.error == told
+
+
+async def test_no_prompt_is_sent_twice(service: ScriptedProcess) -> None:
+    service.script(replies=["a b c d e f g h i j"])
+    async with aiohttp.ClientSession() as http:
+        for _ in range(2):
+            stage = await run_stage(http, Work(service.base_url, "m"), 2, 4, 30.0, SystemClock())
+            assert stage.errors == 0
+    prompts = [json.dumps(asked["request"]["messages"]) for asked in service.requests("llm")]
+    assert len(prompts) == len(set(prompts)) == 8

@@ -18,11 +18,15 @@ def bars(stages: Sequence[Stage], width: int) -> list[str]:
     fastest = max((stage.tokens_per_s for stage in stages), default=0.0)
     slowest = max((stage.first_median_s for stage in stages), default=0.0)
     for stage in stages:
-        head = f"{stage.clients:>4} client{'s' if stage.clients != 1 else ' '}"
+        head = f"{_clients(stage):<12}"
         lines.append(f"{head}  {_bar(stage.tokens_per_s, fastest, width)} {stage.tokens_per_s:.1f} tokens/s")
         first = f"{stage.first_median_s * 1000:.0f} ms to the first"
         lines.append(f"{'':>12}  {_bar(stage.first_median_s, slowest, width)} {first}")
     return lines
+
+
+def _clients(stage: Stage) -> str:
+    return f"{stage.clients:>4} client{'s' if stage.clients != 1 else ''}"
 
 
 def _bar(value: float, most: float, width: int) -> str:
@@ -44,7 +48,7 @@ def svg(stages: Sequence[Stage], title: str) -> str:
         y = 60 + 56 * index
         rate, first = 420 * stage.tokens_per_s / fastest, 420 * stage.first_median_s / slowest
         parts.append(
-            f'<text x="100" y="{y + 24}" text-anchor="end">{stage.clients} clients</text>'
+            f'<text x="100" y="{y + 24}" text-anchor="end">{_clients(stage)}</text>'
             f'<rect x="112" y="{y}" width="{rate:.1f}" height="18" fill="#177a72"/>'
             f'<text x="{118 + rate:.1f}" y="{y + 14}">{stage.tokens_per_s:.1f} tokens/s</text>'
             f'<rect x="112" y="{y + 22}" width="{first:.1f}" height="12" fill="#c98b2b"/>'

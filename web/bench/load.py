@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from statistics import median
+from typing import Any
 
 import aiohttp
 import anyio
@@ -15,6 +17,8 @@ from models.clock import Clock
 from models.secrecy import hidden
 
 __all__ = ["Outcome", "Stage", "Work", "run_stage"]
+
+MOST_OF_AN_ERROR = 300
 
 _WORDS = (
     "river lamp stone morning window bread letter garden winter table music answer paper silver open quiet".split()
@@ -79,12 +83,13 @@ async def run_stage(
     outcomes: list[Outcome] = []
     begun_s = clock.now()
     left = requests
+    mark = secrets.token_hex(4)  # a prompt that an earlier stage or run has sent may still be in a cache
 
     async def client(number: int) -> None:
         nonlocal left
         while left > 0 and clock.now() - begun_s < seconds:
             left -= 1
-            outcome = await _ask(http, work, f"{number}.{left}", clock)
+            outcome = await _ask(http, work, f"{mark}.{number}.{left}", clock)
             outcomes.append(outcome)
             on_done()
             if outcome.error:
@@ -114,25 +119,46 @@ async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock)
             f"{work.base_url}/chat/completions", json=body, headers=headers, timeout=timeout
         ) as answer:
             if answer.status != 200:
-                outcome.error = f"{answer.status}: {_refusal(await answer.text())}"
+                outcome.error = _refusal(answer.status, await answer.text(), work)
                 return outcome
             async for line in answer.content:
                 _read(line, outcome, clock.now() - begun_s)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        outcome.error = outcome.error or hidden(f"{type(error).__name__}: {error}")[:200]
+    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+        reason = getattr(error, "strerror", None) or error
+        outcome.error = hidden(f"nothing answers at {work.base_url} ({reason})")
+    except TimeoutError:
+        outcome.error = f"no answer within {work.timeout_s:.0f} s"
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        outcome.error = outcome.error or hidden(f"{type(error).__name__}: {error}")[:MOST_OF_AN_ERROR]
     outcome.whole_s = clock.now() - begun_s
     if not outcome.first_s and not outcome.error:
         outcome.error = "an empty answer"
     return outcome
 
 
-def _refusal(body: str) -> str:
-    """What the server says is wrong: OpenAI's error object, or the text as it is. Not more than 200 characters."""
+def _refusal(status: int, text: str, work: Work) -> str:
+    """What the server says, and what can be done where the status alone tells."""
     try:
-        body = str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        pass
-    return hidden(body)[:200]
+        body = json.loads(text)
+    except ValueError:
+        body = None
+    said = _message(body) if isinstance(body, dict) else hidden(" ".join(text.split()))[:MOST_OF_AN_ERROR]
+    advice = ""
+    if status in (401, 403):
+        advice = "; give its key with --key" if not work.key else "; is --key the right one?"
+    elif status == 404 and not work.base_url.endswith("/v1"):
+        advice = "; such addresses mostly end with /v1"
+    return f"{status}: {said or 'no reason given'}{advice}"
+
+
+def _message(body: dict[str, Any]) -> str:
+    """Of OpenAI's error object, or of what looks like one."""
+    error = body.get("error") or body.get("detail") or body.get("message") or "an error without a message"
+    if not isinstance(error, dict):
+        return hidden(str(error))[:MOST_OF_AN_ERROR]
+    said = str(error.get("message") or error.get("code") or "an error without a message")
+    hint = error.get("hint")
+    return hidden(f"{said}; {hint}" if isinstance(hint, str) and hint else said)[:MOST_OF_AN_ERROR]
 
 
 def _read(line: bytes, outcome: Outcome, now_s: float) -> None:
@@ -143,9 +169,7 @@ def _read(line: bytes, outcome: Outcome, now_s: float) -> None:
     if not isinstance(event, dict):
         raise ValueError("an event that is no object")
     if event.get("error"):
-        outcome.error = str(event["error"].get("message", "error") if isinstance(event["error"], dict) else "error")[
-            :200
-        ]
+        outcome.error = _message(event)
     if usage := event.get("usage"):
         outcome.tokens = int(usage.get("completion_tokens") or outcome.tokens)
         outcome.prompt_tokens = int(usage.get("prompt_tokens") or 0)

@@ -150,11 +150,12 @@ def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> N
     for name in ("clients", "requests", "errors", "tokens/s", "tokens/s of one", "first token", "its p95"):
         table.add_column(name, justify="right")
     for stage in stages:
-        first, p95 = f"{stage.first_median_s * 1000:.0f} ms", f"{stage.first_p95_s * 1000:.0f} ms"
+        answered = stage.requests > stage.errors
+        first, p95 = (f"{s * 1000:.0f} ms" if answered else "" for s in (stage.first_median_s, stage.first_p95_s))
         numbers = (stage.clients, stage.requests, stage.errors, stage.tokens_per_s, stage.reply_tokens_per_s)
         table.add_row(*(str(number) for number in numbers), first, p95)
     console.print(table)
-    for line in bars(stages, max(10, min(60, console.width - 40))):
+    for line in bars([s for s in stages if s.requests > s.errors], max(10, min(60, console.width - 40))):
         console.print(Text(line))
     for problem in {stage.error for stage in stages if stage.error}:
         console.print(Text(problem, style="red"))
