@@ -17,6 +17,7 @@ from voice.errors import FrameTooLarge
 from voice.protocols.realtime_beta import from_beta, to_beta
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_errors import RealtimeError
+from voice.protocols.realtime_response import parse_response
 from voice.session.outgoing import ItemAdded, ReplyStarted, ServerEvent, TextOut, ToolCallOut, TurnComplete
 from voice.turn.history import Item
 
@@ -53,6 +54,19 @@ WRONG: list[tuple[Any, str, str | None]] = [
     ({"type": "session.update", "session": {"audio": {"output": {"speed": 9}}}}, "invalid_value",
      "session.audio.output.speed"),
     ({"type": "session.update", "session": {"max_output_tokens": -1}}, "invalid_value", "session.max_output_tokens"),
+    ({"type": "session.update", "session": {"output_modalities": ["text", "audio"]}}, "invalid_value",
+     "session.output_modalities"),
+    ({"type": "session.update", "session": {"tracing": 5}}, "invalid_value", "session.tracing"),
+    ({"type": "session.update", "session": {"prompt": "pmpt"}}, "invalid_type", "session.prompt"),
+    ({"type": "session.update", "session": {"include": ["everything"]}}, "invalid_value", "session.include[0]"),
+    ({"type": "session.update", "session": {"truncation": {"type": "retention_ratio", "retention_ratio": 2}}},
+     "invalid_value", "session.truncation.retention_ratio"),
+    ({"type": "response.create", "response": {"output_modalities": ["text", "audio"]}}, "invalid_value",
+     "response.output_modalities"),
+    ({"type": "response.create", "response": {"metadata": {f"k{n}": "" for n in range(17)}}}, "invalid_value",
+     "response.metadata"),
+    ({"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": []}}, "empty_array",
+     "item.content"),
     ({"type": "input_audio_buffer.append"}, "missing_required_parameter", "audio"),
     ({"type": "input_audio_buffer.append", "audio": 7}, "invalid_type", "audio"),
     ({"type": "input_audio_buffer.append", "audio": "%%%"}, "invalid_value", "audio"),
@@ -248,6 +262,44 @@ def test_what_is_in_force_reaches_the_session() -> None:
     assert not detection.create_response and not detection.interrupt_response
 
 
+def test_fields_that_have_no_meaning_in_a_session_are_not_shown() -> None:
+    detection = {"type": "server_vad", "create_response": True, "eagerness": "low", "silence_duration_ms": 300}
+    update = {"audio": {"input": {"turn_detection": detection}}}
+    heard = RealtimeSession.new("transcription", "", SETTINGS).changed(update, SETTINGS).fields["audio"]["input"]
+    assert heard["turn_detection"]["silence_duration_ms"] == 300
+    assert not {"create_response", "interrupt_response", "eagerness"} & set(heard["turn_detection"])
+    update["audio"]["input"]["turn_detection"] = {"type": "semantic_vad", "idle_timeout_ms": 6000, "eagerness": "low"}
+    heard = RealtimeSession.new("realtime", "", SETTINGS).changed(update, SETTINGS).fields["audio"]["input"]
+    assert set(heard["turn_detection"]) == {"type", "eagerness", "create_response", "interrupt_response"}
+
+
+def test_the_model_is_the_one_that_was_connected_to() -> None:
+    talk = RealtimeTalk()
+    model = talk.of("session.created")[0]["session"]["model"]
+    talk.say("session.update", session={"type": "realtime", "model": "gpt-something", "instructions": "x"})
+    session = talk.of("session.updated")[0]["session"]
+    assert (session["model"], session["instructions"]) == (model, "x")
+
+
+def test_who_ends_their_turns_themselves_is_not_told_of_speech() -> None:
+    talk = RealtimeTalk()
+    talk.say("session.update", session={"audio": MANUAL})
+    talk.speak((1.0, 2.0, "hello there"))
+    talk.run(4.0)
+    talk.append(4000)
+    talk.say("input_audio_buffer.commit")
+    talk.run(8.0)
+    assert talk.of("input_audio_buffer.committed")
+    assert not talk.of("input_audio_buffer.speech_started") + talk.of("input_audio_buffer.speech_stopped")
+
+
+def test_a_response_may_have_no_limit_where_the_session_has_one() -> None:
+    new_id = "x-{}".format
+    assert parse_response({"max_output_tokens": "inf"}, lambda _: None, new_id, 500).options.max_tokens == 500
+    assert parse_response({"max_output_tokens": 7}, lambda _: None, new_id, 500).options.max_tokens == 7
+    assert parse_response({}, lambda _: None, new_id, 500).options.max_tokens is None
+
+
 def test_the_voice_stays_once_it_has_spoken() -> None:
     talk = RealtimeTalk()
     talk.say("conversation.item.create", item=HI)
@@ -257,6 +309,14 @@ def test_the_voice_stays_once_it_has_spoken() -> None:
     assert talk.errors[-1]["code"] == "cannot_update_voice"
     talk.say("session.update", session={"audio": {"output": {"voice": "alloy"}}, "instructions": "x"})
     assert talk.of("session.updated")[-1]["session"]["instructions"] == "x"
+    talk.say("response.create", response={"audio": {"output": {"voice": "robot"}}})
+    assert (talk.errors[-1]["code"], talk.errors[-1]["param"]) == (
+        "cannot_update_voice",
+        "response.audio.output.voice",
+    )
+    talk.say("response.create", response={"audio": {"output": {"voice": "alloy"}}})
+    talk.run(40)
+    assert len(talk.of("response.done")) == 2
 
 
 # ---- turns ----------------------------------------------------------------------------------------------------

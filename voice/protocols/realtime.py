@@ -54,7 +54,7 @@ class RealtimeCodec:
     ) -> None:
         self._head = {"id": session_id, "expires_at": expires_at}
         self._config, self._settings, self._new_id, self._beta = config, settings, new_id, beta
-        self._lifecycle = Lifecycle(session, new_id)
+        self._lifecycle = Lifecycle(session, new_id, settings.llm.max_tokens)
         self._wanted = session
         self._event_id: str | None = None
         self._writer = _AudioWriter(session)
@@ -87,6 +87,8 @@ class RealtimeCodec:
         return [partial(self._frames, self._named(step)) if isinstance(step, Said) else step for step in steps]
 
     def apply(self, fields: Mapping[str, Any]) -> SessionConfig:
+        # The model was chosen in the address, and clients send a name of OpenAI's along with everything else.
+        fields = {name: value for name, value in fields.items() if name != "model"}
         wanted = self._lifecycle.session.changed(fields, self._settings, fresh=self._lifecycle.is_fresh)
         if self._lifecycle.has_spoken and _voice(wanted) != _voice(self._lifecycle.session):
             raise invalid(

@@ -36,7 +36,8 @@ OPENAI_VOICES = frozenset(
 """Names that every OpenAI client sends and no engine here has: they mean the default voice."""
 
 _HISTORY_MESSAGES = 400
-
+_OF_ANSWERS = ("create_response", "interrupt_response")
+"""Fields of `turn_detection` that a mere transcription does not have."""
 
 _KEPT = ("truncation", "tracing", "prompt", "include", "reasoning", "parallel_tool_calls")
 _DETECTION_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -72,7 +73,7 @@ class RealtimeSession:
             "turn_detection": {"type": "server_vad", **detection},
         }
         if kind == "transcription":
-            for name in ("create_response", "interrupt_response"):
+            for name in _OF_ANSWERS:
                 listening["turn_detection"].pop(name)
             return cls({"type": kind, "audio": {"input": listening}, "include": None})
         return cls(
@@ -102,6 +103,11 @@ class RealtimeSession:
     def transcribes(self) -> bool:
         """The client wants to read what it said."""
         return self.kind == "transcription" or self.fields["audio"]["input"]["transcription"] is not None
+
+    @property
+    def detects_turns(self) -> bool:
+        """False: the client says when a turn begins and ends, and is not told of speech."""
+        return self.fields["audio"]["input"]["turn_detection"] is not None
 
     @property
     def speaks(self) -> bool:
@@ -138,7 +144,9 @@ class RealtimeSession:
         `fresh`: nothing was said yet, so a conversation may still become a mere transcription.
         """
         asked = from_beta(update)
-        kind = asked.get("type", self.kind)
+        kind = asked.get("type") or self.kind
+        if kind not in ("realtime", "transcription"):
+            raise invalid("Supported values are: 'realtime' and 'transcription'.", "session.type")
         if kind == "transcription" and self.kind == "realtime" and fresh:
             return RealtimeSession.new(kind, "", settings).changed(update, settings)
         if kind != self.kind:
@@ -253,7 +261,7 @@ def _merged(fields: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     for name, value in given.items():
         if name == "audio" and isinstance(value, Mapping):
             merged[name] = {**fields["audio"], **{
-                side: _merged_side(fields["audio"].get(side, {}), part)
+                side: _merged_side(fields["audio"].get(side, {}), part, answers=fields["type"] == "realtime")
                 for side, part in value.items() if side in fields["audio"] and isinstance(part, Mapping)
             }}  # fmt: skip
         elif name not in fields or name == "type":
@@ -276,7 +284,7 @@ _CLEARED: dict[str, Any] = {
 }
 
 
-def _merged_side(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def _merged_side(old: Mapping[str, Any], given: Mapping[str, Any], *, answers: bool) -> dict[str, Any]:
     merged = dict(old)
     for name, value in given.items():
         if name not in old:
@@ -284,8 +292,11 @@ def _merged_side(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
         if name == "turn_detection" and isinstance(value, Mapping):
             before = old.get(name) or {}
             same = before.get("type") == value["type"]
-            merged[name] = {"type": value["type"], **_DETECTION_DEFAULTS[value["type"]], **(before if same else {})}
-            merged[name] |= {key: given for key, given in value.items() if given is not None or key in _NULLABLE}
+            defaults = _DETECTION_DEFAULTS[value["type"]]
+            known = {key for key in ("type", *defaults) if answers or key not in _OF_ANSWERS}
+            whole = {"type": value["type"], **defaults, **(before if same else {})}
+            whole |= {key: given for key, given in value.items() if given is not None or key in _NULLABLE}
+            merged[name] = {key: setting for key, setting in whole.items() if key in known}
         elif name in ("transcription", "noise_reduction") and isinstance(value, Mapping):
             merged[name] = {**(old.get(name) or {}), **value}
         elif value is None and name in ("format", "voice", "speed"):

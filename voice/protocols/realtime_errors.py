@@ -28,7 +28,9 @@ _CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_p
 
 def of_validation(error: ValidationError, param: str) -> RealtimeError:
     """The first complaint. The value itself stays out of the message: it may be what somebody said."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    complaints = error.errors(include_url=False, include_input=False, include_context=False)
+    # Where a field may have several shapes, the one that was followed the farthest is the one that was meant.
+    first = max(complaints, key=lambda each: len(each["loc"]) if each["loc"][:1] == complaints[0]["loc"][:1] else 0)
     path = param
     for part in first["loc"]:
         # Names of the members of a union are no part of the client's object.

@@ -127,6 +127,12 @@ def parse_item(fields: object, param: str, new_id: str) -> WireItem:
     id, status = head.id or new_id, head.status or "completed"
     match shape:
         case _Message():
+            if not shape.content:
+                raise invalid(
+                    f"Invalid '{param}.content': empty array. Expected an array with minimum length 1.",
+                    f"{param}.content",
+                    code="empty_array",
+                )
             parts = tuple(_part(part, shape.role, f"{param}.content[{at}]") for at, part in enumerate(shape.content))
             return WireItem(id, "message", shape.role, parts, status)
         case _Call():

@@ -82,10 +82,11 @@ _OURS = {"empty_audio": "input_audio_buffer_commit_empty"}
 
 
 class Lifecycle:
-    """`new_id(prefix)` makes ids that nobody else has. `session` is set when the configuration has changed."""
+    """`new_id(prefix)` makes unique ids; "inf" is `max_tokens`. `session` is set when the configuration changed."""
 
-    def __init__(self, session: RealtimeSession, new_id: Callable[[str], str]) -> None:
+    def __init__(self, session: RealtimeSession, new_id: Callable[[str], str], max_tokens: int) -> None:
         self.session = session
+        self._max_tokens = max_tokens
         self.conversation = new_id("conv")
         self._new_id = new_id
         self._items = Items()
@@ -224,7 +225,9 @@ class Lifecycle:
         self._out.append(Truncate(item.id, float(event.audio_end_ms), self._cause(event_id)))
 
     def _create_response(self, event: CreateReply, event_id: str | None) -> None:
-        wish = parse_response(event.response, self._items.get, self._new_id)
+        wish = parse_response(event.response, self._items.get, self._new_id, self._max_tokens)
+        if self.has_spoken:
+            wish.check_voice(self.session.fields["audio"]["output"]["voice"])
         if not wish.aside(self.session.speaks):
             active = self._replies.active
             waiting = next((other for other in self._wishes.values() if not other.aside(self.session.speaks)), None)
@@ -265,14 +268,16 @@ class Lifecycle:
             case SpeechStarted():
                 self._idle_since_ms = None
                 self._spoken_s[event.item] = event.at_s
-                at_ms = round(event.at_s * 1000)
-                self._say("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=event.item)
+                if self.session.detects_turns:
+                    at_ms = round(event.at_s * 1000)
+                    self._say("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=event.item)
                 self._out += held
             case SpeechStopped():
                 began_s = self._spoken_s.get(event.item, event.at_s)
                 self._spoken_s[event.item] = max(0.0, event.at_s - began_s)
-                at_ms = round(event.at_s * 1000)
-                self._say("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=event.item)
+                if self.session.detects_turns:
+                    at_ms = round(event.at_s * 1000)
+                    self._say("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=event.item)
             case TurnCommitted():
                 self._committed(event)
             case TranscriptOut():
@@ -368,13 +373,9 @@ class Lifecycle:
             error = {"type": "transcription_error", "code": event.code, "message": event.message, "param": None}
             kind = "conversation.item.input_audio_transcription.failed"
             self._say(kind, item_id=item.id, content_index=0, error=error)
-        asked = bool(event.event_id) or event.code in _OURS
+        kind = "invalid_request_error" if event.event_id or event.code in _OURS else "server_error"
         message = f"{event.message} ({event.hint})" if event.hint else event.message
-        code = _OURS.get(event.code, event.code)
-        if asked:
-            self._out.append(error_said("invalid_request_error", code, message, event_id=event_id))
-        else:
-            self._out.append(error_said("server_error", code, message))
+        self._out.append(error_said(kind, _OURS.get(event.code, event.code), message, event_id=event_id))
 
     def _known(self, id: str, doing: str, param: str = "item_id") -> WireItem:
         item = self._items.get(id)

@@ -33,6 +33,15 @@ class ReplyWish:
         spoken = speaks if self.options.spoken is None else self.options.spoken
         return not self.in_conversation and not spoken
 
+    def check_voice(self, voice: str) -> None:
+        """`voice` has spoken in this conversation. Raises RealtimeError if another one is wished."""
+        if self.fields.get("voice", voice) != voice:
+            raise invalid(
+                "Cannot update a conversation's voice if assistant audio is present.",
+                "response.audio.output.voice",
+                code="cannot_update_voice",
+            )
+
 
 class _Response(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
@@ -59,8 +68,9 @@ def parse_response(
     given: Mapping[str, Any],
     item_of: Callable[[str], WireItem | None],
     new_id: Callable[[str], str],
+    max_tokens: int,
 ) -> ReplyWish:
-    """`item_of` finds the items that `input` refers to. Raises RealtimeError."""
+    """`item_of` finds the items that `input` refers to; `max_tokens` is what "inf" means. Raises RealtimeError."""
     fields = from_beta(given)
     try:
         wish = _Response.model_validate(fields)
@@ -77,13 +87,15 @@ def parse_response(
         else tuple(chat_tool(tool.model_dump(exclude_none=True)) for tool in wish.tools),
         tool_choice=None if wish.tool_choice is None else chosen_tool(wish.tool_choice),
         temperature=wish.temperature,
-        max_tokens=wish.max_output_tokens if isinstance(wish.max_output_tokens, int) else None,
+        max_tokens=max_tokens if wish.max_output_tokens == "inf" else wish.max_output_tokens,
         spoken=None if wish.output_modalities is None else "audio" in wish.output_modalities,
         input=messages,
         remembered=wish.conversation == "auto",
     )
     shown = ("metadata", "max_output_tokens")
     told = {name: fields[name] for name in shown if fields.get(name) is not None}
+    if wish.audio is not None and "voice" in wish.audio.output.model_fields_set:
+        told["voice"] = wish.audio.output.voice
     return ReplyWish(options, wish.conversation == "auto", told)
 
 

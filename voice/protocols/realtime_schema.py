@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from voice.session.config import AudioFormat
 
@@ -108,8 +108,43 @@ class _NamedTool(_Part):
 
 
 ToolChoice = Literal["auto", "none", "required"] | _NamedTool
-Modalities = Annotated[list[Literal["text", "audio"]], Field(min_length=1, max_length=2)]
+
+
+def _one_modality(value: list[str]) -> list[str]:
+    if len(value) != 1:
+        raise ValueError("supported combinations are ['text'] and ['audio']")
+    return value
+
+
+Modalities = Annotated[list[Literal["text", "audio"]], AfterValidator(_one_modality)]
+"""Spoken answers bring their text. The beta's ["text", "audio"] has become ["audio"] before it comes here."""
 Limit = Annotated[int, Field(ge=1, le=131_072)] | Literal["inf"]
+
+
+class _TokenLimits(_Part):
+    post_instructions: Annotated[int | None, Field(ge=0)] = None
+
+
+class _Retention(_Part):
+    type: Literal["retention_ratio"]
+    retention_ratio: Annotated[float, Field(ge=0, le=1)]
+    token_limits: _TokenLimits | None = None
+
+
+class _Tracing(_Part):
+    workflow_name: _Name | None = None
+    group_id: _Name | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class _Prompt(_Part):
+    id: _Name
+    version: _Name | None = None
+    variables: dict[str, Any] | None = None
+
+
+class _Reasoning(_Part):
+    effort: _Name | None = None
 
 
 class SessionShape(_Part):
@@ -124,6 +159,12 @@ class SessionShape(_Part):
     tool_choice: ToolChoice = "auto"
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     max_output_tokens: Limit = "inf"
+    truncation: Literal["auto", "disabled"] | _Retention = "auto"
+    tracing: Literal["auto"] | _Tracing | None = None
+    prompt: _Prompt | None = None
+    include: Annotated[list[Literal["item.input_audio_transcription.logprobs"]] | None, Field(max_length=16)] = None
+    reasoning: _Reasoning | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class ResponseAudio(_Part):
