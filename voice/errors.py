@@ -3,6 +3,7 @@
 ParleyError
 |- VoiceError
    |- ProtocolError         a client sent a frame that cannot be understood; the connection goes on
+      |- NothingToResume    it wants to go on with what is over; the conversation has begun anew
    |- FrameTooLarge         a frame over the limit; the connection is closed (1009)
    |- SessionGone           unknown or expired token (4004)
    |- ClientTooSlow         a client that does not read what it is told (1008)
@@ -24,6 +25,7 @@ __all__ = [
     "ClientTooSlow",
     "FrameTooLarge",
     "NoModel",
+    "NothingToResume",
     "ProtocolError",
     "SessionBusy",
     "SessionGone",
@@ -40,6 +42,11 @@ class VoiceError(ParleyError):
 
 class ProtocolError(VoiceError):
     code = "invalid_message"
+
+
+class NothingToResume(ProtocolError):
+    code = "nothing_to_resume"
+    default_hint = "the conversation has begun anew, with its history; drop what you hold of the reply"
 
 
 class FrameTooLarge(VoiceError):

@@ -119,6 +119,7 @@ TABLE: Mapping[str, Face] = {
     # voice
     "voice_error": Face(500, _SERVER, 1011),
     "invalid_message": Face(400, _REQUEST, 1008),
+    "nothing_to_resume": Face(409, _REQUEST, 1008),
     "message_too_large": Face(413, _REQUEST, 1009),
     "session_not_found": Face(404, _REQUEST, 4004),
     "bad_recording": Face(400, _REQUEST, 1008),

@@ -9,8 +9,9 @@ from tests.recordings import needs_recordings, recording
 from tests.speaking import spoken
 from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, Sound, impulse_response
 from voice.ears.echo import EchoCanceller
+from voice.ears.echo_guard import EchoGuard
 from voice.port import Pcm
-from voice.session.outgoing import Interrupted, TurnComplete
+from voice.session.outgoing import AudioOut, Interrupted, TurnComplete
 
 
 def level_db(pcm: Pcm) -> float:
@@ -133,6 +134,27 @@ def test_the_next_reply_may_start_a_little_earlier_or_later_than_the_last() -> N
     one start in some thirty is not found at once: one of these six may be missed."""
     found = [shift for shift in (0, 37, -60, 160, -200, 600) if is_found_again(shift)]
     assert len(found) >= 5
+
+
+def test_a_reply_that_goes_on_after_a_dropped_connection_is_still_taken_out() -> None:
+    """What was sent and not played leaves a second time, and the microphone was away meanwhile."""
+    guard, ours = EchoGuard("auto"), spoken(STORY)[: 8 * RATE_HZ]
+    frame, lead, cut, now = 320, 15 * 320, 5 * RATE_HZ, 100.0
+    late = round(0.1 * RATE_HZ)
+    mic = np.concatenate((np.zeros(late, np.int16), (ours * 0.4).astype(np.int16)))
+    heard = [guard.hear(np.zeros(frame, np.int16), now)]
+    guard.sent(AudioOut("r", ours[:lead], RATE_HZ, "", True), now)
+    for at in range(0, len(ours) - lead - frame, frame):
+        if at == cut:
+            now += 5.0
+            guard.came_back(now)
+            guard.sent(AudioOut("r", ours[at : at + lead], RATE_HZ, "", True), now)
+            mic = np.concatenate((mic[:at], np.zeros(800, np.int16), mic[at:]))  # its buffer is filled anew
+        now += frame / RATE_HZ
+        guard.sent(AudioOut("r", ours[at + lead : at + lead + frame], RATE_HZ, "", False), now)
+        heard.append(guard.hear(mic[at : at + frame], now))
+    assert guard.state == "present"
+    assert level_db(np.concatenate(heard)[cut:]) < level_db(mic[cut:]) - 15
 
 
 def is_found_again(shift: int) -> bool:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import os
+import shutil
+import signal
 import socket as sockets
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.bench.utterances import RATE_HZ, quiet, utterances
+from tests.parley_process import running_parley
 from tests.scripted.process import ScriptedProcess
 from tests.web.house import House, house
 
@@ -192,6 +198,107 @@ async def test_a_sentence_cut_in_the_middle_is_heard_whole_and_once(home: House,
     await second.leave()
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg makes the WebM")
+@pytest.mark.parametrize("recorder_anew", [False, True])
+async def test_a_webm_stream_goes_on(home: House, service: ScriptedProcess, recorder_anew: bool) -> None:
+    """A browser's MediaRecorder, that is kept running or started again; the answer is Opus, too."""
+    [said] = utterances(1)
+    long_s = (said.last - said.first) / RATE_HZ
+    lengths = [(long_s - 0.2, "too short"), (long_s + 0.9, "whole"), (999, "too long")]
+    service.script(replies=["Yes."], transcripts_by_length=lengths)
+    samples = np.concatenate([quiet(0.3), said.pcm, quiet(2.0)]).astype(np.int16)
+    cut_at = round(0.3 * RATE_HZ) + (said.first + said.last) // 2
+    if recorder_anew:
+        before, after = _webm(samples[:cut_at]), _webm(samples[cut_at:])
+    else:
+        whole = _webm(samples)
+        half = len(whole) * cut_at // len(samples)
+        before, after = whole[:half], whole[half:]
+    audio = {"input_format": "webm", "output_format": "opus"}
+    url = await _open(home, audio_config=audio)
+    first = await _connect(home, url)
+    await _send_webm(first, before)
+    await first.wait("speech_started")
+    await first.cut()
+    second = await _connect(home, url + "?resume=1")
+    assert (await second.wait("ready"))["input"]["bytes"] == len(before)
+    await second.socket.send_json({"type": "resume", "reply": "", "ms": 0})
+    await _send_webm(second, after)
+    turn = await second.wait("turn_complete")
+    assert turn["input_transcript"] == "whole" and turn["heard_transcript"] == "Yes."
+    assert not [m for m in second.messages if m["type"] == "error"]
+    await second.leave()
+
+
+def _webm(samples: Samples) -> bytes:
+    raw = ["-f", "s16le", "-ar", str(RATE_HZ), "-ac", "1", "-i", "-"]
+    command = ["ffmpeg", "-v", "error", *raw, "-c:a", "libopus", "-cluster_time_limit", "200", "-f", "webm", "-"]
+    done = subprocess.run(command, input=samples.astype("<i2").tobytes(), capture_output=True, check=True, timeout=30)
+    return done.stdout
+
+
+async def _send_webm(client: Client, stream: bytes) -> None:
+    for start in range(0, len(stream), 500):
+        audio = base64.b64encode(stream[start : start + 500]).decode()
+        await client.socket.send_json({"type": "audio", "audio": audio})
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("told_before_the_cut", [True, False])
+async def test_a_tool_round_goes_on(home: House, service: ScriptedProcess, told_before_the_cut: bool) -> None:
+    """Whether the call arrived before the connection was lost only the client knows: it is told of it again."""
+    lamp = {"type": "function", "function": {"name": "lamp", "parameters": {"type": "object"}}}
+    service.script(
+        replies=["It is on."], tool_calls=[["lamp", "{}"]], first_token_ms=10 if told_before_the_cut else 300
+    )
+    url = await _open(home, llm_config={"tools": [lamp]})
+    first = await _connect(home, url)
+    await first.socket.send_json({"type": "end_turn", "transcript": "light on"})
+    if told_before_the_cut:
+        await first.wait("tool_call")
+    else:
+        await first.wait("state", state="thinking")
+    await first.cut()
+    await asyncio.sleep(0.6)
+    second = await _connect(home, url + "?resume=1")
+    ready = await second.wait("ready")
+    await second.socket.send_json({"type": "resume", "reply": "", "ms": 0})
+    call = ready["tool_calls"][0] if told_before_the_cut else await second.wait("tool_call")
+    assert call["name"] == "lamp" and len(ready["tool_calls"]) == told_before_the_cut
+    await second.socket.send_json({"type": "tool_result", "call_id": call["call_id"], "output": "done"})
+    turn = await second.wait("turn_complete")
+    assert turn["tools_called"] == ["lamp"] and turn["heard_transcript"] == "It is on."
+    await second.leave()
+
+
+@pytest.mark.parametrize("crash", [False, True])
+async def test_a_restart_keeps_what_was_said(tmp_path: Path, service: ScriptedProcess, crash: bool) -> None:
+    """A server that is ended writes down what was heard; one that crashes has written down the question."""
+    service.script(replies=[STORY], tts_ms_per_character=40)
+    config = service.parley_config('[llm]\nmodel = "none"\n')
+    with running_parley(tmp_path, config=config) as server:
+        async with aiohttp.ClientSession(server.base_url, headers=server.headers) as http:
+            async with http.post("/v1/audio/live", json={"audio_config": BINARY}) as response:
+                url = str((await response.json())["websocket_url"])
+            client = Client(await http.ws_connect(url))
+            await client.socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
+            await asyncio.wait_for(client.wait_samples(OUT_HZ), 20)
+            os.kill(server.pid, signal.SIGKILL if crash else signal.SIGTERM)
+            await asyncio.wait_for(client._task, 10)
+            assert client.code == (1006 if crash else 1012)
+    with running_parley(tmp_path, config=config) as server:
+        async with aiohttp.ClientSession(server.base_url, headers=server.headers) as http:
+            client = Client(await http.ws_connect(url + "?resume=1"))
+            assert (await client.wait("ready"))["resumed"] is False
+            await client.socket.send_json({"type": "resume", "reply": "reply-1", "ms": 900})
+            assert (await client.wait("error"))["code"] == "nothing_to_resume"
+            async with http.get(url.replace("/ws/", "/")) as response:
+                history = (await response.json())["history"]
+            assert history[0]["content"] == "tell me a story" and STORY.startswith(history[1]["content"])
+            assert bool(history[1]["content"]) == history[1]["interrupted"] == (not crash)
+            await client.leave()
+
+
 async def test_a_newer_connection_takes_over_in_the_middle_of_a_reply(home: House, service: ScriptedProcess) -> None:
     """The old one is not dead: a phone changed networks, and nobody has noticed yet."""
     service.script(replies=[STORY], tts_ms_per_character=25)
@@ -225,9 +332,10 @@ async def test_after_the_grace_the_conversation_begins_anew_and_remembers_what_w
         await asyncio.sleep(0.01)
     assert home.services.ears.statistics().ears == 0 and home.services.hub.live == 0
     second = await _connect(home, url + "?resume=1")
-    assert "resumed" not in await second.wait("ready")
+    assert (await second.wait("ready"))["resumed"] is False
     await second.socket.send_json({"type": "resume", "reply": "reply-1", "ms": 900})
-    assert (await second.wait("error"))["hint"]
+    error = await second.wait("error")
+    assert error["code"] == "nothing_to_resume" and error["hint"]
     async with home.client.get(url.replace("/ws/", "/")) as response:
         [asked, told] = (await response.json())["history"]
     assert asked["content"] == "tell me a story"

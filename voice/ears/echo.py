@@ -152,6 +152,7 @@ class EchoCanceller:
 
     def play(self, pcm: Pcm, late: int = 0) -> None:
         """We have sent `pcm` (16 kHz), `late` samples after the last audio that was heard."""
+        late += len(self._held)  # heard, and not yet looked at
         missing = late - len(self._ahead)
         if self._at + max(0, late) > self._spoke_until:
             self._burst_at = self._at + max(0, late)
@@ -163,6 +164,11 @@ class EchoCanceller:
         """The client was told to drop what it has not played."""
         self._ahead = self._ahead[:late]
         self._spoke_until = min(self._spoke_until, self._at + len(self._ahead))
+
+    def away(self) -> None:
+        """The connection was lost: what was not played is sent again, and comes back with another delay, perhaps."""
+        self.stop()
+        self._spoke_until = min(self._spoke_until, self._at - 1)
 
     def gap(self, samples: int) -> None:
         """The microphone was off for so long: what we sent meanwhile was not heard."""

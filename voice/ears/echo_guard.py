@@ -70,6 +70,14 @@ class EchoGuard:
         late_s = min(max(0.0, now - self._heard_at), _LATE_S)
         self._canceller.play(self._resampler.process(audio.pcm), round(late_s * RATE_HZ))
 
+    def came_back(self, now: float) -> None:
+        """The client was away, and its microphone with it: what it had not played will leave once more."""
+        if self._canceller is not None:
+            self._canceller.away()
+        self._resampler = None
+        if self._heard_at is not None:
+            self._heard_at = now
+
     def stopped(self) -> None:
         """The client was told to drop what it has not played."""
         if self._canceller is not None:

@@ -105,7 +105,12 @@ class LiveCodec:
             "state": facts.state,
             "input": {"samples": facts.input_samples, "bytes": facts.input_bytes},
             "reply": {"id": facts.reply, "ms": facts.played_ms, "text": facts.text} if facts.reply else None,
+            "tool_calls": [_message(call) for call in facts.calls],
         }
+        return (lambda: [_json(message)],)
+
+    def begun_anew(self, token: str) -> Sequence[Draft]:
+        message = {**_message(Ready(token, describe(self.config))), "resumed": False}
         return (lambda: [_json(message)],)
 
     def receive(self, frame: str | bytes) -> Sequence[ClientEvent | Draft]:

@@ -39,7 +39,7 @@ from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_conversation import Items
 from voice.protocols.realtime_errors import invalid
 from voice.protocols.realtime_items import Part, WireItem, item_json, message_of, parse_item
-from voice.protocols.realtime_messages import Said, error_said
+from voice.protocols.realtime_messages import Blame, Said, error_said
 from voice.protocols.realtime_replies import Replies
 from voice.protocols.realtime_response import ReplyWish, parse_response
 from voice.session.incoming import (
@@ -373,9 +373,10 @@ class Lifecycle:
             error = {"type": "transcription_error", "code": event.code, "message": event.message, "param": None}
             kind = "conversation.item.input_audio_transcription.failed"
             self._say(kind, item_id=item.id, content_index=0, error=error)
-        kind = "invalid_request_error" if event.event_id or event.code in _OURS else "server_error"
+        asked = bool(event.event_id) or event.code in _OURS
         message = f"{event.message} ({event.hint})" if event.hint else event.message
-        self._out.append(error_said(kind, _OURS.get(event.code, event.code), message, event_id=event_id))
+        blamed: Blame = "invalid_request_error" if asked else "server_error"
+        self._out.append(error_said(blamed, _OURS.get(event.code, event.code), message, event_id=event_id))
 
     def _known(self, id: str, doing: str, param: str = "item_id") -> WireItem:
         item = self._items.get(id)

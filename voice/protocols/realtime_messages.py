@@ -9,7 +9,7 @@ from typing import Any, Literal
 from voice.protocols.realtime_items import Part, WireItem, item_json
 from voice.session.outgoing import AudioOut, TurnComplete
 
-__all__ = ["Emit", "Response", "Said", "error_said", "response_json", "usage_json"]
+__all__ = ["Blame", "Emit", "Response", "Said", "error_said", "response_json", "usage_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,12 @@ class Said:
 
 
 Emit = Callable[[Said], None]
+Blame = Literal["invalid_request_error", "server_error"]
+"""Whose mistake an error is."""
 
 
 def error_said(
-    kind: Literal["invalid_request_error", "server_error"],
+    kind: Blame,
     code: str | None,
     message: str,
     *,

@@ -144,6 +144,10 @@ class Hub:
             record.expires_at = self._clock.wall() + timedelta(minutes=record.config.ttl_minutes)
             self._save(key, record)
 
+        def grown() -> None:
+            record.items = history.items
+            self._save(key, record)
+
         def updated(config: SessionConfig) -> None:
             record.config = config
             self._save(key, record)
@@ -167,8 +171,10 @@ class Hub:
             codec=None if codec is None else codec(record.config),
             on_turn=finished,
             on_update=updated,
+            on_item=grown,
             contest=partial(self._contest, record),
             watch=watch,
+            anew=resume,
         )
         session = record.session
         try:

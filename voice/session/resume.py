@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from voice.protocols.port import Draft
-from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, TextOut
+from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, TextOut, ToolCallOut
 
 __all__ = ["KEPT_AUDIO_S", "AwayTime", "Resumable", "Resumed", "SentAudio", "Unsent"]
 
@@ -30,7 +30,8 @@ class Resumed:
 
     `input_samples`, `input_bytes`: how much of the client's audio has arrived in all connections of the session, as
     PCM samples at the client's own rate and as bytes of a container stream. `reply`: the one under way, "" for none;
-    `played_ms`: how far the client has played it by our clock; `text`: what was told of it.
+    `played_ms`: how far the client has played it by our clock; `text`: what was told of it. `calls`: what the client
+    was told to run and has not answered.
     """
 
     state: str
@@ -39,6 +40,7 @@ class Resumed:
     reply: str = ""
     played_ms: float = 0.0
     text: str = ""
+    calls: tuple[ToolCallOut, ...] = ()
 
 
 @runtime_checkable
@@ -47,6 +49,10 @@ class Resumable(Protocol):
 
     def resumed(self, token: str, facts: Resumed) -> Sequence[Draft]:
         """What a client that is back is greeted with."""
+        ...
+
+    def begun_anew(self, token: str) -> Sequence[Draft]:
+        """The greeting of a client that wanted to go on, where there is nothing to go on with."""
         ...
 
 
@@ -136,6 +142,10 @@ class Unsent:
         events = list(self._events)
         self._events.clear()
         return events
+
+    def calls(self) -> set[str]:
+        """The ids of the tool calls that wait to be told."""
+        return {event.call_id for event in self._events if isinstance(event, ToolCallOut)}
 
     def interrupted(self, reply: str) -> bool:
         return any(isinstance(event, Interrupted) and event.reply == reply for event in self._events)

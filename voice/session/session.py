@@ -13,6 +13,7 @@ meanwhile, are one order of things; taken apart, each half would have to know th
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from math import inf
@@ -29,7 +30,7 @@ from voice.ears.events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHear
 from voice.ears.intake import RATE_HZ, Intake
 from voice.ears.ring import AudioRing
 from voice.ears.segmenter import Onset, Segmenter
-from voice.errors import FrameTooLarge, ProtocolError
+from voice.errors import FrameTooLarge, NothingToResume, ProtocolError
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
@@ -41,9 +42,11 @@ from voice.session.outgoing import (
     AudioOut,
     ErrorOut,
     Interrupted,
+    ItemAdded,
     Pong,
     ServerEvent,
     StateOut,
+    ToolCallOut,
     TranscriptOut,
     TurnComplete,
 )
@@ -56,6 +59,7 @@ from voice.turn.actions import Action, Tell
 from voice.turn.history import History
 from voice.turn.machine_start import MachineStart
 from voice.turn.states import SHOWN
+from voice.turn.tool_rounds import MAX_CALLS
 
 __all__ = ["Channel", "ClientClosed", "Session", "SessionParts"]
 
@@ -82,8 +86,8 @@ class Session:
     """`run(channel)` serves one connection to its end; `history` outlives it. `token` is never logged.
 
     `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with
-    every finished turn, `on_update` with every changed configuration; `watch`
-    gives those who look on.
+    every finished turn, `on_update` with every changed configuration, `on_item` when the conversation has
+    grown; `watch` gives those who look on. `anew`: the client wanted to go on with a conversation that is over.
     """
 
     def __init__(
@@ -100,12 +104,15 @@ class Session:
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
         contest: Callable[[Claim], Awaitable[bool] | None] = lambda claim: None,
+        on_item: Callable[[], None] = lambda: None,
         watch: Callable[[MachineStart], Sequence[Watcher]] = lambda start: (),
+        anew: bool = False,
     ) -> None:
         self.config = config
         self._name, self._token = name, token
         self._settings, self._parts = settings, parts
-        self._on_turn, self._on_update = on_turn, on_update
+        self._on_turn, self._on_update, self._on_item = on_turn, on_update, on_item
+        self._anew = anew
         self._contest = contest
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
@@ -132,6 +139,7 @@ class Session:
         self._reader = anyio.CancelScope()
         self._over = False
         self._time, self._sent, self._unsent = AwayTime(), SentAudio(), Unsent()
+        self._calls: OrderedDict[str, ToolCallOut] = OrderedDict()  # that the client was told to run
         self._input_samples = self._input_bytes = 0
         self._announce = False  # on a new connection the first audio says which clause it belongs to
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
@@ -164,7 +172,7 @@ class Session:
                 ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
                 self._ear = ear
                 self._line = line
-                self._send(self._codec.opened(self._token))
+                self._send(self._greeting())
                 self._hear(heard.EchoHeard(self._echo.state))
                 tasks.start_soon(self._tick)
                 tasks.start_soon(self._attend)
@@ -262,6 +270,11 @@ class Session:
         self._line, self._next, self._returned = self._next, None, anyio.Event()
         return self._line
 
+    def _greeting(self) -> Sequence[Draft]:
+        if self._anew and isinstance(self._codec, Resumable):
+            return self._codec.begun_anew(self._token)
+        return self._codec.opened(self._token)
+
     async def _greet(self, line: Connection) -> str | bytes | None:
         """Tell a client that is back where things stand, and go on. Gives its first frame if that is another one."""
         assert isinstance(self._codec, Resumable)
@@ -273,6 +286,7 @@ class Session:
             reply,
             round(played_s * 1000, 1),
             text,
+            self._open_calls(),
         )
         line.send(self._codec.resumed(self._token, facts))
         frame: str | bytes | None = None
@@ -281,6 +295,12 @@ class Session:
         position = _position(self._codec, frame)
         self._go_on(position)
         return frame if position is None else None
+
+    def _open_calls(self) -> tuple[ToolCallOut, ...]:
+        """Those that were told and may not have arrived."""
+        waiting = self._unsent.calls()
+        names = (name for name in self._machine.open_calls if name in self._calls and name not in waiting)
+        return tuple(self._calls[name] for name in names)
 
     def _go_on(self, position: incoming.Resume | None) -> None:
         """Say what could not be said, send the audio again that the client has not played, and let time pass."""
@@ -295,6 +315,7 @@ class Session:
             at_s = None
         pieces = self._sent.since(at_s) if at_s is not None else []
         self._announce = not pieces
+        self._echo.came_back(self._parts.clock.now())
         for event in self._unsent.take():
             self._send(self._codec.tell(event), event)
         for piece in pieces:
@@ -379,7 +400,7 @@ class Session:
                 _check_length(output, MAX_INPUT)
                 self._hear(event)
             case incoming.Resume():
-                raise ProtocolError("There is nothing to resume", hint="it is the first message of a new connection")
+                raise NothingToResume("There is nothing to resume")
             case incoming.Close():
                 raise AssertionError("handled by the reader")
 
@@ -479,6 +500,8 @@ class Session:
                     self._echo.stopped()
                 if isinstance(event, TurnComplete):
                     self._on_turn(event)
+                elif isinstance(event, ItemAdded):
+                    self._on_item()
             case _:
                 self._work.do(action)
 
@@ -492,6 +515,10 @@ class Session:
             self._sent.add(event)
         elif isinstance(event, Interrupted):
             self._sent.forget()
+        elif isinstance(event, ToolCallOut):
+            self._calls[event.call_id] = event
+            while len(self._calls) > MAX_CALLS:
+                self._calls.popitem(last=False)
         if not self._time.away:
             self._send(self._codec.tell(event), event)
         elif not self._unsent.add(event):

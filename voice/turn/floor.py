@@ -108,6 +108,13 @@ class Floor:
             return None
         return reply.id, reply.playout.position(now), reply.text
 
+    @property
+    def open_calls(self) -> tuple[str, ...]:
+        """The ids of the tool calls that a reply waits for."""
+        revision = self._answer.revision
+        waits = revision is not None and revision.rounds.begun_at is not None
+        return tuple(call.id for call in revision.rounds.open) if revision is not None and waits else ()
+
     def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
         self._turn = turn = self._new_turn(from_s, woken)
         self._gate.waiting = False
