@@ -195,8 +195,8 @@ class Lifecycle:
 
     def _clear_output(self) -> None:
         active = self._replies.active
-        self._say("output_audio_buffer.cleared", response_id=active.id if active is not None else "")
-        if active is not None:
+        self._say("output_audio_buffer.cleared", response_id=active.id if active else "")
+        if active:
             self._out.append(CancelResponse(self._replies.reply_of(active), self._cause(None)))
 
     def _create_item(self, event: CreateItem, event_id: str | None) -> None:
@@ -219,9 +219,8 @@ class Lifecycle:
             raise invalid(f"The item has no content part {event.content_index}.", "content_index")
         length_ms = self._items.audio_ms(item.id)
         if event.audio_end_ms > length_ms + 1:
-            raise invalid(
-                f"Audio content of {length_ms:.0f}ms is already shorter than {event.audio_end_ms}ms", "audio_end_ms"
-            )
+            said = f"Audio content of {length_ms:.0f}ms is already shorter than {event.audio_end_ms}ms"
+            raise invalid(said, "audio_end_ms")
         self._out.append(Truncate(item.id, float(event.audio_end_ms), self._cause(event_id)))
 
     def _create_response(self, event: CreateReply, event_id: str | None) -> None:
@@ -242,13 +241,11 @@ class Lifecycle:
         self._out.append(Respond(wish.options, self._cause(event_id, wish.options.key)))
 
     def _cancel(self, event: CancelReply, event_id: str | None) -> None:
-        if event.response_id is not None:
-            found = self._replies.find(event.response_id)
-        else:
-            found = self._replies.active
+        wanted = event.response_id
+        found = self._replies.active if wanted is None else self._replies.find(wanted)
         # One that waits for the floor is not wanted any more either.
         waiting = [key for key, wish in self._wishes.items() if not wish.aside(self.session.speaks)]
-        if found is None and (event.response_id is not None or not waiting):
+        if found is None and (wanted is not None or not waiting):
             raise invalid(
                 "Cancellation failed: no active response found", "response_id", code="response_cancel_not_active"
             )
@@ -310,8 +307,8 @@ class Lifecycle:
                     self._out, self._held = [], self._out
             case ErrorOut():
                 self._error(event)
-            case _:  # has no word in this API: states, wake words, the live protocol's own
-                return
+            case _:
+                pass  # has no word in this API: states, wake words, the live protocol's own
 
     def _committed(self, event: TurnCommitted) -> None:
         self._buffered_ms = 0.0
