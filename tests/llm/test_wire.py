@@ -205,6 +205,15 @@ class TestAnswers:
         events = [event for call in calls for event in reader.read({"choices": [{"delta": {"tool_calls": [call]}}]})]
         assert [event.index for event in events if isinstance(event, ToolCallDelta)] == [0, 1]
 
+    def test_calls_that_share_an_id_are_two(self) -> None:
+        reader, found = ChunkReader(), []
+        for index, name in enumerate(("lamp", "door")):
+            first = {"index": index, "id": "call_0", "function": {"name": name, "arguments": "{"}}
+            rest = {"index": index, "id": "call_0", "function": {"arguments": "}"}}
+            for call in (first, rest):
+                found += reader.read({"choices": [{"delta": {"tool_calls": [call]}}]})
+        assert [event.index for event in found] == [0, 0, 1, 1]
+
     def test_a_call_without_an_id_gets_one(self) -> None:
         call = {"index": 0, "function": {"name": "time", "arguments": "{}"}}
         (event,) = ChunkReader().read({"choices": [{"delta": {"tool_calls": [call]}}]})

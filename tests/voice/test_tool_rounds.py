@@ -52,6 +52,20 @@ def roles(talk: Conversation) -> list[tuple[str, str]]:
     return shown
 
 
+@pytest.mark.parametrize("arguments", ['{"on": ', "[1]", "on"])
+def test_arguments_that_are_no_object_are_told_to_the_model_alone(arguments: str) -> None:
+    """They stand well-formed in the next prompt: a server that parses it would refuse the conversation for ever."""
+    talk = conversation(call("lamp", 1, arguments), call("clock", 2, arguments))
+    talk.speak((1.0, 2.0, "light on"))
+    talk.run(12.0)
+    assert not talk.told(ToolCallOut) and not [1 for _, action in talk.actions if isinstance(action, RunTool)]
+    made = [message.tool_calls for message in thoughts(talk)[-1].messages if message.tool_calls]
+    assert [json.loads(each.arguments) for each in made[0]] == [{"malformed": arguments}] * 2
+    results = [message.content for message in thoughts(talk)[-1].messages if message.role == "tool"]
+    assert len(results) == 2 and all("error" in json.loads(result) for result in results)
+    assert talk.told(TurnComplete)[0].heard_transcript == "It is done."
+
+
 class TestServerTools:
     def test_a_result_is_told_to_the_model_and_the_answer_is_spoken(self) -> None:
         talk = conversation(call("clock"))

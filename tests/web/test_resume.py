@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import numpy.typing as npt
+import psutil
 import pytest
 
 from tests.bench.utterances import RATE_HZ, quiet, utterances
@@ -286,6 +287,9 @@ async def test_a_restart_keeps_what_was_said(tmp_path: Path, service: ScriptedPr
             os.kill(server.pid, signal.SIGKILL if crash else signal.SIGTERM)
             await asyncio.wait_for(client._task, 10)
             assert client.code == (1006 if crash else 1012)
+            async with asyncio.timeout(10):
+                while psutil.Process(server.pid).status() != psutil.STATUS_ZOMBIE:
+                    await asyncio.sleep(0.01)
     with running_parley(tmp_path, config=config) as server:
         async with aiohttp.ClientSession(server.base_url, headers=server.headers) as http:
             client = Client(await http.ws_connect(url + "?resume=1"))

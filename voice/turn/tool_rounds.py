@@ -25,10 +25,13 @@ __all__ = ["Replying", "Rounds", "ToolDesk", "chat_tool"]
 
 CANCELLED = json.dumps({"error": "the user interrupted before the result came"})
 TIMED_OUT = json.dumps({"error": "the tool did not answer in time"})
+MALFORMED = json.dumps({"error": "the arguments are no JSON object"})
 MAX_LATE = 64
 """So many calls of ended replies are known, whose results may still come: they are no mistake of the client's."""
 MAX_GIVEN = 1024
 """Ids of the last calls; older ones that are still in the conversation are known there."""
+MAX_MALFORMED = 1000
+"""Characters of what a model wrote for arguments that are shown to it again."""
 MAX_CALLS = 16
 """Calls in one round; a model that asks for more has lost its way."""
 
@@ -100,14 +103,19 @@ class ToolDesk:
         if rounds.begun_at is not None or reply is None:
             return
         rounds.begun_at = now
-        rounds.calls = tuple(self._named(call) for call in rounds.calls[:MAX_CALLS])
+        made = [self._named(call) for call in rounds.calls[:MAX_CALLS]]
+        rounds.calls = tuple(replace(call, arguments=_well_formed(call.arguments)) for call in made)
+        told = {call.id: call.arguments or "{}" for call in made}
         theirs = {tool["function"]["name"] for tool in map(chat_tool, client)}
         for call in rounds.calls:
             item = self._add(revision, Message("assistant", "", (call,))) if revision.kept else ""
             rounds.called.append(call.name)
-            if call.name in theirs:
-                rounds.handed_over |= config.llm.client_tools == "hand_over"
-                self._do(Tell(ToolCallOut(call.id, call.name, call.arguments, reply.id, item)))
+            hand_over = config.llm.client_tools == "hand_over" and call.name in theirs
+            rounds.handed_over |= hand_over
+            if call.arguments != told[call.id] and not hand_over:
+                self._take(revision, call, MALFORMED)
+            elif call.name in theirs:
+                self._do(Tell(ToolCallOut(call.id, call.name, told[call.id], reply.id, item)))
             elif call.name in self._server:
                 self._do(RunTool(revision.number, call.id, call.name, call.arguments, self._settings.timeout_s))
             else:
@@ -204,6 +212,16 @@ class ToolDesk:
         self._late[call_id] = None
         while len(self._late) > MAX_LATE:
             del self._late[next(iter(self._late))]
+
+
+def _well_formed(arguments: str) -> str:
+    """As they may stand in a prompt: servers of models refuse a conversation with arguments that are no object."""
+    try:
+        if isinstance(json.loads(arguments or "{}"), dict):
+            return arguments or "{}"
+    except (ValueError, RecursionError):
+        pass
+    return json.dumps({"malformed": arguments[:MAX_MALFORMED]}, ensure_ascii=False)
 
 
 def chat_tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
