@@ -17,6 +17,8 @@ class _Call:
     id: str
     told: object
     """The index that the server gave it, None where it gave none."""
+    given: str = ""
+    """The id that the server gave it; another call may have the same."""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
@@ -42,7 +44,8 @@ class CallIndex:
         begins = number is None
         if number is None:
             number = len(self._calls)
-            self._calls.append(_Call(self._id(id, number), index if isinstance(index, int) else None))
+            given = str(id) if id else ""
+            self._calls.append(_Call(self._id(id, number), index if isinstance(index, int) else None, given))
         call = self._calls[number]
         fresh = name if name and not call.name else None
         call.name = call.name or name or ""
@@ -53,7 +56,8 @@ class CallIndex:
         """None: it begins a new call."""
         last = len(self._calls) - 1
         if id:
-            at = next((n for n in range(last, -1, -1) if self._calls[n].id == str(id)), None)
+            same = [n for n in range(last, -1, -1) if str(id) in (self._calls[n].given, self._calls[n].id)]
+            at = next((n for n in same if self._calls[n].told == index), same[0] if same else None)
         elif not isinstance(index, int) or index < 0:  # without a number it goes on where the last call stopped
             at = last if last >= 0 else None
         else:
