@@ -41,8 +41,8 @@ async def failure_of(response: aiohttp.ClientResponse) -> ParleyError:
     """The typed error of an answer that is not 200."""
     text = (await response.content.read(64 << 10)).decode("utf-8", "replace")
     try:
-        body: object = json.loads(text)
-    except ValueError:
+        body: object = loads(text)
+    except BackendFailed:
         body = text
     if response.status in (301, 302, 303, 307, 308):
         return BackendFailed("the server sends us elsewhere", hint="put the address it leads to into base_url")
@@ -83,7 +83,11 @@ async def read_out(response: aiohttp.ClientResponse) -> None:
 def loads(data: str) -> Any:
     """Raises BackendFailed."""
     try:
-        return json.loads(data)
+        value = json.loads(data)
+        if "\\ud" in data or "\\uD" in data:
+            # "\ud83d" alone is allowed in JSON, and cannot be written as UTF-8 again.
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return value
     except (ValueError, RecursionError) as error:
         raise BackendFailed(
             "the server sent something that is no JSON", hint="does base_url point at the API, and not at a page?"

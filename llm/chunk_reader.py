@@ -154,27 +154,55 @@ _TOO_LONG = re.compile(r"context (length|size|window)|maximum model length|max_s
 """OpenAI, vLLM and LM Studio say length, llama.cpp size, TabbyAPI max_seq_len."""
 
 
+_NOT_LOADED = re.compile(r"no models? (is |are )?(currently )?loaded", re.IGNORECASE)
+"""TabbyAPI (with 400) and LM Studio: nothing is wrong with the request, and another server may take it."""
+
+
+def _innermost(body: object) -> object:
+    """FastAPI puts an error into `detail`, TabbyAPI a whole error object; 422 has a list of what is wrong where."""
+    for _ in range(3):
+        inner = (body.get("error") or body.get("detail")) if isinstance(body, Mapping) else None
+        if not isinstance(inner, Mapping | list | str):
+            break
+        body = inner
+    if isinstance(body, list):
+        rows = [row for row in body if isinstance(row, Mapping)]
+        wrong = (f"{'.'.join(map(str, _places(row)))}: {row.get('msg')}" for row in rows)
+        return "; ".join(wrong) or str(body)
+    return body
+
+
+def _places(row: Mapping[str, Any]) -> list[object]:
+    found = row.get("loc")
+    return found if isinstance(found, list) else []
+
+
 def error_of(status: int, body: object, retry_after_s: int | None = None) -> ParleyError:
     """The typed error for a server's error answer; it understands the shapes that servers have.
 
     BadInput where the server blames the request: no other server would like it better.
     """
-    error = body.get("error", body) if isinstance(body, Mapping) else body
+    error = _innermost(body)
     code, param = (error.get("code"), error.get("param")) if isinstance(error, Mapping) else (None, None)
     # {"error": {...}}, {"error": "text"} (Ollama, TGI), {"message": ...} (vLLM), {"detail": ...} (FastAPI)
     message = str(error.get("message") or error.get("detail") or error) if isinstance(error, Mapping) else str(error)
     message = hidden(message)[:500] or f"status {status}"
     if status in (0, 200) and isinstance(code, int) and 400 <= code < 600:
         status = code  # an error inside a stream has its status here (vLLM, llama.cpp)
+    if _NOT_LOADED.search(message):
+        return UnknownModel(message, hint="load a model in that server")
     if code == "context_length_exceeded" or _TOO_LONG.search(message):
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
-        return UnknownModel(message)
+        return UnknownModel(message, hint="GET /v1/models lists what there is")
     if status in (429, 503) or code in ("overloaded", "rate_limit_exceeded"):
         told = retry_after_s is not None
         return Overloaded(message, hint="try again in a moment", retry_after_s=retry_after_s or 2, told=told)
     if status in (400, 413, 422) or (status == 0 and code == BadInput.code):
-        return BadInput(message, param=param if isinstance(param, str) else None)
+        hint = "the server of this model says so; another model may take it"
+        return BadInput(message, hint=hint, param=param if isinstance(param, str) else None)
     if status in (401, 403):
         return BackendFailed(message, hint="check the api_key of this backend")
+    if status == 402:
+        return BackendFailed(message, hint="the account behind the api_key of this backend has to be paid for")
     return BackendFailed(message, hint="see the log of that server")

@@ -21,7 +21,7 @@ import anyio
 from llm.backends.auto import AutoBackend
 from llm.client_options import read_options
 from llm.convert.chat import parse_chat, to_request
-from llm.errors import BackendUnreachable, UnknownModel
+from llm.errors import BackendUnreachable, Overloaded, UnknownModel
 from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
 from llm.stream import Finish, ReasoningDelta, TextDelta, ToolCallDelta
@@ -91,7 +91,7 @@ class LLMClient:
         """Raises nothing."""
         try:
             return await (await self._backend()).health()
-        except BackendUnreachable:  # of a type that was to be found out
+        except (BackendUnreachable, Overloaded):  # of a type that was to be found out
             return False
 
     async def list_models(self) -> list[str]:

@@ -30,6 +30,9 @@ from models.errors import ParleyError
 
 __all__ = ["OpenAIClient"]
 
+_ALWAYS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+"""Compressed, the frames of a stream would come late and together."""
+LONGEST_ID = 512
 WHOLE_PATIENCE = 5.0
 """Times `timeout_s`: a server that answers in one piece is silent while it writes."""
 
@@ -80,7 +83,9 @@ class OpenAIClient:
             async with self._asked(
                 f"{self._base}/chat/completions", body, WHOLE_PATIENCE if whole else 1.0
             ) as response:
-                if response.content_type == "application/json":  # as asked, or a server that does not stream
+                if response.content_type == "text/html":
+                    raise BackendFailed(f"{self.name} sent a page", hint="base_url must point at the API")
+                if _in_one_piece(response, whole):
                     data = await data_of(response)
                     value = loads(data.decode("utf-8", "replace"))
                     if whole and (as_it_is := relayed_whole(value, data)) is not None:
@@ -93,8 +98,6 @@ class OpenAIClient:
                         raise self.broken()
                     yield reader.finish()
                     return
-                if response.content_type == "text/html":
-                    raise BackendFailed(f"{self.name} sent a page", hint="base_url must point at the API")
                 async for piece in response.content.iter_any():
                     if relay is not None and events.idle and (same := relay.as_it_is(piece)) is not None:
                         yield same
@@ -131,7 +134,7 @@ class OpenAIClient:
         async with self._http.post(
             url,
             data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", **self._headers()},
+            headers={**_ALWAYS, **self._headers()},
             timeout=self._patience(patience),
             allow_redirects=False,
         ) as response:
@@ -163,7 +166,7 @@ class OpenAIClient:
         return tuple(
             ModelInfo(row["id"], self.name, _context(row), str(row.get("owned_by") or self.name))
             for row in (rows if isinstance(rows, list) else ())
-            if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]
+            if isinstance(row, dict) and isinstance(row.get("id"), str) and 0 < len(row["id"]) <= LONGEST_ID
         )
 
     async def context_limit(self, model: str) -> int | None:
@@ -265,6 +268,11 @@ def _read(
     except ParleyError as error:
         ended = error
     return (found if relay is None else joined(found)), ended
+
+
+def _in_one_piece(response: aiohttp.ClientResponse, whole: bool) -> bool:
+    """As asked, or a server that does not stream. Some forget to say what they send."""
+    return response.content_type == "application/json" or (whole and response.content_type != "text/event-stream")
 
 
 def _context(row: dict[str, Any]) -> int | None:

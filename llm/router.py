@@ -13,6 +13,7 @@ Preference: those whose breaker is closed, then healthy before unknown before un
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,6 +23,7 @@ from llm.errors import UnknownModel
 
 __all__ = ["ANY", "Candidate", "Choice", "Strategy", "route"]
 
+_COMPARED = 32
 ANY = ("", "default", "auto")
 
 Strategy = Literal["failover", "round_robin", "least_busy", "lowest_latency"]
@@ -76,9 +78,17 @@ def route(
     if name in ANY:
         raise UnknownModel("no backend is configured and no slot is loaded", hint="`parley doctor` says what to do")
     known = sorted({m for c in candidates for m in (*c.models, c.model, c.name) if m} | known_aliases.keys())
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(name, _alike(name, known), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]!r}?" if near else "GET /v1/models lists what there is"
     raise UnknownModel(f"the model {name[:200]!r} does not exist here", hint=hint, param="model")
+
+
+def _alike(name: str, known: Sequence[str]) -> Sequence[str]:
+    """Those with the most pairs of letters in common: to compare thousands in full would stop everything else."""
+    if len(known) <= _COMPARED:
+        return known
+    pairs = {name[at : at + 2] for at in range(min(len(name), 200) - 1)}
+    return heapq.nlargest(_COMPARED, known, key=lambda other: sum(pair in other for pair in pairs) - len(other) / 64)
 
 
 def _of_alias(

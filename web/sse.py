@@ -23,7 +23,7 @@ from web.departure import departure_of
 from web.errors import body_of
 from web.guards.errors_to_answers import answer
 
-__all__ = ["ByteStream", "ClientGone", "EventStream", "WaitComment", "data_line", "while_connected"]
+__all__ = ["ByteStream", "ClientGone", "EventStream", "LastPiece", "WaitComment", "data_line", "while_connected"]
 
 _log = structlog.get_logger("web")
 _Result = TypeVar("_Result")
@@ -83,6 +83,10 @@ def data_line(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
+class LastPiece(bytes):
+    """A piece that ends the answer: the client need not wait for what is tidied up behind it."""
+
+
 class ByteStream(Response):
     """Answers with the pieces of `pieces`, as they come.
 
@@ -120,7 +124,8 @@ class ByteStream(Response):
             except ParleyError as error:
                 _log.warning("stream.failed", code=error.code)
                 await self._broken(line, error)
-        await line.send({"type": "http.response.body", "body": b"", "more_body": False})
+        if not line.ended:
+            await line.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _failed_first(self, line: _Line, error: ParleyError, scope: Scope, receive: Receive) -> None:
         """An ordinary error answer, unless comments have opened the stream already."""
@@ -181,6 +186,7 @@ class _Line:
         self.send = send
         self.patience = anyio.CancelScope()
         self._lock = anyio.Lock(fast_acquire=True)  # else every piece would wait for a turn of the loop
+        self.ended = False
         self._open = False
         self._refused = False
         self._written = 0
@@ -210,7 +216,8 @@ class _Line:
                     if not self._open:
                         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
                         self._open = True
-            await self.send({"type": "http.response.body", "body": data, "more_body": True})
+            self.ended = isinstance(data, LastPiece)
+            await self.send({"type": "http.response.body", "body": data, "more_body": not self.ended})
         finally:
             self._sending -= 1
         self._written += 1
@@ -227,7 +234,7 @@ class _Line:
             still = seen == self._written
             stuck_s = stuck_s + pause_s if still and self._sending else 0.0
             quiet_s = quiet_s + pause_s if still else 0.0
-            if waits is None or self._sending:
+            if waits is None or self._sending or self.ended:
                 continue
             with anyio.move_on_after(_SEND_TIMEOUT_S) as sent:
                 if self._written == comments and waits.text != told:

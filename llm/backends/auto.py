@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import anyio
 
-from llm.errors import BackendUnreachable, LlmError
+from llm.errors import BackendUnreachable, LlmError, Overloaded
 from llm.fingerprint import ask, recognise
 from llm.messages import GenerateRequest
 from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, VectorPath
@@ -31,7 +31,7 @@ class AutoBackend:
         self._lock = anyio.Lock()
 
     async def resolved(self) -> Any:
-        """The backend that the server turned out to be. Raises BackendUnreachable."""
+        """The backend that the server turned out to be. Raises BackendUnreachable, Overloaded."""
         async with self._lock:
             if self._found is None:
                 specs = discover("llm.backends")
@@ -41,6 +41,9 @@ class AutoBackend:
                     raise BackendUnreachable(
                         f"{self.name} at {root} does not answer", hint="is the server running? check base_url"
                     )
+                if all(answer.status >= 500 for answer in answers.values()):
+                    # llama.cpp says 503 to everything until its model is there: what it is cannot be told yet.
+                    raise Overloaded(f"{self.name} at {root} is still starting", hint="try again in a moment")
                 kind = recognise(specs.values(), answers)
                 base = root if kind == "ollama" else f"{root}/v1"
                 self._found = specs[kind].load(replace(self.config, type=kind, base_url=base), self._http)

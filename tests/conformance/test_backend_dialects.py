@@ -12,6 +12,7 @@ from llm.client import ChatDelta, ChatMetrics
 from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, Overloaded, UnknownModel
 from llm.stream import ToolCallDelta
 from models.errors import BadInput
+from models.registry import discover
 from tests.scripted.backend_servers import SERVERS, serving
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -223,6 +224,17 @@ async def test_ollama_is_asked_for_what_the_model_takes_and_once(
             await client.chat("m", HELLO)
     assert [path for path, _ in server.posted] == ["/api/show", "/api/chat", "/api/chat"]
     assert [body["options"]["num_ctx"] for path, body in server.posted if path == "/api/chat"] == [wanted, wanted]
+
+
+async def test_a_server_that_is_starting_is_not_judged_yet() -> None:
+    async with serving("llamacpp") as server, LLMClient("auto", server.url) as client:
+        probes = {path for spec in discover("llm.backends").values() for path in spec.probes}
+        known = {**server.answers}
+        server.answers.update({path: (503, b'{"error": {"message": "Loading model"}}') for path in probes})
+        assert not await client.health_check()
+        server.answers.clear()
+        server.answers.update(known)
+        assert (await client.get_backend_info())["type"] == "llamacpp"
 
 
 async def test_what_cannot_be_is_said(free_port: int) -> None:

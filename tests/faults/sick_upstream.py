@@ -7,6 +7,7 @@ It speaks with a bare socket, so that it can say what no HTTP library would.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,6 +43,7 @@ class _Frames:
 
 FULL, BARE = _Frames({**_HEAD, "object": "chat.completion.chunk"}), _Frames({"model": "shared"})
 DONE = b"data: [DONE]\n\n"
+MODELS = [{"id": "shared"}, {"id": "half a \ud800"}, {"id": None}, {"id": {}}, {"id": "x" * 5000}, 7, None]
 MESSAGE = {"index": 0, "message": {"role": "assistant", "content": "all well"}, "finish_reason": "stop"}
 WHOLE = json.dumps({**_HEAD, "object": "chat.completion", "choices": [MESSAGE], "usage": _USAGE}).encode()
 
@@ -50,6 +52,7 @@ class SickUpstream:
     def __init__(self) -> None:
         self.port = 0
         self.asked: list[str] = []
+        self.connections = 0
         self.open: dict[str, int] = {}
         """Chat requests whose connection the gateway still holds, by fault."""
 
@@ -57,6 +60,7 @@ class SickUpstream:
         return f"http://127.0.0.1:{self.port}/{fault}/v1"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -65,7 +69,7 @@ class SickUpstream:
                 method, path, _ = head.split(" ", 2)
                 fault = path.split("/")[1]
                 if method == "get":
-                    models = json.dumps({"data": [{"id": "shared"}]}).encode()
+                    models = json.dumps({"data": MODELS}).encode()
                     writer.write(_head(200, _JSON, len(models)) + models)
                     continue
                 self.asked.append(fault)
@@ -133,6 +137,12 @@ class SickUpstream:
                 writer.write(opening)
                 await writer.drain()
                 writer.close()
+            case "key":
+                bad = json.dumps({"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}).encode()
+                writer.write(_head(401, _JSON, len(bad)) + bad)
+            case "not_squeezed":
+                bad = frames.answer if stream else WHOLE
+                writer.write(_head(200, _EVENTS if stream else _JSON, len(bad), "content-encoding: gzip\r\n") + bad)
             case "oops":
                 writer.write(_head(500, "text/plain", 4) + b"oops")
             case "busy":
@@ -181,6 +191,18 @@ class SickUpstream:
                 said = frames.answer.replace(b"data: ", b": ping\nevent: message\ndata:")
                 writer.write(opening + b": ping\n\n" + said + DONE)
                 writer.close()
+            case "late_end":
+                data = frames.answer + DONE
+                writer.write(_head(200, _EVENTS, None).replace(b"connection: close", b"transfer-encoding: chunked"))
+                writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+                await asyncio.sleep(0.01)
+                writer.write(b"0\r\n\r\n")
+            case "untyped":
+                bad = frames.answer + DONE if stream else WHOLE
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(bad), bad))
+            case "squeezed":
+                bad = gzip.compress(frames.answer + DONE if stream else WHOLE)
+                writer.write(_head(200, _EVENTS if stream else _JSON, len(bad), "content-encoding: gzip\r\n") + bad)
             case "no_done":
                 writer.write(opening + frames.answer)
                 writer.close()

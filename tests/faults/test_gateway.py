@@ -38,9 +38,11 @@ BEFORE = (
     "empty_object",
     "a_list",
     "redirect",
+    "key",
+    "not_squeezed",
 )
 INSIDE = ("cut", "stops_inside", "error_inside", "broken_inside", "hangs_inside")
-HEALTHY = ("trickle", "no_done", "no_last_line", "crlf", "comments", "well")
+HEALTHY = ("trickle", "no_done", "no_last_line", "crlf", "comments", "late_end", "untyped", "squeezed", "well")
 
 
 @asynccontextmanager
@@ -171,6 +173,19 @@ async def test_a_client_that_leaves_closes_the_upstream_socket(tmp_path: Path, f
                     await asyncio.sleep(0.005)
             writer.transport.abort()
             await _nothing_open(upstream)
+
+
+async def test_a_connection_whose_end_comes_late_is_used_again(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "late_end") as (found, upstream):
+        for _ in range(4):
+            assert _said(_events((await _ask(found, "late_end/shared", True))[2])) == "all well"
+            await _nothing_open(upstream)
+    assert upstream.connections < 4
+
+
+async def test_a_list_of_models_with_broken_rows_is_listed_without_them(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "well") as (found, _), found.client.get("/v1/models") as answer:
+        assert {"shared", "half a ?"} == {row["id"] for row in (await answer.json())["data"]}
 
 
 async def test_retry_after_is_kept_to(tmp_path: Path) -> None:

@@ -39,6 +39,12 @@ def test_an_unknown_model_names_the_nearest() -> None:
         route("parley-mimi", "", ALL)
 
 
+def test_thousands_of_names_are_not_compared_in_full() -> None:
+    many = Candidate("cloud", "", tuple(f"org/model-{number:04d}-instruct" for number in range(3000)), True)
+    with pytest.raises(UnknownModel, match="org/model-2999-instruct'"):
+        route("org/model-2999-instrukt", "", (many,))
+
+
 def test_nothing_to_choose_from() -> None:
     with pytest.raises(UnknownModel):
         route("", "", ())

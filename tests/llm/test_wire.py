@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm.backend_http import loads, retry_after_s
 from llm.chunk_reader import ChunkReader, error_of
 from llm.convert.chat import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
@@ -243,10 +244,34 @@ class TestAnswers:
             (400, {"error": "exceeds the context length"}, ContextTooLong),
             (500, {"object": "error", "message": "boom"}, BackendFailed),
             (500, None, BackendFailed),
+            (400, {"detail": {"error": {"message": "No models are currently loaded."}}}, UnknownModel),
+            (422, {"detail": [{"loc": ["body", "top_k"], "msg": "too small"}]}, BadInput),
+            (0, {"error": {"message": "maximum reached", "code": 429}}, Overloaded),
         ],
     )
     def test_error_answers(self, status: int, body: object, kind: type[Exception]) -> None:
         assert type(error_of(status, body)) is kind
+
+    def test_what_is_wrong_is_dug_out(self) -> None:
+        shape = {"detail": [{"loc": ["body", "top_k"], "msg": "too small"}, {"loc": ["body", "n"], "msg": "odd"}]}
+        assert error_of(422, shape).message == "body.top_k: too small; body.n: odd"
+
+    @pytest.mark.parametrize(
+        ("value", "date", "seconds"),
+        [
+            ("7", "", 7),
+            ("Sat, 21 Nov 2026 10:00:09 GMT", "Sat, 21 Nov 2026 10:00:00 GMT", 9),
+            ("Sat, 21 Nov 2026 09:00:00 GMT", "Sat, 21 Nov 2026 10:00:00 GMT", 0),
+            ("Sat, 21 Nov 2026 10:00:09 GMT", "", None),
+            ("9" * 5000, "", 3600),
+            ("soon", "now", None),
+        ],
+    )
+    def test_when_to_come_again(self, value: str, date: str, seconds: int | None) -> None:
+        assert retry_after_s(value, date) == seconds
+
+    def test_half_a_character_can_be_written_again(self) -> None:
+        assert loads('{"a": "x\\ud83d", "b": "\\ud83d\\ude00"}') == {"a": "x?", "b": "\U0001f600"}
 
     def test_error_objects_have_all_four_keys(self) -> None:
         error = error_object(BadInput("bad", hint="do better", param="p"))["error"]

@@ -24,7 +24,7 @@ from web.body import read_object
 from web.direct import Direct
 from web.guards.authenticate import principal_of
 from web.services import services_of
-from web.sse import ClientGone, EventStream, WaitComment, data_line, while_connected
+from web.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
 
 __all__ = ["ROUTES", "without_ours"]
 
@@ -103,7 +103,7 @@ async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWri
             if not relayed:
                 yield b"".join(data_line(chunk) for chunk in writer.chunks(event))
             if finished:
-                yield b"data: [DONE]\n\n"  # at once: the server may still be putting its things in order
+                yield LastPiece(b"data: [DONE]\n\n")
     if not finished:
         raise BackendFailed("the model's answer ended in the middle")
 
