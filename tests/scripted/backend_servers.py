@@ -71,8 +71,12 @@ class Served:
         self.gets = SERVERS[kind]
         self.posted: list[tuple[str, Any]] = []
         self.answers: dict[str, tuple[int, bytes]] = {}
+        self.starting = False
+        """It says 503 to everything, as llama.cpp does until its model is there."""
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.starting:
+            return web.json_response({"error": {"message": "Loading model", "code": 503}}, status=503)
         if request.method == "GET":
             if request.path not in self.gets:
                 return web.json_response({"detail": "Not Found"}, status=404)
