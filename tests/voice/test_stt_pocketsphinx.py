@@ -54,6 +54,20 @@ def test_digital_silence_around_words_does_no_harm() -> None:
     assert recogniser.transcribe(room).text == "music"
 
 
+def test_zeros_before_and_after_change_nothing() -> None:
+    """A client that plays files, or gates its microphone, sends them; a room is never so quiet."""
+    pcm = clear_speech("music")
+    room = pcm + np.random.default_rng(3).normal(0, 15, pcm.size).astype(np.int16)
+    recogniser = engine()
+    alone = recogniser.transcribe(room)
+    around = recogniser.transcribe(np.concatenate([np.zeros(8000, np.int16), room, np.ones(12_000, np.int16)]))
+    assert (around.text, around.confidence) == (alone.text, alone.confidence)
+    assert [word.start_s for word in around.words] == pytest.approx(
+        [word.start_s + 0.5 for word in alone.words], abs=0.001
+    )
+    assert recogniser.transcribe(np.zeros(16_000, np.int16)).text == ""
+
+
 def test_ten_minutes_are_the_limit() -> None:
     stream = engine().open("en")
     stream.feed(np.zeros(10 * 60 * 16_000, np.int16))

@@ -23,7 +23,7 @@ from models.errors import BadInput, ModelNotFound
 from voice.errors import AudioError, SttFailed
 from voice.port import EngineConfig, Pcm, SttEngine, SttSpec, Transcript, Word
 from voice.stt.short_phrases import ShortPhrases
-from voice.stt.speech_span import pieces, speech_span
+from voice.stt.speech_span import pieces, sounding, speech_span
 from voice.stt.sphinx_features import features
 
 __all__ = ["SPEC", "PocketsphinxStt"]
@@ -78,9 +78,11 @@ class PocketsphinxStt:
         """`audio` [samples], 16 kHz. Word times are from its start."""
         words: list[Word] = []
         logs: list[float] = []
+        begin, end = sounding(audio)
+        audio = audio[begin:end]
         for first, last in pieces(audio):
             found, sure = self._decode(audio[first:last])
-            shift_s = first / RATE_HZ
+            shift_s = (begin + first) / RATE_HZ
             words += (Word(word.text, shift_s + word.start_s, shift_s + word.end_s) for word in found)
             logs += sure
         if not words:

@@ -12,7 +12,7 @@ import numpy as np
 
 from voice.port import Pcm
 
-__all__ = ["levels_db", "pieces", "speech_span"]
+__all__ = ["levels_db", "pieces", "sounding", "speech_span"]
 
 RATE_HZ = 16_000
 FRAME = RATE_HZ // 100
@@ -23,6 +23,8 @@ MIN_RISE_DB = 6.0
 RISE_SHARE = 0.35
 MIN_PEAK_DB = 20.0
 """Of one sample step: quieter is a microphone's own noise."""
+DIGITAL_SILENCE = 2
+"""Sample steps. No room is so quiet: nothing was recorded there, or it was gated away."""
 LONGEST_PIECE = 30 * RATE_HZ
 SEARCH_FROM = 20 * RATE_HZ
 
@@ -33,6 +35,16 @@ def levels_db(audio: Pcm) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     power: np.ndarray[tuple[int], np.dtype[np.float32]] = (frames - frames.mean(axis=1, keepdims=True)).var(axis=1)
     levels: np.ndarray[tuple[int], np.dtype[np.float32]] = 10 * np.log10(power + 1.0)
     return levels
+
+
+def sounding(audio: Pcm) -> tuple[int, int]:
+    """(first, last) sample without the digital silence at either end, (0, 0) where there is nothing else.
+
+    Clients that send zeros around the words (files, gates, pauses of a codec) would set the level of the quiet frames,
+    by which the span of speech and the noise in it are found: it doubled the word errors on people's commands.
+    """
+    found = np.flatnonzero((audio > DIGITAL_SILENCE) | (audio < -DIGITAL_SILENCE))
+    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
 
 
 def speech_span(audio: Pcm) -> tuple[int, int] | None:
