@@ -40,8 +40,8 @@ def levels_db(audio: Pcm) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 def sounding(audio: Pcm) -> tuple[int, int]:
     """(first, last) sample without the digital silence at either end, (0, 0) where there is nothing else.
 
-    Clients that send zeros around the words (files, gates, pauses of a codec) would set the level of the quiet frames,
-    by which the span of speech and the noise in it are found: it doubled the word errors on people's commands.
+    Clients that send zeros around the words (files, gates, pauses of a codec) would set the level of the quiet
+    frames, by which the span of speech and the noise in it are found: that doubled the errors on people's commands.
     """
     found = np.flatnonzero((audio > DIGITAL_SILENCE) | (audio < -DIGITAL_SILENCE))
     return (int(found[0]), int(found[-1]) + 1) if found.size else (0, 0)
