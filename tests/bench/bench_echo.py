@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,7 @@ def run(options: Options) -> Section:
         for gain in gains:
             for reverberant in (False, True):
                 room = Room()
-                for delay in delays:
-                    anyio.run(_listen, server, room, float(gain), float(delay), reverberant)
-                    anyio.run(_speak_over, server, room, float(gain), float(delay), reverberant)
+                anyio.run(_visit, server, room, float(gain), delays, reverberant)
                 rows.append(
                     (
                         f"{gain} dB, {'reverberant' if reverberant else 'direct'}",
@@ -69,6 +68,17 @@ def run(options: Options) -> Section:
         " that nobody asked.",
         (Table(columns, tuple(rows)),),
     )
+
+
+async def _visit(
+    server: ParleyProcess, room: Room, gain_db: float, delays_ms: Sequence[int], reverberant: bool
+) -> None:
+    """A session for each delay, at the same time; then one after the other somebody speaks over a reply."""
+    async with anyio.create_task_group() as tasks:
+        for delay_ms in delays_ms:
+            tasks.start_soon(_listen, server, room, gain_db, float(delay_ms), reverberant)
+    for delay_ms in delays_ms:
+        await _speak_over(server, room, gain_db, float(delay_ms), reverberant)
 
 
 def _client(client: RoomClient, gain_db: float, delay_ms: float, reverberant: bool) -> None:

@@ -29,7 +29,7 @@ RATE_HZ = 16_000
 LONGEST_S = 1.9
 """Of the sound with its margins: what lasts longer is no short phrase."""
 SHORTEST_S = 0.25
-MARGIN = -0.012
+MARGIN = -0.02
 """How much better the phones may fit, as a difference of the decoders' log scores; docs/performance.md, barge_in."""
 WARPS = (0.96, 1.04)
 PHONE_WEIGHT = 0.01
@@ -39,11 +39,16 @@ PHONES = (
 ).split()  # fmt: skip
 SEARCH = {"beam": 1e-64, "pbeam": 1e-64, "wbeam": 1e-40, "maxhmmpf": -1, "lw": 1.0, "bestpath": False}
 SOUNDS = {
-    "mm": ("M", "EH M EH M"), "mm-hm": ("M HH M", "AH M HH AH M", "M HH AH M", "EH M EH M EY CH EH M"),
-    "hm": ("HH M", "HH AH M"), "uh-huh": ("AH HH AH", "AH HH AA"), "aha": ("AA HH AA", "AH HH AA", "AH HH AE"),
-    "oh": ("OW",), "ah": ("AA",), "wow": ("W AW",), "yeah": ("Y EH", "Y EH AH", "Y AE AH"), "yep": ("Y EH P",),
+    "mm": ("M", "EH M EH M"),
+    "mm-hm": ("M HH M", "AH M HH AH M", "M HH AH M", "M N M", "M AH M", "EH M EH M EY CH EH M"),
+    "hm": ("HH M", "HH AH M", "HH UH M"), "uh-huh": ("AH HH AH", "AH HH AA"),
+    "aha": ("AA HH AA", "AH HH AA", "AH HH AE", "AA HH AH", "AO HH AO"), "oh": ("OW",), "ah": ("AA",),
+    "wow": ("W AW",), "yeah": ("Y EH", "Y EH AH", "Y AE AH"), "yep": ("Y EH P",), "right": ("R AO T",),
+    "cool": ("K UW AH L", "K UH L", "K UW AO L", "K AH L"), "good": ("G UW D", "G UH T"), "of": ("AH F", "AO F"),
+    "course": ("K AO S",), "exactly": ("IH G Z AE K T L IY",), "really": ("R IH L IY",),
+    "pause": ("P AA Z", "P AO S"),
     "halt": ("HH AO L T",), "hush": ("HH AH SH",), "silence": ("S AY L AH N S",), "enough": ("IH N AH F",),
-    "shut": ("SH AH T",), "exactly": ("IH G Z AE K T L IY",), "really": ("R IH L IY",), "pause": ("P AA Z", "P AO S"),
+    "shut": ("SH AH T",),
 }  # fmt: skip
 """Pronunciations of what people put in, beside those that the dictionary has: a synthesiser spells "mm" out."""
 
