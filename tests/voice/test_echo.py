@@ -178,3 +178,29 @@ def is_found_again(shift: int) -> bool:
     begins, rest = slice(begin, begin + 4800), slice(begin + 4800, begin + 19_200)
     soon = level_db(heard[begins]) < level_db(microphone[begins]) - 8
     return soon and level_db(heard[rest]) < level_db(microphone[rest]) - 25
+
+
+def test_a_playout_that_moves_in_the_middle_of_a_reply_is_followed_at_once() -> None:
+    """A buffer of the client's ran dry. Looked for twice a second only, the echo was heard for 1.4 s. Espeak speaks a
+    little differently each time: one of the three may take longer."""
+    heard = [heard_again_s(shift) for shift in (100, -150, 300)]
+    assert sum(each <= 0.9 for each in heard) >= 2, heard
+
+
+def heard_again_s(shift: int) -> float:
+    """How long the echo is heard after the client's playout moved by `shift` samples, 5.1 s into a reply."""
+    ours, moved = spoken(STORY)[: 8 * RATE_HZ].astype(float), round(5.1 * RATE_HZ)
+    played = np.zeros(len(ours) + RATE_HZ)
+    played[2400 : 2400 + moved] = ours[:moved]
+    played[2400 + moved + shift :][: len(ours) - moved] = ours[moved:]
+    echo = np.convolve(played, impulse_response(0.3, 0))[: len(ours)] * 10 ** (-8 / 20)
+    microphone = (echo + np.random.default_rng(0).normal(0, 12, len(echo))).round().astype(np.int16)
+    canceller, out = EchoCanceller(), []
+    for now in range(0, len(ours), 320):
+        canceller.play(ours[now : now + 320].astype(np.int16))
+        out.append(canceller.hear(microphone[now : now + 320]))
+    whole = np.concatenate(out)
+    tenths = range(moved, len(whole) - 1600, 1600)
+    loud = [at for at in tenths if level_db(microphone[at : at + 1600]) > 30]
+    leaks = [at for at in loud if level_db(whole[at : at + 1600]) > level_db(microphone[at : at + 1600]) - 9]
+    return (max(leaks) + 1600 - moved) / RATE_HZ if leaks else 0.0

@@ -255,6 +255,8 @@ class EchoCanceller:
         found = sure or (height >= _PEAK_PRESENT and again and enough)
         if found and not self._engaged and not self._explains(lag):
             self._candidate, found, height = -1, False, 0.0
+        if self._engaged and not again and height >= _PEAK_PRESENT and abs(lag - self.delay) > _MOVED:
+            self._look_at = self._at + _LOOK_EVERY  # the client's playout may have moved: be sure of it soon
         if found:
             self._votes = 0
             near = self._engaged and self._burst_at is not None and abs(lag - self.delay) <= _SHIFT
