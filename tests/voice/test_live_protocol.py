@@ -41,6 +41,7 @@ from voice.session.outgoing import (
     ToolCallOut,
     TranscriptOut,
     TurnComplete,
+    WakeLost,
     WakeOut,
     WakeWordRequired,
 )
@@ -172,6 +173,15 @@ COMPLETE = TurnComplete("r1", "in", "out", "heard", ("lamp",), True, 7, 9, 0.25,
         ),
         (Interrupted("r1", "he"), {"type": "interrupted", "partial_output": "he", "reply": "r1"}),
         (WakeWordRequired("say it"), {"type": "wake_word_required", "message": "say it"}),
+        (
+            WakeLost("alexa", 2.5),
+            {
+                "type": "wake_lost",
+                "word": "alexa",
+                "at_s": 2.5,
+                "message": "another of your devices heard the wake word better and answers",
+            },
+        ),
         (ErrorOut("c", "m", "h"), {"type": "error", "message": "m", "code": "c", "hint": "h"}),
         (Pong(), {"type": "pong"}),
         (SpeechStarted(1.5), {"type": "speech_started", "at_s": 1.5}),

@@ -63,6 +63,7 @@ from voice.session.outgoing import (
     TranscriptOut,
     TurnCommitted,
     TurnComplete,
+    WakeLost,
     WakeOut,
     WakeWordRequired,
 )
@@ -296,6 +297,9 @@ def _message(event: ServerEvent) -> dict[str, Any]:
             return _turn_complete(event)
         case Interrupted(reply, partial_output):
             return {"type": "interrupted", "partial_output": partial_output, "reply": reply}
+        case WakeLost(word, at_s):
+            message = "another of your devices heard the wake word better and answers"
+            return {"type": "wake_lost", "word": word, "at_s": at_s, "message": message}
         case WakeWordRequired(text):
             return {"type": "wake_word_required", "message": text}
         case ErrorOut(code, text, hint):

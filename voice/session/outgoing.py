@@ -28,6 +28,7 @@ __all__ = [
     "TranscriptOut",
     "TurnCommitted",
     "TurnComplete",
+    "WakeLost",
     "WakeOut",
     "WakeWordRequired",
 ]
@@ -163,6 +164,14 @@ class WakeWordRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeLost:
+    """This device heard the wake word, and another one of its user heard it better: that one answers."""
+
+    word: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorOut:
     """`event_id`: the client's message that caused it. `item`: the turn that it ended."""
 
@@ -234,6 +243,7 @@ ServerEvent = (
     | Pong
     | SpeechStarted
     | SpeechStopped
+    | WakeLost
     | WakeOut
     | StateOut
     | ToolCallOut

@@ -49,6 +49,8 @@ from voice.session.outgoing import (
     ToolCallOut,
     TranscriptOut,
     TurnComplete,
+    WakeLost,
+    WakeWordRequired,
 )
 from voice.session.resume import AwayTime, Resumable, Resumed, SentAudio, Unsent
 from voice.session.watcher import Watcher
@@ -77,6 +79,8 @@ RESUME_WAIT_S = 0.5
 """A client that is back says within this time where it stopped playing; else our own clock says it."""
 TAKEN_OVER = 4001
 """Close code: the client has connected anew."""
+LOST_S = 8.0
+"""So long after another device was woken, what this one hears is the request to the other."""
 SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
@@ -141,6 +145,7 @@ class Session:
         self._time, self._sent, self._unsent = AwayTime(), SentAudio(), Unsent()
         self._calls: OrderedDict[str, ToolCallOut] = OrderedDict()  # that the client was told to run
         self._input_samples = self._input_bytes = 0
+        self._lost_at = -inf  # when another device was woken by what was said to both
         self._announce = False  # on a new connection the first audio says which clause it belongs to
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
         self._errors = 0
@@ -375,6 +380,7 @@ class Session:
             case incoming.EndTurn(transcript=text):
                 _check_length(text or "")
                 if text and text.strip():
+                    self._lost_at = -inf  # written, and not said to both
                     self._hear(heard.Typed(text))
                 else:
                     self._hear(heard.Committed(self._ring.end / RATE_HZ))
@@ -466,8 +472,12 @@ class Session:
             self._tasks.start_soon(self._await_verdict, word, verdict)
 
     async def _await_verdict(self, word: heard.WakeWord, verdict: Awaitable[bool]) -> None:
-        won = await verdict
-        self._hear(word) if won else self._say(StateOut(self.state))
+        if await verdict:
+            self._hear(word)
+            return
+        self._lost_at = self._now()
+        self._say(WakeLost(word.word, word.end_s))
+        self._say(StateOut(self.state))
 
     # ---- turn -----------------------------------------------------------------------------------------------
 
@@ -508,6 +518,8 @@ class Session:
     # ---- out ------------------------------------------------------------------------------------------------
 
     def _say(self, event: ServerEvent) -> None:
+        if isinstance(event, WakeWordRequired) and self._now() - self._lost_at < LOST_S:
+            return  # it was said, and another device took it
         if isinstance(event, AudioOut):
             if self._announce and not self._time.away:
                 self._announce = False

@@ -1,12 +1,14 @@
-"""How well wake words are heard in a folder of recordings: misses, and false wakes per hour.
+"""How well wake words are heard in a folder of recordings: misses, and false wakes per hour, at any threshold.
 
-The recordings go through the ears as a session's audio does, several at a time and faster than time passes.
+The recordings go through the ears as a session's audio does, several at a time and faster than time passes. The ears
+listen with the threshold FLOOR and without a refractory time, so that every score is known; what would have waked at
+a threshold is found out afterwards, by the trigger that sessions have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -14,16 +16,19 @@ import anyio.to_thread
 import numpy as np
 
 from models.errors import ParleyError
-from voice.codecs.wav import SPEC as WAV
 from voice.ears.ears import Ears
 from voice.ears.events import EarEvent, EarFailed, VadFrame, WakeHeard
-from voice.ears.wake_trigger import spoken_name
+from voice.ears.wake_trigger import WakeTrigger, spoken_name
+from voice.errors import AudioError
 from voice.port import Pcm
-from voice.resample import StreamResampler
+from voice.worker.upload import decode
 
-__all__ = ["Heard", "WakeReport", "bench_wake", "holds_word", "recordings_in"]
+__all__ = ["FLOOR", "Heard", "WakeReport", "bench_wake", "holds_word", "recordings_in"]
 
 RATE_HZ = 16_000
+FLOOR = 0.02
+"""Scores below it are not looked at."""
+SUFFIXES = frozenset(".wav .mp3 .ogg .oga .opus .flac .webm .m4a .aac .aiff .wma".split())
 AT_ONCE = 8
 PIECE = RATE_HZ
 TAIL_S = 1.5
@@ -35,13 +40,17 @@ AHEAD_FRAMES = 125
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard in one recording. `expected`: the word is said in it. `problem`: why it was not listened to."""
+    """What was heard in one recording. `expected`: the word is said in it. `problem`: why it was not listened to.
+
+    `wakes`: at the threshold of the report; `scores`: everything over FLOOR.
+    """
 
     path: Path
     seconds: float
     expected: bool
     wakes: tuple[WakeHeard, ...] = ()
     problem: str = ""
+    scores: tuple[WakeHeard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,10 @@ class WakeReport:
     """`hits`, `misses`: recordings with the word. False wakes are counted in the others."""
 
     heard: tuple[Heard, ...]
+
+    def at(self, threshold: float, refractory_ms: int) -> WakeReport:
+        """What it would have been at another threshold, of FLOOR or more."""
+        return WakeReport(tuple(replace(each, wakes=_wakes(each, threshold, refractory_ms)) for each in self.heard))
 
     @property
     def hits(self) -> tuple[Heard, ...]:
@@ -87,8 +100,9 @@ class WakeReport:
 
 
 def recordings_in(folder: Path) -> tuple[Path, ...]:
-    """All WAV files below, sorted."""
-    return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".wav" and path.is_file()))
+    """All files below that are no hidden ones, sorted; those that are no recordings are reported as not read."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return tuple(sorted(path for path in found if not path.name.startswith(".")))
 
 
 def holds_word(path: Path, word: str) -> bool:
@@ -96,17 +110,18 @@ def holds_word(path: Path, word: str) -> bool:
     return any(f" {spoken_name(word)} " in f" {spoken_name(name)} " for name in (path.stem, path.parent.name))
 
 
-async def bench_wake(
-    ears: Ears, paths: Sequence[Path], word: str, threshold: float, done: Callable[[Heard], None]
-) -> WakeReport:
-    """Listen for `word` in all recordings; `done` is told of each. `ears` are not running yet."""
+async def bench_wake(ears: Ears, paths: Sequence[Path], word: str, done: Callable[[Heard], None]) -> WakeReport:
+    """Listen for `word` in all recordings; `done` is told of each.
+
+    `ears` are not running yet, and have no refractory time. Ask the report `at` which threshold.
+    """
     heard: list[Heard] = []
     waiting = list(reversed(paths))
 
     async def work() -> None:
         while waiting:
             path = waiting.pop()
-            found = await _listen(ears, path, word, threshold)
+            found = await _listen(ears, path, word)
             heard.append(found)
             done(found)
 
@@ -119,7 +134,7 @@ async def bench_wake(
     return WakeReport(tuple(sorted(heard, key=lambda each: each.path)))
 
 
-async def _listen(ears: Ears, path: Path, word: str, threshold: float) -> Heard:
+async def _listen(ears: Ears, path: Path, word: str) -> Heard:
     expected = holds_word(path, word)
     try:
         pcm = await anyio.to_thread.run_sync(_read, path)
@@ -132,7 +147,7 @@ async def _listen(ears: Ears, path: Path, word: str, threshold: float) -> Heard:
         events.extend(fresh)
         news.set()
 
-    ear = ears.open(deliver, (word,), threshold)
+    ear = ears.open(deliver, (word,), FLOOR)
     try:
         for at in range(0, len(pcm), PIECE):
             ear.feed(pcm[at : at + PIECE])
@@ -144,8 +159,14 @@ async def _listen(ears: Ears, path: Path, word: str, threshold: float) -> Heard:
                 news = anyio.Event()
     finally:
         ear.close()
-    wakes = tuple(event for event in events if isinstance(event, WakeHeard))
-    return Heard(path, len(pcm) / RATE_HZ - TAIL_S, expected, wakes, _failed(events))
+    scores = tuple(event for event in events if isinstance(event, WakeHeard))
+    return Heard(path, len(pcm) / RATE_HZ - TAIL_S, expected, problem=_failed(events), scores=scores)
+
+
+def _wakes(heard: Heard, threshold: float, refractory_ms: int) -> tuple[WakeHeard, ...]:
+    trigger = WakeTrigger(threshold, refractory_ms)
+    ordered = sorted(heard.scores, key=lambda each: each.end_s)
+    return tuple(each for each in ordered if trigger.step({each.word: each.score}, each.end_s) is not None)
 
 
 def _failed(events: Sequence[EarEvent]) -> str:
@@ -154,9 +175,10 @@ def _failed(events: Sequence[EarEvent]) -> str:
 
 
 def _read(path: Path) -> Pcm:
-    """int16 mono 16 kHz, with silence after it."""
-    decoder = WAV.decoder(RATE_HZ)
-    pcm = decoder.feed(path.read_bytes())
-    if decoder.rate_hz != RATE_HZ:
-        pcm = StreamResampler(decoder.rate_hz, RATE_HZ).process(pcm, last=True)
+    """int16 mono 16 kHz, with silence after it. Raises AudioError for what is no recording."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise AudioError("no recording, by its name")
+    pcm = decode(path.read_bytes())
+    if not len(pcm):
+        raise AudioError("there is no audio in it")
     return np.concatenate((pcm, np.zeros(round(TAIL_S * RATE_HZ), np.int16)))
