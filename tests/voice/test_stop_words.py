@@ -140,6 +140,20 @@ class TestStopWords:
         assert not talk_with("no", "oh wow", "").told(Interrupted), "it was something else, and understood"
         assert not talk_with("", "", "").told(Interrupted)
 
+    def test_what_is_left_of_our_own_voice_is_no_stop_word_while_the_canceller_learns(self) -> None:
+        def talk_with(*, echo: bool) -> Conversation:
+            talk = story()
+            if echo:
+                talk.at(5.5, heard.EchoHeard("present"))
+            talk.speak((6.0, 6.25, ""))
+            talk.run(6.36)
+            asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+            talk.at(6.37, heard.PhraseSpotted(asked.revision, "stop"))
+            return talk.run(6.9)
+
+        assert talk_with(echo=False).told(Interrupted)
+        assert not talk_with(echo=True).told(Interrupted)
+
     def test_a_murmur_goes_on_only_when_all_of_it_was_heard(self) -> None:
         """ "Okay. Stop!": the first word alone must not let the reply go on."""
         talk = story()

@@ -140,7 +140,7 @@ class Judging(Deciding):
             return
         sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
         sound.over(self._now)
-        sound.commands = sound.commands or self._is_command(sound.spotted)
+        sound.commands = sound.commands or (self._is_command(sound.spotted) and not self._echo_learning)
         if not sound.whole:
             self._transcribe(sound)
         self._judge()
@@ -169,8 +169,10 @@ class Judging(Deciding):
             before = sound.spots_phrase(event.phrase)
             # what is half said may sound like one of them: once more, or when it is over
             command = self._is_command(event.phrase)
-            sound.commands = command and (sound.whole or self._is_command(before))
-            sound.hint = event.phrase if command else sound.hint
+            # and what is left of our own voice may sound like anything
+            sure = sound.whole if self._echo == "absent" else sound.ended
+            sound.commands = command and not self._echo_learning and (sure or self._is_command(before))
+            sound.hint = event.phrase if command and self._echo == "absent" else sound.hint
             self._judge()
 
     def _is_command(self, phrase: str) -> bool:
