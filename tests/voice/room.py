@@ -24,9 +24,10 @@ from voice.ears.segmenter import Onset, Segmenter
 from voice.port import EngineConfig, Pcm, SpottingEngineStream, SttEngine, VadEngine
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig
 from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, TurnComplete
-from voice.settings import TurnSettings
+from voice.settings import STOP_PHRASES, TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Abandon, Action, Speak, Tell, Think, Transcribe
+from voice.turn.bargein import spotted_phrases
 from voice.turn.machine import TurnMachine
 
 E = TypeVar("E")
@@ -238,9 +239,9 @@ class Room:
         stream, begin = engine.open("en"), max(self.now, self._busy_until)
         try:
             stream.feed(audio[round(action.from_s * RATE_HZ) : until])
-            if action.phrases and isinstance(stream, SpottingEngineStream):
+            if action.spot and isinstance(stream, SpottingEngineStream):
                 before = time.thread_time()
-                phrase = stream.spot(action.phrases)
+                phrase = stream.spot(spotted_phrases(STOP_PHRASES))
                 begin += time.thread_time() - before
                 self._at(begin, heard.PhraseSpotted(action.revision, phrase))
             self._spotted_at, before = begin, time.thread_time()

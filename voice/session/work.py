@@ -46,6 +46,7 @@ from voice.turn.actions import (
     Think,
     Transcribe,
 )
+from voice.turn.bargein import spotted_phrases
 from voice.turn.history import without_older_half
 from voice.turn_detection.spec import Scorer
 
@@ -161,8 +162,10 @@ class Work:
         until = None if action.until_s is None else round(action.until_s * RATE_HZ)
         try:
             if hearing is not None and until is None and hearing.from_sample == from_sample:
-                if action.phrases and (phrase := await hearing.spot(action.phrases)) is not None:
-                    self._hear(heard.PhraseSpotted(action.revision, phrase))
+                if action.spot:
+                    phrase = await hearing.spot(spotted_phrases(self._settings.turn.stop_words))
+                    if phrase is not None:
+                        self._hear(heard.PhraseSpotted(action.revision, phrase))
                 transcript = await hearing.transcribe()
             else:
                 exact = self._new_hearing(action.from_s, until)

@@ -56,14 +56,14 @@ class StopListening:
 class Transcribe:
     """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None.
 
-    `phrases`: tell first which of them the sound is, where the recogniser can (PhraseSpotted).
+    `spot`: tell first which of the phrases of `spotted_phrases` the sound is, where the recogniser can (PhraseSpotted).
     """
 
     revision: int
     turn: int
     from_s: float
     until_s: float | None
-    phrases: tuple[str, ...] = ()
+    spot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ __all__ = [
     "judge",
     "murmured",
     "sounds_like_us",
+    "spotted_phrases",
 ]
 
 BACK_CHANNELS = frozenset(
@@ -108,6 +109,11 @@ def is_phrase(text: str, phrases: Sequence[str]) -> bool:
     """`text` is one of the phrases, once or several times over ("stop, stop!"), but for "please"."""
     words = [word for word in _words(text) if word != "please"]
     return bool(words) and any(words == _words(each) * (len(words) // max(1, len(_words(each)))) for each in phrases)
+
+
+def spotted_phrases(stop_words: Sequence[str]) -> tuple[str, ...]:
+    """All that a recogniser which can spot listens for in a sound over a reply."""
+    return (*stop_words, *INTERRUPTERS, *MURMURS)
 
 
 def murmured(text: str) -> bool:

@@ -8,7 +8,6 @@ from voice.turn.actions import Abandon, Listen, StopListening, Transcribe
 from voice.turn.bargein import (
     INTERRUPTERS,
     LONGEST_STOP_MS,
-    MURMURS,
     BargeInRules,
     Verdict,
     is_phrase,
@@ -156,8 +155,7 @@ class Judging(Deciding):
             self._do(Abandon(sound.revision))
         sound.revision = self._number()
         sound.ask()
-        phrases = (*self._settings.stop_words, *INTERRUPTERS, *MURMURS)
-        self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None, phrases))
+        self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None, spot=True))
 
     def _on_phrase(self, event: PhraseSpotted) -> None:
         if self._aside_cry is not None and event.revision == self._aside_cry.revision:
