@@ -56,7 +56,7 @@ class StopListening:
 class Transcribe:
     """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None.
 
-    `spot`: tell first which of the phrases of `spotted_phrases` the sound is, where the recogniser can (PhraseSpotted).
+    `spot`: tell first which of `spotted_phrases` the sound is, where the recogniser can (PhraseSpotted).
     """
 
     revision: int
