@@ -216,7 +216,7 @@ class Room:
             case Tell(event=event):
                 self.said.append((self.now, event))
                 if isinstance(event, Interrupted):
-                    self.guard.stopped()
+                    self.guard.stopped(self.now)
                     self._played = self._played[: round(self.now * RATE_HZ)]
             case Think(revision=revision):
                 self._at(self.now + 0.1, heard.TokensArrived(revision, self.reply))

@@ -157,6 +157,33 @@ def test_a_reply_that_goes_on_after_a_dropped_connection_is_still_taken_out() ->
     assert level_db(np.concatenate(heard)[cut:]) < level_db(mic[cut:]) - 15
 
 
+def test_replies_that_leave_while_the_microphone_is_late_are_taken_out() -> None:
+    """A busy network or server: audio comes 0.1 to 0.6 s late in lumps, and each reply leaves in the middle of one."""
+    guard, ours, chance = EchoGuard("auto"), spoken(STORY)[: 4 * RATE_HZ], np.random.default_rng(5)
+    frame, lead, late, rest = 320, 15 * 320, round(0.12 * RATE_HZ), 2 * RATE_HZ
+    turn = len(ours) + rest
+    mic = np.zeros(5 * turn, np.int16)
+    for number in range(5):
+        begin = number * turn + rest // 2 + late
+        mic[begin : begin + len(ours)] = (ours * 0.4).astype(np.int16)
+    heard, done = [], 0
+    for at in range(0, len(mic) - frame, frame):  # what happens at this moment: a piece leaves, or a lump comes in
+        now, spoken_for = 50.0 + at / RATE_HZ, at % turn - rest // 2
+        if 0 <= spoken_for < len(ours):
+            first = 0 if spoken_for < frame else spoken_for + lead
+            piece = ours[first : spoken_for + frame + lead]
+            guard.sent(AudioOut(f"r{at // turn}", piece, RATE_HZ, "", first == 0), now)
+        stalled = -0.5 * RATE_HZ < spoken_for < 0.05 * RATE_HZ or chance.random() < 0.7
+        if not stalled:
+            heard.append(guard.hear(mic[done : at + frame], now))
+            done = at + frame
+    assert guard.state == "present"
+    clean = np.concatenate(heard)
+    for number in range(1, 5):
+        begin = number * turn + rest // 2 + late
+        assert level_db(clean[begin : begin + len(ours)]) < level_db(mic[begin : begin + len(ours)]) - 15, number
+
+
 def is_found_again(shift: int) -> bool:
     """Whether a reply is cancelled that begins `shift` samples off the time that the reply before taught."""
     replies = {RATE_HZ // 2: spoken(STORY)[: 6 * RATE_HZ], 8 * RATE_HZ: spoken("The capital of France is Paris.")}

@@ -161,8 +161,8 @@ class EchoCanceller:
         self._spoke_until = self._at + len(self._ahead)
 
     def stop(self, late: int = 0) -> None:
-        """The client was told to drop what it has not played."""
-        self._ahead = self._ahead[:late]
+        """The client was told, `late` samples after the last audio that was heard, to drop what it has not played."""
+        self._ahead = self._ahead[: late + len(self._held)]
         self._spoke_until = min(self._spoke_until, self._at + len(self._ahead))
 
     def away(self) -> None:

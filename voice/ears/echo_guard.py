@@ -1,11 +1,14 @@
 """The echo canceller of one session: replies as they leave, microphone audio as it comes, on one clock. Pure.
 
 The way of a sample from us to the loudspeaker is not known, and need not be: the canceller looks for it. What has to
-be right is that the reference keeps its pace: a reply is placed where the microphone was when its first piece left.
+be right is that the reference keeps its pace: a reply is placed where the microphone was when its first piece left. The
+microphone's audio comes in pieces, and late when network or server are busy; where it is now is told by the pieces of
+the last seconds that came the least late.
 """
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -19,8 +22,11 @@ __all__ = ["EchoGuard", "EchoMode"]
 
 EchoMode = Literal["auto", "headphones", "speaker"]
 
-_LATE_S = 0.1
-"""Microphone audio comes in pieces; the last of it is taken to be at most this old."""
+_LATE_S = 1.0
+"""The last audio of the microphone is taken to be at most this old."""
+_REMEMBERED_S = 2.0
+"""For one to two times this long a piece that came early tells where the microphone is. Clocks drift apart by less than
+a millisecond meanwhile, and a microphone that was off for a moment misleads no longer."""
 _GAP_S = 1.0
 """No audio for this long: the microphone was off meanwhile."""
 
@@ -34,6 +40,11 @@ class EchoGuard:
         self._reply = ""
         self._heard_at: float | None = None
         self._past: Pcm = np.zeros(0, np.int16)
+        self._heard = 0
+        """Samples of the microphone, those that a gap swallowed included."""
+        self._lags: tuple[float, float] = (inf, inf)
+        """The least time of arrival less position, in seconds: of this window, of the one before."""
+        self._window_from = -inf
 
     @property
     def state(self) -> EchoState:
@@ -48,7 +59,10 @@ class EchoGuard:
             missing_s = now - self._heard_at - len(pcm) / RATE_HZ
             if missing_s > _GAP_S:
                 self._canceller.gap(round(missing_s * RATE_HZ))
+                self._heard += round(missing_s * RATE_HZ)
         self._heard_at = now
+        self._heard += len(pcm)
+        self._came(now)
         heard, again = self._canceller.hear(pcm), self._canceller.hindsight
         if len(again):
             self._canceller.hindsight = np.zeros(0, np.int16)
@@ -67,19 +81,32 @@ class EchoGuard:
             return  # nothing is heard: a client that only listens
         if self._resampler is None or audio.reply != self._reply:
             self._resampler, self._reply = StreamResampler(audio.rate_hz, RATE_HZ), audio.reply
-        late_s = min(max(0.0, now - self._heard_at), _LATE_S)
-        self._canceller.play(self._resampler.process(audio.pcm), round(late_s * RATE_HZ))
+        self._canceller.play(self._resampler.process(audio.pcm), self._late(now))
 
     def came_back(self, now: float) -> None:
         """The client was away, and its microphone with it: what it had not played will leave once more."""
         if self._canceller is not None:
             self._canceller.away()
         self._resampler = None
+        self._lags = (inf, inf)
         if self._heard_at is not None:
             self._heard_at = now
 
-    def stopped(self) -> None:
+    def stopped(self, now: float) -> None:
         """The client was told to drop what it has not played."""
         if self._canceller is not None:
-            self._canceller.stop()
+            self._canceller.stop(self._late(now))
         self._resampler = None
+
+    def _came(self, now: float) -> None:
+        lag_s = now - self._heard / RATE_HZ
+        if now >= self._window_from + _REMEMBERED_S:
+            self._lags, self._window_from = (inf, self._lags[0]), now
+        self._lags = (min(self._lags[0], lag_s), self._lags[1])
+
+    def _late(self, now: float) -> int:
+        """Samples that the microphone has recorded by now and that have not come yet."""
+        lag_s = min(self._lags)
+        if lag_s == inf:
+            return 0
+        return round(min(max(0.0, now - lag_s - self._heard / RATE_HZ), _LATE_S) * RATE_HZ)

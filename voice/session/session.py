@@ -507,7 +507,7 @@ class Session:
                 if isinstance(event, AudioOut):
                     self._echo.sent(event, self._parts.clock.now())
                 elif isinstance(event, Interrupted):
-                    self._echo.stopped()
+                    self._echo.stopped(self._parts.clock.now())
                 if isinstance(event, TurnComplete):
                     self._on_turn(event)
                 elif isinstance(event, ItemAdded):
