@@ -1,9 +1,9 @@
 """The echo canceller of one session: replies as they leave, microphone audio as it comes, on one clock. Pure.
 
 The way of a sample from us to the loudspeaker is not known, and need not be: the canceller looks for it. What has to
-be right is that the reference keeps its pace: a reply is placed where the microphone was when its first piece left. The
-microphone's audio comes in pieces, and late when network or server are busy; where it is now is told by the pieces of
-the last seconds that came the least late.
+be right is that the reference keeps its pace: a reply is placed where the microphone was when its first piece left.
+The microphone's audio comes in pieces, and late when network or server are busy; where it is now is told by the
+pieces of the last seconds that came the least late.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ EchoMode = Literal["auto", "headphones", "speaker"]
 _LATE_S = 1.0
 """The last audio of the microphone is taken to be at most this old."""
 _REMEMBERED_S = 2.0
-"""For one to two times this long a piece that came early tells where the microphone is. Clocks drift apart by less than
-a millisecond meanwhile, and a microphone that was off for a moment misleads no longer."""
+"""For one to two times this long a piece that came early tells where the microphone is. Clocks drift apart by less
+than a millisecond meanwhile, and a microphone that was off for a moment misleads no longer."""
 _GAP_S = 1.0
 """No audio for this long: the microphone was off meanwhile."""
 
