@@ -158,7 +158,7 @@ def test_a_reply_that_goes_on_after_a_dropped_connection_is_still_taken_out() ->
 
 
 def test_replies_that_leave_while_the_microphone_is_late_are_taken_out() -> None:
-    """A busy network or server: audio comes late in lumps, 0.5 s at worst, and each reply leaves in the midst of one."""
+    """A busy network or server: audio comes late in lumps, and each reply leaves in the midst of one."""
     guard, ours, chance = EchoGuard("auto"), spoken(STORY)[: 4 * RATE_HZ], np.random.default_rng(5)
     frame, lead, late, rest = 320, 15 * 320, round(0.12 * RATE_HZ), 2 * RATE_HZ
     turn = len(ours) + rest
