@@ -17,6 +17,7 @@ from voice.session.outgoing import AudioOut, ErrorOut, ItemAdded, ReplyStarted, 
 from voice.settings import ToolSettings
 from voice.turn import events as heard
 from voice.turn.actions import RunTool, Speak, Think
+from voice.turn.tool_rounds import MAX_CALLS
 
 LAMP = {"type": "function", "function": {"name": "lamp", "parameters": {"type": "object"}}}
 DOOR = {"type": "function", "name": "door", "parameters": {"type": "object"}}
@@ -152,6 +153,15 @@ class TestServerTools:
         assert (turn.status, turn.reason) == ("failed", "too_many_tool_calls")
         ids = [c.id for item in talk.machine.history.items for c in item.message.tool_calls]
         assert len(set(ids)) == len(ids) and all(ids), "calls without an id get one each"
+
+    def test_calls_beyond_the_most_of_a_round_are_told_of(self) -> None:
+        talk = conversation(*[call("clock", number) for number in range(MAX_CALLS + 3)])
+        talk.speak((1.0, 2.0, "what time is it everywhere"))
+        talk.run(12.0)
+        (error,) = talk.told(ErrorOut)
+        assert error.code == "too_many_tool_calls" and "19 calls" in error.message and error.hint
+        assert len([1 for _, action in talk.actions if isinstance(action, RunTool)]) == MAX_CALLS
+        assert talk.told(TurnComplete)[0].heard_transcript == "It is done."
 
     def test_a_tool_that_does_not_exist_is_told_to_the_model(self) -> None:
         talk = conversation(call("rocket"))

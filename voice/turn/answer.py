@@ -48,6 +48,7 @@ __all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
 
 REPLY_TIMEOUT_S = 60.0
 """A reply that makes no progress for this long has failed."""
+MORE_ROUNDS = "ask for less at once, or allow more with max_rounds in [voice.tools]"
 PAST_REPLIES = 16
 """Of so many replies the word times are kept, for a client that says later where it stopped playing."""
 
@@ -274,7 +275,7 @@ class Answer:
             theirs = self.config.llm.tools if revision.options.tools is None else revision.options.tools
             if self._desk.is_last(revision):
                 revision.rounds.calls = ()
-                self.out.append(Tell(ErrorOut("too_many_tool_calls", "The model goes on calling tools", "")))
+                self.out.append(Tell(ErrorOut("too_many_tool_calls", "The model goes on calling tools", MORE_ROUNDS)))
                 revision.failure = "too_many_tool_calls"
                 if revision.reply is not None:
                     revision.reply.finish_text()

@@ -17,7 +17,7 @@ from llm.messages import Message, ToolCall
 from voice.mouth.fillers import filler_of
 from voice.mouth.reply import Reply
 from voice.session.config import SessionConfig
-from voice.session.outgoing import ToolCallOut
+from voice.session.outgoing import ErrorOut, ToolCallOut
 from voice.settings import ToolSettings
 from voice.turn.actions import Action, RunTool, Tell
 
@@ -103,6 +103,9 @@ class ToolDesk:
         if rounds.begun_at is not None or reply is None:
             return
         rounds.begun_at = now
+        if len(rounds.calls) > MAX_CALLS:
+            told_of = f"The model made {len(rounds.calls)} calls at once; the first {MAX_CALLS} are carried out"
+            self._do(Tell(ErrorOut("too_many_tool_calls", told_of, "ask for less at once")))
         made = [self._named(call) for call in rounds.calls[:MAX_CALLS]]
         rounds.calls = tuple(replace(call, arguments=_well_formed(call.arguments)) for call in made)
         told = {call.id: call.arguments or "{}" for call in made}
