@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -134,6 +135,8 @@ class EngineJob:
     """Special tokens to write out; all others are silent."""
     whole: bool = False
     """Nobody reads along: everything comes with the end."""
+    asked_at: float = inf
+    """When the request came, by the worker's clock: if its conversation is forgotten since, it leaves nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,9 @@ from llm.batching.requests import Active, Statistics, Waiting, next_row, rank
 from llm.batching.sequences import KvSequence, SequenceTable, common_prefix
 from llm.messages import Priority
 
-__all__ = ["FORGOTTEN_S", "Batcher", "Statistics"]
+__all__ = ["Batcher", "Statistics"]
 
-FORGOTTEN_S = 5.0
+FORGOTTEN_S = 60.0
 """A request of a conversation that is over may still be on its way from the socket to here for so long."""
 WORTH_WAITING = 64
 """Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
@@ -145,7 +145,7 @@ class Batcher:
             self.statistics.refused += 1
             return [Refuse(job.id, why)]
         self._waiting.append(Waiting(job, now))
-        if job.conversation is not None and now < self._forgotten.get(job.conversation, -inf) + FORGOTTEN_S:
+        if job.conversation is not None and job.asked_at < self._forgotten.get(job.conversation, -inf):
             self._not_kept(self._waiting[-1])
         return []
 

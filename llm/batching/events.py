@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from llm.messages import Priority
@@ -100,6 +101,8 @@ class Job:
     adapters: Adapters = ()
     draft: bool = True
     """Whether tokens may be guessed ahead."""
+    asked_at: float = inf
+    """When the request came; it may have been looked at for a while since."""
 
     @property
     def extra(self) -> int:

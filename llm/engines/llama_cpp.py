@@ -242,7 +242,7 @@ class LlamaCppEngine:
         media = tuple(item.place for item in job.media)
         limit, name = job.sampling.max_tokens, job.conversation
         draft = not media and guessable(sampling, self._config.settings.seed)
-        work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters, draft)
+        work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters, draft, job.asked_at)
         if self._loaded.shelf:
             fetch(self._loaded, self._batcher, work, now)
         self._execute(self._batcher.step(batch.Submit(work), now), {}, sink)

@@ -37,11 +37,12 @@ class _Work:
 
 
 async def _chat(request: Request) -> Response:
+    server = server_of(request)
+    asked_at = server.clock.now()
     chat = parse_chat(await read_body(request))
     asked = to_request(chat)
-    server = server_of(request)
     server.check_model(asked.model)
-    work = await _prepare(server.bridge, asked)
+    work = await _prepare(server.bridge, asked, asked_at)
     answer_id = f"chatcmpl-{secrets.token_hex(12)}"
     created = int(server.clock.wall().timestamp())
     if chat.stream:
@@ -55,7 +56,7 @@ async def _chat(request: Request) -> Response:
     return JsonAnswer(completion(events, id=answer_id, model=server.name, created=created, choices=asked.n))
 
 
-async def _prepare(bridge: Bridge, asked: GenerateRequest) -> _Work:
+async def _prepare(bridge: Bridge, asked: GenerateRequest, asked_at: float) -> _Work:
     """Raises BadInput, also for a grammar beside a tool that must be called: one of them would be broken."""
     forced = named_tools(asked.tools, asked.tool_choice)
     schema = grammar_schema(asked.response_format)
@@ -86,6 +87,7 @@ async def _prepare(bridge: Bridge, asked: GenerateRequest) -> _Work:
             media=encoded.media,
             adapters=asked.adapters,
             marks=marks_of(template, bool(tools)),
+            asked_at=asked_at,
         )
         for choice in range(asked.n)
     ]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from llm.batching.batcher import FORGOTTEN_S, Batcher
+from llm.batching.batcher import Batcher
 from llm.batching.events import (
     Admit,
     Cancel,
@@ -410,7 +410,6 @@ def test_a_forgotten_conversation_leaves_nothing() -> None:
     assert engine.cells() > 0
     engine.tell(Forget("c"))
     assert engine.cells() == 0
-    engine.now += FORGOTTEN_S
     engine.submit(2, [1, 2, 3], conversation="c", max_tokens=9)
     engine.next()
     engine.tell(Forget("c"))
@@ -424,14 +423,13 @@ def test_a_request_that_waits_or_comes_late_leaves_nothing_of_a_forgotten_conver
     engine = Engine(limits())
     engine.submit(1, [1, 2, 3], conversation="c", max_tokens=2)
     engine.tell(Forget("c"))
-    engine.submit(2, [1, 2, 3, 4], conversation="c", max_tokens=2)
-    engine.submit(3, [7, 8, 9], conversation="c", max_tokens=2)
+    engine.submit(2, [1, 2, 3, 4], conversation="c", max_tokens=2, asked_at=engine.now - 0.1)
+    engine.submit(3, [7, 8, 9], conversation="c", max_tokens=2, asked_at=engine.now - 0.1)
     engine.tell(Cancel(3))
     engine.finish()
     assert engine.ended[1] == End(1, "length", 3, 2, 0) and engine.ended[2].reason == "length"
     assert engine.cells() == 0 and engine.batcher.sequences.of("c") is None
-    engine.now += FORGOTTEN_S
-    engine.submit(4, [1, 2, 3], conversation="c", max_tokens=2)
+    engine.submit(4, [1, 2, 3], conversation="c", max_tokens=2, asked_at=engine.now)
     engine.finish()
     assert engine.cells() > 0 and engine.batcher.sequences.of("c") is not None
 
