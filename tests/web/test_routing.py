@@ -109,7 +109,8 @@ async def test_dead_silent_pausing_and_broken_ones_are_passed_over_and_named(
     async with sick_upstream() as upstream:
         config = _entry("dead", f"http://127.0.0.1:{free_port}/v1", model="shared", priority=9)
         for rank, fault in enumerate(("silent", "busy", "oops", "well")):
-            config += _entry(fault, upstream.url(fault), priority=8 - rank, first_token_timeout_s=0.3)
+            limit_s = 0.3 if fault == "silent" else 20.0
+            config += _entry(fault, upstream.url(fault), priority=8 - rank, first_token_timeout_s=limit_s)
         async with house(tmp_path, config + "[llm]\nslots = 0\n") as found:
             with anyio.fail_after(10):
                 await found.services.router.refresh()
