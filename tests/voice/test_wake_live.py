@@ -85,8 +85,12 @@ async def goes_on(client: RoomClient) -> None:
     client.say(utterance(what_time()))
     second = await client.wait("turn_complete", first.at_s + 0.001)
     await client.state("asleep", second.at_s)
-    client.say(utterance(what_time()))
-    await client.wait("wake_word_required", second.at_s)
+    for _ in range(3):  # a sound at the very moment of falling asleep may pass unseen
+        client.say(utterance(what_time()))
+        with anyio.move_on_after(5.0):
+            await client.wait("wake_word_required", second.at_s)
+            return
+    raise AssertionError("nobody was told that the wake word is missing")
 
 
 async def test_the_request_is_whole_and_the_wake_word_is_out_of_it(parley_server: ParleyProcess) -> None:
