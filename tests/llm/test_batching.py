@@ -1,4 +1,7 @@
-"""The batcher against a model of the KV cache: rules for single cases, and random walks over any order of events."""
+"""The batcher against a model of the KV cache: rules for single cases, and random walks over any order of events.
+
+Why this file is long: one batcher's rules, and the random walk that must keep all of them, share one small engine.
+"""
 
 from __future__ import annotations
 

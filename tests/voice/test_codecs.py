@@ -1,4 +1,7 @@
-"""Codecs against files that other programs made, and against what is no such file."""
+"""Codecs against files that other programs made, and against what is no such file.
+
+Why this file is long: every codec goes through the same cases, and the sounds to check them are made once.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The Realtime protocol on a virtual clock: what is asked wrongly, who decides what, and the names of the beta."""
+"""The Realtime protocol on a virtual clock: what is asked wrongly, who decides what, and the names of the beta.
+
+Why this file is long: one protocol, an event after the other; the cases share one codec and its clock.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The turn machine alone: what it wants done and says, for what it hears, on a virtual clock."""
+"""The turn machine alone: what it wants done and says, for what it hears, on a virtual clock.
+
+Why this file is long: one machine's states, told in the order in which a conversation meets them.
+"""
 
 from __future__ import annotations
 

@@ -82,15 +82,12 @@ async def goes_on(client: RoomClient) -> None:
     await typed(client, "hey jarvis, what is the capital of france")
     first = await client.wait("turn_complete", 0.0)
     await client.state("idle", first.at_s)
-    client.say(utterance(what_time()))
+    # not the recording of `what_time`: after digital silence Silero hears it late, and now and then not at all
+    client.say(utterance(spoken("what is the capital of france")))
     second = await client.wait("turn_complete", first.at_s + 0.001)
     await client.state("asleep", second.at_s)
-    for _ in range(3):  # a sound at the very moment of falling asleep may pass unseen
-        client.say(utterance(what_time()))
-        with anyio.move_on_after(5.0):
-            await client.wait("wake_word_required", second.at_s)
-            return
-    raise AssertionError("nobody was told that the wake word is missing")
+    client.say(utterance(spoken("what is the capital of france")))
+    await client.wait("wake_word_required", second.at_s)
 
 
 async def test_the_request_is_whole_and_the_wake_word_is_out_of_it(parley_server: ParleyProcess) -> None:
