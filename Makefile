@@ -26,7 +26,7 @@ up: $(VENV)/.installed ## install what is missing, then run Parley in the foregr
 
 install: $(VENV)/.installed ## virtual environment and everything Parley needs, without starting it
 
-test: check $(VENV)/.installed-js ## check, then every test that can run on this machine (the others say why they are skipped)
+test: check $(VENV)/.installed-js $(VENV)/.installed-engines ## check, then every test that can run on this machine (the others say why they are skipped)
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, layers and types, without running tests
@@ -104,3 +104,17 @@ $(VENV)/.installed-js: tests/clients/js/package.json | $(VENV)/.made
 	  echo "No npm: the tests with JavaScript clients will be skipped."; \
 	elif npm install --prefix tests/clients/js --no-package-lock --no-audit --no-fund --loglevel=error; then touch $@; \
 	else echo "The JavaScript clients could not be installed: their tests will be skipped."; fi
+
+# The engines that are optional extras, and the Smart Turn model, which lies in a wheel of pipecat-ai; beside the
+# environment, for Parley takes it where it is. On Linux torch often means gigabytes of CUDA: then its tests are skipped.
+$(VENV)/.installed-engines: pyproject.toml constraints.txt | $(VENV)/.installed-dev
+	@if ! $(PIP) install --quiet -c constraints.txt --no-deps --target $(VENV)/smart-turn pipecat-ai; then \
+	  echo "The Smart Turn model could not be fetched: its test will be skipped."; fi; \
+	if ! $(PIP) install --quiet -c constraints.txt -e ".[mlx]"; then \
+	  echo "MLX could not be installed: the tests of its engine will be skipped."; fi; \
+	report="$$($(PIP) install --quiet --dry-run --report - -c constraints.txt -e ".[transformers]" || true)"; \
+	if grep -qi '"name": "nvidia' <<< "$$report"; then \
+	  echo "torch would bring CUDA: the tests that need it will be skipped. To run them: $(BIN)/pip install -e \".[transformers]\""; \
+	elif ! $(PIP) install --quiet -c constraints.txt -e ".[transformers]"; then \
+	  echo "transformers could not be installed: the tests of its engine will be skipped."; fi
+	@touch $@

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 from llm.local_names import UNNAMED
-from llm.measuring.statistics import Measuring
+from llm.measuring.statistics import Measured, Measuring
 from llm.messages import GenerateRequest, WaitState
 from llm.port import Backend, BackendConfig, ModelInfo, VectorPath
 from llm.stream import Finish, Relayed, StreamEvent
@@ -41,26 +41,20 @@ class MeasuredBackend:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         now = self._clock.now
-        labels = (self.name, self._label(request.model))
         begun_s, first = now(), True
-        measured = self._measuring.begin(*labels, begun_s)
-        kept = self._kept.get(labels[1])
-        if kept is None:
-            kept = self._kept[labels[1]] = tuple(
-                metric.labels(*labels) for metric in (self._requests, self._tokens, self._first)
-            )
-        requests, tokens, first_token = kept
+        label = self._label(request.model)
+        requests, tokens, first_token = self._metrics_of(label)
         requests.inc()
-
-        def waits(state: WaitState) -> None:
-            measured.waits(now())
-            if told is not None:
-                told(state)
-
         told = request.on_wait
-        if self.config.type == "slot":  # nobody else has a line to tell of
-            request = replace(request, on_wait=waits)
-        try:
+        with self._measured(label, begun_s) as measured:
+
+            def waits(state: WaitState) -> None:
+                measured.waits(now())
+                if told is not None:
+                    told(state)
+
+            if self.config.type == "slot":  # nobody else has a line to tell of
+                request = replace(request, on_wait=waits)
             async with aclosing(self._backend.generate(request)) as events:
                 async for event in events:
                     if isinstance(event, Finish):
@@ -75,27 +69,36 @@ class MeasuredBackend:
                             first = False
                             first_token.observe(now() - begun_s)
                     yield event
+
+    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+        label = self._label(str(body.get("model") or ""))
+        self._metrics_of(label)[0].inc()
+        with self._measured(label, self._clock.now()) as measured:
+            answer = await self._backend.vectors(path, body, user)
+            measured.finished(self._clock.now(), int(answer.get("usage", {}).get("prompt_tokens") or 0), 0, 0)
+            return answer
+
+    @contextmanager
+    def _measured(self, label: str, begun_s: float) -> Iterator[Measured]:
+        """What ends without `finished` or an error was cancelled."""
+        measured = self._measuring.begin(self.name, label, begun_s)
+        try:
+            yield measured
         except ParleyError as error:
             measured.failed(error.code)
-            self._errors.labels(*labels, error.code).inc()
+            self._errors.labels(self.name, label, error.code).inc()
             raise
         finally:
             measured.cancelled()
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
-        labels = (self.name, self._label(str(body.get("model") or "")))
-        measured = self._measuring.begin(*labels, self._clock.now())
-        self._requests.labels(*labels).inc()
-        try:
-            answer = await self._backend.vectors(path, body, user)
-            measured.finished(self._clock.now(), int(answer.get("usage", {}).get("prompt_tokens") or 0), 0, 0)
-            return answer
-        except ParleyError as error:
-            measured.failed(error.code)
-            self._errors.labels(*labels, error.code).inc()
-            raise
-        finally:
-            measured.cancelled()
+    def _metrics_of(self, label: str) -> tuple[Any, ...]:
+        """Requests, tokens, seconds to the first token."""
+        kept = self._kept.get(label)
+        if kept is None:
+            kept = self._kept[label] = tuple(
+                metric.labels(self.name, label) for metric in (self._requests, self._tokens, self._first)
+            )
+        return kept
 
     def _label(self, asked: str) -> str:
         """Names that clients make up are no labels: there would be no end of them. The default is listed first."""

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from models.registry import discover
 from tests.bench.report import Options, Section, Table, percentile
 from tests.recordings import recordings
+from tests.smart_turn import MODEL
 from tests.speaking import spoken
 from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.port import EngineConfig, Pcm, VadEngine
 from voice.settings import TurnSettings
 from voice.turn.endpointing import detectors
 from voice.turn_detection.habits import Habits
-from voice.turn_detection.smart_turn import SmartTurnScorer, find_model
+from voice.turn_detection.smart_turn import SmartTurnScorer
 from voice.turn_detection.spec import Detector, Patience, Pause, Scorer
 
 __all__ = ["run"]
@@ -53,9 +52,7 @@ class Turn:
 
 def run(options: Options) -> Section:
     turn = TurnSettings()
-    folder = os.environ.get("PARLEY_TEST_SMART_TURN", "")
-    model = find_model((Path(folder),) if folder else ())
-    scorer = SmartTurnScorer(model) if model is not None else None
+    scorer = SmartTurnScorer(MODEL) if MODEL is not None else None
     vad = discover("voice.vad")["silero"].load(EngineConfig())
     most = 5 if options.quick else 1000
     sets = (

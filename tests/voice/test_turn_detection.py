@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.smart_turn import MODEL, WHY_NOT
 from tests.voice.conversation import RATE_HZ, Conversation
 from voice.errors import NoModel
 from voice.session.config import AudioConfig, SessionConfig, TurnDetection
@@ -20,14 +20,12 @@ from voice.turn.endpointing import Manners, detector_name, detectors
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.load import load_scorer
 from voice.turn_detection.log_mel import log_mel
-from voice.turn_detection.smart_turn import SmartTurnScorer, find_model
+from voice.turn_detection.smart_turn import SmartTurnScorer
 from voice.turn_detection.spec import Patience, Pause
 from voice.turn_detection.unfinished import unfinished
 
 PATIENCE = Patience(0.5, 4.0)
 CONFIG = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ))
-FOLDER = os.environ.get("PARLEY_TEST_SMART_TURN", "")
-MODEL = find_model((Path(FOLDER),) if FOLDER else ())
 
 
 @pytest.mark.parametrize("name", sorted(detectors()))
@@ -217,7 +215,7 @@ class TestFeatures:
         pcm = (np.sin(2 * np.pi * 1000 * np.arange(128_000) / 16_000) * 8000).astype(np.int16)
         assert abs(int(np.argmax(log_mel(pcm)[:, 400])) - round(15 / 0.5587 - 1)) <= 1
 
-    @pytest.mark.skipif(MODEL is None, reason="no Smart Turn model (PARLEY_TEST_SMART_TURN names its folder)")
+    @pytest.mark.skipif(MODEL is None, reason=WHY_NOT)
     def test_the_model_hears(self, testdata: Path) -> None:
         import wave
 
