@@ -25,7 +25,7 @@ from voice.stt.remote import RemoteStt
 from voice.tts.openai import OpenAiTts
 from voice.tts.remote import RemoteTts
 
-__all__ = ["Chosen", "PartRow", "Parts", "choose", "open_parts", "wake_models"]
+__all__ = ["OPENAI", "Chosen", "PartRow", "Parts", "choose", "open_parts", "wake_models"]
 
 STT_PORT_OFFSET = 20
 TTS_PORT_OFFSET = 21

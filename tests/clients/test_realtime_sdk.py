@@ -336,6 +336,25 @@ async def test_cancel_and_truncate_with_the_parts_that_come_with_parley(parley_s
         assert (await talk.until("conversation.item.retrieved")).item.content[0].transcript == ""
 
 
+async def test_a_voice_and_a_format_for_one_reply_with_the_parts_that_come_with_parley(
+    parley_server: ParleyProcess,
+) -> None:
+    async with talking(parley_server, model="default") as talk:
+        await talk.type("hello")
+        await talk.connection.response.create(response={"audio": {"output": {"voice": "nobody"}}})
+        refused = (await talk.until("error")).error
+        assert (refused.code, refused.param) == ("invalid_value", "response.audio.output.voice")
+        output: Any = {"voice": "de", "format": {"type": "audio/pcmu"}}
+        await talk.connection.response.create(response={"audio": {"output": output}, "metadata": {"of": "mine"}})
+        begun = (await talk.until("response.created", within_s=60)).response
+        await talk.until("response.output_audio.delta", within_s=60)
+        await talk.connection.response.cancel()
+        done = (await talk.until("response.done")).response
+    for response in (begun, done):
+        assert response.audio.output.to_dict() == output and response.metadata == {"of": "mine"}
+    assert 0 < len(talk.audio()) < 3 * 8_000
+
+
 # ---- connecting -----------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from tests.voice.conversation import Conversation, Delays
 from voice.protocols.realtime import RealtimeCodec
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_schema import Kind
+from voice.protocols.realtime_voices import Voices
 from voice.session import incoming
 from voice.settings import VoiceSettings
 from voice.turn import events as heard
@@ -42,6 +43,7 @@ class RealtimeTalk(Conversation):
         kind: Kind = "realtime",
         beta: bool = False,
         delays: Delays = UNHURRIED,
+        voices: Voices | None = None,
         **session: Any,
     ) -> None:
         self.sent: list[tuple[float, dict[str, Any]]] = []
@@ -58,6 +60,7 @@ class RealtimeTalk(Conversation):
             expires_at=1,
             new_id=lambda prefix: f"{prefix}_{next(numbers)}",
             beta=beta,
+            voices=voices,
         )
         self.beta = beta
         if answer is None:

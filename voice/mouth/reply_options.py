@@ -17,7 +17,7 @@ class ReplyOptions:
 
     `key` is the client's name for the reply; it comes back in ReplyStarted and TurnComplete. `input` is told to the
     model instead of the conversation. A reply that is not `remembered` is not part of the conversation; one that is
-    not `spoken` is text only.
+    not `spoken` is text only. `voice` is the name of one, "default" the server's; `speed` 1.0 is normal.
     """
 
     key: str = ""
@@ -27,6 +27,8 @@ class ReplyOptions:
     temperature: float | None = None
     max_tokens: int | None = None
     spoken: bool | None = None
+    voice: str | None = None
+    speed: float | None = None
     input: tuple[Message, ...] | None = None
     remembered: bool = True
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,9 +24,11 @@ from voice.protocols.port import Draft, Frame
 from voice.protocols.realtime_beta import beta_messages
 from voice.protocols.realtime_client import Asked, event_id_of, parse_event, parse_frame
 from voice.protocols.realtime_config import RealtimeSession
-from voice.protocols.realtime_errors import RealtimeError, invalid
+from voice.protocols.realtime_errors import RealtimeError
 from voice.protocols.realtime_lifecycle import Lifecycle
 from voice.protocols.realtime_messages import Said, error_said
+from voice.protocols.realtime_schema import FORMATS
+from voice.protocols.realtime_voices import Voices
 from voice.resample import StreamResampler
 from voice.session.config import SessionConfig
 from voice.session.incoming import ClientEvent
@@ -39,7 +42,8 @@ _CLIENT_ERRORS = frozenset({"invalid_message", "invalid_request", "invalid_audio
 
 
 class RealtimeCodec:
-    """One connection. `session_id` is shown, `expires_at` (unix seconds) too; `new_id(prefix)` makes unique ids."""
+    """One connection. `session_id` is shown, `expires_at` (unix seconds) too; `new_id(prefix)` makes unique ids;
+    `voices` are those that there are."""
 
     def __init__(
         self,
@@ -51,13 +55,15 @@ class RealtimeCodec:
         expires_at: int,
         new_id: Callable[[str], str],
         beta: bool = False,
+        voices: Voices | None = None,
     ) -> None:
         self._head = {"id": session_id, "expires_at": expires_at}
         self._config, self._settings, self._new_id, self._beta = config, settings, new_id, beta
-        self._lifecycle = Lifecycle(session, new_id, settings.llm.max_tokens)
+        self._voices = voices if voices is not None else Voices()
+        self._lifecycle = Lifecycle(session, new_id, settings.llm.max_tokens, self._voices)
         self._wanted = session
         self._event_id: str | None = None
-        self._writer = _AudioWriter(session)
+        self._writer = _AudioWriter()
 
     @property
     def config(self) -> SessionConfig:
@@ -66,7 +72,6 @@ class RealtimeCodec:
     @config.setter
     def config(self, config: SessionConfig) -> None:
         self._config, self._lifecycle.session = config, self._wanted
-        self._writer.reconfigure(self._wanted)
 
     def opened(self, token: str) -> Sequence[Draft]:
         greeting = [Said("session.created", {"session": self._session()})]
@@ -90,12 +95,9 @@ class RealtimeCodec:
         # The model was chosen in the address, and clients send a name of OpenAI's along with everything else.
         fields = {name: value for name, value in fields.items() if name != "model"}
         wanted = self._lifecycle.session.changed(fields, self._settings, fresh=self._lifecycle.is_fresh)
-        if self._lifecycle.has_spoken and _voice(wanted) != _voice(self._lifecycle.session):
-            raise invalid(
-                "Cannot update a conversation's voice if assistant audio is present.",
-                "session.audio.output.voice",
-                code="cannot_update_voice",
-            )
+        of_session = self._lifecycle.session.voice
+        if wanted.voice is not None and wanted.voice != of_session:
+            self._voices.check(wanted.voice, of_session, "session.audio.output.voice")
         self._wanted = wanted
         return wanted.config(self._config.llm.model, self._settings)
 
@@ -124,12 +126,12 @@ class RealtimeCodec:
         return [partial(self._frames, self._named(one)) for one in said]
 
     def _named(self, said: Said) -> Said:
-        return Said(said.type, {"event_id": self._new_id("event"), **said.body}, said.audio)
+        return replace(said, body={"event_id": self._new_id("event"), **said.body})
 
     def _frames(self, said: Said) -> Sequence[Frame]:
         body = dict(said.body)
         if said.audio is not None:
-            data = self._writer.write(said.audio)
+            data = self._writer.write(said.audio, said.format)
             if not data:
                 return ()
             body["delta"] = base64.b64encode(data).decode("ascii")
@@ -137,32 +139,22 @@ class RealtimeCodec:
         return [_json({"type": kind, **fields}) for kind, fields in messages]
 
 
-def _voice(session: RealtimeSession) -> object:
-    return session.fields["audio"].get("output", {}).get("voice")
-
-
 class _AudioWriter:
-    """Samples of replies as bytes in the session's format and rate."""
+    """Samples of replies as bytes, each reply in its own format and rate."""
 
-    def __init__(self, session: RealtimeSession) -> None:
-        self._reply, self._from_hz, self._format = "", 0, ""
-        self._resampler: StreamResampler | None = None
-        self.reconfigure(session)
+    def __init__(self) -> None:
+        self._made_for: tuple[str, int, str] | None = None
 
-    def reconfigure(self, session: RealtimeSession) -> None:
-        name, self._rate_hz = session.output_format
-        if name == self._format:
-            return
-        spec: CodecSpec = discover("voice.codecs")[name]
-        if spec.encoder is None:
-            raise ValueError(f"{name} is no output format")
-        self._format, self._encoder, self._from_hz = name, spec.encoder(self._rate_hz), 0
-
-    def write(self, event: AudioOut) -> bytes:
-        if event.reply != self._reply or event.rate_hz != self._from_hz:
-            self._reply, self._from_hz = event.reply, event.rate_hz
-            same = event.rate_hz == self._rate_hz
-            self._resampler = None if same else StreamResampler(event.rate_hz, self._rate_hz)
+    def write(self, event: AudioOut, format: str) -> bytes:
+        if self._made_for != (event.reply, event.rate_hz, format):
+            self._made_for = event.reply, event.rate_hz, format
+            name, rate_hz = FORMATS[format]
+            spec: CodecSpec = discover("voice.codecs")[name]
+            if spec.encoder is None:
+                raise ValueError(f"{name} is no output format")
+            self._encoder = spec.encoder(rate_hz)
+            same = event.rate_hz == rate_hz
+            self._resampler = None if same else StreamResampler(event.rate_hz, rate_hz)
         pcm: Pcm = np.asarray(event.pcm, dtype=np.int16)
         if self._resampler is not None:
             pcm = self._resampler.process(pcm, last=event.is_last)

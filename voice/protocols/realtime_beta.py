@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["beta_messages", "from_beta", "response_from_beta", "to_beta"]
+__all__ = ["beta_messages", "from_beta", "to_beta"]
 
 _FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 _FORMATS_OF_BETA = {ga: beta for beta, ga in _FORMATS.items()}
@@ -56,11 +56,6 @@ def from_beta(session: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def response_from_beta(response: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for the `response` of `response.create`."""
-    return from_beta(response)
-
-
 def to_beta(session: Mapping[str, Any]) -> dict[str, Any]:
     """The session object as the beta wrote it."""
     flat = {name: value for name, value in session.items() if name not in ("audio", "type")}
@@ -99,8 +94,11 @@ def _inner(name: str, value: Any) -> Any:
         case "response":
             found = {key: inner for key, inner in value.items() if key not in ("output_modalities", "audio")}
             spoken = "audio" in (value.get("output_modalities") or ())
+            output = (value.get("audio") or {}).get("output", {})
             return {
                 **found,
+                "voice": output.get("voice"),
+                "output_audio_format": _FORMATS_OF_BETA.get((output.get("format") or {}).get("type", "")),
                 "modalities": ["text", "audio"] if spoken else ["text"],
                 "output": [_item(item) for item in value.get("output", ())],
             }

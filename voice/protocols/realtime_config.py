@@ -17,10 +17,18 @@ from pydantic import (
 
 from voice.protocols.realtime_beta import from_beta
 from voice.protocols.realtime_errors import invalid, of_validation
-from voice.protocols.realtime_schema import FORMATS, Kind, SessionShape, chat_tool, chosen_tool
+from voice.protocols.realtime_schema import (
+    FORMATS,
+    Kind,
+    SessionShape,
+    chat_tool,
+    chosen_tool,
+    format_json,
+    without_null,
+)
+from voice.protocols.realtime_voices import voice_of
 from voice.session.config import (
     AudioConfig,
-    AudioFormat,
     LlmConfig,
     SessionConfig,
     TurnDetection,
@@ -28,12 +36,7 @@ from voice.session.config import (
 )
 from voice.settings import VoiceSettings
 
-__all__ = ["OPENAI_VOICES", "RealtimeSession"]
-
-OPENAI_VOICES = frozenset(
-    "alloy ash ballad cedar coral echo fable juniper marin nova onyx sage shimmer verse".split()
-)
-"""Names that every OpenAI client sends and no engine here has: they mean the default voice."""
+__all__ = ["RealtimeSession"]
 
 _HISTORY_MESSAGES = 400
 _OF_ANSWERS = ("create_response", "interrupt_response")
@@ -124,16 +127,17 @@ class RealtimeSession:
         return timeout_ms if isinstance(timeout_ms, int) and self.kind == "realtime" else None
 
     @property
-    def output_format(self) -> tuple[AudioFormat, int]:
-        """(codec, rate in Hz) of what the client hears. Inside, replies have 24 kHz whatever it is."""
-        return FORMATS[self.fields["audio"].get("output", {}).get("format", {}).get("type", "audio/pcm")]
+    def voice(self) -> str | None:
+        """As the client named it; None where nothing is spoken."""
+        voice = self.fields["audio"].get("output", {}).get("voice")
+        return voice if isinstance(voice, str) else None
 
     def response_shape(self, spoken: bool, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What a response object says of how it is made; `fields` are the wishes for this one."""
         output = self.fields["audio"].get("output", {})
         return {
             "output_modalities": ["audio"] if spoken else ["text"],
-            "audio": {"output": {"format": output.get("format"), "voice": output.get("voice")}},
+            "audio": {"output": {name: fields.get(name, output.get(name)) for name in ("format", "voice")}},
             "max_output_tokens": fields.get("max_output_tokens", self.fields.get("max_output_tokens")),
             "metadata": fields.get("metadata"),
         }
@@ -184,7 +188,7 @@ class RealtimeSession:
         limit = self.fields["max_output_tokens"]
         return replace(
             config,
-            voice=VoiceConfig(_voice(spoken["voice"]), spoken["speed"], language),
+            voice=VoiceConfig(voice_of(spoken["voice"]), spoken["speed"], language),
             llm=LlmConfig(
                 model=model,
                 system_prompt=self.fields["instructions"],
@@ -206,10 +210,6 @@ def _check_fields(fields: object, param: str) -> SessionShape:
         return SessionShape.model_validate(dict(fields))
     except ValidationError as error:
         raise of_validation(error, param) from None
-
-
-def _voice(name: str) -> str:
-    return "default" if name in OPENAI_VOICES else name
 
 
 def _detection(detection: Mapping[str, Any] | None) -> TurnDetection:
@@ -238,18 +238,17 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(detection, Mapping) and "type" not in detection:
         raise invalid("Missing required parameter: 'session.audio.input.turn_detection.type'.",
                       "session.audio.input.turn_detection.type", code="missing_required_parameter")  # fmt: skip
-    _check_fields(_without_null(shown), "session")
+    _check_fields(without_null(shown), "session")
     return dict(given)
 
 
 def _checked_whole(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Of a merged session: the numbers as they were checked, formats with their rates."""
-    whole = _check_fields(_without_null(fields), "session")
+    whole = _check_fields(without_null(fields), "session")
     result = dict(fields)
     result["audio"] = {name: dict(part) for name, part in fields["audio"].items()}
     for name, part in result["audio"].items():
-        kind = getattr(whole.audio, name).format.type
-        part["format"] = {"type": kind, "rate": 24_000} if kind == "audio/pcm" else {"type": kind}
+        part["format"] = format_json(getattr(whole.audio, name).format.type)
     if "output" in result["audio"]:
         result["audio"]["output"]["voice"] = whole.audio.output.voice
         result["tools"] = [tool.model_dump(exclude_none=True) for tool in whole.tools]
@@ -307,9 +306,3 @@ def _merged_side(old: Mapping[str, Any], given: Mapping[str, Any], *, answers: b
 
 
 _NULLABLE = frozenset({"idle_timeout_ms"})
-
-
-def _without_null(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
-    return value

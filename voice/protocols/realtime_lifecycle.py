@@ -42,6 +42,7 @@ from voice.protocols.realtime_items import Part, WireItem, item_json, message_of
 from voice.protocols.realtime_messages import Blame, Said, error_said
 from voice.protocols.realtime_replies import Replies
 from voice.protocols.realtime_response import ReplyWish, parse_response
+from voice.protocols.realtime_voices import Voices
 from voice.session.incoming import (
     AddMessage,
     CancelResponse,
@@ -84,13 +85,16 @@ _OURS = {"empty_audio": "input_audio_buffer_commit_empty"}
 class Lifecycle:
     """`new_id(prefix)` makes unique ids; "inf" is `max_tokens`. `session` is set when the configuration changed."""
 
-    def __init__(self, session: RealtimeSession, new_id: Callable[[str], str], max_tokens: int) -> None:
+    def __init__(
+        self, session: RealtimeSession, new_id: Callable[[str], str], max_tokens: int, voices: Voices
+    ) -> None:
         self.session = session
+        self._voices = voices
         self._max_tokens = max_tokens
         self.conversation = new_id("conv")
         self._new_id = new_id
         self._items = Items()
-        self._replies = Replies(self._items, self.conversation, new_id, lambda said: self._out.append(said))
+        self._replies = Replies(self._items, self.conversation, new_id, lambda said: self._out.append(said), voices)
         self._drafts: dict[str, WireItem] = {}  # items of the client that the session has not taken in yet
         self._wishes: OrderedDict[str, ReplyWish] = OrderedDict()  # replies asked for that have not begun
         self._causes: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
@@ -101,11 +105,6 @@ class Lifecycle:
         self._spoken_s: dict[str, float] = {}
         self._out: list[Said | ClientEvent] = []
         self._held: list[Said | ClientEvent] = []  # the end of an interrupted response, until speech started
-
-    @property
-    def has_spoken(self) -> bool:
-        """Audio of a reply was sent."""
-        return self._replies.has_spoken
 
     @property
     def is_fresh(self) -> bool:
@@ -225,8 +224,8 @@ class Lifecycle:
 
     def _create_response(self, event: CreateReply, event_id: str | None) -> None:
         wish = parse_response(event.response, self._items.get, self._new_id, self._max_tokens)
-        if self.has_spoken:
-            wish.check_voice(self.session.fields["audio"]["output"]["voice"])
+        if wish.voice is not None:
+            self._voices.check(wish.voice, self.session.voice, "response.audio.output.voice")
         if not wish.aside(self.session.speaks):
             active = self._replies.active
             waiting = next((other for other in self._wishes.values() if not other.aside(self.session.speaks)), None)

@@ -14,11 +14,13 @@ __all__ = ["Blame", "Emit", "Response", "Said", "error_said", "response_json", "
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """`body` is complete but for `delta`, where `audio` holds its samples: these are encoded when they leave."""
+    """`body` is complete but for `delta`, where `audio` holds its samples: these are encoded when they leave, in
+    `format`."""
 
     type: str
     body: Mapping[str, Any]
     audio: AudioOut | None = None
+    format: str = "audio/pcm"
 
 
 Emit = Callable[[Said], None]
@@ -56,6 +58,16 @@ class Response:
     """Where in the output its words stand; None while there are none."""
     audio_done: bool = False
     heard: str | None = None
+
+    @property
+    def format(self) -> str:
+        """Of its audio, as the API names it."""
+        return str(self.shape["audio"]["output"]["format"]["type"])
+
+    @property
+    def voice(self) -> str:
+        """That it is spoken with, as the client names it."""
+        return str(self.shape["audio"]["output"]["voice"])
 
     @property
     def place(self) -> dict[str, Any]:

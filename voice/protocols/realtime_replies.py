@@ -14,6 +14,7 @@ from voice.protocols.realtime_conversation import Items
 from voice.protocols.realtime_items import WireItem, item_json
 from voice.protocols.realtime_messages import Response, Said, response_json, usage_json
 from voice.protocols.realtime_response import ReplyWish
+from voice.protocols.realtime_voices import Voices
 from voice.session.outgoing import AudioOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 
 __all__ = ["Replies"]
@@ -23,9 +24,14 @@ class Replies:
     """`emit` takes what is said; `items` is the conversation that the client knows."""
 
     def __init__(
-        self, items: Items, conversation: str, new_id: Callable[[str], str], emit: Callable[[Said], None]
+        self,
+        items: Items,
+        conversation: str,
+        new_id: Callable[[str], str],
+        emit: Callable[[Said], None],
+        voices: Voices,
     ) -> None:
-        self.has_spoken = False
+        self._voices = voices
         self._items, self._conversation, self._new_id, self._emit = items, conversation, new_id, emit
         self._responses: dict[str, Response] = {}
 
@@ -75,11 +81,11 @@ class Replies:
             return
         if len(event.pcm):
             self._open_message(response)
-            self.has_spoken = True
+            self._voices.spoke(response.voice)
             response.audio_ms += len(event.pcm) * 1000 / event.rate_hz
             self._items.spoken(response.item, response.audio_ms)
         if len(event.pcm) or event.is_last:
-            self._emit(Said("response.output_audio.delta", response.place, event))
+            self._emit(Said("response.output_audio.delta", response.place, event, response.format))
         if event.is_last and response.message_at is not None:
             self._audio_done(response)
 

@@ -13,7 +13,20 @@ from voice.mouth.reply_options import ReplyOptions
 from voice.protocols.realtime_beta import from_beta
 from voice.protocols.realtime_errors import invalid, of_validation
 from voice.protocols.realtime_items import WireItem, message_of, parse_item
-from voice.protocols.realtime_schema import Limit, Modalities, ResponseAudio, Tool, ToolChoice, chat_tool, chosen_tool
+from voice.protocols.realtime_schema import (
+    Limit,
+    Modalities,
+    Prompt,
+    Reasoning,
+    ResponseAudio,
+    Tool,
+    ToolChoice,
+    chat_tool,
+    chosen_tool,
+    format_json,
+    without_null,
+)
+from voice.protocols.realtime_voices import voice_of
 
 __all__ = ["ReplyWish", "parse_response"]
 
@@ -33,20 +46,16 @@ class ReplyWish:
         spoken = speaks if self.options.spoken is None else self.options.spoken
         return not self.in_conversation and not spoken
 
-    def check_voice(self, voice: str) -> None:
-        """`voice` has spoken in this conversation. Raises RealtimeError if another one is wished."""
-        if self.fields.get("voice", voice) != voice:
-            raise invalid(
-                "Cannot update a conversation's voice if assistant audio is present.",
-                "response.audio.output.voice",
-                code="cannot_update_voice",
-            )
+    @property
+    def voice(self) -> str | None:
+        """As the client named it; None for the session's."""
+        return self.fields.get("voice")
 
 
 class _Response(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
-    conversation: Literal["auto", "none"] = "auto"
+    conversation: Literal["auto", "none"] | None = None
     metadata: (
         Annotated[
             dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
@@ -62,6 +71,10 @@ class _Response(BaseModel):
     max_output_tokens: Limit | None = None
     audio: ResponseAudio | None = None
     input: Annotated[list[Any], Field(max_length=MAX_INPUT_ITEMS)] | None = None
+    prompt: Prompt | None = None
+    reasoning: Reasoning | None = None
+    parallel_tool_calls: bool | None = None
+    """These three are checked and have no effect."""
 
 
 def parse_response(
@@ -72,6 +85,8 @@ def parse_response(
 ) -> ReplyWish:
     """`item_of` finds the items that `input` refers to; `max_tokens` is what "inf" means. Raises RealtimeError."""
     fields = from_beta(given)
+    if isinstance(fields.get("audio"), Mapping):
+        fields["audio"] = without_null(fields["audio"])
     try:
         wish = _Response.model_validate(fields)
     except ValidationError as error:
@@ -79,6 +94,8 @@ def parse_response(
     messages = None
     if wish.input is not None:
         messages = tuple(_message(item, at, item_of, new_id) for at, item in enumerate(wish.input))
+    output = wish.audio.output if wish.audio is not None else ResponseAudio().output
+    remembered = wish.conversation != "none"
     options = ReplyOptions(
         key=new_id("reply"),
         instructions=wish.instructions,
@@ -89,14 +106,17 @@ def parse_response(
         temperature=wish.temperature,
         max_tokens=max_tokens if wish.max_output_tokens == "inf" else wish.max_output_tokens,
         spoken=None if wish.output_modalities is None else "audio" in wish.output_modalities,
+        voice=voice_of(output.voice) if "voice" in output.model_fields_set else None,
+        speed=output.speed if "speed" in output.model_fields_set else None,
         input=messages,
-        remembered=wish.conversation == "auto",
+        remembered=remembered,
     )
-    shown = ("metadata", "max_output_tokens")
-    told = {name: fields[name] for name in shown if fields.get(name) is not None}
-    if wish.audio is not None and "voice" in wish.audio.output.model_fields_set:
-        told["voice"] = wish.audio.output.voice
-    return ReplyWish(options, wish.conversation == "auto", told)
+    told = {name: fields[name] for name in ("metadata", "max_output_tokens") if fields.get(name) is not None}
+    if "voice" in output.model_fields_set:
+        told["voice"] = output.voice
+    if "format" in output.model_fields_set:
+        told["format"] = format_json(output.format.type)
+    return ReplyWish(options, remembered, told)
 
 
 def _message(

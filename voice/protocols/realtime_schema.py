@@ -14,12 +14,16 @@ __all__ = [
     "Kind",
     "Limit",
     "Modalities",
+    "Prompt",
+    "Reasoning",
     "ResponseAudio",
     "SessionShape",
     "Tool",
     "ToolChoice",
     "chat_tool",
     "chosen_tool",
+    "format_json",
+    "without_null",
 ]
 
 Kind = Literal["realtime", "transcription"]
@@ -28,7 +32,7 @@ FORMATS: dict[str, tuple[AudioFormat, int]] = {
     "audio/pcmu": ("g711_ulaw", 8_000),
     "audio/pcma": ("g711_alaw", 8_000),
 }
-"""Codec and rate in Hz."""
+"""Codec and rate in Hz of what the client says and hears. Inside, replies have 24 kHz whatever it is."""
 
 
 class _Part(BaseModel):
@@ -137,13 +141,13 @@ class _Tracing(_Part):
     metadata: dict[str, Any] | None = None
 
 
-class _Prompt(_Part):
+class Prompt(_Part):
     id: _Name
     version: _Name | None = None
     variables: dict[str, Any] | None = None
 
 
-class _Reasoning(_Part):
+class Reasoning(_Part):
     effort: _Name | None = None
 
 
@@ -161,9 +165,9 @@ class SessionShape(_Part):
     max_output_tokens: Limit = "inf"
     truncation: Literal["auto", "disabled"] | _Retention = "auto"
     tracing: Literal["auto"] | _Tracing | None = None
-    prompt: _Prompt | None = None
+    prompt: Prompt | None = None
     include: Annotated[list[Literal["item.input_audio_transcription.logprobs"]] | None, Field(max_length=16)] = None
-    reasoning: _Reasoning | None = None
+    reasoning: Reasoning | None = None
     parallel_tool_calls: bool | None = None
 
 
@@ -171,6 +175,11 @@ class ResponseAudio(_Part):
     """The `audio` of a `response.create`: only how it is said."""
 
     output: _Output = _Output()
+
+
+def format_json(kind: str) -> dict[str, Any]:
+    """A format as it is shown: only PCM could have had another rate."""
+    return {"type": kind, "rate": 24_000} if kind == "audio/pcm" else {"type": kind}
 
 
 def chat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,3 +193,10 @@ def chosen_tool(choice: Any) -> str | dict[str, Any]:
         return choice
     name = choice["name"] if isinstance(choice, Mapping) else choice.name
     return {"type": "function", "function": {"name": name}}
+
+
+def without_null(value: Any) -> Any:
+    """Without the fields that are null, however deep: for the shapes they are not there."""
+    if isinstance(value, Mapping):
+        return {key: without_null(inner) for key, inner in value.items() if inner is not None}
+    return value

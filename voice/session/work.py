@@ -259,7 +259,7 @@ class Work:
     # ---- mouth ----------------------------------------------------------------------------------------------
 
     async def _speak(self, action: Speak) -> None:
-        voice = self.config.voice
+        voice = action.voice
         asked = voice.voice_id if voice.voice_id != "default" else self._settings.tts.voice or "default"
         language = None if voice.language == "auto" else voice.language
         rate_hz = self.config.audio.sample_rate

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.messages import Message
+from voice.session.config import VoiceConfig
 from voice.session.outgoing import ServerEvent
 
 __all__ = [
@@ -101,11 +102,12 @@ class Prefill:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Synthesise clause number `clause`; comes back as ClauseAudio."""
+    """Synthesise clause number `clause` with this voice; comes back as ClauseAudio."""
 
     revision: int
     clause: int
     text: str
+    voice: VoiceConfig = VoiceConfig()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from voice.measuring.ledger import Ledger, Stage
 from voice.mouth.language import guess_language
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
-from voice.session.config import SessionConfig
+from voice.session.config import SessionConfig, VoiceConfig
 from voice.session.outgoing import (
     ErrorOut,
     Interrupted,
@@ -112,8 +112,17 @@ class Answer:
         revision.reply = Reply(
             self.new_reply_id(), self.config.audio.sample_rate, lead_s, lag_s=self._lag_s, spoken=spoken
         )
+        revision.voice = self._voice(options)
         revision.messages = self.prompt(options, revision.request or None)
         self._ask(revision)
+
+    def _voice(self, options: ReplyOptions) -> VoiceConfig:
+        voice = self.config.voice
+        return replace(
+            voice,
+            voice_id=voice.voice_id if options.voice is None else options.voice,
+            speed=voice.speed if options.speed is None else options.speed,
+        )
 
     def _ask(self, revision: Revision) -> None:
         think = think_of(revision.number, revision.messages, revision.options, self.config)
@@ -340,7 +349,7 @@ class Answer:
         clause = reply.next_clause()
         if clause is not None:
             revision.ledger.mark(Stage.FIRST_CLAUSE, now)
-            self.out.append(Speak(revision.number, clause[0], clause[1]))
+            self.out.append(Speak(revision.number, clause[0], clause[1], revision.voice))
         pieces = reply.pump(now)
         if pieces:
             self.out.extend(map(Tell, pieces))

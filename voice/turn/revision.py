@@ -8,6 +8,7 @@ from llm.messages import Message
 from voice.measuring.ledger import Ledger
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
+from voice.session.config import VoiceConfig
 from voice.turn.bargein import BargeInRules, Verdict, judge, murmured, sounds_like_us
 from voice.turn.tool_rounds import Rounds
 
@@ -76,6 +77,8 @@ class Revision:
     user_item: str = ""
     item: str = ""
     options: ReplyOptions = DEFAULT_OPTIONS
+    voice: VoiceConfig = VoiceConfig()
+    """What its reply is spoken with, from its first word to its last."""
     confirmed: bool = False
     answering: bool = False
     after: str | None = None

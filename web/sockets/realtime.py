@@ -19,8 +19,10 @@ from starlette.websockets import WebSocket
 
 from models.errors import ParleyError
 from voice.errors import SessionGone
+from voice.parts import OPENAI
 from voice.protocols.realtime import RealtimeCodec
 from voice.protocols.realtime_config import RealtimeSession
+from voice.protocols.realtime_voices import Voices
 from web.client_secrets import ClientSecret
 from web.errors import NotFound, NotReady, close_code
 from web.guards.authenticate import principal_of
@@ -32,6 +34,7 @@ __all__ = ["PATH", "ROUTES"]
 
 PATH = "/v1/realtime"
 _BETA = "openai-beta.realtime-v1"
+_VOICES_S = 1.0
 _log = structlog.get_logger("web.realtime")
 
 
@@ -65,6 +68,7 @@ async def _talk(socket: WebSocket) -> None:
             expires_at=int(services.clock.wall().timestamp() + lasts_s),
             new_id=_new_id,
             beta=beta,
+            voices=await _voices(services),
         )
         channel = WebSocketChannel(socket, services.settings.server.send_timeout_s)
         with anyio.move_on_after(lasts_s) as lifetime:
@@ -115,6 +119,15 @@ def _session(socket: WebSocket, services: Services) -> RealtimeSession:
         return session
     kind = "transcription" if socket.query_params.get("intent") == "transcription" else "realtime"
     return RealtimeSession.new(kind, asked or "default", settings)  # type: ignore[arg-type]
+
+
+async def _voices(services: Services) -> Voices:
+    """Those of the engine that is installed; a service that speaks for us tells of none, a worker in trouble too."""
+    if services.settings.voice.tts.engine == OPENAI:
+        return Voices()
+    with anyio.move_on_after(_VOICES_S), suppress(ParleyError):
+        return Voices(voice.id for voice in await services.parts.tts.voices())
+    return Voices()
 
 
 def _offered(socket: WebSocket) -> list[str]:
