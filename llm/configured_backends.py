@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -21,6 +22,11 @@ def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession)
         if config.type not in specs:
             raise LlmError(
                 f"backend {config.name!r} has the unknown type {config.type!r}", hint=f"there are: {', '.join(specs)}"
+            )
+        if config.api_key and urlsplit(config.base_url).username:
+            raise LlmError(
+                f"backend {config.name!r} has a key and a user in its address; a request can send one of them",
+                hint="take the user and password out of base_url, or leave api_key out",
             )
         if config.enabled:
             backends.append(specs[config.type].load(config, http))

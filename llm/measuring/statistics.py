@@ -12,12 +12,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
-__all__ = ["Figures", "Measured", "Measuring", "Sample", "Totals", "quantile"]
+__all__ = ["KEPT_LATEST", "LONGEST_NAME", "Figures", "Measured", "Measuring", "Sample", "Totals", "quantile"]
 
 KEPT_NAMES = 200
 """Pairs of backend and model; the ones used longest ago are forgotten."""
 KEPT_LATEST = 256
 """Requests for medians, of each pair."""
+LONGEST_NAME = 200
+"""Longer names are cut."""
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ class Measuring:
 
     def begin(self, backend: str, model: str, now: float) -> Measured:
         self.changed = True
-        key = (backend[:200], model[:200])
+        key = (backend[:LONGEST_NAME], model[:LONGEST_NAME])
         figures = self._figures.get(key)
         if figures is None:
             figures = self._figures[key] = Figures()

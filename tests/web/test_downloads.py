@@ -67,11 +67,15 @@ async def test_a_reply_shows_in_the_figures(parley_server: ParleyProcess) -> Non
     async with aiohttp.ClientSession(parley_server.base_url, headers=parley_server.headers) as http:
         async with http.post("/v1/chat/completions", json=body) as answer:
             assert answer.status == 200
-        async with http.get("/v1/stats/performance") as answer:
+        async with http.get("/v1/stats/performance?latest=3") as answer:
             rows = (await answer.json())["backends"]
+        for wrong in ("-1", "257", "x", "9" * 5000):
+            async with http.get("/v1/stats/performance", params={"latest": wrong}) as answer:
+                assert answer.status == 400
         async with http.get("/metrics") as answer:
             metrics = await answer.text()
     (row,) = [row for row in rows if row.get("slot") == 1]
     assert row["requests"] >= 1 and row["completion_tokens"] >= 1 and row["time_to_first_token_s"]["median"] > 0
+    assert 1 <= len(row["latest"]) <= 3 and row["latest"][-1][0] > 0
     assert row["memory_bytes"] > 0 and row["running"] == 0
     assert "parley_backend_first_token_seconds_bucket" in metrics

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -113,6 +114,31 @@ def test_load_and_unload_by_the_commands(server: ParleyProcess, parley: Callable
     assert gone.returncode == 0 and "slot 3: tiny" in gone.stdout
     again = parley("unload-model", "nonsense")
     assert again.returncode == 2 and "no slot holds" in again.stderr
+
+
+def test_a_restarted_slot_keeps_its_options(server: ParleyProcess) -> None:
+    assert ask(server, "/admin/api/slots/load", {"model_path": "tiny", "slot": 3, "ctx_size": 192})[0] == 202
+    before = wait_ready(server, 3)
+    status, row = ask(server, "/admin/api/slots/3/restart", {})
+    assert status == 202 and row["model"] == "tiny"
+    with_new_worker = time.monotonic() + 30
+    while (after := wait_ready(server, 3))["pid"] == before["pid"]:
+        assert time.monotonic() < with_new_worker
+    assert (after["model"], after["context"], after["pinned"]) == ("tiny", 192, before["pinned"])
+    assert ask(server, "/admin/api/slots/3/restart", {"now": True})[0] == 400
+    assert ask(server, "/admin/api/slots/6/restart", {})[0] == 400
+    assert ask(server, "/admin/api/slots/3/unload", {})[0] == 200
+
+
+def wait_ready(server: ParleyProcess, number: int) -> dict[str, Any]:
+    """The slot's row when its model answers."""
+    end_s = time.monotonic() + 30
+    while True:
+        row: dict[str, Any] = ask(server, "/admin/api/slots")[1]["slots"][number - 1]
+        if row["status"] == "ready":
+            return row
+        assert time.monotonic() < end_s, row
+        time.sleep(0.05)
 
 
 def test_a_stream_for_a_model_in_no_slot_loads_it(server: ParleyProcess) -> None:

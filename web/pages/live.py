@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from voice.errors import TtsFailed
 from voice.port import VoiceInfo
+from web.guards.authenticate import principal_of
 from web.services import services_of
 
 __all__ = ["ROUTES"]
@@ -25,8 +26,9 @@ async def _page(request: Request) -> Response:
 
 
 async def _options(request: Request) -> Response:
-    """GET /live/options: {"voices": [{"id", "name", "language"}], "wake_words": [...]}.
+    """GET /live/options: {"voices": [{"id", "name", "language"}], "wake_words": [...], "admin"}.
 
+    `admin`: whether the one who asks may see the admin page.
     A synthesiser that does not answer has no voices to choose from; a turn will say what is wrong with it.
     """
     services = services_of(request)
@@ -39,6 +41,7 @@ async def _options(request: Request) -> Response:
         {
             "voices": [{"id": voice.id, "name": voice.name, "language": voice.language} for voice in voices],
             "wake_words": list(services.ears.known_words()),
+            "admin": principal_of(request).tier == "admin",
         }
     )
 

@@ -94,6 +94,21 @@ async def _unload(request: Request) -> Response:
     return JSONResponse(_row(services.pool, _view(services.pool, number)))
 
 
+async def _restart(request: Request) -> Response:
+    """POST /admin/api/slots/{slot}/restart {}: the same model with the same options in a new worker, when its
+    requests have ended. 202, as for a load.
+    """
+    services = _for_admin(request)
+    if await read_object(request):
+        raise BadInput("this takes no fields")
+    pool, number = services.pool, request.path_params["slot"]
+    slot = pool.occupant(number)
+    if slot is None:
+        raise BadInput(f"slot {number} holds no model", param="slot")
+    pool.load(slot.plan, slot=number, pinned=_view(pool, number).pinned)
+    return JSONResponse(_row(pool, _view(pool, number)), 202)
+
+
 async def _pin(request: Request) -> Response:
     """POST /admin/api/slots/{slot}/pin {"pinned"?}: a pinned model is never unloaded for another one."""
     services = _for_admin(request)
@@ -179,6 +194,7 @@ ROUTES = [
     Route("/admin/api/slots", _slots, methods=["GET"]),
     Route("/admin/api/slots/load", _load, methods=["POST"]),
     Route("/admin/api/slots/{slot:int}/unload", _unload, methods=["POST"]),
+    Route("/admin/api/slots/{slot:int}/restart", _restart, methods=["POST"]),
     Route("/admin/api/slots/{slot:int}/pin", _pin, methods=["POST"]),
     Route("/admin/api/models/local", _local, methods=["GET"]),
 ]

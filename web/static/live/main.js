@@ -63,7 +63,10 @@ class App {
   async learn() {
     const answer = await fetch("/live/options", { credentials: "same-origin" }).catch(() => null);
     if (answer?.status === 401) this.notice.show("signed-out");
-    else if (answer?.ok) this.preferences.offer(await answer.json());
+    if (!answer?.ok) return;
+    const offer = await answer.json();
+    this.preferences.offer(offer);
+    document.getElementById("open-admin").hidden = !offer.admin;
   }
 
   async start() {
