@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import anyio
 
 from llm import breaker
 from llm.breaker import Breaker
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded, WorkerDied
-from llm.port import ModelInfo
+from llm.port import BackendConfig, ModelInfo
 from llm.router import Candidate
 
-__all__ = ["Attempt", "BackendRecord"]
+__all__ = ["Attempt", "BackendRecord", "BackendView", "Problem"]
 
 _SMOOTH = 0.3
 """Weight of the newest first-token time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the last question was not answered. Not the exception: that would hold the frames it came through."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendView:
+    """What is known of a backend at one moment. `healthy` None: it was never asked. Times in seconds."""
+
+    name: str
+    config: BackendConfig
+    healthy: bool | None
+    models: tuple[ModelInfo, ...]
+    problem: Problem | None
+    breaker: Literal["closed", "open", "half_open"]
+    failures: int
+    retry_in_s: float
+    cooling: bool
+    busy: int
+    latency_s: float | None
 
 
 class BackendRecord:
@@ -27,6 +55,8 @@ class BackendRecord:
         self.breaker = Breaker()
         self.cooling = False
         """It is not broken: it asked for a pause."""
+        self.problem: Problem | None = None
+        """Why it is not healthy, where a question about itself told."""
 
     def candidate(self, name: str, model: str, priority: int) -> Candidate:
         return Candidate(
@@ -36,6 +66,22 @@ class BackendRecord:
             self.healthy,
             priority,
             self.admitted(),
+            self.busy,
+            self.latency_s,
+        )
+
+    def view(self, name: str, config: BackendConfig) -> BackendView:
+        now_s = anyio.current_time()
+        return BackendView(
+            name,
+            config,
+            self.healthy,
+            self.listed,
+            None if self.healthy else self.problem,
+            breaker.state(self.breaker, now_s),
+            self.breaker.failures,
+            breaker.waits(self.breaker, now_s),
+            self.cooling and self.breaker.open_until_s is not None,
             self.busy,
             self.latency_s,
         )
@@ -52,9 +98,9 @@ class BackendRecord:
             f"{name} failed {self.breaker.failures} times in a row", hint=f"it is tried again in {left_s} s"
         )
 
-    def probed(self, listed: tuple[ModelInfo, ...] | None) -> None:
+    def probed(self, listed: tuple[ModelInfo, ...] | None, problem: Problem | None = None) -> None:
         """It listed its models, or did not answer (None): then the old list stays, for those who ask by name."""
-        self.healthy = listed is not None
+        self.healthy, self.problem = listed is not None, problem
         if listed is not None:
             self.listed = listed
             self.breaker = breaker.probed(self.breaker, anyio.current_time())

@@ -15,7 +15,7 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from llm.backend_record import BackendRecord
+from llm.backend_record import BackendRecord, BackendView, Problem
 from llm.errors import BackendUnreachable, LlmError, Overloaded, UnknownModel
 from llm.local_names import NAME as LOCAL
 from llm.messages import GenerateRequest
@@ -57,6 +57,28 @@ class Router:
         self._records: dict[str, BackendRecord] = {}
         self._routed_at: list[object] | None = None
         self._routed: dict[str, tuple[Choice, ...]] = {}
+
+    @property
+    def default_model(self) -> str:
+        """What a request without a model asks for; "": whoever is ready."""
+        return self._default
+
+    def follow(self, default_model: str, strategy: Strategy) -> None:
+        """From the next request on. Those under way go on as they began."""
+        self._default, self._strategy = default_model, strategy
+        self._routed_at, self._routed = None, {}
+
+    def choices(self, name: str = "") -> tuple[Choice, ...]:
+        """Who would be asked for this name now, the first first. Raises UnknownModel."""
+        return self._route(name)
+
+    async def find(self, name: str) -> tuple[Choice, ...]:
+        """The same; where nobody is known to have it, those are asked who may have got it since."""
+        return await self._choices(name)
+
+    def views(self) -> tuple[BackendView, ...]:
+        """What is known of every backend, as configured. Asks nobody."""
+        return tuple(self._record(backend.name).view(backend.name, backend.config) for backend in self._backends())
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """Stream the reply of the best backend that begins one. Close the iterator to cancel.
@@ -252,13 +274,15 @@ class Router:
 
     async def _ask(self, backend: Backend, limiter: anyio.CapacityLimiter) -> None:
         listed: tuple[ModelInfo, ...] | None = None
+        problem = Problem("backend_unreachable", f"no answer within {PROBE_S:g} s")
         async with limiter:
             with anyio.move_on_after(PROBE_S):
                 try:
                     listed = await backend.models()
                 except ParleyError as error:
+                    problem = Problem(error.code, error.message, error.hint)
                     log.debug("backend.probe", backend=backend.name, code=error.code)
-        self._record(backend.name).probed(listed)
+        self._record(backend.name).probed(listed, None if listed is not None else problem)
 
 
 def _ask(

@@ -17,6 +17,7 @@ from llm.measuring.measured_backend import MeasuredBackend
 from llm.measuring.statistics import Measuring
 from llm.measuring.statistics_file import keep_statistics
 from llm.pool import SlotPool
+from llm.routing_choice import RoutingBook, RoutingChoice
 from llm.servers import ServerBook, load_servers, with_servers
 from llm.workers.placement import LocalProcesses
 from models.clock import Clock
@@ -75,6 +76,8 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         measured = [MeasuredBackend(one, measuring, metrics, clock) for one in (*pool.backends, *remote)]
         llm = settings.llm
         router = Router(lambda: measured, llm.default_model, strategy=llm.selection_strategy, aliases=llm.aliases)
+        routing = RoutingChoice(router, llm, RoutingBook(settings.home))
+        await routing.restore()
         await group.start(pool.run)
         await group.start(router.run)
         downloads = DownloadJobs(store.root, clock)
@@ -103,6 +106,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             client_secrets=ClientSecrets(clock),
             pool=pool,
             router=router,
+            routing=routing,
             ears=ears,
             parts=parts,
             speech=SpeechSlots(pool, http),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llm.generate import Router
     from llm.measuring.statistics import Measuring
     from llm.pool import SlotPool
+    from llm.routing_choice import RoutingChoice
     from models.download_jobs import DownloadJobs
     from models.store import Store
     from voice.ears.ears import Ears
@@ -42,6 +43,7 @@ class Services:
     client_secrets: ClientSecrets
     pool: SlotPool
     router: Router
+    routing: RoutingChoice
     ears: Ears
     parts: Parts
     speech: SpeechSlots

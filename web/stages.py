@@ -50,7 +50,7 @@ def better(kind: str) -> str:
 
 def _language_model(services: Services) -> Stage:
     settings, pool = services.settings, services.pool
-    configured = settings.voice.llm.model or settings.llm.default_model
+    configured = settings.voice.llm.model or services.router.default_model
     default = pool.default
     ready = services.router.ready(settings.voice.llm.model)
     why, improve = "configured", ""

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from llm.routing_choice import RoutingBook, in_force
 from llm.servers import ServerBook
 from models.errors import ParleyError, SettingsError
 from models.registry import discover
@@ -102,8 +103,10 @@ def _speech(kind: Kind, subject: str, settings: SpeechServiceSettings, store: St
 
 def _language_model(settings: Settings, store: Store) -> Finding:
     subject = "Language model"
-    if configured := settings.voice.llm.model or settings.llm.default_model:
-        return Finding("ok", subject, f"{configured} (configured)")
+    default = in_force(settings.llm, RoutingBook(settings.home).read())["default_model"]
+    if configured := settings.voice.llm.model or default.value:
+        how = "chosen on the admin page" if default.chosen and not settings.voice.llm.model else "configured"
+        return Finding("ok", subject, f"{configured} ({how})")
     models = store.installed("llm")
     if models and settings.llm.model != "none":
         best = models[0]

@@ -1,5 +1,6 @@
 // The admin page: which section is seen, asking the server for it, and whether the server is there at all.
 
+import { Backends } from "./backends.js";
 import { Confirm } from "./confirm.js";
 import { say } from "./elements.js";
 import { Performance } from "./performance.js";
@@ -7,7 +8,7 @@ import { Poll } from "./poll.js";
 import { Refusal, Unreachable } from "./server.js";
 import { Slots } from "./slots.js";
 
-const SECTIONS = { performance: Performance, slots: Slots };
+const SECTIONS = { performance: Performance, slots: Slots, backends: Backends };
 const EVERY_MS = 2000;
 const SAYS_FOR_MS = 8000;
 
