@@ -38,7 +38,7 @@ async def test_all_parts_of_a_page_are_there(parley_server: ParleyProcess, page:
     """Every part that a page or a script names is served; a name that is wrong would only show in a browser."""
     named = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', (STATIC / page / "index.html").read_text("utf-8")))
     for script in (STATIC / page).glob("*.js"):
-        imported = re.findall(r'from "([^"]+)"', script.read_text("utf-8"))
+        imported = re.findall(r'^import .*from "([^"]+)";$', script.read_text("utf-8"), re.MULTILINE)
         named |= {path if path.startswith("/") else f"/static/{page}/{path[2:]}" for path in imported}
     assert len(named) > 5
     async with aiohttp.ClientSession(parley_server.base_url) as browser:

@@ -40,3 +40,9 @@ export function rate(value) {
 export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }
+
+/** For a line of text; the whole name stands elsewhere. */
+export function shorten(text, most = 40) {
+  const letters = [...text];
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
+}

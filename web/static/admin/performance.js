@@ -1,7 +1,7 @@
 // How fast every slot and backend answers: figures over time, and one row for each backend and model.
 
 import { el, figure, Keyed, name, rename, say } from "./elements.js";
-import { bytes, count, percent, rate, seconds } from "./format.js";
+import { bytes, count, percent, rate, seconds, shorten } from "./format.js";
 import { History } from "./history.js";
 import { Bars, Line } from "./pictures.js";
 import { get } from "./server.js";
@@ -128,15 +128,11 @@ export class Performance {
     const written = history.of("tokens");
     tokens.show(count(sum(backends, "completion_tokens")), `${rate(middle(speeds))}/s in one reply`, written, `Tokens written per second ${span}: ${rate(Math.max(0, ...written))} at most`);
     const firsts = (busiest?.latest ?? []).map((one) => one[0]);
-    first.show(seconds(middle(newest)), busiest ? `bars: ${shorten(busiest.model)}` : "nothing measured yet", firsts, `Time to the first token of the last ${firsts.length} requests`);
+    first.show(seconds(middle(newest)), busiest ? `bars: ${shorten(busiest.model, 28)}` : "nothing measured yet", firsts, `Time to the first token of the last ${firsts.length} requests`);
     requests.show(count(sum(backends, "requests")), `${running} running`, history.of("running"), `Requests running at a time ${span}: ${Math.max(0, ...history.of("running"))} at most`);
     const failed = sum(backends, "errors");
     errors.show(count(failed), failed ? `of ${count(sum(backends, "requests"))} requests` : "none so far", history.of("errors"), `Errors ${span}`, 0.2);
     errors.element.classList.toggle("bad", failed > 0);
     machine.show(bytes(taken), `of ${bytes(memory.total_bytes)}, ${percent(taken / Math.max(1, memory.total_bytes))}`, history.of("taken"), `Memory in use ${span}: ${bytes(taken)} now`, memory.total_bytes);
   }
-}
-
-function shorten(text) {
-  return text.length > 28 ? `${text.slice(0, 27)}…` : text;
 }

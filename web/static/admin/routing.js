@@ -1,6 +1,7 @@
 // Choosing who answers a request that names no model, and the order among equals.
 
 import { button, el, name, say } from "./elements.js";
+import { shorten } from "./format.js";
 import { put, remove } from "./server.js";
 
 const AUTOMATIC = "";
@@ -12,6 +13,9 @@ const STRATEGIES = {
   least_busy: ["Least busy", "who has the fewest requests"],
   lowest_latency: ["Quickest", "whose first token came soonest of late"],
 };
+
+const OURS = "our own slots";
+const named = (text, spec) => name(text === "local" ? OURS : shorten(text), spec);
 
 export class RoutingForm {
   constructor(app) {
@@ -64,7 +68,7 @@ export class RoutingForm {
     }
     const others = asked.slice(1, 4).flatMap(({ backend }, index) => [index ? ", " : ". Then ", name(backend, "bdi")]);
     const [{ backend, model }] = asked;
-    this.now.replaceChildren("Now asked: ", name(backend, "bdi.strong"), model && model !== "auto" ? " for " : "", model === "auto" ? "" : name(model, "bdi"), ...others, asked.length > 4 ? ", …" : "");
+    this.now.replaceChildren("Now asked: ", named(backend, "bdi.strong"), model && model !== "auto" ? " for " : "", model === "auto" ? "" : named(model, "bdi"), ...others, asked.length > 4 ? ", …" : "");
   }
 
   showSource({ default_model: model, selection_strategy: strategy, settings_file: file, voice_model: voice }) {
