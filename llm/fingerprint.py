@@ -14,6 +14,7 @@ import anyio
 from llm.backend_http import PROBE_S, json_of
 from llm.errors import LlmError
 from llm.port import Answer, BackendSpec
+from llm.upstream import Upstream
 
 __all__ = ["ask", "recognise"]
 
@@ -35,9 +36,11 @@ async def ask(
     found: dict[str, Answer] = {}
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
+    upstream, patience = Upstream(http, asks_again=True), aiohttp.ClientTimeout(total=PROBE_S, connect=PROBE_S)
+
     async def probe(path: str) -> None:
         try:
-            async with http.get(root + path, headers=headers, allow_redirects=False) as response:
+            async with upstream.request("GET", root + path, headers, b"", patience, any_status=True) as response:
                 try:
                     found[path] = Answer(response.status, await json_of(response))
                 except LlmError:

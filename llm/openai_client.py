@@ -5,15 +5,24 @@ The servers that speak it differ in small things; each has a file in llm/backend
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 import aiohttp
 import anyio
 
-from llm.backend_http import PROBE_S, SERVER_BROKE, SERVER_GONE, data_of, failure_of, json_of, loads, read_out
+from llm.backend_http import (
+    MAX_REPLY_BYTES,
+    PROBE_S,
+    SERVER_BROKE,
+    SERVER_GONE,
+    data_of,
+    dumps,
+    json_of,
+    loads,
+    read_out,
+)
 from llm.chunk_reader import ChunkReader
 from llm.convert.chat import parse_body, to_body
 from llm.convert.vector_answers import embeddings_of, ranks_of
@@ -25,13 +34,13 @@ from llm.port import BackendConfig, ModelInfo, VectorPath
 from llm.request_defaults import with_defaults
 from llm.sse import SseReader
 from llm.stream import StreamEvent
+from llm.upstream import Upstream, UpstreamAnswer
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from models.errors import ParleyError
 
 __all__ = ["OpenAIClient"]
 
-_ALWAYS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-"""Compressed, the frames of a stream would come late and together."""
+_JSON = {"Content-Type": "application/json"}
 LONGEST_ID = 512
 WHOLE_PATIENCE = 5.0
 """Times `timeout_s`: a server that answers in one piece is silent while it writes."""
@@ -58,6 +67,8 @@ class OpenAIClient:
         self.name = config.name
         self.config = config
         self._http = http
+        # What one of our own workers was asked may be what ended it: slot.py knows when to ask the next one.
+        self._upstream = Upstream(http, asks_again=not self.ours)
         self._base = config.base_url.rstrip("/")
         self._root = self._base.removesuffix("/v1")
         if self.versioned and self._base.count("/") == 2:
@@ -86,8 +97,8 @@ class OpenAIClient:
                 if response.content_type == "text/html":
                     raise BackendFailed(f"{self.name} sent a page", hint="base_url must point at the API")
                 if _in_one_piece(response, whole):
-                    data = await data_of(response)
-                    value = loads(data.decode("utf-8", "replace"))
+                    data = await data_of(response, MAX_REPLY_BYTES)
+                    value = loads(data)
                     if whole and (as_it_is := relayed_whole(value, data)) is not None:
                         for event in as_it_is:
                             yield event
@@ -98,7 +109,7 @@ class OpenAIClient:
                         raise self.broken()
                     yield reader.finish()
                     return
-                async for piece in response.content.iter_any():
+                async for piece in response.pieces():
                     if relay is not None and events.idle and (same := relay.as_it_is(piece)) is not None:
                         yield same
                         continue
@@ -126,21 +137,12 @@ class OpenAIClient:
         except SERVER_BROKE as error:
             raise self.broken() from error
 
-    @asynccontextmanager
-    async def _asked(
+    def _asked(
         self, url: str, body: dict[str, Any], patience: float = 1.0
-    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """The answer to a POST, status 200. No redirect is followed: the key is for this server only."""
-        async with self._http.post(
-            url,
-            data=json.dumps(body).encode(),
-            headers={**_ALWAYS, **self._headers()},
-            timeout=self._patience(patience),
-            allow_redirects=False,
-        ) as response:
-            if response.status != 200:
-                raise await failure_of(response)
-            yield response
+    ) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        """The answer to a POST, status 200."""
+        headers = {**_JSON, **self._headers()}
+        return self._upstream.request("POST", url, headers, dumps(body), self._patience(patience))
 
     def _check_begun(self, begun: bool, started_s: float) -> None:
         """A server may send comments for ever; the answer itself must begin in time."""
@@ -215,18 +217,16 @@ class OpenAIClient:
 
     async def _get(self, url: str) -> Any:
         """The JSON of a GET; None where the answer is empty. Raises LlmError."""
-        return await self._ask("GET", url, None, aiohttp.ClientTimeout(total=PROBE_S))
+        return await self._ask("GET", url, None, aiohttp.ClientTimeout(total=PROBE_S, connect=PROBE_S))
 
     async def _post(self, url: str, body: dict[str, Any]) -> Any:
         return await self._ask("POST", url, body, self._patience())
 
     async def _ask(self, method: str, url: str, body: dict[str, Any] | None, timeout: aiohttp.ClientTimeout) -> Any:
         try:
-            async with self._http.request(
-                method, url, json=body, headers=self._headers(), timeout=timeout, allow_redirects=False
-            ) as response:
-                if response.status != 200:
-                    raise await failure_of(response)
+            headers = self._headers() if body is None else {**_JSON, **self._headers()}
+            data = b"" if body is None else dumps(body)
+            async with self._upstream.request(method, url, headers, data, timeout) as response:
                 return await json_of(response)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise self.gone(error) from error
@@ -270,7 +270,7 @@ def _read(
     return (found if relay is None else joined(found)), ended
 
 
-def _in_one_piece(response: aiohttp.ClientResponse, whole: bool) -> bool:
+def _in_one_piece(response: UpstreamAnswer, whole: bool) -> bool:
     """As asked, or a server that does not stream. Some forget to say what they send."""
     return response.content_type == "application/json" or (whole and response.content_type != "text/event-stream")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import anyio
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 from models.errors import BadInput
 from web.departure import departure_of
 from web.errors import BodyTimeout
+from web.guards.raw_headers import header_of
 
 __all__ = ["parse", "problem_of", "read_object"]
 
@@ -24,12 +27,21 @@ async def read_object(request: Request) -> dict[str, Any]:
 
     Raises BadInput for anything else, BodyTimeout if it does not arrive within a minute.
     """
-    encoding = request.headers.get("content-encoding", "identity")
+    encoding = header_of(request.scope, b"content-encoding") or ""
     if encoding.strip().lower() not in ("", "identity"):
         raise BadInput(f"a body with content-encoding {encoding[:40]!r} is not read", hint="send it as it is")
     data = await _body_of(request)
     if not data.strip():
         return {}
+    value = _value_of(data)
+    if not isinstance(value, dict):
+        raise BadInput(f"the body must be a JSON object, not {_KINDS.get(type(value), 'this')}")
+    return value
+
+
+def _value_of(data: bytes) -> Any:
+    with suppress(ValueError):
+        return from_json(data)  # several times as fast, and stricter
     try:
         value = json.loads(data)
         if b"\\u" in data:
@@ -42,8 +54,6 @@ async def read_object(request: Request) -> dict[str, Any]:
     except ValueError as error:
         reason = f": {error}" if isinstance(error, json.JSONDecodeError) else ""  # else a number with too many digits
         raise BadInput(f"the body is not valid JSON{reason}") from None
-    if not isinstance(value, dict):
-        raise BadInput(f"the body must be a JSON object, not {_KINDS.get(type(value), 'this')}")
     return value
 
 

@@ -6,8 +6,8 @@ the application in the scope's extensions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from starlette.types import Scope
 
@@ -26,21 +26,35 @@ class Departure:
         self.whole = False
         self._calls: list[Callable[[], None]] = []
 
-    @contextmanager
-    def calls(self, call: Callable[[], None]) -> Iterator[None]:
+    def calls(self, call: Callable[[], None]) -> AbstractContextManager[None]:
         """`call` is called once, in the event loop, if the client leaves within the block or has left already."""
+        return _Watch(self, call)
+
+    def watch(self, call: Callable[[], None]) -> None:
         if self.gone:
             call()
         self._calls.append(call)
-        try:
-            yield
-        finally:
-            self._calls.remove(call)
+
+    def forget(self, call: Callable[[], None]) -> None:
+        self._calls.remove(call)
 
     def happened(self) -> None:
         self.gone = True
         for call in tuple(self._calls):
             call()
+
+
+class _Watch:
+    __slots__ = ("_call", "_departure")
+
+    def __init__(self, departure: Departure, call: Callable[[], None]) -> None:
+        self._departure, self._call = departure, call
+
+    def __enter__(self) -> None:
+        self._departure.watch(self._call)
+
+    def __exit__(self, *error: object) -> None:
+        self._departure.forget(self._call)
 
 
 def departure_of(scope: Scope) -> Departure | None:

@@ -35,6 +35,8 @@ __all__ = ["run_server", "wants_browser"]
 _log = structlog.get_logger("web")
 _END_WITHIN_S = 4.5
 """After a signal everything has this long; then the process ends as it is. Workers end with it by their lifeline."""
+_GC_AFTER = 10_000
+"""New objects until the youngest are looked through. Python's 700 are those of two requests."""
 _READY_EVERY_S = 0.1
 _PATIENCE_S = 60.0
 """A stage that is not ready after this long has something to say about it."""
@@ -71,6 +73,7 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
         group.start_soon(_watch_keys, keys, file)
         app = create_app(services)
         gc.collect()
+        gc.set_threshold(_GC_AFTER, 10, 10)
         gc.freeze()  # what is here stays: to look through it again and again would make requests wait
         await group.start(serve, app, listener, services.hub.shut)
         try:

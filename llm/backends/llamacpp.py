@@ -47,7 +47,7 @@ class LlamaCppServer(OpenAIClient):
         reader, events = CompletionReader(), SseReader()
         try:
             async with self._asked(f"{self._root}/completion", body) as response:
-                async for piece in response.content.iter_any():
+                async for piece in response.pieces():
                     for data in events.feed(piece):
                         for event in reader.read(loads(data)) if data != "[DONE]" else ():
                             yield event

@@ -48,7 +48,7 @@ class Ollama(OpenAIClient):
         reader, lines = OllamaReader(), LineReader()
         try:
             async with self._asked(f"{self._root}/api/chat", body) as response:
-                async for piece in response.content.iter_any():
+                async for piece in response.pieces():
                     for line in lines.feed(piece):
                         for event in reader.read(loads(line)):
                             yield event
@@ -94,7 +94,7 @@ class Ollama(OpenAIClient):
         lines = LineReader()
         try:
             async with self._asked(f"{self._root}/api/pull", {"model": model}) as response:
-                async for piece in response.content.iter_any():
+                async for piece in response.pieces():
                     for line in lines.feed(piece):
                         told = loads(line)
                         if isinstance(told, dict) and told.get("error"):

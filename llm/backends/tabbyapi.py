@@ -54,7 +54,7 @@ class TabbyApi(OpenAIClient):
         events = SseReader()
         try:
             async with self._asked(f"{self._root}/v1/model/load", body) as response:
-                async for piece in response.content.iter_any():
+                async for piece in response.pieces():
                     for data in events.feed(piece):
                         told = loads(data)
                         if isinstance(told, dict) and told.get("error"):
