@@ -180,6 +180,12 @@ async def test_interrupting(
             assert await page.evaluate("parley.playback.samples") == before  # not one sample more
             asked = [record["request"]["messages"][-1]["content"] for record in scripted_service.requests("llm")]
             assert "stop it please" not in asked, "nobody answers a stop"
+        if how == "stop word":
+            await page.wait_for("parley.state === 'idle'", "listening again")
+            seen = await page.evaluate("window.seen")
+            assert "thinking" not in seen[seen.index("paused") :], seen
+            noted = f"document.querySelector('.note:last-child')?.textContent.includes('{words}')"
+            await page.wait_for(noted, "what was heard")
 
 
 async def test_a_cough_only_pauses(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.voice.conversation import RATE_HZ, Conversation
+from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.session.config import AudioConfig, SessionConfig, WakeConfig
-from voice.session.outgoing import Interrupted, StateOut, TurnComplete
+from voice.session.outgoing import Interrupted, StateOut, TranscriptOut, TurnComplete
 from voice.settings import STOP_PHRASES
 from voice.turn import events as heard
 from voice.turn.actions import Think, Transcribe
@@ -89,6 +89,36 @@ class TestStopWords:
         assert len(talk.told(TurnComplete)) == 1 and talk.told(TurnComplete)[0].interrupted
         assert talk.machine.state is State.IDLE
         assert [item.message.role for item in talk.machine.history.items] == ["user", "assistant"]
+
+    @pytest.mark.parametrize("spots", [True, False], ids=["spotted", "transcribed"])
+    def test_nobody_seems_to_think_about_it(self, spots: bool) -> None:
+        """What was heard is told at once, and the state is listening, however long the recogniser takes."""
+        talk = story()
+        talk.speak((6.0, 6.5, "stop it"))
+        talk.run(6.62)
+        if spots:
+            asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+            talk.at(6.63, heard.PhraseSpotted(asked.revision, "stop it"))
+        talk.run(6.9)
+        assert talk.told(Interrupted)
+        talk.delays = Delays(stt=1.5)
+        talk.run(14.0)
+        since = [event.state for at, event in talk.said if at > 6.0 and isinstance(event, StateOut)]
+        assert since == ["paused", "hearing", "idle"]
+        told = [event for _, event in talk.said if isinstance(event, TranscriptOut)][1:]
+        assert {event.text for event in told} == {"stop it"}
+        assert (told[-1].is_final, told[-1].is_request) == (True, False)
+        assert not any(event.is_final for event in told[:-1])
+
+    def test_a_request_that_begins_with_it_is_thought_about(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.5, "stop it"), (6.72, 7.6, "and tell me the time"))
+        talk.run(9.0)
+        since = [event.state for at, event in talk.said if at > 6.0 and isinstance(event, StateOut)]
+        assert since[-2:] == ["thinking", "speaking"]
+        assert [event.text for event in talk.told(TranscriptOut) if event.is_final][
+            -1
+        ] == "stop it and tell me the time"
 
     def test_with_more_words_it_is(self) -> None:
         talk = story()

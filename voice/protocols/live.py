@@ -290,7 +290,8 @@ def _message(event: ServerEvent) -> dict[str, Any]:
         case Ready(token, config):
             return {"type": "ready", "session_token": token, "config": dict(config)}
         case TranscriptOut(text, is_final):
-            return {"type": "transcript", "text": text, "is_input": True, "is_final": is_final}
+            alone = {} if event.is_request else {"is_request": False}
+            return {"type": "transcript", "text": text, "is_input": True, "is_final": is_final, **alone}
         case TextOut(reply, text, is_final):
             return {"type": "text", "text": text, "is_final": is_final, "reply": reply}
         case TurnComplete():

@@ -44,11 +44,12 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptOut:
-    """What the user says, or said: of item `item`."""
+    """What the user says, or said: of item `item`. Not `is_request`: a stop word, which nobody answers."""
 
     text: str
     is_final: bool
     item: str = ""
+    is_request: bool = True
 
 
 @dataclass(frozen=True, slots=True)

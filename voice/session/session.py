@@ -60,7 +60,6 @@ from voice.turn import events as heard
 from voice.turn.actions import Action, Tell
 from voice.turn.history import History
 from voice.turn.machine_start import MachineStart
-from voice.turn.states import SHOWN
 from voice.turn.tool_rounds import MAX_CALLS
 
 __all__ = ["Channel", "ClientClosed", "Session", "SessionParts"]
@@ -285,7 +284,7 @@ class Session:
         assert isinstance(self._codec, Resumable)
         reply, played_s, text = self._machine.playing(self._now()) or ("", 0.0, "")
         facts = Resumed(
-            SHOWN.get(self._machine.state, self.state),
+            self._machine.shown,
             self._input_samples,
             self._input_bytes,
             reply,

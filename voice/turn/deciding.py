@@ -5,7 +5,7 @@ from __future__ import annotations
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.turn.actions import Abandon, ScoreTurn, StopListening
-from voice.turn.bargein import LONGEST_STOP_MS, ends_like_us, is_phrase
+from voice.turn.bargein import ends_like_us, is_phrase
 from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.turn.gate import Request
@@ -137,8 +137,10 @@ class Deciding(Noting):
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
         if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):
             request = Request("")  # the end of our own reply, from the loudspeaker
-        elif turn is not None and turn.over_reply and self._is_stop(revision, turn):
+        elif self._is_stop(revision):
             request = Request("")  # the reply is over, and that is all they wanted
+            said = words if is_phrase(words, self._settings.stop_words) or turn is None else turn.spotted
+            self._tell(TranscriptOut(said, True, revision.user_item, is_request=False))
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)
             self._no_answer()
@@ -147,13 +149,6 @@ class Deciding(Noting):
         revision.request = request.text
         self._tell(TranscriptOut(request.text, True, revision.user_item))
         self._give_answer(revision)
-
-    def _is_stop(self, revision: Revision, turn: Turn) -> bool:
-        """A stop word and nothing else, by the transcript or, for so short a turn, by what was spotted."""
-        stops, words = self._settings.stop_words, (revision.text or "").split()
-        short_s = (revision.quiet_s or self._audio.s) - turn.from_s - self._manners.preroll_s
-        short = short_s * 1000 <= LONGEST_STOP_MS and len(words) <= len(turn.spotted.split()) + 1
-        return is_phrase(revision.text or "", stops) or (short and is_phrase(turn.spotted, stops))
 
     def _give_answer(self, revision: Revision) -> None:
         wish, self._wish = self._wish, None
@@ -207,6 +202,9 @@ class Deciding(Noting):
             self._turn = sound.turn
             self._turn.told, self._turn.over_reply, self._turn.spotted = True, sound.over_speech, sound.spotted
             self._tell(SpeechStarted(sound.turn.from_s, sound.turn.item))
+            self._turn.partial = sound.spotted or sound.text or ""
+            if is_phrase(self._turn.partial, self._settings.stop_words):
+                self._tell(TranscriptOut(self._turn.partial, False, sound.turn.item, is_request=False))
             self._go(State.HEARING)
         if sound.ended and self._turn is not None and self._quiet_s is not None:
             self._start_revision(self._turn, None, self._quiet_s)

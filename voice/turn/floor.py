@@ -27,6 +27,7 @@ from voice.settings import ToolSettings, TurnSettings
 from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
+from voice.turn.bargein import LONGEST_STOP_MS, is_phrase
 from voice.turn.endpointing import ECHO_S, SLACK_S, Manners
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
@@ -74,6 +75,7 @@ class Floor:
         self._scoring = scoring
         self._manners = Manners(config, settings, self._habits, scoring=scoring)
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
+        self._shown = self.state.value
         self._turn: Turn | None = None
         self._outcry: Outcry | None = None
         self._aside_cry: Outcry | None = None
@@ -153,7 +155,7 @@ class Floor:
         missed, self._missed_s = self._missed_s, None
         self._stop_overhearing()
         self._quiet_s = self._watched_s = None
-        self._go(State.ASLEEP if self._gate.shut(self._audio.s) else State.IDLE)
+        self._go(self._at_rest)
         if missed is not None and self._speaking and self.state is State.IDLE and self._manners.listening:
             self._begin_turn(self._with_preroll(missed))
 
@@ -165,10 +167,38 @@ class Floor:
             self._do(StopListening(sound.turn.number))
 
     def _go(self, state: State) -> None:
-        before, self.state = self.state, state
-        shown = SHOWN.get(state, state.value)
-        if shown != SHOWN.get(before, before.value):
-            self._tell(StateOut(shown))
+        self.state = state
+        self._show()
+
+    def _show(self) -> None:
+        """Tell the state, if it is another one for the client."""
+        before, self._shown = self._shown, self.shown
+        if self._shown != before:
+            self._tell(StateOut(self._shown))
+
+    @property
+    def shown(self) -> str:
+        """What a client is told of the state. Nobody thinks about a stop: we listen again as soon as it was said."""
+        revision = self._answer.revision
+        if self.state in (State.PAUSE, State.THINKING) and revision is not None and self._is_stop(revision):
+            return self._at_rest.value
+        return SHOWN.get(self.state, self.state.value)
+
+    @property
+    def _at_rest(self) -> State:
+        return State.ASLEEP if self._gate.shut(self._audio.s) else State.IDLE
+
+    def _is_stop(self, revision: Revision) -> bool:
+        """It ended a reply and is a stop word and nothing else, by the transcript or, for so short a turn, by what
+        was spotted."""
+        turn, stops, words = revision.turn, self._settings.stop_words, (revision.text or "").split()
+        if turn is None or not turn.over_reply or revision.answering:
+            return False
+        if revision.text is None and is_phrase(turn.partial, stops):
+            return True  # for now
+        short_s = (revision.quiet_s or self._audio.s) - turn.from_s - self._manners.preroll_s
+        short = short_s * 1000 <= LONGEST_STOP_MS and len(words) <= len(turn.spotted.split()) + 1
+        return is_phrase(revision.text or "", stops) or (short and is_phrase(turn.spotted, stops))
 
     # ---- small things ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from voice.session.outgoing import TranscriptOut
 from voice.turn.actions import Abandon, Listen, StopListening, Transcribe
 from voice.turn.bargein import (
     INTERRUPTERS,
@@ -123,6 +124,7 @@ class Judging(Deciding):
             self._missed_s = None
             self._used_s = max(self._used_s, sound.last_s)
             self._interrupt("turn_detected")
+            self._tell(TranscriptOut(sound.spotted, True, sound.turn.item, is_request=False))
             self._rest()
 
     # ---- what it was ----------------------------------------------------------------------------------------

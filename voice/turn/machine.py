@@ -17,6 +17,7 @@ from math import inf
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, ItemDeleted, TextOut, TranscriptOut
 from voice.turn.actions import Action
+from voice.turn.bargein import is_phrase
 from voice.turn.endpointing import STALL_S, Manners
 from voice.turn.events import (
     AddMessage,
@@ -154,8 +155,14 @@ class TurnMachine(Requests):
         elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
             self._read_stable(self._turn, event.text)
             self._turn.partial = event.text
-            if event.text and self.state in (State.HEARING, State.PAUSE) and self._turn.told:
+            heard = event.text and self.state in (State.HEARING, State.PAUSE) and self._turn.told
+            if heard and not self._adds_nothing(self._turn, event.text):
                 self._tell(TranscriptOut(event.text, False, self._turn.item))
+
+    def _adds_nothing(self, turn: Turn, text: str) -> bool:
+        """The client was told that this is a stop, by a better ear for single words."""
+        stop = turn.over_reply and is_phrase(turn.spotted, self._settings.stop_words)
+        return stop and len(text.split()) <= len(turn.spotted.split()) + 1
 
     def _read_stable(self, turn: Turn, text: str) -> None:
         """Two partial transcripts that agree on a beginning are right about it most of the time."""
@@ -183,7 +190,10 @@ class TurnMachine(Requests):
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
         if revision.confirmed:
             self._accept(revision)
+        elif self._is_stop(revision):
+            self._show()
         elif self._settings.speculate and self._manners.answers:
+            self._show()
             request = self._admit(revision)
             if request.problem is None and request.text:
                 revision.request = request.text

@@ -51,6 +51,13 @@ export class Conversation {
     this.follow();
   }
 
+  /** A stop word: heard, obeyed, and neither answered nor part of the conversation. */
+  stopped(text) {
+    this.drop();
+    this.note(`I heard “${text}”`);
+    this.announce(`You: ${text}`);
+  }
+
   /** What was being said led to nothing. */
   drop() {
     if (!this.you) return;

@@ -203,7 +203,9 @@ class App {
     const { conversation, speaker } = this;
     switch (message.type) {
       case "transcript":
-        if (message.is_final) conversation.final(message.text);
+        if (message.is_request === false) conversation.stopped(message.text);
+        else if (message.is_final && message.text) conversation.final(message.text);
+        else if (message.is_final) conversation.drop();
         else conversation.partial(message.text);
         break;
       case "text":
