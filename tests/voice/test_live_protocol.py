@@ -153,7 +153,10 @@ COMPLETE = TurnComplete("r1", "in", "out", "heard", ("lamp",), True, 7, 9, 0.25,
             Ready("live-x", {"audio": {}, "wake_word": {}, "voice": {}}),
             {"type": "ready", "session_token": "live-x", "config": {"audio": {}, "wake_word": {}, "voice": {}}},
         ),
-        (TranscriptOut("hé", True), {"type": "transcript", "text": "hé", "is_input": True, "is_final": True}),
+        (
+            TranscriptOut("hé", True),
+            {"type": "transcript", "text": "hé", "is_input": True, "is_final": True, "is_request": True},
+        ),
         (TextOut("r1", "ab"), {"type": "text", "text": "ab", "is_final": False, "reply": "r1"}),
         (
             COMPLETE,

@@ -1,8 +1,8 @@
 """The live protocol, sans I/O: WebSocket frames to ClientEvents, ServerEvents to frames.
 
 JSON text frames; binary frames carry PCM16 little-endian mono. An ill-formed frame is a ProtocolError with a hint and
-the connection goes on; a frame over the limit is a FrameTooLarge and the connection is closed by whoever reads it.
-Unknown fields are ignored and null is a missing field, because clients older than this server exist.
+the connection goes on; one over the limit is a FrameTooLarge, and whoever reads it closes the connection. Unknown
+fields are ignored and null is a missing field, because clients older than this server exist.
 
 Replies with `binary_audio` (pcm only): a clause's first samples are announced by an `audio` message that holds no
 audio and has `"binary": true`, its reply, rate and text; the binary frames up to the next announcement belong to it.
@@ -289,9 +289,14 @@ def _message(event: ServerEvent) -> dict[str, Any]:
     match event:
         case Ready(token, config):
             return {"type": "ready", "session_token": token, "config": dict(config)}
-        case TranscriptOut(text, is_final):
-            alone = {} if event.is_request else {"is_request": False}
-            return {"type": "transcript", "text": text, "is_input": True, "is_final": is_final, **alone}
+        case TranscriptOut(text, is_final, _, is_request):
+            return {
+                "type": "transcript",
+                "text": text,
+                "is_input": True,
+                "is_final": is_final,
+                "is_request": is_request,
+            }
         case TextOut(reply, text, is_final):
             return {"type": "text", "text": text, "is_final": is_final, "reply": reply}
         case TurnComplete():
