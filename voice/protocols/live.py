@@ -7,6 +7,8 @@ fields are ignored and null is a missing field, because clients older than this 
 Replies with `binary_audio` (pcm only): a clause's first samples are announced by an `audio` message that holds no
 audio and has `"binary": true`, its reply, rate and text; the binary frames up to the next announcement belong to it.
 The end of a reply's audio is an `audio` message with `"is_last": true`.
+
+Why this file is long: every message of one protocol, in both directions, is read best in one place.
 """
 
 from __future__ import annotations
