@@ -65,7 +65,7 @@ class MeasuredBackend:
                         tokens.inc(count)
                     else:
                         measured.piece(now(), event.frames if isinstance(event, Relayed) else 1)
-                        if first:
+                        if first and request.relay != "whole":
                             first = False
                             first_token.observe(now() - begun_s)
                     yield event

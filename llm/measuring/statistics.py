@@ -33,7 +33,7 @@ class Totals:
     cached_tokens: int = 0
     completion_tokens: int = 0
     busy_s: float = 0.0
-    """Seconds of writing, first token to last, of all replies together."""
+    """Seconds of writing, first token to last, of all replies together; of answers that come whole, all their time."""
 
 
 _COUNTS = ("requests", "errors", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens")
@@ -42,6 +42,7 @@ _COUNTS = ("requests", "errors", "cancelled", "prompt_tokens", "cached_tokens", 
 @dataclass(frozen=True, slots=True)
 class Sample:
     first_s: float
+    """0 where the answer came whole: nobody saw the first token."""
     queue_s: float
     tokens_per_s: float
     """0 where a reply was too short to tell."""
@@ -56,7 +57,7 @@ class Figures:
 
     def summary(self) -> dict[str, object]:
         """For an endpoint: totals, medians and 95th percentiles of the latest requests, in seconds."""
-        firsts = [one.first_s for one in self.latest]
+        firsts = [one.first_s for one in self.latest if one.first_s]
         queues = [one.queue_s for one in self.latest]
         speeds = [one.tokens_per_s for one in self.latest if one.tokens_per_s]
         return {
@@ -78,7 +79,7 @@ class Measured:
         self._begun_s = now
         self._waited_s = 0.0
         self._first_s: float | None = None
-        self._pieces = 0
+        self._pieces = self._first_pieces = 0
         self._over = False
         figures.totals.requests += 1
         figures.running += 1
@@ -89,7 +90,8 @@ class Measured:
 
     def piece(self, now: float, count: int = 1) -> None:
         """Something of the reply came; `count` pieces of it at once."""
-        self._first_s = now if self._first_s is None else self._first_s
+        if self._first_s is None:
+            self._first_s, self._first_pieces = now, count
         self._pieces += count
 
     def finished(self, now: float, prompt: int, completion: int, cached: int) -> None:
@@ -103,10 +105,13 @@ class Measured:
         totals.completion_tokens += tokens
         if self._first_s is None:
             return
-        writing_s = now - self._first_s
+        first_s, writing_s = self._first_s - self._begun_s, now - self._first_s
+        written = tokens * (1 - self._first_pieces / self._pieces)  # since the first came
+        if self._pieces == self._first_pieces and tokens > 2:  # it came whole
+            first_s, writing_s, written = 0.0, now - self._begun_s - self._waited_s, tokens
         totals.busy_s += writing_s
-        speed = (tokens - 1) / writing_s if tokens > 2 and writing_s > 0 else 0.0
-        self._figures.latest.append(Sample(self._first_s - self._begun_s, self._waited_s, speed))
+        speed = written / writing_s if tokens > 2 and writing_s > 0 else 0.0
+        self._figures.latest.append(Sample(first_s, self._waited_s, speed))
 
     def failed(self, code: str) -> None:
         if self._close():

@@ -34,6 +34,31 @@ def test_one_request() -> None:
     assert (summary["prompt_tokens"], summary["cached_tokens"], summary["completion_tokens"]) == (100, 90, 11)
 
 
+def test_an_answer_that_comes_whole_shows_no_first_token_and_the_speed_of_all_its_time() -> None:
+    measuring = Measuring()
+    request = measuring.begin("slots", "m", 0.0)
+    request.waits(0.5)
+    request.piece(2.5)
+    request.finished(2.5, 100, 20, 0)
+    ((_, _, figures),) = measuring.all()
+    summary = figures.summary()
+    assert summary["time_to_first_token_s"] is None
+    assert summary["tokens_per_s"] == {"median": 10.0, "p95": 10.0}
+    assert figures.totals.busy_s == 2.0
+
+
+def test_pieces_that_come_together_are_not_taken_for_speed() -> None:
+    """Of ten tokens six come at once, the others within two seconds."""
+    measuring = Measuring()
+    request = measuring.begin("slots", "m", 0.0)
+    request.piece(1.0, 6)
+    for at in (1.5, 2.0, 2.5, 3.0):
+        request.piece(at)
+    request.finished(3.0, 100, 10, 0)
+    ((_, _, figures),) = measuring.all()
+    assert figures.summary()["tokens_per_s"] == {"median": 2.0, "p95": 2.0}
+
+
 def test_every_end_counts_once() -> None:
     measuring = Measuring()
     for end in ("failed", "cancelled"):
