@@ -22,7 +22,7 @@ async def _performance(request: Request) -> Response:
 
     Counts are since the first use, over restarts; medians are of the latest 256 requests. `memory_bytes` is what a
     model takes in a slot, absent for servers elsewhere. With ?latest=N, also `latest`: of the last N requests, the
-    oldest first, [time to first token in s (0: the answer came whole), wait in s, tokens per s (0: too short)].
+    oldest first, [time to first token in s (0: it came whole), wait in s, tokens per s (0: too short to tell)].
     """
     if principal_of(request).tier != "admin":
         raise Forbidden("only an admin may read this")
