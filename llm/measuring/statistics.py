@@ -33,7 +33,7 @@ class Totals:
     cached_tokens: int = 0
     completion_tokens: int = 0
     busy_s: float = 0.0
-    """Seconds of writing, first token to last, of all replies together; of answers that come whole, all their time."""
+    """Seconds of writing, first token to last, of all replies together; of answers that come whole, all of it."""
 
 
 _COUNTS = ("requests", "errors", "cancelled", "prompt_tokens", "cached_tokens", "completion_tokens")
