@@ -61,7 +61,8 @@ async def failure_of(response: UpstreamAnswer) -> ParleyError:
     except BackendFailed:
         body = text
     if response.status in (301, 302, 303, 307, 308):
-        return BackendFailed("the server sends us elsewhere", hint="put the address it leads to into base_url")
+        hint = "put the address it leads to into base_url"
+        return BackendFailed("the server sends us elsewhere", hint=hint, of_server=True)
     told = retry_after_s(response.header(b"retry-after"), response.header(b"date"))
     return error_of(response.status, body, told)
 

@@ -9,7 +9,7 @@ from typing import Literal
 import anyio
 
 from llm import breaker
-from llm.breaker import Breaker
+from llm.breakers import Breakers
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded, WorkerDied
 from llm.port import BackendConfig, ModelInfo
 from llm.router import Candidate
@@ -42,6 +42,8 @@ class BackendView:
     failures: int
     retry_in_s: float
     cooling: bool
+    left_alone: tuple[tuple[str, float], ...]
+    """Models that are not asked for now, and for how long."""
     busy: int
     latency_s: float | None
 
@@ -52,9 +54,7 @@ class BackendRecord:
         self.listed: tuple[ModelInfo, ...] = ()
         self.busy = 0
         self.latency_s: float | None = None
-        self.breaker = Breaker()
-        self.cooling = False
-        """It is not broken: it asked for a pause."""
+        self.breakers = Breakers()
         self.problem: Problem | None = None
         """Why it is not healthy, where a question about itself told."""
 
@@ -65,37 +65,42 @@ class BackendRecord:
             tuple(info.id for info in self.listed),
             self.healthy,
             priority,
-            self.admitted(),
+            breaker.admits(self.breakers.server, anyio.current_time()),
             self.busy,
             self.latency_s,
         )
 
     def view(self, name: str, config: BackendConfig) -> BackendView:
-        now_s = anyio.current_time()
+        now_s, server = anyio.current_time(), self.breakers.server
+        left_alone = tuple((model, breaker.waits(one, now_s)) for model, one in self.breakers.left_alone(now_s))
         return BackendView(
             name,
             config,
             self.healthy,
             self.listed,
             None if self.healthy else self.problem,
-            breaker.state(self.breaker, now_s),
-            self.breaker.failures,
-            breaker.waits(self.breaker, now_s),
-            self.cooling and self.breaker.open_until_s is not None,
+            breaker.state(server, now_s),
+            server.failures,
+            breaker.waits(server, now_s),
+            server.cooling,
+            left_alone,
             self.busy,
             self.latency_s,
         )
 
-    def admitted(self) -> bool:
-        return breaker.admits(self.breaker, anyio.current_time())
+    def admitted(self, model: str) -> bool:
+        return self.breakers.admits(model, anyio.current_time())
 
-    def refusal(self, name: str) -> LlmError:
+    def refusal(self, name: str, model: str) -> LlmError:
         """Why nothing is sent now."""
-        left_s = math.ceil(breaker.waits(self.breaker, anyio.current_time()))
-        if self.cooling:
-            return Overloaded(f"{name} asked for a pause", hint=f"try again in {left_s} s", retry_after_s=left_s)
+        now_s = anyio.current_time()
+        against = self.breakers.refusing(model, now_s) or self.breakers.server
+        left_s = math.ceil(breaker.waits(against, now_s))
+        who = name if against is self.breakers.server else f"{name}/{model}"
+        if against.cooling:
+            return Overloaded(f"{who} asked for a pause", hint=f"try again in {left_s} s", retry_after_s=left_s)
         return BackendUnreachable(
-            f"{name} failed {self.breaker.failures} times in a row", hint=f"it is tried again in {left_s} s"
+            f"{who} failed {against.failures} times in a row", hint=f"it is tried again in {left_s} s"
         )
 
     def probed(self, listed: tuple[ModelInfo, ...] | None, problem: Problem | None = None) -> None:
@@ -103,23 +108,23 @@ class BackendRecord:
         self.healthy, self.problem = listed is not None, problem
         if listed is not None:
             self.listed = listed
-            self.breaker = breaker.probed(self.breaker, anyio.current_time())
+            self.breakers.probed(anyio.current_time())
 
-    def asked(self) -> Attempt:
-        return Attempt(self)
+    def asked(self, model: str) -> Attempt:
+        return Attempt(self, model)
 
 
 class Attempt:
     """One request to the backend, as long as the block. A client that goes away says nothing about the backend."""
 
-    def __init__(self, record: BackendRecord) -> None:
-        self._record = record
+    def __init__(self, record: BackendRecord, model: str) -> None:
+        self._record, self._model = record, model
         self._started_s = 0.0
 
     def __enter__(self) -> Attempt:
         self._started_s = anyio.current_time()
         self._record.busy += 1
-        self._record.breaker = breaker.tried(self._record.breaker, self._started_s)
+        self._record.breakers.tried(self._model, self._started_s)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -131,8 +136,7 @@ class Attempt:
 
     def succeeded(self) -> None:
         self._record.healthy = True
-        self._record.cooling = False
-        self._record.breaker = breaker.succeeded(self._record.breaker)
+        self._record.breakers.succeeded(self._model)
 
     def failed(self, error: LlmError, *, guarded: bool) -> None:
         """`guarded` False: one of our own slots, whose pool knows better when to ask it again."""
@@ -142,10 +146,14 @@ class Attempt:
             record.healthy = False
         if not guarded:
             return
+        breakers, pause_s = record.breakers, None
         if isinstance(error, Overloaded):
-            if error.told:
-                record.cooling = True
-                record.breaker = breaker.failed(record.breaker, now_s, retry_after_s=error.retry_after_s)
-        elif unreachable or isinstance(error, BackendFailed | WorkerDied):
-            record.cooling = False
-            record.breaker = breaker.failed(record.breaker, now_s, unreachable=unreachable)
+            pause_s = error.retry_after_s if error.told else None
+            if pause_s is None and not error.of_server:
+                return  # too many requests for now: nothing is broken
+        elif not isinstance(error, BackendUnreachable | BackendFailed | WorkerDied):
+            return
+        if error.of_server:
+            breakers.server_failed(now_s, unreachable=unreachable, retry_after_s=pause_s)
+        else:
+            breakers.model_failed(self._model, now_s, retry_after_s=pause_s)

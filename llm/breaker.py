@@ -1,4 +1,4 @@
-"""When a backend is left alone for a while. Pure: the time is an argument.
+"""When a backend, or a model of it, is left alone for a while. Pure: the time is an argument.
 
 closed     everything passes; failures in a row are counted
 open       nothing passes until a time: after THRESHOLD failures in a row, longer each time; or as long as the server
@@ -27,6 +27,8 @@ class Breaker:
     trial_until_s: float | None = None
     unreachable: bool = False
     """The last failure was that nobody answered: then a probe that is answered is news."""
+    cooling: bool = False
+    """It is not broken: it asked for a pause."""
 
 
 def state(breaker: Breaker, now_s: float) -> Literal["closed", "open", "half_open"]:
@@ -71,7 +73,9 @@ def failed(
 ) -> Breaker:
     """`retry_after_s`: the server is well and said when to come again."""
     if retry_after_s is not None:
-        return replace(breaker, open_until_s=now_s + retry_after_s, trial_until_s=None, unreachable=False)
+        return replace(
+            breaker, open_until_s=now_s + retry_after_s, trial_until_s=None, unreachable=False, cooling=True
+        )
     failures = breaker.failures + 1
     if failures < THRESHOLD:
         return Breaker(failures, unreachable=unreachable)

@@ -58,7 +58,7 @@ class ChunkReader:
         if not isinstance(chunk, dict):
             raise BackendFailed("the server sent something that is no chunk", hint="does base_url point at the API?")
         error = chunk.get("error")
-        if error or chunk.get("object") == "error":
+        if error or chunk.get("object") == "error" or ("choices" not in chunk and _tells_error(chunk)):
             raise error_of(0, chunk)
         self.model = str(chunk.get("model") or self.model)
         if isinstance(chunk.get("usage"), dict):
@@ -114,6 +114,11 @@ class ChunkReader:
         return ToolCallDelta(index, id, name, text, choice)
 
 
+def _tells_error(chunk: Mapping[str, Any]) -> bool:
+    """FastAPI's {"detail": ...}; and {"message": ..., "code": ...}, an error that nothing is put around."""
+    return bool(chunk.get("detail")) or (bool(chunk.get("message")) and ("code" in chunk or "type" in chunk))
+
+
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
     content = found.get("content") if isinstance(found, dict) else None
     if not isinstance(content, list):
@@ -158,6 +163,10 @@ _NOT_LOADED = re.compile(r"no models? (is |are )?(currently )?loaded", re.IGNORE
 """TabbyAPI (with 400) and LM Studio: nothing is wrong with the request, and another server may take it."""
 
 
+_OF_MODEL = re.compile(r"\bmodel|\bmemory\b", re.IGNORECASE)
+"""A 502, 503 or 504 that speaks of a model is of that model; else it is of the server, or of a proxy before it."""
+
+
 def _innermost(body: object) -> object:
     """FastAPI puts an error into `detail`, TabbyAPI a whole error object; 422 has a list of what is wrong where."""
     for _ in range(3):
@@ -196,13 +205,20 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
         return UnknownModel(message, hint="GET /v1/models lists what there is")
     if status in (429, 503) or code in ("overloaded", "rate_limit_exceeded"):
-        told = retry_after_s is not None
-        return Overloaded(message, hint="try again in a moment", retry_after_s=retry_after_s or 2, told=told)
+        return Overloaded(
+            message,
+            hint="try again in a moment",
+            retry_after_s=retry_after_s or 2,
+            told=retry_after_s is not None,
+            of_server=status == 503 and not _OF_MODEL.search(message),
+        )
     if status in (400, 413, 422) or (status == 0 and code == BadInput.code):
         hint = "the server of this model says so; another model may take it"
         return BadInput(message, hint=hint, param=param if isinstance(param, str) else None)
     if status in (401, 403):
-        return BackendFailed(message, hint="check the api_key of this backend")
+        return BackendFailed(message, hint="check the api_key of this backend", of_server=status == 401)
     if status == 402:
-        return BackendFailed(message, hint="the account behind the api_key of this backend has to be paid for")
-    return BackendFailed(message, hint="see the log of that server")
+        hint = "the account behind the api_key of this backend has to be paid for"
+        return BackendFailed(message, hint=hint, of_server=True)
+    before = status in (502, 504) and not _OF_MODEL.search(message)
+    return BackendFailed(message, hint="see the log of that server", of_server=before)

@@ -30,16 +30,26 @@ __all__ = [
 
 
 class LlmError(ParleyError):
+    """`of_server`: it says something of the whole server, and not of one of its models only."""
+
     code = "llm_error"
+    of_server = False
 
 
 class BackendUnreachable(LlmError):
     code = "backend_unreachable"
     retryable = True
+    of_server = True
 
 
 class BackendFailed(LlmError):
     code = "backend_failed"
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, param: str | None = None, of_server: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.of_server = of_server
 
 
 class WorkerDied(LlmError):
@@ -67,8 +77,10 @@ class Overloaded(LlmError):
         param: str | None = None,
         retry_after_s: int = 2,
         told: bool = False,
+        of_server: bool = False,
     ) -> None:
         super().__init__(message, hint=hint, param=param)
+        self.of_server = of_server
         self.retry_after_s = retry_after_s
         self.told = told
 

@@ -91,14 +91,14 @@ class Router:
         first_error: LlmError | None = None
         for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
-            if not record.admitted():
-                error = record.refusal(choice.backend)
+            if not record.admitted(choice.model):
+                error = record.refusal(choice.backend, choice.model)
                 trace.passed(choice, "cooling" if isinstance(error, Overloaded) else "breaker_open")
                 first_error = first_error or error
                 continue
             begun = False
             silence_s = self._silence_s(backend, choices[number:])
-            with record.asked() as attempt:
+            with record.asked(choice.model) as attempt:
                 try:
                     async with aclosing(_ask(backend, request, choice.model, silence_s)) as events:
                         async for event in events:
@@ -130,10 +130,10 @@ class Router:
         first_error: LlmError | None = None
         for choice in await self._vector_choices(str(body.get("model") or "")):
             backend, record = self._backend(choice), self._record(choice.backend)
-            if not record.admitted():
-                first_error = first_error or record.refusal(choice.backend)
+            if not record.admitted(choice.model):
+                first_error = first_error or record.refusal(choice.backend, choice.model)
                 continue
-            with record.asked() as attempt:
+            with record.asked(choice.model) as attempt:
                 try:
                     answer = await backend.vectors(path, {**body, "model": choice.model}, user)
                     attempt.succeeded()
@@ -160,8 +160,8 @@ class Router:
         """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line."""
         if backend.config.type == "slot":
             return 0.0
-        records = (self._record(choice.backend) for choice in others)
-        able = any(record.healthy is not False and record.admitted() for record in records)
+        records = ((self._record(choice.backend), choice.model) for choice in others)
+        able = any(record.healthy is not False and record.admitted(model) for record, model in records)
         return backend.config.first_token_timeout_s if able else 0.0
 
     def _tell(self, request: GenerateRequest, trace: RouteTrace) -> None:
@@ -230,7 +230,9 @@ class Router:
             turn=self._turn,
             aliases=self._aliases,
         )
-        if standing is not None and len(self._routed) < KEPT_ROUTES and len(name) < KEPT_NAME:
+        if standing is None:  # a model of a backend may be left alone, too
+            choices = tuple(sorted(choices, key=lambda one: not self._record(one.backend).admitted(one.model)))
+        elif len(self._routed) < KEPT_ROUTES and len(name) < KEPT_NAME:
             self._routed[name] = choices
         return choices
 
@@ -239,7 +241,7 @@ class Router:
         found: list[object] = []
         for backend in self._backends():
             record = self._record(backend.name)
-            if record.breaker.open_until_s is not None:
+            if not record.breakers.closed:
                 return None
             found += (backend, record.healthy, record.listed)
         return found

@@ -41,6 +41,7 @@ from models.errors import ParleyError
 __all__ = ["OpenAIClient"]
 
 _JSON = {"Content-Type": "application/json"}
+_PAGE = "base_url must point at the API; does a proxy before it ask for a sign-in?"
 LONGEST_ID = 512
 WHOLE_PATIENCE = 5.0
 """Times `timeout_s`: a server that answers in one piece is silent while it writes."""
@@ -95,7 +96,7 @@ class OpenAIClient:
                 f"{self._base}/chat/completions", body, WHOLE_PATIENCE if whole else 1.0
             ) as response:
                 if response.content_type == "text/html":
-                    raise BackendFailed(f"{self.name} sent a page", hint="base_url must point at the API")
+                    raise BackendFailed(f"{self.name} sent a page", hint=_PAGE, of_server=True)
                 if _in_one_piece(response, whole):
                     data = await data_of(response, MAX_REPLY_BYTES)
                     value = loads(data)
@@ -249,7 +250,8 @@ class OpenAIClient:
         )
 
     def broken(self) -> LlmError:
-        return BackendFailed(f"{self.name} broke off its answer", hint="see the log of that server")
+        hint = "see the log of that server"
+        return BackendFailed(f"{self.name} broke off its answer", hint=hint, of_server=True)
 
 
 def _read(

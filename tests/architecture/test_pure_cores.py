@@ -18,6 +18,7 @@ CORES = (
     "llm/batching/requests.py",
     "llm/batching/sequences.py",
     "llm/breaker.py",
+    "llm/breakers.py",
     "llm/call_index.py",
     "llm/client_options.py",
     "llm/convert/chat.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm import breaker
 from llm.breaker import Breaker
+from llm.breakers import KEPT_MODELS, Breakers
 from llm.router import Candidate, Choice, route
 
 
@@ -41,6 +42,49 @@ def test_a_pause_that_was_asked_for_is_no_failure() -> None:
 def test_a_server_that_is_back_is_tried_at_once() -> None:
     assert breaker.admits(breaker.probed(_broken(3, unreachable=True), 0.1), 0.1)
     assert not breaker.admits(breaker.probed(_broken(3), 0.1), 0.1)
+
+
+def test_a_model_that_fails_is_left_alone_and_the_others_are_not() -> None:
+    found = Breakers()
+    for _ in range(3):
+        found.model_failed("large", 0.0)
+    assert not found.admits("large", 0.0) and found.admits("small", 0.0) and not found.closed
+    assert [name for name, _ in found.left_alone(0.0)] == ["large"] and found.left_alone(2.0) == ()
+    found.tried("large", 2.0)
+    assert not found.admits("large", 2.1), "one request tries"
+    found.succeeded("small")
+    assert not found.admits("large", 2.1), "another model's success says nothing of it"
+    found.succeeded("large")
+    assert found == Breakers()
+
+
+def test_a_server_that_is_away_is_away_with_all_its_models() -> None:
+    found = Breakers()
+    for _ in range(2):
+        found.server_failed(0.0, unreachable=True)
+    found.model_failed("large", 0.0)  # it has answered
+    for _ in range(2):
+        found.server_failed(0.0, unreachable=True)
+    assert found.admits("small", 0.0)
+    found.server_failed(0.0, unreachable=True)
+    assert not found.admits("small", 0.0)
+    found.probed(0.1)
+    assert found.admits("small", 0.1)
+
+
+def test_a_pause_that_the_server_asked_for_is_not_ended_by_a_model_that_fails() -> None:
+    found = Breakers()
+    found.server_failed(0.0, retry_after_s=9)
+    found.model_failed("large", 1.0)
+    assert not found.admits("small", 2.0)
+    assert found.refusing("small", 2.0) is found.server and found.server.cooling
+
+
+def test_names_that_clients_make_up_do_not_pile_up() -> None:
+    found = Breakers()
+    for number in range(KEPT_MODELS + 50):
+        found.model_failed(f"made up {number}", 0.0)
+    assert len(found.models) == KEPT_MODELS
 
 
 def test_strategies_choose_between_equals() -> None:

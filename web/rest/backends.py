@@ -55,6 +55,7 @@ def _row(view: BackendView) -> dict[str, Any]:
         "failures": view.failures,
         "retry_in_s": round(view.retry_in_s, 1),
         "cooling": view.cooling,
+        "left_alone": [{"model": model, "retry_in_s": round(left_s, 1)} for model, left_s in view.left_alone],
         "running": view.busy,
         "latency_s": None if view.latency_s is None else round(view.latency_s, 4),
         "models": [{"id": model.id, "context": model.context} for model in view.models[:_MOST_MODELS]],

@@ -69,7 +69,8 @@ function health({ enabled, healthy }) {
   return healthy ? ["answers", "good"] : ["does not answer", "bad"];
 }
 
-function breaker({ breaker: state, retry_in_s: waits, cooling, failures }) {
+function breaker({ breaker: state, retry_in_s: waits, cooling, failures, left_alone: alone = [] }) {
+  if (state === "closed" && alone.length) return `closed, but for ${alone.map((one) => one.model || "its model").join(", ")}`;
   if (state === "closed") return failures ? `closed, ${failures} failed in a row` : "closed";
   const why = cooling ? "asked for a pause" : `${failures} failed in a row`;
   return state === "open" ? `open for ${Math.ceil(waits)} s, ${why}` : "one request tries";
