@@ -73,6 +73,9 @@ class Welcome:
         self.console.print(
             Text("`parley link` prints another one, `parley talk` speaks from here, Ctrl-C ends.", "dim")
         )
+        self.console.print(
+            Text("The page at /admin/ has the slots, backends and downloads, and shows where the time goes.", "dim")
+        )
 
     def stopping(self) -> None:
         self.console.print("\nStopping.")

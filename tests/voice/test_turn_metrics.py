@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from models.clock import SystemClock
 from models.metrics import Metrics
 from tests.voice.conversation import Conversation
+from voice.measuring.recent_turns import RecentTurns
 from voice.measuring.turn_metrics import TurnMetrics, VoiceMetrics
 from voice.session.outgoing import TurnComplete
 from voice.turn import events as heard
@@ -12,7 +14,7 @@ from voice.turn import events as heard
 def _watched(talk: Conversation) -> Metrics:
     """Every step of the conversation is shown to the figures, as a session does."""
     metrics = Metrics()
-    watcher, step = TurnMetrics(VoiceMetrics(metrics), "s-1"), talk.machine.step
+    watcher, step = TurnMetrics(VoiceMetrics(metrics, RecentTurns(SystemClock())), "s-1"), talk.machine.step
 
     def watched(event: heard.TurnEvent, now: float):  # type: ignore[no-untyped-def]
         actions = step(event, now)

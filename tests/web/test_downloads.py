@@ -29,9 +29,22 @@ async def test_a_download_is_watched_until_it_is_over(parley_server: ParleyProce
         async with http.get(f"{JOBS}/{job['job']}") as answer:
             assert (await answer.json()) == events[-1]
         async with http.get(JOBS) as answer:
-            assert (await answer.json())["jobs"][0] == events[-1]
+            listed = await answer.json()
+        assert listed["jobs"][0] == events[-1] and 0 < listed["disk"]["free_bytes"] < listed["disk"]["total_bytes"]
         async with http.delete(f"{JOBS}/{job['job']}") as answer:
             assert answer.status == 202
+
+
+async def test_the_catalogue_says_what_suits_this_machine(parley_server: ParleyProcess) -> None:
+    (parley_server.home / "models" / "thorsten").mkdir(parents=True)
+    async with aiohttp.ClientSession(parley_server.base_url, headers=parley_server.headers) as http:
+        async with http.get("/admin/api/models/catalog?language=de") as answer:
+            found = await answer.json()
+    (parley_server.home / "models" / "thorsten").rmdir()
+    rows = {row["name"]: row for row in found["models"]}
+    assert rows["thorsten"]["installed"] and rows["thorsten"]["recommended"] and rows["thorsten"]["licence"]
+    assert not rows["ljspeech"]["installed"] and not rows["ljspeech"]["recommended"]
+    assert "de" in found["languages"] and "*" not in found["languages"]
 
 
 @pytest.mark.parametrize(
@@ -43,6 +56,7 @@ async def test_a_download_is_watched_until_it_is_over(parley_server: ParleyProce
         ("POST", JOBS, {"url": "x"}, 400),
         ("GET", f"{JOBS}/nothing", None, 404),
         ("GET", "/admin/api/models/search", None, 400),
+        ("GET", "/admin/api/models/catalog?language=xx", None, 400),
         ("GET", "/admin/api/models/search?q=x&format=exe", None, 400),
         ("GET", "/admin/api/models/search?q=x&limit=1000", None, 400),
     ],

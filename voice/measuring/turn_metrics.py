@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from models.metrics import Metrics
+from voice.measuring.recent_turns import RecentTurns
 from voice.port import Pcm
 from voice.session.outgoing import ErrorOut, Interrupted, ServerEvent, StateOut, TurnComplete, WakeOut
 from voice.turn.actions import Abandon, Action, Speak, Tell, Think, Transcribe
@@ -34,7 +35,8 @@ log = structlog.get_logger(__name__)
 class VoiceMetrics:
     """The figures of all sessions. Watch one session with `TurnMetrics(this, name)`."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, recent: RecentTurns) -> None:
+        self.recent = recent
         count, time = metrics.counter, metrics.histogram
         self.stages = time(
             "parley_turn_stage_seconds", "From the user's last speech sample to a stage of the turn", ("stage",)
@@ -153,6 +155,7 @@ class TurnMetrics:
                 self._metrics.errors.labels(event.code).inc()
 
     def _turn_over(self, turn: TurnComplete) -> None:
+        self._metrics.recent.add(self._name, turn)
         self._metrics.turns.labels(turn.status).inc()
         if turn.interrupted:
             self._metrics.interruptions.labels(turn.reason or "turn_detected").inc()

@@ -15,6 +15,7 @@ import anyio
 from models.clock import Clock
 from models.metrics import Metrics
 from voice.errors import SessionBusy, SessionGone, VoiceError
+from voice.measuring.recent_turns import RecentTurns
 from voice.measuring.turn_metrics import TurnMetrics, VoiceMetrics
 from voice.protocols.port import Codec
 from voice.records.recordings import Recordings
@@ -54,7 +55,8 @@ class Hub:
         self._settings, self._clock, self._parts = settings, clock, parts
         self._files = SessionFiles(folder)
         metrics = Metrics() if metrics is None else metrics
-        self._metrics = VoiceMetrics(metrics)
+        self.recent_turns = RecentTurns(clock)
+        self._metrics = VoiceMetrics(metrics, self.recent_turns)
         metrics.gauge("parley_sessions_connected", "Voice sessions with a connection", lambda: self.live)
         metrics.gauge("parley_sessions_kept", "Voice sessions that may be connected to", lambda: len(self._records))
         self._records: dict[str, LiveRecord] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -40,8 +42,10 @@ async def _start(request: Request) -> Response:
 
 
 async def _list(request: Request) -> Response:
-    """GET /admin/api/models/download: {"jobs": [...]}, the latest first."""
-    return JSONResponse({"jobs": [_row(job) for job in _for_admin(request).downloads.jobs]})
+    """GET /admin/api/models/download: {"jobs": [...], "disk"}: the latest job first; and what room there is."""
+    services = _for_admin(request)
+    disk = await anyio.to_thread.run_sync(_disk, services.store.root)
+    return JSONResponse({"jobs": [_row(job) for job in services.downloads.jobs], "disk": disk})
 
 
 async def _watch(request: Request) -> Response:
@@ -99,6 +103,15 @@ def _row(job: DownloadJob) -> dict[str, Any]:
         "path": None if job.path is None else str(job.path),
         **(body_of(job.error) if job.error is not None else {}),
     }
+
+
+def _disk(folder: Path) -> dict[str, Any] | None:
+    try:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        usage = shutil.disk_usage(there)
+    except (OSError, StopIteration):
+        return None
+    return {"folder": str(folder), "free_bytes": usage.free, "total_bytes": usage.total}
 
 
 def _job(services: Services, request: Request) -> DownloadJob:

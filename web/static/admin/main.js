@@ -2,13 +2,15 @@
 
 import { Backends } from "./backends.js";
 import { Confirm } from "./confirm.js";
+import { Downloads } from "./downloads.js";
 import { say } from "./elements.js";
 import { Performance } from "./performance.js";
 import { Poll } from "./poll.js";
 import { Refusal, Unreachable } from "./server.js";
 import { Slots } from "./slots.js";
+import { Turns } from "./turns.js";
 
-const SECTIONS = { performance: Performance, slots: Slots, backends: Backends };
+const SECTIONS = { performance: Performance, slots: Slots, backends: Backends, downloads: Downloads, turns: Turns };
 const EVERY_MS = 2000;
 const SAYS_FOR_MS = 8000;
 

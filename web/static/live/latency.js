@@ -1,6 +1,7 @@
 // One line under an answer: where the time went between the user's last word and the first sound of the answer.
 
-const NAMES = {
+/** What the time before a stage was spent on. */
+export const NAMES = {
   endpoint: "waiting for more",
   transcript: "recognising",
   first_token: "thinking",
