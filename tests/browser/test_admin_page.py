@@ -199,3 +199,13 @@ async def turns(page: Chromium) -> None:
     nameless = "[...document.querySelectorAll('button, input, select, a')].filter(e => e.checkVisibility())"
     names = f"{nameless}.filter(e => !(e.innerText || e.ariaLabel || e.labels?.length)).map(e => e.outerHTML)"
     assert await page.evaluate(names) == []
+    hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
+    await page.evaluate(hide.replace("%s", "true") + "document.dispatchEvent(new Event('visibilitychange'))")
+    await anyio.sleep(0.3)  # what was under way has come
+    before = len(page.requested)
+    await anyio.sleep(2.5)
+    assert len(page.requested) == before, "a page that nobody sees asks for nothing"
+    await page.evaluate(hide.replace("%s", "false") + "document.dispatchEvent(new Event('visibilitychange'))")
+    with anyio.fail_after(5):
+        while len(page.requested) == before:
+            await anyio.sleep(0.05)

@@ -121,6 +121,5 @@ Object.defineProperty(window, "parley", {
     get connection() { return document.body.dataset.connection; },
     get section() { return app.current; },
     get loaded() { return app.loaded; },
-    get polling() { return app.poll.timer !== 0 && !document.hidden; },
   }),
 });

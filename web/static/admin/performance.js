@@ -115,7 +115,7 @@ export class Performance {
     );
     this.showCards(backends, memory, running, taken);
     this.empty.hidden = backends.length > 0;
-    this.keyed.show(backends, (row) => `${row.backend} ${row.model}`);
+    this.keyed.show(backends, (row) => JSON.stringify([row.backend, row.model]));
   }
 
   showCards(backends, memory, running, taken) {
