@@ -65,6 +65,7 @@ CORES = (
     "voice/ears/audio_time.py",
     "voice/ears/echo.py",
     "voice/ears/echo_guard.py",
+    "voice/ears/pace.py",
     "voice/ears/segmenter.py",
     "voice/measuring/ledger.py",
     "voice/measuring/turn_metrics.py",
