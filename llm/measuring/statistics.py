@@ -12,12 +12,24 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from statistics import median
 
-__all__ = ["KEPT_LATEST", "LONGEST_NAME", "Figures", "Measured", "Measuring", "Sample", "Totals", "quantile"]
+__all__ = [
+    "KEPT_LATEST",
+    "LONGEST_NAME",
+    "SHORTEST_S",
+    "Figures",
+    "Measured",
+    "Measuring",
+    "Sample",
+    "Totals",
+    "quantile",
+]
 
 KEPT_NAMES = 200
 """Pairs of backend and model; the ones used longest ago are forgotten."""
 KEPT_LATEST = 256
 """Requests for medians, of each pair."""
+SHORTEST_S = 0.02
+"""What is written in less time tells no speed: it comes in one or two packets, whenever it was made."""
 LONGEST_NAME = 200
 """Longer names are cut."""
 
@@ -110,7 +122,7 @@ class Measured:
         if self._pieces == self._first_pieces and tokens > 2:  # it came whole
             first_s, writing_s, written = 0.0, now - self._begun_s - self._waited_s, tokens
         totals.busy_s += writing_s
-        speed = written / writing_s if tokens > 2 and writing_s > 0 else 0.0
+        speed = written / writing_s if tokens > 2 and writing_s >= SHORTEST_S else 0.0
         self._figures.latest.append(Sample(first_s, self._waited_s, speed))
 
     def failed(self, code: str) -> None:

@@ -59,6 +59,17 @@ def test_pieces_that_come_together_are_not_taken_for_speed() -> None:
     assert figures.summary()["tokens_per_s"] == {"median": 2.0, "p95": 2.0}
 
 
+def test_a_reply_that_comes_in_two_packets_tells_no_speed() -> None:
+    measuring = Measuring()
+    request = measuring.begin("slots", "m", 0.0)
+    request.piece(1.0)
+    request.piece(1.0005, 7)
+    request.finished(1.0006, 100, 8, 0)
+    ((_, _, figures),) = measuring.all()
+    summary = figures.summary()
+    assert summary["tokens_per_s"] is None and summary["time_to_first_token_s"] == {"median": 1.0, "p95": 1.0}
+
+
 def test_every_end_counts_once() -> None:
     measuring = Measuring()
     for end in ("failed", "cancelled"):

@@ -1,7 +1,7 @@
 // The servers that may answer, and who is asked when a request names none.
 
 import { el, figure, Keyed, name, rename, say } from "./elements.js";
-import { count, seconds } from "./format.js";
+import { count, seconds, told } from "./format.js";
 import { RoutingForm } from "./routing.js";
 import { get } from "./server.js";
 
@@ -46,7 +46,7 @@ class Backend {
     this.figures.priority.show(String(row.priority ?? 0));
     for (const [key, one] of Object.entries(this.figures)) one.element.hidden = !row.enabled || (key === "priority" && !row.priority);
     this.problem.hidden = !row.problem;
-    if (row.problem) say(this.problem, [row.problem.message, row.problem.hint].filter(Boolean).join(". "));
+    if (row.problem) say(this.problem, told(row.problem));
     this.showModels(row);
   }
 

@@ -1,7 +1,7 @@
 // The models that Parley recommends, and what the hub finds.
 
 import { button, el, name, say } from "./elements.js";
-import { count } from "./format.js";
+import { count, told } from "./format.js";
 import { get } from "./server.js";
 
 const KINDS = { stt: "hears", tts: "speaks", llm: "answers", embedding: "finds (vectors)", vision: "sees", rerank: "ranks" };
@@ -103,7 +103,7 @@ export class Catalogue {
       const { models } = await get(`/admin/api/models/search?limit=12&q=${encodeURIComponent(asked.slice(0, 200))}`);
       this.found.replaceChildren(models.length ? el("ul.offers", {}, ...models.map((model) => this.hit(model))) : el("p.small", {}, "The hub knows no GGUF model of that name."));
     } catch (error) {
-      this.found.replaceChildren(el("p.problem", { dir: "auto" }, [error.message, error.hint].filter(Boolean).join(". ")));
+      this.found.replaceChildren(el("p.problem", { dir: "auto" }, told(error)));
     }
   }
 

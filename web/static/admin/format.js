@@ -46,3 +46,8 @@ export function shorten(text, most = 40) {
   const letters = [...text];
   return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : text;
 }
+
+/** An error of the server and its hint as sentences. */
+export function told({ message, hint }) {
+  return hint ? `${message.replace(/\.$/, "")}. ${hint[0].toUpperCase()}${hint.slice(1)}` : message;
+}

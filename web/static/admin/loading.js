@@ -1,7 +1,7 @@
 // The dialog that puts a model into a slot.
 
 import { el, say } from "./elements.js";
-import { bytes } from "./format.js";
+import { bytes, told } from "./format.js";
 import { get, post } from "./server.js";
 
 const TYPES = { llm: "language models", stt: "recognisers", tts: "voices", embedding: "embeddings", rerank: "rerankers" };
@@ -85,7 +85,7 @@ export class LoadDialog {
       this.dialog.close();
       this.done(`${row.model} is being loaded${row.slot ? ` into slot ${row.slot}` : ""}.`);
     } catch (error) {
-      this.tell([error.message, error.hint].filter(Boolean).join(". "));
+      this.tell(told(error));
     } finally {
       this.send.disabled = false;
     }

@@ -4,6 +4,7 @@ import { Backends } from "./backends.js";
 import { Confirm } from "./confirm.js";
 import { Downloads } from "./downloads.js";
 import { say } from "./elements.js";
+import { told } from "./format.js";
 import { Performance } from "./performance.js";
 import { Poll } from "./poll.js";
 import { Refusal, Unreachable } from "./server.js";
@@ -96,7 +97,7 @@ class App {
     } catch (error) {
       if (error instanceof Refusal && error.status === 401) this.signedOut();
       else if (error instanceof Unreachable) this.tell("The server does not answer.", true);
-      else this.tell([error.message, error.hint].filter(Boolean).join(". "), true);
+      else this.tell(told(error), true);
       return false;
     }
   }

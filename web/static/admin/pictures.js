@@ -11,6 +11,7 @@ function frame(kind) {
 
 const FEWEST_MOMENTS = 30;
 const FEWEST_BARS = 12;
+const MOST_OVER_MIDDLE = 4;
 
 /** Values over time as a filled line; with few of them it begins at the right. */
 export class Line {
@@ -46,12 +47,14 @@ export class Bars {
   }
 
   show(values, words) {
-    const highest = Math.max(...values, 1e-9);
+    const known = values.filter((value) => value > 0).sort((a, b) => a - b);
+    // One outlier must not make all others invisible: what is far above the middle is cut.
+    const highest = Math.min(known.at(-1) ?? 1, MOST_OVER_MIDDLE * (known[known.length >> 1] ?? 1));
     const step = WIDTH / Math.max(FEWEST_BARS, values.length);
     const parts = values.map((value, index) => {
       if (!(value > 0)) return "";
       const x = WIDTH - (values.length - index) * step;
-      const height = Math.max(1.5, (value / highest) * (HEIGHT - 2));
+      const height = Math.max(1.5, Math.min(1, value / highest) * (HEIGHT - 2));
       return `M${x.toFixed(1)} ${HEIGHT}v${-height.toFixed(1)}h${(step * 0.7).toFixed(1)}v${height.toFixed(1)}z`;
     });
     this.path.setAttribute("d", parts.join(""));

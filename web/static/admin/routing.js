@@ -1,7 +1,7 @@
 // Choosing who answers a request that names no model, and the order among equals.
 
 import { button, el, name, say } from "./elements.js";
-import { shorten } from "./format.js";
+import { shorten, told } from "./format.js";
 import { put, remove } from "./server.js";
 
 const AUTOMATIC = "";
@@ -63,7 +63,7 @@ export class RoutingForm {
     if (key === this.shownAsked) return;
     this.shownAsked = key;
     if (problem) {
-      this.now.replaceChildren(el("span.problem", { dir: "auto" }, [problem.message, problem.hint].filter(Boolean).join(". ")));
+      this.now.replaceChildren(el("span.problem", { dir: "auto" }, told(problem)));
       return;
     }
     const others = asked.slice(1, 4).flatMap(({ backend }, index) => [index ? ", " : ". Then ", name(backend, "bdi")]);

@@ -84,7 +84,7 @@ class Slot {
       this.figures.context.element.hidden = !row.context;
       this.figures.context.show(`${count(row.context)} tokens`);
       this.figures.idle.show(row.running ? "working" : seconds(row.idle_s));
-      this.figures.worker.show(`port ${row.port}${row.restarts ? `, restarted ${row.restarts} times` : ""}`);
+      this.figures.worker.show(`port ${row.port}${row.restarts ? `, restarted ${row.restarts === 1 ? "once" : `${row.restarts} times`}` : ""}`);
     }
     this.showProblem(row);
     this.showButtons(row, held);
