@@ -45,7 +45,7 @@ async def ask(
                     found[path] = Answer(response.status, await json_of(response))
                 except LlmError:
                     found[path] = Answer(response.status)
-        except (aiohttp.ClientError, OSError, TimeoutError):
+        except (aiohttp.ClientError, OSError, TimeoutError, LlmError):
             return
 
     with anyio.move_on_after(PROBE_S):

@@ -239,7 +239,7 @@ class OpenAIClient:
         config = self.config
         return aiohttp.ClientTimeout(
             total=config.total_timeout_s or None,
-            connect=config.connect_timeout_s,
+            connect=min(config.connect_timeout_s, config.total_timeout_s or config.connect_timeout_s),
             sock_read=config.timeout_s * factor,
         )
 

@@ -6,6 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
+from typing import ClassVar
 from weakref import WeakSet
 
 import aiohttp
@@ -58,12 +59,14 @@ class UpstreamAnswer:
 class Upstream:
     """Requests to one server. No redirect is followed (the key is for this server only), no compression asked for."""
 
+    _kept: ClassVar[WeakSet[object]] = WeakSet()
+    """Connections that have served; all servers of a session share its pool."""
+
     def __init__(self, http: aiohttp.ClientSession, *, asks_again: bool) -> None:
         """`asks_again`: send a request once more where a kept connection was closed just as it was used."""
         self._http = http
         self._asks_again = asks_again
         self._heads: dict[tuple[str, str, str], tuple[aiohttp.ClientRequest, bytes]] = {}
-        self._used: WeakSet[object] = WeakSet()
 
     def request(
         self,
@@ -106,7 +109,7 @@ class Upstream:
                 return connection, exchange
             except AnswerBroken:
                 self.end(connection, exchange)
-                stale = keeper in self._used and not exchange.begun and loop.time() < sent_s + STALE_S
+                stale = keeper in self._kept and not exchange.begun and loop.time() < sent_s + STALE_S
                 if not (stale and self._asks_again):
                     raise
             except BaseException:
@@ -117,7 +120,7 @@ class Upstream:
     def end(self, connection: aiohttp.connector.Connection, exchange: Exchange) -> None:
         keeper = connection.protocol
         if exchange.end() and keeper is not None:
-            self._used.add(keeper)
+            self._kept.add(keeper)
             connection.release()
         else:
             connection.close()
@@ -129,7 +132,7 @@ class Upstream:
         if found is None:
             shape = aiohttp.ClientRequest(
                 method,
-                URL(url),
+                _address(url),
                 headers={**headers, "Accept-Encoding": "identity"},
                 loop=asyncio.get_running_loop(),
                 session=self._http,
@@ -137,11 +140,25 @@ class Upstream:
             lines = [f"{method} {shape.url.raw_path_qs} HTTP/1.1"]
             lines += [f"{name}: {value}" for name, value in shape.headers.items() if name.lower() != "content-length"]
             if any(letter in line for line in lines for letter in "\r\n\0"):
-                raise BackendFailed("a line break stands in a header", hint="check the api_key of this backend")
+                raise BackendFailed(
+                    "a line break stands in a header", hint="check the api_key of this backend", of_server=True
+                )
             found = shape, ("\r\n".join(lines) + "\r\n").encode()
             if len(self._heads) < _KEPT_HEADS:
                 self._heads[key] = found
         return found
+
+
+def _address(url: str) -> URL:
+    try:
+        found = URL(url)
+        if found.scheme in ("http", "https") and found.host:
+            return found
+    except ValueError:
+        pass
+    raise BackendFailed(
+        f"{url[:200]!r} is no address", hint="base_url looks like http://host:port/v1", of_server=True
+    )
 
 
 class _Request:

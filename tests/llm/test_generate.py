@@ -137,6 +137,24 @@ async def test_a_server_that_is_no_model_server(http: aiohttp.ClientSession, ser
         await collect(router(http, service.base_url.replace("/v1", "/nowhere")))
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://localhost/v1", "localhost:11434/v1", "http://localhost:99999/v1", "http:///v1"]
+)
+async def test_an_address_that_is_none_says_how_one_looks(http: aiohttp.ClientSession, url: str) -> None:
+    with pytest.raises(BackendFailed) as raised:
+        await collect(router(http, url))
+    assert "base_url" in raised.value.hint
+
+
+async def test_a_line_break_in_a_key_never_becomes_a_header(http: aiohttp.ClientSession) -> None:
+    config = BackendConfig("b", "openai", "http://localhost:1/v1", api_key="sk-1\r\nx-admin: yes", model="any")
+    (backend,) = load_backends([config], http)
+    with pytest.raises(BackendFailed) as raised:
+        async with aclosing(backend.generate(HELLO)) as events:
+            await anext(events)
+    assert "api_key" in raised.value.hint and "x-admin" not in str(raised.value)
+
+
 def test_engine_settings_become_a_command_line() -> None:
     assert engine_arguments(EngineSettings()) == ()
     assert engine_arguments(EngineSettings(ctx_size=4096, mlock=True)) == ("--ctx-size", "4096", "--mlock", "true")
