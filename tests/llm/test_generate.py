@@ -132,6 +132,14 @@ async def test_unknown_models_and_backends(http: aiohttp.ClientSession, service:
         load_backends([BackendConfig("x", "carrier-pigeon", "http://127.0.0.1:1")], http)
 
 
+async def test_a_key_and_a_user_in_the_address_are_refused_at_the_start(http: aiohttp.ClientSession) -> None:
+    """Sent together, the HTTP library raises; and that at the first question, which nobody asked."""
+    address = "http://somebody:secret@127.0.0.1:1/v1"
+    with pytest.raises(LlmError, match="a key and a user"):
+        load_backends([BackendConfig("b", "openai", address, api_key="sk-1")], http)
+    assert load_backends([BackendConfig("b", "openai", address)], http)
+
+
 async def test_a_server_that_is_no_model_server(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
     with pytest.raises((BackendFailed, UnknownModel)):
         await collect(router(http, service.base_url.replace("/v1", "/nowhere")))

@@ -94,7 +94,7 @@ export class Performance {
     section.append(
       el("div.cards", {}, ...Object.values(this.cards).map((card) => card.element)),
       el("h3.list-title", {}, "By slot and backend"),
-      el("p.small", {}, "Counts are kept over restarts. Medians are of the latest 256 requests; the bars are the last 40, the newest at the right."),
+      el("p.small", {}, "Counts are kept over restarts. Medians are of the latest 256 requests; the bars are the last 40, the newest at the right. A gap is a reply that was too short to tell, or came whole."),
       this.empty,
       this.rows,
     );
