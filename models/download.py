@@ -7,13 +7,11 @@ Two processes, or two callers of one Downloader, that want the same model wait f
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin
 
@@ -22,8 +20,10 @@ import anyio
 import anyio.to_thread
 from filelock import FileLock
 
-from models.errors import ChecksumWrong, DiskFull, DownloadFailed, DownloadRefused
+from models.errors import DiskFull, DownloadFailed, DownloadRefused
+from models.half_file import HalfFile, Note, RemoteFile, range_of
 from models.outbound import GuardedResolver, check_url
+from models.place import Found, check_formats, install, look
 
 __all__ = ["Downloader", "Progress", "RemoteFile"]
 
@@ -38,16 +38,6 @@ STALL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """`path` is where it goes below the model's folder; `size` and `sha256` where the source knows them."""
-
-    url: str
-    path: str
-    size: int | None = None
-    sha256: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """Of one model: bytes of all its files. `total` None: the server does not say."""
 
@@ -55,56 +45,6 @@ class Progress:
     file: str
     received: int
     total: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Note:
-    """What a half file is half of; kept beside it. A server that says otherwise makes us begin again."""
-
-    url: str
-    size: int | None
-    etag: str
-
-
-class _Half:
-    """A file that is being fetched: `path.part`, and what it is half of in `path.note`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.part = path.with_name(path.name + ".part")
-        self._note = path.with_name(path.name + ".note")
-
-    def is_whole(self) -> bool:
-        return self._path.is_file()
-
-    def state(self, url: str) -> tuple[_Note | None, int]:
-        """What it is half of, and how many bytes of it are here; (None, 0) to begin anew."""
-        try:
-            known = _Note(**json.loads(self._note.read_text(encoding="utf-8")))
-            return (known, self.part.stat().st_size) if known.url == url else (None, 0)
-        except (OSError, ValueError, TypeError):
-            return None, 0
-
-    def note(self, note: _Note) -> None:
-        self._note.write_text(json.dumps(asdict(note)), encoding="utf-8")
-
-    def discard(self) -> None:
-        self.part.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-    def finish(self, file: RemoteFile) -> None:
-        """Check it and give it its name. Raises ChecksumWrong; it is removed, for nothing of it can be trusted."""
-        right = file.size is None or self.part.stat().st_size == file.size
-        if right and file.sha256 is not None:
-            with self.part.open("rb") as data:
-                right = hashlib.file_digest(data, "sha256").hexdigest() == file.sha256.lower()
-        if not right:
-            self.discard()
-            raise ChecksumWrong(
-                f"{file.path} is not what the source says it is", hint="try again; else tell the source"
-            )
-        self.part.replace(self._path)
-        self._note.unlink(missing_ok=True)
 
 
 class Downloader:
@@ -118,27 +58,56 @@ class Downloader:
         self._mine: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     async def fetch(
-        self, name: str, files: Sequence[RemoteFile], on_progress: Callable[[Progress], None] = lambda progress: None
+        self,
+        name: str,
+        files: Sequence[RemoteFile],
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        *,
+        otherwise: str = "",
     ) -> Path:
         """Fetch `files` as the model `name`; returns its folder. Cancel-safe: what came is kept for the next try.
 
+        Where the store has a model of that name from elsewhere it is called `otherwise`.
         Raises DownloadRefused, DownloadFailed, ChecksumWrong, DiskFull.
         """
-        async with self._mine[name]:
-            return await self._fetch_alone(name, files, on_progress)
+        for file in files:
+            _safe(file.path)
+        names = [name, otherwise] if otherwise else [name]
+        for called in names:
+            async with self._mine[called], self._lock(called):
+                target = self._models / _safe(called)
+                found = await anyio.to_thread.run_sync(look, target, files)
+                if found is Found.HERE:
+                    return target
+                if found is Found.FREE:
+                    await self._fetch_alone(called, files, on_progress)
+                    return target
+        raise DownloadRefused(
+            f"{self._models / names[-1]} holds another model of that name", hint="rename or remove that folder first"
+        )
+
+    @asynccontextmanager
+    async def _lock(self, name: str) -> AsyncIterator[None]:
+        """Against other processes."""
+        staging = self._staging / _safe(name)
+        lock = FileLock(f"{staging}.lock", thread_local=False)  # taken in one thread, given back in another
+        try:
+            await anyio.to_thread.run_sync(lambda: staging.parent.mkdir(parents=True, exist_ok=True))
+            await anyio.to_thread.run_sync(lock.acquire, abandon_on_cancel=True)
+        except OSError as error:
+            raise _not_written(name, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     async def _fetch_alone(
         self, name: str, files: Sequence[RemoteFile], on_progress: Callable[[Progress], None]
-    ) -> Path:
-        target = self._models / _safe(name)
+    ) -> None:
         staging = self._staging / _safe(name)
-        await anyio.to_thread.run_sync(lambda: staging.mkdir(parents=True, exist_ok=True))
-        lock = FileLock(f"{staging}.lock", thread_local=False)  # taken in one thread, given back in another
-        await anyio.to_thread.run_sync(lock.acquire, abandon_on_cancel=True)
         try:
-            if target.is_dir() and all((target / _safe(file.path)).is_file() for file in files):
-                return target  # another process was quicker
-            await anyio.to_thread.run_sync(_check_disk, self._staging, files)
+            await anyio.to_thread.run_sync(lambda: staging.mkdir(parents=True, exist_ok=True))
+            await anyio.to_thread.run_sync(_check_disk, self._staging, sum(file.size or 0 for file in files))
             done = 0
             total = None if any(file.size is None for file in files) else sum(file.size or 0 for file in files)
             connector = aiohttp.TCPConnector(resolver=GuardedResolver(self._trusted))
@@ -153,21 +122,19 @@ class Downloader:
                     path = staging / _safe(file.path)
                     await self._fetch_file(http, file, path, tell)
                     done += path.stat().st_size
-            await anyio.to_thread.run_sync(_install, staging, target)
-            return target
+            await anyio.to_thread.run_sync(check_formats, staging, files)
+            await anyio.to_thread.run_sync(install, staging, self._models / _safe(name), files)
         except OSError as error:
             if isinstance(error, (aiohttp.ClientError, TimeoutError)):
                 raise
-            raise DiskFull(f"{name} cannot be written: {error.strerror or error}", hint="free some space") from error
-        finally:
-            lock.release()
+            raise _not_written(name, error) from error
 
     async def _fetch_file(
         self, http: aiohttp.ClientSession, file: RemoteFile, path: Path, tell: Callable[[int, int | None], None]
     ) -> None:
         """One file, resumed as often as it takes. It is whole and right when this returns."""
-        half = _Half(path)
-        if half.is_whole():  # since an earlier try
+        half = HalfFile(path)
+        if half.is_whole(file):
             return
         await anyio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True))
         reason: BaseException | None = None
@@ -192,17 +159,18 @@ class Downloader:
         self,
         http: aiohttp.ClientSession,
         file: RemoteFile,
-        half: _Half,
+        half: HalfFile,
         tell: Callable[[int, int | None], None],
     ) -> None:
-        known, start = half.state(file.url)
+        known, start = half.state(file)
         if file.size is not None and start == file.size:
             return
         headers = {**self._headers, "Accept-Encoding": "identity"}
-        if start:
+        if start and known is not None:
             headers["Range"] = f"bytes={start}-"
+            if known.validator:
+                headers["If-Range"] = known.validator
         async with await self._open(http, file.url, headers) as response:
-            etag = response.headers.get("ETag", "")
             if response.status == 416 and start:
                 half.discard()
                 raise aiohttp.ClientPayloadError("the half file is longer than the whole one")
@@ -210,20 +178,43 @@ class Downloader:
                 raise DownloadFailed(
                     f"{file.path}: the server answers {response.status}", hint=_STATUS_HINTS.get(response.status, "")
                 )
-            if response.status == 200 or (known is not None and known.etag != etag):
-                if response.status == 206:
+            if response.content_type == "text/html" and not file.path.endswith((".html", ".htm")):
+                raise DownloadFailed(
+                    f"{file.path}: the server sends a web page",
+                    hint="is it the address of the file itself, and is no login needed?",
+                )
+            total = None
+            if response.status == 206:
+                first, total = range_of(response.headers)
+                if known is None or first != start or not known.is_of(response.headers, total):
                     half.discard()
-                    raise aiohttp.ClientPayloadError("the file has changed since")
+                    raise aiohttp.ClientPayloadError("another file, or another part of it, than was asked for")
+            else:
                 start = 0
             length = response.content_length
-            size = None if length is None else start + length
+            size = total if length is None else start + length
             if file.size is not None and size is not None and size != file.size:
                 raise DownloadFailed(f"{file.path}: the server sends {size} bytes where {file.size} were announced")
-            half.note(_Note(file.url, size, etag))
+            if size is None and file.size is None and file.sha256 is None and not _can_be_checked(file.path):
+                raise DownloadFailed(
+                    f"{file.path}: the server does not say how long it is, so nobody could tell that it is whole",
+                    hint="fetch it by hand, and put it into the store",
+                )
+            await anyio.to_thread.run_sync(_check_disk, half.part.parent, (size or start) - start)
+            note = Note(
+                file.url,
+                size,
+                response.headers.get("ETag", ""),
+                response.headers.get("Last-Modified", ""),
+                file.sha256,
+            )
+            half.note(note)
             async with await anyio.open_file(half.part, "r+b" if start else "wb") as out:
                 await out.seek(start)
                 received = start
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    if size is None:
+                        _check_disk(half.part.parent, len(chunk))
                     await out.write(chunk)
                     received += len(chunk)
                     if file.size is not None and received > file.size:
@@ -260,8 +251,7 @@ _STATUS_HINTS = {
 }
 
 
-def _check_disk(folder: Path, files: Sequence[RemoteFile]) -> None:
-    needed = sum(file.size or 0 for file in files)
+def _check_disk(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         raise DiskFull(
@@ -270,23 +260,13 @@ def _check_disk(folder: Path, files: Sequence[RemoteFile]) -> None:
         )
 
 
-def _install(staging: Path, target: Path) -> None:
-    """All files are whole: put the folder in place in one step."""
-    for path in staging.rglob("*.note"):
-        path.unlink()
-    for path in staging.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as data:
-                os.fsync(data.fileno())
-    if target.exists():
-        old = staging.with_name(staging.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-        staging.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging.rename(target)
+def _not_written(name: str, error: OSError) -> DiskFull:
+    return DiskFull(f"{name} cannot be written: {error.strerror or error}", hint="free some space")
+
+
+def _can_be_checked(path: str) -> bool:
+    """Its own content says how long it is."""
+    return path.lower().endswith(".gguf")
 
 
 def _safe(path: str) -> PurePosixPath:

@@ -133,7 +133,10 @@ class DownloadJobs:
                     wanted = await anyio.to_thread.run_sync(self._resolve, job.model, abandon_on_cancel=True)
                     job.total = _sum(wanted)
                     downloader = Downloader(self._folder, wanted.trusted_hosts, dict(wanted.headers))
-                    job.path = await downloader.fetch(wanted.name, wanted.files, self._teller(job))
+                    job.path = await downloader.fetch(
+                        wanted.name, wanted.files, self._teller(job), otherwise=wanted.otherwise
+                    )
+                    job.name = job.path.name
                     job.state = "done"
                     log.info("download.done", job=job.id, model=job.name, bytes=job.received)
             if job.scope.cancelled_caught:

@@ -4,25 +4,30 @@ address. Who fetches, and where to, is models/download.py's business.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from models import catalog
-from models.download import RemoteFile
 from models.errors import BadInput
+from models.half_file import RemoteFile
 from models.secrecy import keep_secret
 from models.sources import huggingface
 
 __all__ = ["Wanted", "name_of", "want"]
 
+MOST_PARTS = 999
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`name` is the model's folder in the store. `headers` (a token) are for the source's own host only."""
+    """`name` is the model's folder in the store; `otherwise` where that is taken by one from elsewhere. `headers` (a
+    token) are for the source's own host only."""
 
     name: str
+    otherwise: str
     files: tuple[RemoteFile, ...]
     trusted_hosts: frozenset[str] = frozenset()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -49,13 +54,26 @@ def want(asked: str) -> Wanted:
     hub = frozenset({host}), ({"Authorization": f"Bearer {token}"} if token else {})
     name = name_of(asked)
     if "://" in asked:
-        files = (RemoteFile(asked, _file_of(asked).name),)
-        return Wanted(name, files, *hub) if urlsplit(asked).hostname == host else Wanted(name, files)
+        there = urlsplit(asked).hostname or ""
+        last = _file_of(asked).name
+        files = tuple(RemoteFile(asked.replace(quote(last), quote(part)), part) for part in _all_parts(last))
+        otherwise = f"{there.lstrip('.')}--{name}"
+        return Wanted(name, otherwise, files, *hub) if there == host else Wanted(name, otherwise, files)
     if "/" not in asked:
         entry = catalog.find(asked)
-        return Wanted(name, huggingface.list_files(entry.repo, entry.files), *hub)
+        otherwise = f"{entry.repo.partition('/')[0]}--{name}"
+        return Wanted(name, otherwise, huggingface.list_files(entry.repo, entry.files), *hub)
     owner, repo, *rest = _parts(asked)
-    return Wanted(name, huggingface.list_files(f"{owner}/{repo}", ("/".join(rest),) if rest else ()), *hub)
+    wanted = _all_parts("/".join(rest)) if rest else ()
+    return Wanted(name, f"{owner}--{name}", huggingface.list_files(f"{owner}/{repo}", wanted), *hub)
+
+
+def _all_parts(file: str) -> tuple[str, ...]:
+    """A GGUF that was cut into parts is of use only whole: `x-00002-of-00003.gguf` stands for all three."""
+    found = re.fullmatch(r"(.*-)\d{5}-of-(\d{5})\.gguf", file)
+    if found is None or not 1 <= int(found[2]) <= MOST_PARTS:
+        return (file,)
+    return tuple(f"{found[1]}{number:05d}-of-{found[2]}.gguf" for number in range(1, int(found[2]) + 1))
 
 
 def _file_of(address: str) -> PurePosixPath:

@@ -7,20 +7,22 @@ and HF_TOKEN a person's token, as everywhere.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from models.download import RemoteFile
 from models.errors import DownloadFailed, ModelNotFound
+from models.half_file import RemoteFile
 
 __all__ = ["SEARCH_FORMATS", "Found", "endpoint", "list_files", "search", "token"]
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 TIMEOUT_S = 20
-WANTED = (".gguf", ".bin", ".onnx", ".json", ".txt", ".model", ".safetensors")
+WANTED = (".gguf", ".bin", ".onnx", ".json", ".txt", ".model", ".safetensors", ".jinja")
+_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 UNWANTED = ("pytorch_model", "tf_model", "flax_model", "README")
 
 
@@ -36,7 +38,8 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
     """The files of `repo`, with sizes and checksums where the hub has them. Blocks: call it in a thread.
 
     `wanted` names files; a file of several (`x.onnx`, `x.onnx.json`) keeps its own name only. Empty: all that a
-    program needs. Raises ModelNotFound, DownloadFailed.
+    program needs; of a GGUF in many quantisations one, Q4_K_M where there is that (as llama.cpp's -hf chooses).
+    Raises ModelNotFound, DownloadFailed.
     """
     from huggingface_hub import ModelInfo, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
@@ -52,7 +55,9 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
     except HfHubHTTPError as error:
         raise DownloadFailed(f"the hub refuses {repo!r}: {error}", hint="try again later") from error
     found = {sibling.rfilename: sibling for sibling in info.siblings or ()}
-    names = list(wanted) or [name for name in found if name.endswith(WANTED) and not name.startswith(UNWANTED)]
+    names = list(wanted) or _one_quantisation(
+        [name for name in found if name.endswith(WANTED) and not name.startswith(UNWANTED)]
+    )
     missing = [name for name in names if name not in found]
     if missing or not names:
         raise ModelNotFound(f"{repo} has no {missing[0] if missing else 'model files'}", hint=_some(list(found)))
@@ -63,6 +68,23 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
         url = hf_hub_url(repo, name, endpoint=endpoint())
         files.append(RemoteFile(url, path, found[name].size, lfs.sha256 if lfs is not None else None))
     return tuple(files)
+
+
+def _one_quantisation(names: list[str]) -> list[str]:
+    """Of several GGUF models one with all its parts, and one of the projectors; all other files."""
+    models: dict[str, list[str]] = {}
+    projectors = []
+    for name in names:
+        if name.endswith(".gguf"):
+            if "mmproj" in PurePosixPath(name).name.lower():
+                projectors.append(name)
+            else:
+                models.setdefault(_PART.sub("", name), []).append(name)
+    if len(models) < 2:
+        return names
+    chosen = next((key for key in models if "q4_k_m" in key.lower()), next(iter(models)))
+    kept = {*models[chosen], *projectors[:1]}
+    return [name for name in names if not name.endswith(".gguf") or name in kept]
 
 
 SEARCH_FORMATS = {"gguf": "gguf", "safetensors": "safetensors", "mlx": "mlx", "any": None}

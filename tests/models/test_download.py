@@ -6,22 +6,40 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 from aiohttp import web
+from gguf import GGUFWriter
 
 from models import catalog
-from models.download import Downloader, Progress, RemoteFile
+from models.download import Downloader, Progress
 from models.errors import ChecksumWrong, DiskFull, DownloadFailed, DownloadRefused, ModelError, ModelNotFound
+from models.half_file import RemoteFile
 from models.outbound import check_url
 from models.sources import huggingface
 from models.store import Store
+from models.wanted import want
 
-DATA = os.urandom(3_000_000)
+
+def gguf(seed: int) -> bytes:
+    """A whole model file: three megabytes of weights that differ with the seed."""
+    with tempfile.TemporaryDirectory() as folder:
+        writer = GGUFWriter(Path(folder) / "x.gguf", "llama")
+        writer.add_tensor("token_embd.weight", np.random.default_rng(seed).standard_normal((750, 1000), np.float32))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return (Path(folder) / "x.gguf").read_bytes()
+
+
+DATA, OTHER = gguf(1), gguf(2)
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
@@ -37,8 +55,14 @@ class Hub:
     redirect: str = ""
     status: int = 200
     etag: str = '"1"'
+    modified: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent instead of what is right."""
+    silent: bool = False
+    """About the length."""
     ranges: list[str] = field(default_factory=list)
     seen_keys: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=lambda: ["model.gguf"])
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         self.ranges.append(request.headers.get("Range", ""))
@@ -48,10 +72,20 @@ class Hub:
         if self.status != 200:
             return web.Response(status=self.status)
         start = int(self.ranges[-1].removeprefix("bytes=").rstrip("-") or 0)
+        if request.headers.get("If-Range", self.etag or self.modified) != (self.etag or self.modified):
+            start = 0
         body = self.data[start:]
         length = len(body) if self.announce is None else self.announce
         response = web.StreamResponse(status=206 if start else 200)
-        response.headers.update({"ETag": self.etag, "Content-Length": str(length)})
+        known = {"ETag": self.etag, "Last-Modified": self.modified}
+        response.headers.update({name: value for name, value in known.items() if value})
+        if start:
+            response.headers["Content-Range"] = f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"
+        if self.silent:
+            response.force_close()
+        else:
+            response.headers["Content-Length"] = str(length)
+        response.headers.update(self.headers)
         await response.prepare(request)
         if self.cuts:
             self.cuts -= 1
@@ -69,7 +103,7 @@ class Hub:
             return web.json_response({"error": "Repository not found"}, status=404, headers=headers)
         lfs = {"size": len(self.data), "sha256": SHA, "pointerSize": 1}
         siblings = [
-            {"rfilename": "model.gguf", "size": len(self.data), "lfs": lfs},
+            *({"rfilename": name, "size": len(self.data), "lfs": lfs} for name in self.names),
             {"rfilename": "README.md", "size": 3},
         ]
         return web.json_response({"id": "owner/repo", "siblings": siblings, "tags": [], "downloads": 0})
@@ -108,7 +142,7 @@ async def test_a_file_arrives_whole_with_progress(hub: Hub, tmp_path: Path) -> N
     told: list[Progress] = []
     folder = await loader(tmp_path).fetch("m", [remote(hub, size=len(DATA), sha256=SHA)], told.append)
     assert (folder / "file.gguf").read_bytes() == DATA
-    assert [path.name for path in folder.iterdir()] == ["file.gguf"]
+    assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == ["file.gguf"]
     assert told[-1].received == told[-1].total == len(DATA)
     assert [p.received for p in told] == sorted(p.received for p in told)
 
@@ -123,9 +157,101 @@ async def test_a_cut_is_resumed_where_it_was(hub: Hub, tmp_path: Path) -> None:
 
 async def test_a_file_that_changed_in_between_is_begun_again(hub: Hub, tmp_path: Path) -> None:
     await interrupted(hub, tmp_path)
-    hub.data, hub.etag = DATA[::-1], '"2"'
+    hub.data, hub.etag = OTHER, '"2"'
     folder = await loader(tmp_path).fetch("m", [remote(hub)])
-    assert (folder / "file.gguf").read_bytes() == DATA[::-1]
+    assert (folder / "file.gguf").read_bytes() == OTHER
+    assert hub.ranges[-1].startswith("bytes=")  # it was asked for the rest, and knew that there is none
+
+
+@pytest.mark.parametrize("modified", ["", "Mon, 01 Jan 2024 00:00:00 GMT"])
+async def test_parts_of_two_files_are_never_put_together(hub: Hub, tmp_path: Path, modified: str) -> None:
+    """The server has no ETag: where there is a date it tells, else it is begun anew."""
+    hub.etag, hub.modified = "", modified
+    await interrupted(hub, tmp_path)
+    hub.data, hub.modified = OTHER, modified and "Tue, 02 Jan 2024 00:00:00 GMT"
+    folder = await loader(tmp_path).fetch("m", [remote(hub)])
+    assert (folder / "file.gguf").read_bytes() == OTHER
+    assert bool(hub.ranges[-1]) == bool(modified)
+
+
+@pytest.mark.parametrize("said", ["bytes 500000-2999999/3000000", "", "bytes 0-0/*", "lines 3-4/5"])
+async def test_another_part_than_was_asked_for_is_not_taken(hub: Hub, tmp_path: Path, said: str) -> None:
+    await interrupted(hub, tmp_path)
+    hub.headers = {"Content-Range": said}
+    folder = await loader(tmp_path).fetch("m", [remote(hub)])
+    assert (folder / "file.gguf").read_bytes() == DATA
+    assert hub.ranges[-1] == ""
+
+
+async def test_a_cut_shows_also_where_the_server_does_not_say_the_length(hub: Hub, tmp_path: Path) -> None:
+    hub.silent, hub.data = True, DATA[:-1000]
+    with pytest.raises(DownloadFailed, match="no whole model"):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+    assert leftovers(tmp_path) == []
+    hub.data = DATA
+    folder = await loader(tmp_path).fetch("m", [remote(hub)])
+    assert (folder / "file.gguf").read_bytes() == DATA
+    with pytest.raises(DownloadFailed, match="how long"):
+        await loader(tmp_path).fetch("t", [RemoteFile(f"{hub.url}/file.gguf", "weights.bin")])
+
+
+async def test_a_web_page_is_no_model(hub: Hub, tmp_path: Path) -> None:
+    hub.data, hub.headers = b"<html>Please log in</html>", {"Content-Type": "text/html; charset=utf-8"}
+    with pytest.raises(DownloadFailed, match="web page"):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+    hub.headers = {"Content-Type": "application/octet-stream"}
+    with pytest.raises(DownloadFailed, match="no whole model"):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+    assert leftovers(tmp_path) == []
+
+
+async def test_what_the_server_announces_must_fit_on_the_disk(hub: Hub, tmp_path: Path) -> None:
+    hub.headers = {"Content-Length": str(10**15)}
+    with pytest.raises(DiskFull):
+        await loader(tmp_path).fetch("m", [remote(hub)])
+
+
+class TestTwoSourcesOfOneName:
+    """The hub has owner/a and owner/b, and a file of the same name in each."""
+
+    def one(self, hub: Hub, repo: str, data: bytes, path: str = "m.gguf") -> RemoteFile:
+        hub.data = data
+        address = f"{hub.url}/owner/{repo}/resolve/main/{path}"
+        return RemoteFile(address, path, len(data), hashlib.sha256(data).hexdigest())
+
+    async def test_the_second_gets_another_folder(self, hub: Hub, tmp_path: Path) -> None:
+        first = await loader(tmp_path).fetch("m", [self.one(hub, "a", DATA)], otherwise="a--m")
+        second = await loader(tmp_path).fetch("m", [self.one(hub, "b", OTHER)], otherwise="b--m")
+        assert (first.name, (first / "m.gguf").read_bytes()) == ("m", DATA)
+        assert (second.name, (second / "m.gguf").read_bytes()) == ("b--m", OTHER)
+        asked = len(hub.ranges)
+        assert await loader(tmp_path).fetch("m", [self.one(hub, "b", OTHER)], otherwise="b--m") == second
+        assert len(hub.ranges) == asked
+
+    async def test_without_another_name_it_is_refused(self, hub: Hub, tmp_path: Path) -> None:
+        first = await loader(tmp_path).fetch("m", [self.one(hub, "a", DATA, "q4.gguf")])
+        with pytest.raises(DownloadRefused, match="another model of that name"):
+            await loader(tmp_path).fetch("m", [self.one(hub, "b", OTHER, "q8.gguf")])
+        assert [path.name for path in first.glob("*.gguf")] == ["q4.gguf"]
+
+    async def test_of_one_source_the_files_come_together(self, hub: Hub, tmp_path: Path) -> None:
+        await loader(tmp_path).fetch("m", [self.one(hub, "a", DATA, "q4.gguf")])
+        folder = await loader(tmp_path).fetch("m", [self.one(hub, "a", OTHER, "q8.gguf")])
+        assert {path.name for path in folder.glob("*.gguf")} == {"q4.gguf", "q8.gguf"}
+
+    async def test_what_was_put_there_by_hand_is_not_touched(self, hub: Hub, tmp_path: Path) -> None:
+        mine = tmp_path / "models" / "m" / "m.gguf"
+        mine.parent.mkdir(parents=True)
+        mine.write_bytes(OTHER)
+        folder = await loader(tmp_path).fetch("m", [self.one(hub, "a", DATA)], otherwise="a--m")
+        assert folder.name == "a--m" and mine.read_bytes() == OTHER
+        mine.write_bytes(DATA)
+        assert (await loader(tmp_path).fetch("m", [self.one(hub, "a", DATA)], otherwise="x")).name == "m"
+
+    async def test_a_newer_version_takes_the_place_of_the_old(self, hub: Hub, tmp_path: Path) -> None:
+        await loader(tmp_path).fetch("m", [self.one(hub, "a", DATA)])
+        folder = await loader(tmp_path).fetch("m", [self.one(hub, "a", OTHER)])
+        assert (folder / "m.gguf").read_bytes() == OTHER
 
 
 async def interrupted(hub: Hub, tmp_path: Path) -> None:
@@ -249,6 +375,21 @@ class TestHub:
         assert (tmp_path / "models" / "repo" / "model.gguf").read_bytes() == DATA
         done = await anyio.run_process([*command[:-1], "owner/nothing"], env=environment, check=False)
         assert done.returncode != 0 and b"Traceback" not in done.stderr
+
+
+class TestWanted:
+    def test_a_model_in_parts_is_wanted_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        wanted = want("https://example.org/a%20b/x-00002-of-00003.gguf?k=1")
+        assert [file.path for file in wanted.files] == [f"x-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+        assert wanted.files[2].url == "https://example.org/a%20b/x-00003-of-00003.gguf?k=1"
+        assert (wanted.name, wanted.otherwise) == ("x-00002-of-00003", "example.org--x-00002-of-00003")
+
+    async def test_of_many_quantisations_one_is_fetched(self, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = ["x-Q2_K.gguf", "x-Q4_K_M-00001-of-00002.gguf", "x-Q4_K_M-00002-of-00002.gguf", "mmproj-F16.gguf"]
+        hub.names = [*names, "mmproj-F32.gguf", "config.json", "chat_template.jinja", "pytorch_model.bin"]
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        files = await anyio.to_thread.run_sync(lambda: huggingface.list_files("owner/repo"))
+        assert [file.path for file in files] == [*names[1:], "config.json", "chat_template.jinja"]
 
 
 class TestCatalogue:

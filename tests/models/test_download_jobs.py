@@ -16,9 +16,9 @@ import pytest
 
 from models import catalog
 from models.clock import SystemClock
-from models.download import RemoteFile
 from models.download_jobs import DownloadJob, DownloadJobs
 from models.errors import BadInput, ModelNotFound
+from models.half_file import RemoteFile
 from models.store import Store
 from models.wanted import Wanted, name_of
 from tests.models.test_download import DATA, SHA, Hub, hub
@@ -30,7 +30,7 @@ __all__ = ["hub"]
 async def running(hub: Hub, folder: Path, sha256: str | None = SHA) -> AsyncIterator[DownloadJobs]:
     def resolve(asked: str) -> Wanted:
         file = RemoteFile(f"{hub.url}/file.gguf", "file.gguf", len(DATA), sha256)
-        return Wanted(name_of(asked), (file,), frozenset({"127.0.0.1"}))
+        return Wanted(name_of(asked), "", (file,), frozenset({"127.0.0.1"}))
 
     jobs = DownloadJobs(folder, SystemClock(), resolve)
     async with anyio.create_task_group() as group:
@@ -93,7 +93,8 @@ async def test_a_cancelled_job_goes_on_where_it_was(hub: Hub, tmp_path: Path) ->
 KILLED = """
 import sys, anyio
 from pathlib import Path
-from models.download import Downloader, RemoteFile
+from models.download import Downloader
+from models.half_file import RemoteFile
 def told(progress): print(progress.received, flush=True)
 file = RemoteFile(sys.argv[1], "file.gguf", None, None)
 anyio.run(Downloader(Path(sys.argv[2]), {"127.0.0.1"}).fetch, "m", [file], told)

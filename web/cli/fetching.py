@@ -126,7 +126,7 @@ async def _fetch(folder: Path, wanted: Wanted) -> Path:
 
     with _Bar() as show:
         downloader = Downloader(folder, wanted.trusted_hosts, dict(wanted.headers))
-        return await downloader.fetch(wanted.name, wanted.files, show)
+        return await downloader.fetch(wanted.name, wanted.files, show, otherwise=wanted.otherwise)
 
 
 class _Bar:
