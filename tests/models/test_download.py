@@ -404,6 +404,13 @@ class TestCatalogue:
         assert small is not None and large is not None and small.size_mb < large.size_mb
         assert catalog.recommend("llm", "en", 0.5) is None
 
+    @pytest.mark.parametrize("language", ["en", "de"])
+    @pytest.mark.parametrize("ram_gib", [4, 8, 16, 64])
+    def test_a_whole_set_for_every_machine(self, language: str, ram_gib: float) -> None:
+        chosen = catalog.recommended_set(language, ram_gib)
+        assert tuple(entry.kind for entry in chosen) == catalog.SET_KINDS
+        assert all(entry.licence and entry.size_mb for entry in chosen)
+
     def test_names(self) -> None:
         assert catalog.find("whisper-base").repo.endswith("base")
         with pytest.raises(ModelError, match="whisper-small"):

@@ -35,6 +35,14 @@ async def test_a_download_is_watched_until_it_is_over(parley_server: ParleyProce
             assert answer.status == 202
 
 
+async def test_a_model_can_be_named_by_its_repository_and_by_its_address(parley_server: ParleyProcess) -> None:
+    async with aiohttp.ClientSession(parley_server.base_url, headers=parley_server.headers) as http:
+        async with http.post(JOBS, json={"url": "https://localhost:1/other.gguf"}) as answer:
+            assert answer.status == 202 and (await answer.json())["model"] == "https://localhost:1/other.gguf"
+        async with http.post(JOBS, json={"repo_id": "owner/repo", "filename": "../x.gguf"}) as answer:
+            assert answer.status == 400 and "'owner/repo/../x.gguf'" in (await answer.json())["error"]["message"]
+
+
 async def test_the_catalogue_says_what_suits_this_machine(parley_server: ParleyProcess) -> None:
     (parley_server.home / "models" / "thorsten").mkdir(parents=True)
     async with aiohttp.ClientSession(parley_server.base_url, headers=parley_server.headers) as http:
@@ -54,6 +62,12 @@ async def test_the_catalogue_says_what_suits_this_machine(parley_server: ParleyP
         ("POST", JOBS, {"model": "a/../b"}, 400),
         ("POST", JOBS, {"model": "no-such-name-at-all"}, 404),
         ("POST", JOBS, {"url": "x"}, 400),
+        ("POST", JOBS, {}, 400),
+        ("POST", JOBS, {"url": "https://localhost:1/x.gguf", "model": "x"}, 400),
+        ("POST", JOBS, {"repo_id": "../..", "filename": "x"}, 400),
+        ("POST", JOBS, {"repo_id": "just-a-name"}, 400),
+        ("POST", JOBS, {"repo_id": "owner/repo", "filename": "../x"}, 400),
+        ("POST", JOBS, {"filename": "x.gguf", "model": "owner/repo"}, 400),
         ("GET", f"{JOBS}/nothing", None, 404),
         ("GET", "/admin/api/models/search", None, 400),
         ("GET", "/admin/api/models/catalog?language=xx", None, 400),

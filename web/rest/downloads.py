@@ -30,15 +30,34 @@ __all__ = ["ROUTES"]
 class _Download(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    model: Annotated[str, Field(min_length=1, max_length=2000)]
+    model: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
     """A name of the catalogue, owner/repo, owner/repo/path/to/file, or an https:// address of a file."""
+    repo_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    filename: Annotated[str, Field(max_length=1000)] = ""
+    """Of the repository; without it, all that a program needs."""
+    url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+
+    def asked(self) -> str:
+        """Raises BadInput unless it is asked for in one way."""
+        if sum(each is not None for each in (self.model, self.repo_id, self.url)) != 1:
+            raise BadInput("say what to download", param="model", hint="one of model, repo_id (and filename), url")
+        if self.filename and self.repo_id is None:
+            raise BadInput("filename is for repo_id", param="filename")
+        if self.url is not None and "://" not in self.url:
+            raise BadInput("url must be an address", param="url", hint="https://...")
+        if self.repo_id is not None and self.repo_id.strip().count("/") != 1:
+            raise BadInput("repo_id must be owner/repo", param="repo_id")
+        parts = (self.repo_id, self.filename) if self.repo_id is not None else (self.model or self.url,)
+        return "/".join(part.strip() for part in parts if part)
 
 
 async def _start(request: Request) -> Response:
-    """POST /admin/api/models/download {"model"}: 202 and the job; the same job for all who want the same model."""
+    """POST /admin/api/models/download {"model"}, {"repo_id", "filename"} or {"url"}: 202 and the job; the same one for
+    all who want the same model.
+    """
     services = _for_admin(request)
     body = parse(_Download, await read_object(request))
-    return JSONResponse(_row(services.downloads.start(body.model.strip())), 202)
+    return JSONResponse(_row(services.downloads.start(body.asked())), 202)
 
 
 async def _list(request: Request) -> Response:
