@@ -52,8 +52,8 @@ class _Download(BaseModel):
 
 
 async def _start(request: Request) -> Response:
-    """POST /admin/api/models/download {"model"}, {"repo_id", "filename"} or {"url"}: 202 and the job; the same one for
-    all who want the same model.
+    """POST /admin/api/models/download {"model"}, {"repo_id", "filename"} or {"url"}: 202 and the job; the same
+    one for all who want the same model.
     """
     services = _for_admin(request)
     body = parse(_Download, await read_object(request))
