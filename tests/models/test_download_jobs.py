@@ -136,5 +136,6 @@ def test_a_recommended_set_hears_speaks_answers_finds_and_sees(language: str) ->
     assert [entry.kind for entry in entries] == list(catalog.SET_KINDS)
     assert all(entry.licence and entry.size_mb and entry.speaks(language) for entry in entries)
     small = catalog.recommended_set(language, 4)
-    assert [entry.kind for entry in small][:3] == ["stt", "tts", "llm"]
-    assert sum(entry.size_mb for entry in small) < 2500
+    assert [entry.kind for entry in small] == list(catalog.SET_KINDS)
+    assert sum(entry.size_mb for entry in small[:3]) < 1500  # what runs together
+    assert max(entry.size_mb for entry in small) < 1500
