@@ -90,6 +90,9 @@ class TurnSettings:
     speculate: bool = True
     lead_ms: int = 300
     """Audio is sent at most this far ahead of playout."""
+    unsure_ms: int = 300
+    """A client that does not report what it has played may play it so much later than it was sent, its network not
+    counted. When it is interrupted, so much less counts as heard."""
     follow_up_s: float = 0.0
     """After a reply, this long no wake word is needed; 0: always needed."""
 

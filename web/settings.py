@@ -234,6 +234,7 @@ def _checked(settings: Settings, source: str) -> Settings:
             "silence_ms to 30000",
         ),
         ("voice.turn.lead_ms", 20 <= turn.lead_ms <= 5_000, "20 to 5000"),
+        ("voice.turn.unsure_ms", 0 <= turn.unsure_ms <= 2_000, "0 to 2000"),
         ("voice.turn.max_turn_s", 1 <= turn.max_turn_s <= 600, "1 to 600"),
         ("voice.tools.timeout_s", 0 < voice.tools.timeout_s <= 50, "more than 0, up to 50"),
         ("voice.tools.max_rounds", 1 <= voice.tools.max_rounds <= 32, "1 to 32"),

@@ -104,3 +104,35 @@ def test_the_position_never_passes_what_was_sent_nor_goes_back_but_by_report(ste
         assert position >= last - 1e-9
         assert 0 <= playout.room(now) <= playout.lead_s + playout.lag_s
         last = position
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["send", "hold", "release", "wait"]), st.floats(0, 3, allow_nan=False))),
+    st.floats(0, 1),
+)
+def test_what_is_certain_is_never_taken_back_and_never_more_than_the_clock_says(
+    steps: list[tuple[str, float]], unsure_s: float
+) -> None:
+    playout, now, last = Playout(0.3, unsure_s=unsure_s), 100.0, 0.0
+    for kind, value in steps:
+        match kind:
+            case "send":
+                playout.sent(value, now)
+            case "hold":
+                playout.hold(now)
+            case "release":
+                playout.release(now)
+            case _:
+                now += value
+        certain = playout.heard(now)
+        assert last - 1e-9 <= certain <= playout.position(now) + 1e-9
+        last = certain
+    assert playout.heard(now + unsure_s + 1000) == pytest.approx(playout.sent_s)
+
+
+def test_a_client_that_reports_is_believed() -> None:
+    playout = Playout(0.3, unsure_s=0.3)
+    playout.sent(2.0, now=10.0)
+    assert playout.heard(10.5) == pytest.approx(0.2)
+    playout.report(0.45, now=10.5)
+    assert playout.heard(10.5) == pytest.approx(0.45)

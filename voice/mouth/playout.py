@@ -5,6 +5,10 @@ We keep the lead short, so that an interruption finds little in the client's buf
 cannot be far off even for a client that reports nothing. A client that reports (`played`) corrects the clock, and
 shows how far its loudspeaker lags behind our sending: the next reply's clock starts that much later.
 
+The history is another matter than pacing: it may hold a word less than was played, and none more. `heard(now)` is what
+a client that reports nothing has played for certain, if what it is sent takes no longer than `unsure_s` to be heard.
+What the network takes does not count in that: who is told to stop is told as late as it was told to play.
+
 Theory. Between two corrections position(now) = min(sent, anchor_position + (now - anchor_time)). Reaching `sent`
 is an underrun: the clock stands there until more is sent, and starts again a lag after that moment.
 """
@@ -27,6 +31,7 @@ class Playout:
     __slots__ = (
         "_anchor_position",
         "_anchor_time",
+        "_certain_s",
         "_held",
         "_reported_at",
         "_reported_s",
@@ -36,15 +41,18 @@ class Playout:
         "lag_s",
         "lead_s",
         "sent_s",
+        "unsure_s",
     )
 
-    def __init__(self, lead_s: float, lag_s: float = 0.0) -> None:
+    def __init__(self, lead_s: float, lag_s: float = 0.0, *, unsure_s: float = 0.0) -> None:
         self.lead_s = lead_s
+        self.unsure_s = unsure_s
         self.lag_s = lag_s
         """How long what is sent takes to be heard, as far as is known."""
         self.sent_s = 0.0
         self._anchor_position = 0.0
         self._anchor_time = 0.0
+        self._certain_s = 0.0
         self._held = False
         self._reported_at: float | None = None
         self._reported_s = 0.0
@@ -60,6 +68,13 @@ class Playout:
             return self._anchor_position  # it knows how to pause: it stands still until resumed
         return min(self.sent_s, self._anchor_position + max(0.0, now - self._anchor_time))
 
+    def heard(self, now: float) -> float:
+        """Seconds that were played by now for certain; `position` where the client reports."""
+        if self._stopped_s is not None or self._reported_at is not None:
+            return self.position(now)
+        certain_s = min(self.sent_s, self._anchor_position + now - self._anchor_time - self.unsure_s)
+        return max(self._certain_s, certain_s)
+
     def room(self, now: float) -> float:
         """Seconds of audio that may be sent now; 0 while held."""
         if self._held:
@@ -72,7 +87,7 @@ class Playout:
         if position >= self.sent_s:  # the first audio, or an underrun: time starts again here
             self._unbroken = self._started_at is None
             self._started_at = now if self._started_at is None else self._started_at
-            self._anchor(position, now + self.lag_s)
+            self._anchor(position, now, self.lag_s)
         self.sent_s += seconds
 
     def report(self, position_s: float, now: float) -> None:
@@ -114,6 +129,7 @@ class Playout:
     def _reports(self, now: float) -> bool:
         return self._reported_at is not None and (self._held or now - self._reported_at < REPORT_TRUST_S)
 
-    def _anchor(self, position: float, now: float) -> None:
+    def _anchor(self, position: float, now: float, late_s: float = 0.0) -> None:
+        self._certain_s = self.heard(now)
         self._anchor_position = position
-        self._anchor_time = now
+        self._anchor_time = now + late_s

@@ -46,13 +46,22 @@ class _Spoken:
 class Reply:
     """`id` is the client's name for it, `rate_hz` the rate of its audio. Not `spoken`: what is told is heard."""
 
-    def __init__(self, id: str, rate_hz: int, lead_s: float, *, lag_s: float = 0.0, spoken: bool = True) -> None:
+    def __init__(
+        self,
+        id: str,
+        rate_hz: int,
+        lead_s: float,
+        *,
+        lag_s: float = 0.0,
+        unsure_s: float = 0.0,
+        spoken: bool = True,
+    ) -> None:
         self.id = id
         self.rate_hz = rate_hz
         self.spoken = spoken
         self.text = ""
         self.tokens = 0
-        self.playout = Playout(lead_s, lag_s)
+        self.playout = Playout(lead_s, lag_s, unsure_s=unsure_s)
         self.mind_done = False
         self.released = False
         self._chunker = Chunker()
@@ -184,8 +193,8 @@ class Reply:
         return self.released and self.all_sent and self.playout.position(now) >= self.playout.sent_s - 1e-6
 
     def heard(self, now: float) -> str:
-        """The text that was played by now, cut at the last whole word."""
-        return self.heard_at(self.playout.position(now))
+        """The text that was played by now for certain, cut at the last whole word."""
+        return self.heard_at(self.playout.heard(now))
 
     def heard_at(self, position: float) -> str:
         """The text of the first `position` seconds of audio, cut at the last whole word."""

@@ -110,7 +110,12 @@ class Answer:
         spoken = self.config.spoken if options.spoken is None else options.spoken
         lead_s = self._settings.lead_ms / 1000
         revision.reply = Reply(
-            self.new_reply_id(), self.config.audio.sample_rate, lead_s, lag_s=self._lag_s, spoken=spoken
+            self.new_reply_id(),
+            self.config.audio.sample_rate,
+            lead_s,
+            lag_s=self._lag_s,
+            unsure_s=self._settings.unsure_ms / 1000,
+            spoken=spoken,
         )
         revision.voice = self._voice(options)
         revision.messages = self.prompt(options, revision.request or None)
@@ -189,7 +194,9 @@ class Answer:
         if revision is None:
             return
         reply = revision.reply
-        heard = reply.heard(now) if reply is not None else ""
+        heard = (
+            "" if reply is None else reply.heard(now) if interrupted else reply.heard_at(reply.playout.position(now))
+        )
         self._desk.close(revision)
         revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
         self.out.append(Abandon(revision.number))
