@@ -5,9 +5,9 @@ We keep the lead short, so that an interruption finds little in the client's buf
 cannot be far off even for a client that reports nothing. A client that reports (`played`) corrects the clock, and
 shows how far its loudspeaker lags behind our sending: the next reply's clock starts that much later.
 
-The history is another matter than pacing: it may hold a word less than was played, and none more. `heard(now)` is what
-a client that reports nothing has played for certain, if what it is sent takes no longer than `unsure_s` to be heard.
-What the network takes does not count in that: who is told to stop is told as late as it was told to play.
+The history is another matter than pacing: it may hold a word less than was played, and none more. `heard(now)` is
+what a client that reports nothing has played for certain, if what it is sent takes no longer than `unsure_s` to be
+heard. What the network takes does not count in that: who is told to stop is told as late as it was told to play.
 
 Theory. Between two corrections position(now) = min(sent, anchor_position + (now - anchor_time)). Reaching `sent`
 is an underrun: the clock stands there until more is sent, and starts again a lag after that moment.

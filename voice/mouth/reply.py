@@ -192,9 +192,10 @@ class Reply:
         """Written, spoken, sent and played."""
         return self.released and self.all_sent and self.playout.position(now) >= self.playout.sent_s - 1e-6
 
-    def heard(self, now: float) -> str:
-        """The text that was played by now for certain, cut at the last whole word."""
-        return self.heard_at(self.playout.heard(now))
+    def heard(self, now: float, *, whole: bool = False) -> str:
+        """The text that was played by now for certain, cut at the last whole word. `whole`: nobody stops the client,
+        so it plays all that it has."""
+        return self.heard_at(self.playout.position(now) if whole else self.playout.heard(now))
 
     def heard_at(self, position: float) -> str:
         """The text of the first `position` seconds of audio, cut at the last whole word."""

@@ -194,9 +194,7 @@ class Answer:
         if revision is None:
             return
         reply = revision.reply
-        heard = (
-            "" if reply is None else reply.heard(now) if interrupted else reply.heard_at(reply.playout.position(now))
-        )
+        heard = reply.heard(now, whole=not interrupted) if reply is not None else ""
         self._desk.close(revision)
         revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
         self.out.append(Abandon(revision.number))
