@@ -141,10 +141,14 @@ def test_update_changes_what_it_names() -> None:
     config = parse_config(
         {"voice_config": {"voice_id": "amy", "speed": 1.5}, "llm_config": {"model": "big"}}, SETTINGS
     )
+    config = dataclasses.replace(config, record=True)
     changed = apply_update(config, {"voice_config": {"speed": 2.0}, "record": True})
-    assert changed == dataclasses.replace(config, voice=VoiceConfig("amy", 2.0, "auto"), record=True)
+    assert changed == dataclasses.replace(config, voice=VoiceConfig("amy", 2.0, "auto"))
     assert apply_update(changed, {"voice": None}).voice == VoiceConfig()
-    assert apply_update(changed, {"record": None}).record is False
+    silent = apply_update(changed, {"record": None})
+    assert silent.record is False
+    with pytest.raises(BadInput, match="from its middle"):
+        apply_update(silent, {"record": True})
 
 
 def test_update_of_turn_detection() -> None:

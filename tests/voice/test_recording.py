@@ -110,6 +110,18 @@ def test_a_change_of_the_machine_shows_at_its_first_step() -> None:
     assert different.difference().startswith("action 1\n  recorded: ")
 
 
+def test_a_field_that_one_version_lacks_is_no_difference() -> None:
+    lines = _story(Watched(None)).lines
+    older, fields = [], 0
+    for line in lines[1:]:
+        step = json.loads(line)
+        for action in step["actions"]:
+            fields += action.pop("from_s", None) is not None
+            action["of_another_version"] = True
+        older.append(json.dumps(step) + "\n")
+    assert fields and all(step.same for step in Replay([lines[0], *older]).steps())
+
+
 def test_every_event_and_action_is_known_by_name_and_comes_back() -> None:
     names = known_classes()
     for union in (heard.TurnEvent, Action):
@@ -180,6 +192,27 @@ def test_with_consent_words_and_audio_are_kept_for_the_owner_alone(
     path.write_text("".join([*lines[:-1], json.dumps(last) + "\n"]))
     assert main(["replay", "--quiet", str(path)]) == 1
     assert "action 1" in capsys.readouterr().out
+
+
+def test_consent_can_be_taken_back(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "recordings", RecordSettings(), SystemClock())
+    watched = _story(Watched(None))
+    recorder = recordings.record("s-1", watched.start, consent=True)
+    assert recorder is not None
+    half = len(watched.steps) // 2
+    for event, now, actions in watched.steps[:half]:
+        recorder.stepped(event, now, actions)
+    recorder.heard(np.ones(16_000, np.int16))
+    recorder.stepped(heard.ConfigChanged(SessionConfig()), 15.0, [])
+    recorder.heard(np.ones(16_000, np.int16))
+    for event, now, actions in watched.steps[half:]:
+        recorder.stepped(event, now, actions)
+    recorder.ended(30.0)
+    recordings.close()
+    assert len(recorder.path.read_text().splitlines()) == half + 1
+    with wave.open(str(recorder.path.with_suffix(".user.wav"))) as file:
+        assert file.getnframes() == 16_000
+    assert main(["replay", "--quiet", str(recorder.path)]) == 0
 
 
 def test_without_consent_there_is_nothing_or_by_setting_no_words_and_no_audio(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ _SECTIONS = {
     "turn_config": "turn",
 }
 _SCALARS = ("session_ttl_minutes", "record", "spoken", "transcribe_only", "resume_grace_s")
+ASK_AT_FIRST = 'give "record": true in the request that opens the session'
 _MAX_TEXT = 65_536
 _MAX_TOOLS = 128
 _MAX_WORDS = 32
@@ -166,7 +167,10 @@ def apply_update(config: SessionConfig, fields: Mapping[str, Any]) -> SessionCon
             merged[key] = {} if isinstance(old, dict) else None
         else:
             merged[key] = value
-    return _checked(_without_null(merged), names)
+    changed = _checked(_without_null(merged), names)
+    if changed.record and not config.record:
+        raise BadInput("a session that runs cannot be recorded from its middle on", param="record", hint=ASK_AT_FIRST)
+    return changed
 
 
 def describe(config: SessionConfig) -> dict[str, Any]:
@@ -178,6 +182,7 @@ def describe(config: SessionConfig) -> dict[str, Any]:
         "turn_detection": None if config.turn_detection.type == "none" else asdict(config.turn_detection),
         "turn": asdict(config.turn),
         "llm": {"model": config.llm.model, "history_length": config.llm.history_length},
+        "record": config.record,
     }
 
 

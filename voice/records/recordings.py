@@ -1,6 +1,7 @@
 """The folder of recorded sessions: written in a thread, bounded in size and age, and never in the way.
 
-With the session's consent (`record: true`) there are the words, and beside them the audio of both sides as WAV. With
+With the session's consent (`record: true`, until it is taken back) there are the words, and beside them the audio of
+both sides as WAV. With
 `[voice.record] events` every session is written, without words and audio. What does not fit, or a disk that is full,
 ends the recording with a line in the log; the conversation goes on.
 """
@@ -28,7 +29,7 @@ from voice.records.recording import Recording
 from voice.session.outgoing import AudioOut
 from voice.settings import RecordSettings
 from voice.turn.actions import Action, Tell
-from voice.turn.events import TurnEvent
+from voice.turn.events import ConfigChanged, TurnEvent
 from voice.turn.machine_start import MachineStart
 
 __all__ = ["Recorder", "Recordings"]
@@ -90,11 +91,15 @@ class Recorder:
         self._lines = [recording.head]
         self._given = self._written = 0
         """Pieces: the first is counted by the event loop only, the second by the thread."""
-        self._stopped = False
+        self._stopped = self._withdrawn = False
         self._wavs: dict[str, tuple[BinaryIO, wave.Wave_write]] = {}
 
     def stepped(self, event: TurnEvent, now: float, actions: Sequence[Action]) -> None:
-        if self._stopped:
+        if self._audio and isinstance(event, ConfigChanged) and not event.config.record and not self._withdrawn:
+            self._flush()
+            self._withdrawn = True  # what was said before was said with consent
+            log.info("recording.ended", file=self.path.name, why="the session has withdrawn its consent")
+        if self._stopped or self._withdrawn:
             return
         try:
             self._lines.append(self._recording.step(event, now, actions))
@@ -109,14 +114,14 @@ class Recorder:
             self._flush()
 
     def heard(self, pcm: Pcm) -> None:
-        if self._audio and not self._stopped:
+        if self._audio and not (self._stopped or self._withdrawn):
             self._sound("user", pcm, RATE_HZ)
 
     def refused(self, code: str) -> None:
         return
 
     def ended(self, now: float) -> None:
-        if not self._stopped:
+        if not (self._stopped or self._withdrawn):
             self._flush()
         self._writer.submit(self._close)
 

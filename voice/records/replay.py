@@ -19,7 +19,8 @@ __all__ = ["Replay", "Step", "describe"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`line` counts from 1. `recorded` and `done` are the actions as JSON: then and now."""
+    """`line` counts from 1. `recorded` and `done` are the actions as JSON, then and now: of each the fields that both
+    versions have."""
 
     line: int
     now: float
@@ -65,7 +66,23 @@ class Replay:
             if event is None or not isinstance(now, int | float) or not isinstance(recorded, list):
                 raise BadRecording(f"line {number} is no step")
             actions = tuple(self._machine.step(event, float(now)))
-            yield Step(number, float(now), event, actions, recorded, json.loads(json.dumps(encode(actions))))
+            then, done = _common(recorded, json.loads(json.dumps(encode(actions))))
+            yield Step(number, float(now), event, actions, then, done)
+
+
+def _common(then: Any, now: Any) -> tuple[Any, Any]:
+    """Without the fields that a class has only in one of the two versions: they tell of the version, not of the
+    conversation.
+    """
+    if isinstance(then, list) and isinstance(now, list):
+        pairs = [_common(one, other) for one, other in zip(then, now, strict=False)]
+        return [one for one, _ in pairs] + then[len(pairs) :], [other for _, other in pairs] + now[len(pairs) :]
+    if not (isinstance(then, dict) and isinstance(now, dict)):
+        return then, now
+    if then.get("$") != now.get("$") or ("$" not in then and then.keys() != now.keys()):
+        return then, now
+    found = {name: _common(then[name], now[name]) for name in now if name in then}
+    return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
 
 def describe(step: Step) -> list[str]:
