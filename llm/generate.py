@@ -31,6 +31,8 @@ EVERY_S = 10.0
 EVERY_UNWELL_S = 1.0
 """Backends are asked for their health and models this often; more often while one of them is starting or dead."""
 PROBE_S = 3.0
+UNWELL_S = 2.0
+"""One that did not answer when it was asked last may be silent for so long, where there is another."""
 PROBES = 16
 """Backends that are asked at the same time."""
 KEPT_ROUTES, KEPT_NAME = 256, 200
@@ -160,7 +162,9 @@ class Router:
         """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line."""
         if backend.config.type == "slot":
             return 0.0
-        records = ((self._record(choice.backend), choice.model) for choice in others)
+        records = [(self._record(choice.backend), choice.model) for choice in others]
+        if self._record(backend.name).healthy is False and any(record.admitted(model) for record, model in records):
+            return min(UNWELL_S, backend.config.first_token_timeout_s)  # it did not even list its models
         able = any(record.healthy is not False and record.admitted(model) for record, model in records)
         return backend.config.first_token_timeout_s if able else 0.0
 

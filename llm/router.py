@@ -2,7 +2,8 @@
 
 A name is, in this order:
 1. empty, "default" or "auto": the configured default; where that is empty too, any backend, by preference
-2. an alias: what it stands for; several names with commas between them are tried in that order
+2. an alias: what it stands for; several names with commas between them are tried in that order, those known to be
+   away last
 3. "backend/model": that backend and no other, the model as written (the backend may know models it does not list)
 4. the name of a backend: that backend with its own default model
 5. a model that one or more backends list: those
@@ -102,8 +103,8 @@ def _of_alias(
         raise UnknownModel(
             f"{alias!r} stands for {stands_for[:200]!r}, which nobody has", hint="see [llm.aliases] of parley.toml"
         )
-    closed = {candidate.name for candidate in candidates if candidate.admitted}
-    return tuple(sorted(found, key=lambda choice: choice.backend not in closed))
+    last = {c.name: (not c.admitted, c.healthy is False) for c in candidates}
+    return tuple(sorted(found, key=lambda choice: last[choice.backend]))
 
 
 def _choices(name: str, ranked: Sequence[Candidate]) -> list[Choice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,11 @@ from models.registry import discover
 
 __all__ = ["SPEC", "AutoBackend"]
 
+WITHIN_S = 2.5
+"""Less than the router's own patience for a backend, so that a server that hangs is known to."""
+SLOW_S, FAIL_FAST_S = 0.5, 1.0
+"""A probe that failed after more than the one is not repeated for the other; a quick one costs nothing."""
+
 
 class AutoBackend:
     """A Backend that becomes another one. A server that is not there yet is asked again at the next use."""
@@ -28,26 +34,56 @@ class AutoBackend:
         self.config = config
         self._http = http
         self._found: Backend | None = None
-        self._lock = anyio.Lock()
+        self._asking: anyio.Event | None = None
+        """Set when the probe that runs is over."""
+        self._failed: tuple[float, LlmError] | None = None
+        """Until when its last failure is the answer, and that failure."""
 
     async def resolved(self) -> Any:
-        """The backend that the server turned out to be. Raises BackendUnreachable, Overloaded."""
-        async with self._lock:
-            if self._found is None:
-                specs = discover("llm.backends")
-                root = self.config.base_url.rstrip("/").removesuffix("/v1")
-                answers = await ask(specs.values(), root, self.config.api_key, self._http)
-                if not answers:
-                    raise BackendUnreachable(
-                        f"{self.name} at {root} does not answer", hint="is the server running? check base_url"
-                    )
-                if all(answer.status >= 500 for answer in answers.values()):
-                    # llama.cpp says 503 to everything until its model is there: what it is cannot be told yet.
-                    raise Overloaded(f"{self.name} at {root} is still starting", hint="try again in a moment")
-                kind = recognise(specs.values(), answers)
-                base = root if kind == "ollama" else f"{root}/v1"
-                self._found = specs[kind].load(replace(self.config, type=kind, base_url=base), self._http)
-            return self._found
+        """The backend that the server turned out to be. One probe is for everybody who waits; and a server that kept
+        the last one waiting keeps nobody else waiting while it is asked again, or for a second after.
+
+        Raises BackendUnreachable, Overloaded.
+        """
+        while self._found is None:
+            if self._failed is not None and (self._asking is not None or anyio.current_time() < self._failed[0]):
+                raise copy(self._failed[1])
+            if self._asking is None:
+                await self._find()
+            else:
+                await self._asking.wait()  # where the one who asked was cancelled, the next one asks
+        return self._found
+
+    async def _find(self) -> None:
+        asking, started_s = anyio.Event(), anyio.current_time()
+        self._asking = asking
+        try:
+            self._found = await self._recognised()
+            self._failed = None
+        except LlmError as error:
+            now_s = anyio.current_time()
+            slow = now_s - started_s > SLOW_S
+            self._failed = (now_s + FAIL_FAST_S, copy(error)) if slow else None  # without its frames
+            raise
+        finally:
+            self._asking = None
+            asking.set()
+
+    async def _recognised(self) -> Backend:
+        specs = discover("llm.backends")
+        root = self.config.base_url.rstrip("/").removesuffix("/v1")
+        answers = await ask(specs.values(), root, self.config.api_key, self._http, WITHIN_S)
+        if not answers:
+            raise BackendUnreachable(
+                f"{self.name} at {root} does not answer", hint="is the server running? check base_url"
+            )
+        if all(answer.status >= 500 for answer in answers.values()):
+            # llama.cpp says 503 to everything until its model is there: what it is cannot be told yet.
+            raise Overloaded(f"{self.name} at {root} is still starting", hint="try again in a moment")
+        kind = recognise(specs.values(), answers)
+        base = root if kind == "ollama" else f"{root}/v1"
+        found: Backend = specs[kind].load(replace(self.config, type=kind, base_url=base), self._http)
+        return found
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         backend = await self.resolved()
