@@ -10,7 +10,7 @@ import anyio
 
 from llm import breaker
 from llm.breakers import Breakers
-from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded, WorkerDied
+from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded, RateLimited, WorkerDied
 from llm.port import BackendConfig, ModelInfo
 from llm.router import Candidate
 
@@ -55,6 +55,8 @@ class BackendRecord:
         self.busy = 0
         self.latency_s: float | None = None
         self.breakers = Breakers()
+        self.limited = False
+        """The last pause it asked for was for its rate limit."""
         self.problem: Problem | None = None
         """Why it is not healthy, where a question about itself told."""
 
@@ -98,7 +100,8 @@ class BackendRecord:
         left_s = math.ceil(breaker.waits(against, now_s))
         who = name if against is self.breakers.server else f"{name}/{model}"
         if against.cooling:
-            return Overloaded(f"{who} asked for a pause", hint=f"try again in {left_s} s", retry_after_s=left_s)
+            kind = RateLimited if self.limited else Overloaded
+            return kind(f"{who} asked for a pause", hint=f"try again in {left_s} s", retry_after_s=left_s)
         return BackendUnreachable(
             f"{who} failed {against.failures} times in a row", hint=f"it is tried again in {left_s} s"
         )
@@ -149,6 +152,7 @@ class Attempt:
         breakers, pause_s = record.breakers, None
         if isinstance(error, Overloaded):
             pause_s = error.retry_after_s if error.told else None
+            record.limited = isinstance(error, RateLimited)
             if pause_s is None and not error.of_server:
                 return  # too many requests for now: nothing is broken
         elif not isinstance(error, BackendUnreachable | BackendFailed | WorkerDied):

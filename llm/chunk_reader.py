@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from llm.call_index import CallIndex
-from llm.errors import BackendFailed, ContextTooLong, Overloaded, UnknownModel
+from llm.errors import BackendFailed, ContextTooLong, Overloaded, QuotaExceeded, RateLimited, UnknownModel
 from llm.stream import (
     ChoiceEnd,
     Finish,
@@ -163,6 +163,10 @@ _NOT_LOADED = re.compile(r"no models? (is |are )?(currently )?loaded", re.IGNORE
 """TabbyAPI (with 400) and LM Studio: nothing is wrong with the request, and another server may take it."""
 
 
+_QUOTA = "insufficient_quota"
+"""OpenAI's word beside a 429 that will not pass."""
+
+
 _OF_MODEL = re.compile(r"\bmodel|\bmemory\b", re.IGNORECASE)
 """A 502, 503 or 504 that speaks of a model is of that model; else it is of the server, or of a proxy before it."""
 
@@ -204,8 +208,13 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
         return UnknownModel(message, hint="GET /v1/models lists what there is")
-    if status in (429, 503) or code in ("overloaded", "rate_limit_exceeded"):
-        return Overloaded(
+    kind = error.get("type") if isinstance(error, Mapping) else None
+    if _QUOTA in (code, kind):
+        hint = "the account behind the api_key of this backend is used up"
+        return QuotaExceeded(message, hint=hint, of_server=True)
+    limited = status == 429 or code == "rate_limit_exceeded"
+    if limited or status == 503 or code == "overloaded":
+        return (RateLimited if limited else Overloaded)(
             message,
             hint="try again in a moment",
             retry_after_s=retry_after_s or 2,

@@ -10,7 +10,17 @@ from models.errors import BadInput
 
 __all__ = ["read_options"]
 
-_OTHERS = ("stop", "logit_bias", "response_format", "max_tokens", "n", "logprobs", "top_logprobs", "tool_choice")
+_OTHERS = (
+    "stop",
+    "logit_bias",
+    "response_format",
+    "max_tokens",
+    "max_completion_tokens",
+    "reasoning_effort",
+    "logprobs",
+    "top_logprobs",
+    "tool_choice",
+)
 
 
 def read_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
@@ -30,6 +40,9 @@ def read_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         elif name == "num_predict":
             if value != -1:  # Ollama's word for no limit
                 fields["max_tokens"] = value
+        elif name == "n":
+            if value != 1:
+                raise BadInput("n: this client gives one reply a call", param="n", hint="call it n times")
         elif name == "thinking":
             fields["chat_template_kwargs"] = {"enable_thinking": bool(value)}
         elif name in PLAIN_FIELDS or name in _OTHERS:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from llm.errors import LlmError
-from llm.port import Backend, BackendConfig
+from llm.port import Backend, BackendConfig, BackendSpec
 from models.registry import discover
 
 __all__ = ["load_backends"]
@@ -16,9 +17,12 @@ __all__ = ["load_backends"]
 
 def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:
     """The configured backends. Raises LlmError for a type that does not exist."""
-    specs = discover("llm.backends")
+    specs: dict[str, BackendSpec] = discover("llm.backends")
+    called = {alias: spec.name for spec in specs.values() for alias in spec.aliases}
     backends = []
     for config in configs:
+        if config.type in called:
+            config = replace(config, type=called[config.type])
         if config.type not in specs:
             raise LlmError(
                 f"backend {config.name!r} has the unknown type {config.type!r}", hint=f"there are: {', '.join(specs)}"

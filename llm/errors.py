@@ -4,9 +4,11 @@ ParleyError
 |- LlmError
    |- BackendUnreachable    nobody answers there (retryable)
    |- BackendFailed         it answered with an error, or broke in the middle
+   |  |- QuotaExceeded      the account there is used up: trying again is of no use
    |- PortTaken             another program listens on a worker's port (retryable)
    |- WorkerDied            a local worker process ended while it was working (retryable)
    |- Overloaded            every place is taken and the queue is full (retryable)
+   |  |- RateLimited        another server takes no more of our requests for now (retryable)
    |- ModelTooLarge         the model does not fit into the memory that may be had
    |- ContextTooLong        the prompt does not fit the model
    |- UnknownModel          no slot or backend serves that name
@@ -24,6 +26,8 @@ __all__ = [
     "ModelTooLarge",
     "Overloaded",
     "PortTaken",
+    "QuotaExceeded",
+    "RateLimited",
     "UnknownModel",
     "WorkerDied",
 ]
@@ -50,6 +54,10 @@ class BackendFailed(LlmError):
     ) -> None:
         super().__init__(message, hint=hint, param=param)
         self.of_server = of_server
+
+
+class QuotaExceeded(BackendFailed):
+    code = "insufficient_quota"
 
 
 class WorkerDied(LlmError):
@@ -83,6 +91,10 @@ class Overloaded(LlmError):
         self.of_server = of_server
         self.retry_after_s = retry_after_s
         self.told = told
+
+
+class RateLimited(Overloaded):
+    code = "rate_limit_exceeded"
 
 
 class ModelTooLarge(LlmError):

@@ -102,13 +102,13 @@ class Router:
             silence_s = self._silence_s(backend, choices[number:])
             with record.asked(choice.model) as attempt:
                 try:
-                    async with aclosing(_ask(backend, request, choice.model, silence_s)) as events:
+                    async with aclosing(_ask(backend, request, choice.model, silence_s, trace)) as events:
                         async for event in events:
                             if not begun:
                                 begun = True
                                 attempt.begun()
                                 trace.chosen = choice
-                                self._tell(request, trace)
+                                _tell(trace, request.on_route)
                             yield event
                     attempt.succeeded()
                     return
@@ -119,32 +119,55 @@ class Router:
                     first_error = first_error or error
                     trace.passed(choice, error.code)
                     log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+                except ParleyError as error:  # the request itself
+                    if not begun:
+                        trace.passed(choice, error.code)
+                        _tell(trace, request.on_route)
+                    raise
         assert first_error is not None  # route() gives at least one choice
-        self._tell(request, trace)
+        _tell(trace, request.on_route)
         raise first_error
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+    async def vectors(
+        self,
+        path: VectorPath,
+        body: Mapping[str, Any],
+        user: str = "",
+        on_route: Callable[[RouteTrace], None] | None = None,
+    ) -> dict[str, Any]:
         """Embeddings or ranks, from the best backend that gives them; `body` is that of /v1/embeddings or /v1/rerank.
 
         A request without a model is for what is made for it in our slots; where nothing is, for the default model.
         Raises as `generate` does.
         """
+        choices = await self._vector_choices(str(body.get("model") or ""))
+        trace = RouteTrace(self._strategy)
         first_error: LlmError | None = None
-        for choice in await self._vector_choices(str(body.get("model") or "")):
+        for choice in choices:
             backend, record = self._backend(choice), self._record(choice.backend)
             if not record.admitted(choice.model):
-                first_error = first_error or record.refusal(choice.backend, choice.model)
+                error = record.refusal(choice.backend, choice.model)
+                trace.passed(choice, "cooling" if isinstance(error, Overloaded) else "breaker_open")
+                first_error = first_error or error
                 continue
             with record.asked(choice.model) as attempt:
                 try:
-                    answer = await backend.vectors(path, {**body, "model": choice.model}, user)
+                    answer = await backend.vectors(path, {**body, "model": choice.model}, user, trace.placed)
                     attempt.succeeded()
+                    trace.chosen = choice
+                    _tell(trace, on_route)
                     return answer
                 except LlmError as error:
                     attempt.failed(error, guarded=backend.config.type != "slot")
                     first_error = first_error or error
+                    trace.passed(choice, error.code)
                     log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+                except ParleyError as error:
+                    trace.passed(choice, error.code)
+                    _tell(trace, on_route)
+                    raise
         assert first_error is not None
+        _tell(trace, on_route)
         raise first_error
 
     async def _vector_choices(self, name: str) -> tuple[Choice, ...]:
@@ -167,11 +190,6 @@ class Router:
             return min(UNWELL_S, backend.config.first_token_timeout_s)  # it did not even list its models
         able = any(record.healthy is not False and record.admitted(model) for record, model in records)
         return backend.config.first_token_timeout_s if able else 0.0
-
-    def _tell(self, request: GenerateRequest, trace: RouteTrace) -> None:
-        log.debug("backend.chosen", route=trace)
-        if request.on_route is not None:
-            request.on_route(trace)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the backends' health and models fresh, so that nobody who asks has to wait for a dead one."""
@@ -292,12 +310,14 @@ class Router:
 
 
 def _ask(
-    backend: Backend, request: GenerateRequest, model: str, silence_s: float
+    backend: Backend, request: GenerateRequest, model: str, silence_s: float, trace: RouteTrace
 ) -> AsyncGenerator[StreamEvent, None]:
     """With `silence_s` also whole answers are asked for as streams: a server that writes one in one piece says as
     little as one that hangs.
     """
     changed: dict[str, Any] = {} if request.model == model else {"model": model}
+    if backend.config.type == "slot":
+        changed["on_slot"] = trace.placed
     if silence_s and request.relay == "whole":
         changed["relay"] = ""
     events = backend.generate(replace(request, **changed) if changed else request)
@@ -320,3 +340,15 @@ async def _begun_within(
             yield first
         async for event in events:
             yield event
+
+
+def _tell(trace: RouteTrace, on_route: Callable[[RouteTrace], None] | None) -> None:
+    """Plain decisions are the log's at debug: at a thousand requests a second a line of each would cost more than the
+    request.
+    """
+    if trace.reasons:
+        log.info("backend.chosen", route=trace)
+    else:
+        log.debug("backend.chosen", route=trace)
+    if on_route is not None:
+        on_route(trace)

@@ -13,7 +13,7 @@ from llm.errors import UnknownModel
 from llm.local_names import NAME, UNNAMED
 from llm.local_vectors import ask_vectors
 from llm.messages import AudioPart, GenerateRequest
-from llm.port import BackendConfig, ModelInfo, VectorPath
+from llm.port import BackendConfig, ModelInfo, SlotTold, VectorPath
 from llm.stream import StreamEvent
 from llm.workers.launch import ModelType
 
@@ -38,6 +38,8 @@ class LocalModels:
         async with self._pool.lease(
             name, user=request.user, priority=request.priority, on_wait=request.on_wait
         ) as slot:
+            if request.on_slot is not None:
+                request.on_slot(slot.model.name, slot.number)
             async with aclosing(slot.backend.generate(replace(request, model=slot.model.name))) as events:
                 async for event in events:
                     yield event
@@ -59,8 +61,10 @@ class LocalModels:
             async with self._pool.lease(name, user=request.user, priority=request.priority) as slot:
                 await slot.backend.prefill(replace(request, model=slot.model.name))
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
-        return await ask_vectors(self._pool, self._http, path, body, user)
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
+        return await ask_vectors(self._pool, self._http, path, body, user, on_slot)
 
     async def forget(self, conversation: str) -> None:
         for slot in self._pool.slots:

@@ -7,19 +7,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import anyio
 
 from llm.chunk_reader import error_of
 from llm.errors import UnknownModel, WorkerDied
 from llm.local_names import NAME, UNNAMED
-from llm.port import VectorPath
+from llm.port import SlotTold, VectorPath
 from llm.workers.launch import ModelType
+from llm.workers.placement import Worker
 
 if TYPE_CHECKING:
     from llm.pool import SlotPool
 
-__all__ = ["ask_vectors"]
+__all__ = ["ask_vectors", "ask_worker"]
 
 PATIENCE_S = 300.0
+ASK_AGAIN_S = 0.05
 _WANTED: Mapping[str, tuple[ModelType, ...]] = {
     "embeddings": ("embedding", "vision-embedding"),
     "rerank": ("rerank", "embedding"),
@@ -32,9 +35,10 @@ async def ask_vectors(
     path: VectorPath,
     body: Mapping[str, Any],
     user: str,
+    on_slot: SlotTold | None = None,
 ) -> dict[str, Any]:
-    """The worker's answer. Without a model in the body, the model made for this that is loaded or installed; else the
-    text model of slot 1, whose states make vectors too.
+    """The worker's answer; of one that dies meanwhile, that of the next. Without a model in the body, the model made
+    for this that is loaded or installed; else the text model of slot 1, whose states make vectors too.
 
     Raises what SlotPool.lease raises, BadInput for what the worker does not take, WorkerDied.
     """
@@ -42,15 +46,39 @@ async def ask_vectors(
     if name in ("", UNNAMED, "default"):
         name = await _best(pool, _WANTED[path])
     async with pool.lease(name.removeprefix(f"{NAME}/"), user=user) as slot:
-        url = f"{await slot.worker.ensure_ready(pool.settings.ready_timeout_s)}/v1/{path}"
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_S, sock_connect=5.0)
+        if on_slot is not None:
+            on_slot(slot.model.name, slot.number)
+        sent = {**body, "model": slot.model.name}
+        return await ask_worker(slot.worker, http, slot.model.name, path, sent, pool.settings.ready_timeout_s)
+
+
+async def ask_worker(
+    worker: Worker, http: aiohttp.ClientSession, model: str, path: VectorPath, body: Mapping[str, Any], ready_s: float
+) -> dict[str, Any]:
+    """A worker that died before it was asked is waited for; one that dies of the request is asked once more, for it
+    may have been something else. Raises WorkerDied.
+    """
+    until_s, tries = anyio.current_time() + ready_s, 0
+    while True:
+        url = await worker.ensure_ready(max(0.0, until_s - anyio.current_time()))
         try:
-            async with http.post(url, json={**body, "model": slot.model.name}, timeout=timeout) as response:
-                answer = await response.json(content_type=None)
-                if response.status != 200:
-                    raise error_of(response.status, answer)
+            return await _asked(http, f"{url}/v1/{path}", body)
+        except aiohttp.ClientConnectorError as error:
+            if anyio.current_time() > until_s:
+                raise WorkerDied(f"the worker of {model} does not answer") from error
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise WorkerDied(f"the worker of {slot.model.name} broke off its answer") from error
+            tries += 1
+            if tries > 1 or isinstance(error, TimeoutError):
+                raise WorkerDied(f"the worker of {model} broke off its answer") from error
+        await anyio.sleep(ASK_AGAIN_S)
+
+
+async def _asked(http: aiohttp.ClientSession, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_S, sock_connect=5.0)
+    async with http.post(url, json=body, timeout=timeout) as response:
+        answer = await response.json(content_type=None)
+        if response.status != 200:
+            raise error_of(response.status, answer)
         assert isinstance(answer, dict)
         return answer
 

@@ -41,6 +41,8 @@ class ToolCall:
     name: str
     arguments: str
     """JSON text, as the model wrote it."""
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else a client sent with it (Google's thought signatures), for servers that speak OpenAI's form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ class Message:
     tool_call_id: str | None = None
     name: str | None = None
     parts: tuple[ContentPart, ...] = ()
+    """Also where its text came in several pieces."""
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else a client sent with it (`reasoning_content`), for servers that speak OpenAI's form."""
 
     @property
     def media(self) -> tuple[ImagePart | AudioPart, ...]:
@@ -163,14 +168,20 @@ class GenerateRequest:
     parallel_tool_calls: bool | None = None
     """False: at most one tool call a reply."""
     thinking: bool | None = None
-    """Whether a reasoning model shall think first; None leaves it to the model, and voice never thinks."""
+    """Whether a reasoning model shall think first; None leaves it to the model; voice says False."""
     adapters: tuple[tuple[int, float], ...] | None = None
     """(number, scale) of the slot's LoRA adapters to use; None is as the slot is set up."""
     relay: Literal["", "stream", "whole"] = ""
     """The client wants OpenAI's own format: a server's answer in it may be passed on as `Relayed` bytes."""
     relay_usage: bool = False
     """The client wants the chunk with the usage."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the client's request that nothing here reads, for servers that speak OpenAI's form."""
+    completion_limit: bool = False
+    """The client called its token limit max_completion_tokens: some models refuse the older max_tokens."""
     on_route: Callable[[RouteTrace], None] | None = field(default=None, compare=False, repr=False)
     """Told which backend answers, when it begins; or that none did."""
+    on_slot: Callable[[str, int], None] | None = field(default=None, compare=False, repr=False)
+    """Told the model and the number of the slot of ours that answers."""
     on_wait: Callable[[WaitState], None] | None = field(default=None, compare=False, repr=False)
     """Told now and then how far it is, while the request waits for its turn or for its model."""

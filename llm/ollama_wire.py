@@ -21,6 +21,7 @@ __all__ = ["OllamaReader", "chat_body", "kept", "model_options", "num_ctx_of"]
 
 DEFAULT_NUM_CTX = 8192
 """Sent with every request: one that named no size, beside one that did, would make Ollama load the model again."""
+_NUMBER = re.compile(r"-?\d{1,18}")
 _OF_MODELFILE = re.compile(r"^num_ctx\s+(\d+)\s*$", re.MULTILINE)
 
 _SAME = (
@@ -57,7 +58,9 @@ def num_ctx_of(shown: object, config: BackendConfig) -> int:
 
 
 def kept(config: BackendConfig) -> str | int:
-    return -1 if config.keep_alive == "-1" else config.keep_alive
+    """Ollama takes a text only with a unit in it; a number is of seconds."""
+    text = config.keep_alive.strip()
+    return int(text) if _NUMBER.fullmatch(text) else text
 
 
 def model_options(config: BackendConfig, num_ctx: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from llm.convert.vectors import document_texts
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest
 from llm.passthrough import StreamRelay, joined, may_relay, relayed_whole
-from llm.port import BackendConfig, ModelInfo, VectorPath
+from llm.port import BackendConfig, ModelInfo, SlotTold, VectorPath
 from llm.request_defaults import with_defaults
 from llm.sse import SseReader
 from llm.stream import StreamEvent
@@ -61,6 +61,8 @@ class OpenAIClient:
     """Whether /v1 is put behind a base_url that has no path."""
     health_path: ClassVar[str] = ""
     """From the server's root; "": that it lists its models is its health."""
+    carries: ClassVar[bool] = True
+    """Whether it is sent the fields of a client's request that nothing here reads."""
     relays: ClassVar[bool] = True
     """Whether its chunks are OpenAI's own, so that they may be passed on as they are."""
 
@@ -79,13 +81,14 @@ class OpenAIClient:
 
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         """What is sent. Raises BadInput for what this server cannot do."""
-        body = to_body(request, request.model or self.config.model, ours=self.ours)
+        body = to_body(request, request.model or self.config.model, ours=self.ours, carries=self.carries)
         return {self.renames.get(name, name): value for name, value in body.items() if self.renames.get(name, name)}
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         body = self.body(with_defaults(request, self.config))
         reader, events = ChunkReader(choices=request.n), SseReader()
-        begun, started_s = False, anyio.current_time()
+        begun = False
+        quiet_s: float | None = anyio.current_time()  # since when nothing of the answer has come
         passes = self.relays and not self.ours and may_relay(request)
         relay = StreamRelay(reader, request.relay_usage) if passes and request.relay == "stream" else None
         whole = passes and request.relay == "whole"
@@ -112,9 +115,13 @@ class OpenAIClient:
                     return
                 async for piece in response.pieces():
                     if relay is not None and events.idle and (same := relay.as_it_is(piece)) is not None:
+                        quiet_s = None
                         yield same
                         continue
-                    found, ended = _read(events.feed(piece), reader, relay)
+                    said = events.feed(piece)
+                    found, ended = _read(said, reader, relay)
+                    if found or (begun and said):
+                        quiet_s = None
                     for event in found:
                         begun = True
                         yield event
@@ -124,7 +131,8 @@ class OpenAIClient:
                         yield reader.finish()
                         await read_out(response)
                         return
-                    self._check_begun(begun, started_s)
+                    quiet_s = anyio.current_time() if quiet_s is None else quiet_s
+                    self._check_pause(begun, quiet_s)
                 found, ended = _read(events.close(), reader, relay)
                 for event in found:
                     yield event
@@ -145,10 +153,12 @@ class OpenAIClient:
         headers = {**_JSON, **self._headers()}
         return self._upstream.request("POST", url, headers, dumps(body), self._patience(patience))
 
-    def _check_begun(self, begun: bool, started_s: float) -> None:
-        """A server may send comments for ever; the answer itself must begin in time."""
-        if not begun and anyio.current_time() - started_s > self.config.timeout_s:
-            raise self.gone(TimeoutError())
+    def _check_pause(self, begun: bool, quiet_s: float) -> None:
+        """A server may send comments for ever; the answer itself must begin in time, and go on. One of our own slots
+        says with comments that it works before it has a word: a model that loads.
+        """
+        if (begun or not self.ours) and anyio.current_time() - quiet_s > self.config.timeout_s:
+            raise self.broken() if begun else self.gone(TimeoutError())
 
     # ---- what it is and has --------------------------------------------------------------------------------
 
@@ -179,7 +189,9 @@ class OpenAIClient:
     async def preload(self, model: str) -> None:
         """Load the model so that the first request need not wait, where the server can. Raises LlmError."""
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
         """Raises UnknownModel where the server has no such thing, BadInput, and as `generate` does."""
         model = str(body.get("model") or self.config.model)
         if path == "embeddings":

@@ -10,9 +10,11 @@ from llm.messages import GenerateRequest
 from llm.stream import StreamEvent
 from models.secrecy import keep_secret, keep_url
 
-__all__ = ["Answer", "Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo", "VectorPath"]
+__all__ = ["Answer", "Backend", "BackendConfig", "BackendSpec", "Generator", "ModelInfo", "SlotTold", "VectorPath"]
 
 VectorPath = Literal["embeddings", "rerank"]
+SlotTold = Callable[[str, int], None]
+"""Told the model and the number of the slot of ours that answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class BackendConfig:
     threads: int = 0
     use_memory_lock: bool = False
     keep_alive: str = "30m"
-    """How long Ollama keeps the model loaded after a request; a number with a unit, or "-1"."""
+    """How long Ollama keeps the model loaded after a request; a number with a unit, or of seconds; "-1": for ever."""
     api: Literal["chat", "completion"] = "chat"
     """llama.cpp: by its chat API, or by its native /completion."""
     seed: int = -1
@@ -117,7 +119,9 @@ class Backend(Generator, Protocol):
         """
         ...
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
         """The answer to POST /v1/embeddings (OpenAI's form) or /v1/rerank (Jina's), whose body is given.
 
         Raises UnknownModel where it has no such thing, BadInput, LlmError.

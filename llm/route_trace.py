@@ -20,6 +20,12 @@ class RouteTrace:
     strategy: str
     chosen: Choice | None = None
     reasons: list[tuple[str, str]] = field(default_factory=list)
+    model: str = ""
+    """Of our own slots: what the name stood for."""
+    slot: int | None = None
+
+    def placed(self, model: str, slot: int) -> None:
+        self.model, self.slot = model, slot
 
     def passed(self, choice: Choice, code: str) -> None:
         self.reasons.append((choice.backend, code))
@@ -28,9 +34,11 @@ class RouteTrace:
         return self.line()
 
     def line(self) -> str:
-        """ "local/qwen3; strategy=failover; passed=gpu:backend_unreachable", ASCII, at most 500 characters."""
-        chosen = f"{self.chosen.backend}/{self.chosen.model}" if self.chosen else "none"
+        """ "local/qwen3; slot=1; strategy=failover; passed=gpu:backend_unreachable"; ASCII, at most 500 letters."""
+        chosen = f"{self.chosen.backend}/{self.model or self.chosen.model}" if self.chosen else "none"
         parts = [chosen, f"strategy={self.strategy}"]
+        if self.chosen and self.slot is not None:
+            parts.insert(1, f"slot={self.slot}")
         if self.reasons:
             parts.append("passed=" + ",".join(f"{backend}:{code}" for backend, code in self.reasons))
         return "; ".join(f"{_clean(part)}" for part in parts)[:500]

@@ -82,7 +82,7 @@ def guards(
             CORSMiddleware, allow_origins=server.allowed_origins, allow_methods=["*"], allow_headers=["*"]
         )
         found.insert(2, cors)
-    if server.log_level in ("debug", "info"):  # else its lines would be made for nobody
+    if server.log_level == "debug":  # else its lines would be made for nobody
         found.insert(1, Middleware(AccessLog, clock=clock))
     return found
 

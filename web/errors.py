@@ -113,6 +113,8 @@ TABLE: Mapping[str, Face] = {
     "port_taken": Face(503, _SERVER, 1013),
     "worker_died": Face(503, _SERVER, 1013),
     "overloaded": Face(503, _SERVER, 1013),
+    "rate_limit_exceeded": Face(429, "rate_limit_error", 1013),
+    "insufficient_quota": Face(429, "insufficient_quota", 1011),
     "model_too_large": Face(507, _SERVER, 1011),
     "model_loading": Face(503, _SERVER, 1013),
     "context_length_exceeded": Face(400, _REQUEST, 1008),
@@ -177,6 +179,6 @@ def headers_of(error: ParleyError) -> dict[str, str]:
     status = face_of(error.code).status
     if status == 401:
         return {"www-authenticate": "Bearer"}
-    if status == 503 and error.retryable:
+    if status in (429, 503) and error.retryable:
         return {"retry-after": str(getattr(error, "retry_after_s", 2))}
     return {}

@@ -32,7 +32,7 @@ class ServerSettings:
 
     host: str = "127.0.0.1"
     port: int = 4000
-    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     max_body_mb: int = 32
     """Larger request bodies are refused."""
     allowed_hosts: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from models.errors import ParleyError
 from web.departure import departure_of
 from web.errors import body_of
 from web.guards.errors_to_answers import answer
+from web.route_header import route_header
 
 __all__ = ["ByteStream", "ClientGone", "EventStream", "LastPiece", "WaitComment", "data_line", "while_connected"]
 
@@ -129,7 +130,7 @@ class ByteStream(Response):
 
     async def _failed_first(self, line: _Line, error: ParleyError, scope: Scope, receive: Receive) -> None:
         """An ordinary error answer, unless comments have opened the stream already."""
-        if await line.refuse(partial(answer(error, scope["path"]), scope, receive)):
+        if await line.refuse(partial(answer(error, scope["path"], route_header(scope)), scope, receive)):
             return
         _log.warning("stream.failed", code=error.code)
         await self._broken(line, error)

@@ -20,7 +20,7 @@ class AirLlm(OpenAIClient):
         patience_s = max(self.config.timeout_s, SLOWEST_S)
         return aiohttp.ClientTimeout(total=None, connect=self.config.connect_timeout_s, sock_read=patience_s)
 
-    def _check_begun(self, begun: bool, started_s: float) -> None:
+    def _check_pause(self, begun: bool, quiet_s: float) -> None:
         """Nothing is too slow here."""
 
 

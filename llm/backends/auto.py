@@ -14,7 +14,7 @@ import anyio
 from llm.errors import BackendUnreachable, LlmError, Overloaded
 from llm.fingerprint import ask, recognise
 from llm.messages import GenerateRequest
-from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, VectorPath
+from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
 from llm.stream import StreamEvent
 from models.registry import discover
 
@@ -105,8 +105,10 @@ class AutoBackend:
         if self._found is not None:
             await self._found.prefill(request)
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
-        found: dict[str, Any] = await (await self.resolved()).vectors(path, body, user)
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = await (await self.resolved()).vectors(path, body, user, on_slot)
         return found
 
     async def forget(self, conversation: str) -> None:

@@ -21,7 +21,7 @@ from llm.messages import GenerateRequest
 from llm.ndjson import LineReader
 from llm.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
 from llm.openai_client import OpenAIClient
-from llm.port import BackendConfig, BackendSpec, ModelInfo, VectorPath
+from llm.port import BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
 from llm.request_defaults import with_defaults
 from llm.stream import StreamEvent
 from llm.wire.vectors import EmbeddingRequest
@@ -104,7 +104,9 @@ class Ollama(OpenAIClient):
         except SERVER_BROKE as error:
             raise self.broken() from error
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
         """By /api/embed. Ollama takes texts, no tokens; and it does not rerank."""
         if path == "rerank":
             raise UnknownModel("Ollama does not rerank", hint="load a rerank model into a Parley slot")

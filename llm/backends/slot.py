@@ -27,6 +27,7 @@ class SlotBackend(OpenAIClient):
     """`worker` None: a slot that somebody else runs. Otherwise requests wait, bounded, until it is ready."""
 
     ours = True
+    carries = False
 
     def __init__(
         self,

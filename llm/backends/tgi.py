@@ -12,7 +12,7 @@ from llm.convert.chat import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
-from llm.port import BackendSpec, ModelInfo, VectorPath
+from llm.port import BackendSpec, ModelInfo, SlotTold, VectorPath
 
 __all__ = ["SPEC", "Tgi"]
 
@@ -21,6 +21,7 @@ class Tgi(OpenAIClient):
     """One model; errors are {"error": text, "error_type"}."""
 
     health_path = "/health"
+    carries = False
     renames = {
         **dict.fromkeys(("top_k", "min_p", "repeat_penalty", "repeat_last_n", "typical_p", "top_n_sigma"), ""),
         **dict.fromkeys(("xtc_probability", "xtc_threshold", "dry_multiplier", "dry_base", "dry_allowed_length"), ""),
@@ -42,7 +43,9 @@ class Tgi(OpenAIClient):
         length = info.get("max_total_tokens")
         return (ModelInfo(str(info["model_id"]), self.name, length if isinstance(length, int) else None, "tgi"),)
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
         raise UnknownModel("text-generation-inference has neither embeddings nor ranks")
 
 

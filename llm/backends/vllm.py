@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
+
+import aiohttp
 
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
-from llm.port import BackendSpec
+from llm.port import BackendConfig, BackendSpec
+from llm.stream import StreamEvent
+from models.errors import BadInput
 
 __all__ = ["SPEC", "Vllm"]
 
@@ -24,11 +30,39 @@ class Vllm(OpenAIClient):
         **dict.fromkeys(("mirostat", "mirostat_tau", "mirostat_eta"), ""),
     }
 
+    def __init__(self, config: BackendConfig, http: aiohttp.ClientSession) -> None:
+        super().__init__(config, http)
+        self._plain: set[str] = set()
+        """Models without a template."""
+
     def body(self, request: GenerateRequest) -> dict[str, Any]:
         body = super().body(request)
         if request.grammar is not None:
             body["structured_outputs"] = {"grammar": request.grammar}
+        if body["model"] in self._plain and "chat_template_kwargs" not in request.extra:
+            body.pop("chat_template_kwargs", None)
         return body
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        """A model with Mistral's own tokenizer has no template, and vLLM refuses to set one up: such a model is asked
+        once more without, unless that is what the client asked for.
+        """
+        begun = False
+        try:
+            async with aclosing(super().generate(request)) as events:
+                async for event in events:
+                    begun = True
+                    yield event
+            return
+        except BadInput as error:
+            model = request.model or self.config.model
+            ours = request.thinking is not None and "chat_template_kwargs" not in request.extra
+            if begun or not ours or model in self._plain or "chat_template" not in error.message:
+                raise
+        self._plain.add(model)
+        async with aclosing(super().generate(request)) as events:
+            async for event in events:
+                yield event
 
 
 SPEC = BackendSpec(

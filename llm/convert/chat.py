@@ -50,6 +50,7 @@ __all__ = [
 
 MAX_CHOICES = 16
 LONGEST_NAME = 256
+_ALSO_CARRIED = ("reasoning_effort", "chat_template_kwargs", "user")
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]+")
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -108,6 +109,8 @@ def to_request(
         adapters=None if chat.lora is None else tuple((adapter.id, adapter.scale) for adapter in chat.lora),
         relay=relay,
         relay_usage=relay_usage,
+        extra=_extra(chat),
+        completion_limit=chat.max_completion_tokens is not None,
         on_route=on_route,
         on_wait=on_wait,
     )
@@ -131,6 +134,12 @@ def _tools(chat: ChatRequest) -> tuple[Mapping[str, Any], ...]:
         if not isinstance(function.get("parameters"), Mapping | None):
             raise BadInput("a tool's parameters are a JSON schema", param=f"tools[{index}].function.parameters")
     return tuple(chat.tools or ())
+
+
+def _extra(chat: ChatRequest) -> dict[str, Any]:
+    """Fields that nothing here reads, and those that a server may read otherwise than we do."""
+    also = {name: getattr(chat, name) for name in _ALSO_CARRIED if getattr(chat, name) is not None}
+    return {**(chat.model_extra or {}), **also}
 
 
 def _tool_choice(chat: ChatRequest) -> str | Mapping[str, Any] | None:
@@ -164,11 +173,14 @@ def grammar_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, An
     return schema
 
 
-def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict[str, Any]:
-    """The streaming request for an OpenAI-compatible server; with `ours` also the fields a slot understands."""
+def to_body(request: GenerateRequest, model: str, *, ours: bool = False, carries: bool = False) -> dict[str, Any]:
+    """The streaming request for an OpenAI-compatible server; with `ours` also the fields a slot understands, with
+    `carries` also what a client sent and nobody here reads.
+    """
     body: dict[str, Any] = {
+        **(request.extra if carries else {}),
         "model": model,
-        "messages": [_wire_message(message) for message in request.messages],
+        "messages": [_wire_message(message, carries) for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True, **({"continuous_usage_stats": True} if ours else {})},
         **sampling_body(request.sampling),
@@ -190,7 +202,8 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict
     if request.grammar is not None:
         body["grammar"] = request.grammar
     if request.thinking is not None:
-        body["chat_template_kwargs"] = {"enable_thinking": request.thinking}
+        told = body.get("chat_template_kwargs", {})
+        body["chat_template_kwargs"] = {**told, "enable_thinking": request.thinking}
     if request.adapters is not None:
         body["lora"] = [{"id": number, "scale": scale} for number, scale in request.adapters]
     if ours:
@@ -204,15 +217,25 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False) -> dict
 
 def _message(message: ChatMessage, index: int) -> Message:
     text, parts = read_content(message.content, f"messages[{index}].content")
-    calls = tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in message.tool_calls or ())
-    return Message(message.role, text, calls, message.tool_call_id, message.name, parts)
+    calls = tuple(
+        ToolCall(c.id, c.function.name, c.function.arguments, c.model_extra or {}) for c in message.tool_calls or ()
+    )
+    extra = message.model_extra or {}
+    return Message(message.role, text, calls, message.tool_call_id, message.name, parts, extra)
 
 
-def _wire_message(message: Message) -> dict[str, Any]:
-    wire: dict[str, Any] = {"role": message.role, "content": wire_content(message)}
+def _wire_message(message: Message, carries: bool) -> dict[str, Any]:
+    wire: dict[str, Any] = {"role": message.role, "content": wire_content(message, texts_apart=carries)}
+    if carries and message.extra:
+        wire = {**message.extra, **wire}
     if message.tool_calls:
         wire["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            {
+                **(call.extra if carries else {}),
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
             for call in message.tool_calls
         ]
         wire["content"] = wire["content"] or None

@@ -27,7 +27,7 @@ _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,
 
 
 def read_content(content: object, where: str) -> tuple[str, tuple[ContentPart, ...]]:
-    """(the text alone, all parts in order where it is more than text). Raises BadInput naming the part."""
+    """(the text alone, all parts in order where it is more than one text). Raises BadInput naming the part."""
     if content is None:
         return "", ()
     if isinstance(content, str):
@@ -38,7 +38,7 @@ def read_content(content: object, where: str) -> tuple[str, tuple[ContentPart, .
     media = sum(not isinstance(part, TextPart) for part in parts)
     if media > MAX_MEDIA_PARTS:
         raise BadInput(f"{media} images and recordings in one message, {MAX_MEDIA_PARTS} are allowed", param=where)
-    return text, tuple(parts) if media else ()
+    return text, tuple(parts) if media or len(parts) > 1 else ()
 
 
 def _part(part: object, where: str) -> ContentPart:
@@ -99,9 +99,10 @@ def _bytes(text: str, where: str) -> bytes:
     return data
 
 
-def wire_content(message: Message) -> str | list[dict[str, Any]]:
-    """As a server wants it: text as text, else a list of parts."""
-    return [_wire_part(part) for part in message.parts] if message.parts else message.content
+def wire_content(message: Message, *, texts_apart: bool = True) -> str | list[dict[str, Any]]:
+    """As a server wants it: text as text, else a list of parts. Not `texts_apart`: several texts are one."""
+    parts = message.parts if texts_apart else message.media and message.parts
+    return [_wire_part(part) for part in parts] if parts else message.content
 
 
 def _wire_part(part: ContentPart) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from llm.local_names import UNNAMED
 from llm.measuring.statistics import Measured, Measuring
 from llm.messages import GenerateRequest, WaitState
-from llm.port import Backend, BackendConfig, ModelInfo, VectorPath
+from llm.port import Backend, BackendConfig, ModelInfo, SlotTold, VectorPath
 from llm.stream import Finish, Relayed, StreamEvent
 from models.clock import Clock
 from models.errors import ParleyError
@@ -70,11 +70,13 @@ class MeasuredBackend:
                             first_token.observe(now() - begun_s)
                     yield event
 
-    async def vectors(self, path: VectorPath, body: Mapping[str, Any], user: str = "") -> dict[str, Any]:
+    async def vectors(
+        self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None
+    ) -> dict[str, Any]:
         label = self._label(str(body.get("model") or ""))
         self._metrics_of(label)[0].inc()
         with self._measured(label, self._clock.now()) as measured:
-            answer = await self._backend.vectors(path, body, user)
+            answer = await self._backend.vectors(path, body, user, on_slot)
             measured.finished(self._clock.now(), int(answer.get("usage", {}).get("prompt_tokens") or 0), 0, 0)
             return answer
 

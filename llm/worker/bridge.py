@@ -28,7 +28,7 @@ from llm.engine import (
     SlotAction,
 )
 from llm.errors import WorkerDied
-from llm.messages import GenerateRequest, Priority
+from llm.messages import GenerateRequest
 from llm.stream import TokenLogprob
 from models.clock import Clock
 from models.errors import ParleyError
@@ -159,9 +159,7 @@ class Bridge:
 
         def work() -> Prompt:
             tools = () if request.tool_choice == "none" else request.tools
-            # A voice turn cannot wait for thoughts that nobody hears.
-            thinking = False if request.priority is Priority.VOICE else request.thinking
-            return self.engine.render(request.messages, tools, self.clock.wall(), thinking)
+            return self.engine.render(request.messages, tools, self.clock.wall(), request.thinking)
 
         if sum(len(message.content) for message in request.messages) < THREAD_FROM_CHARS and not request.tools:
             return work()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from llm import BackendFactory, LLMClient
 from llm.client import ChatDelta, ChatMetrics
+from llm.configured_backends import load_backends
+from llm.convert.chat import parse_chat, to_request
 from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, Overloaded, UnknownModel
+from llm.ollama_wire import chat_body, kept
+from llm.port import BackendConfig
 from llm.stream import ToolCallDelta
 from models.errors import BadInput
+from models.registry import discover
 from tests.scripted.backend_servers import SERVERS, serving
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -251,3 +259,104 @@ async def test_what_cannot_be_is_said(free_port: int) -> None:
         server.answers["/api/chat"] = (200, b'{"error":"llama runner process has terminated"}')
         with pytest.raises(BackendFailed, match="terminated"):
             await client.chat("m", HELLO)
+
+
+SENT: dict[str, Any] = {
+    "model": "m",
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "bob"},
+        {
+            "role": "assistant",
+            "content": "x",
+            "reasoning_content": "because",
+            "tool_calls": [
+                {
+                    "id": "c1",
+                    "type": "function",
+                    "function": {"name": "f", "arguments": "{}"},
+                    "extra_content": {"google": {"thought_signature": "sig"}},
+                }
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "r"},
+    ],
+    "max_completion_tokens": 7,
+    "reasoning_effort": "high",
+    "verbosity": "low",
+    "metadata": {"a": "b"},
+    "store": True,
+    "service_tier": "flex",
+    "user": "u1",
+    "prompt_cache_key": "k",
+    "prediction": {"type": "content", "content": "z"},
+    "modalities": ["text"],
+    "chat_template_kwargs": {"enable_thinking": True, "foo": 1},
+    "structured_outputs": {"regex": "a+"},
+    "min_tokens": 3,
+    "top_k": 5,
+}
+
+
+def sent_to(kind: str, url: str, body: dict[str, Any] = SENT, **changed: Any) -> dict[str, Any]:
+    """What a backend of this type would send for a client's request."""
+    backend = discover("llm.backends")[kind].load(BackendConfig("mine", kind, url), None)
+    found: dict[str, Any] = backend.body(replace(to_request(parse_chat(body)), **changed))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["openai", "vllm", "llamacpp", "lmstudio"])
+def test_what_nobody_here_reads_goes_on_to_servers_of_openais_form(kind: str) -> None:
+    body = sent_to(kind, "http://127.0.0.1:1/v1")
+    limit = {"max_completion_tokens": 7} if kind == "openai" else {"max_tokens": 7}
+    wanted = {name: value for name, value in SENT.items() if name != "max_completion_tokens"} | limit
+    assert {name: body.get(name) for name in wanted} == wanted
+
+
+def test_openai_itself_gets_no_field_that_it_refuses() -> None:
+    body = sent_to("openai", "https://api.openai.com/v1")
+    assert body["reasoning_effort"] == "high" and body["store"] is True and body["user"] == "u1"
+    assert not body.keys() & {"top_k", "repeat_penalty", "chat_template_kwargs", "max_tokens"}
+    older = sent_to("openai", "https://api.openai.com/v1", {"messages": HELLO, "max_tokens": 3, "temperature": 0})
+    assert (older["max_completion_tokens"], older["temperature"]) == (3, 0) and "max_tokens" not in older
+
+
+def test_servers_with_a_form_of_their_own_get_what_they_know() -> None:
+    assert not sent_to("tgi", "http://127.0.0.1:1").keys() & {"store", "verbosity", "metadata", "top_k"}
+    slot = sent_to("slot", "http://127.0.0.1:1")
+    assert not slot.keys() & {"store", "verbosity"} and slot["messages"][0]["content"] == "a\nb"
+
+
+@pytest.mark.parametrize("kind", ["vllm", "llamacpp", "slot", "tabbyapi", "lmstudio"])
+def test_a_voice_turn_is_not_to_think_wherever_that_can_be_said(kind: str) -> None:
+    body = sent_to(kind, "http://127.0.0.1:1/v1", {"messages": HELLO}, thinking=False)
+    assert (body.get("chat_template_kwargs") or body.get("template_vars")) == {"enable_thinking": False}
+
+
+async def test_a_voice_turn_is_not_to_think_with_ollama_and_plain_openai_is_not_told() -> None:
+    assert chat_body(replace(to_request(parse_chat({"messages": HELLO})), thinking=False), "m")["think"] is False
+    body = sent_to("openai", "http://127.0.0.1:1/v1", {"messages": HELLO}, thinking=False)
+    assert "chat_template_kwargs" not in body
+
+
+async def test_a_model_of_vllm_without_a_template_is_asked_without_settings_for_one() -> None:
+    refused = {"error": {"message": "chat_template is not supported for Mistral tokenizers.", "code": 400}}
+    async with serving("vllm") as server, aiohttp.ClientSession() as http:
+        server.answers["/v1/chat/completions"] = (400, json.dumps(refused).encode())
+        backend = discover("llm.backends")["vllm"].load(BackendConfig("mine", "vllm", f"{server.url}/v1"), http)
+        request = replace(to_request(parse_chat({"model": "m", "messages": HELLO})), thinking=False)
+        for _ in range(2):
+            with pytest.raises(BadInput):
+                async with aclosing(backend.generate(request)) as events:
+                    async for _event in events:
+                        pass
+    assert ["chat_template_kwargs" in body for _, body in server.posted] == [True, False, False]
+
+
+@pytest.mark.parametrize(("setting", "sent"), [("-1", -1), ("300", 300), ("0", 0), ("5m", "5m"), ("-1m", "-1m")])
+def test_ollama_takes_seconds_as_a_number_only(setting: str, sent: int | str) -> None:
+    assert kept(BackendConfig("o", "ollama", "http://127.0.0.1:1", keep_alive=setting)) == sent
+
+
+def test_a_type_of_backend_has_its_other_names_in_the_settings_too() -> None:
+    (backend,) = load_backends([BackendConfig("x", "llama.cpp", "http://127.0.0.1:1/v1")], None)  # type: ignore[arg-type]
+    assert backend.config.type == "llamacpp"

@@ -143,6 +143,15 @@ class SickUpstream:
             case "not_squeezed":
                 bad = frames.answer if stream else WHOLE
                 writer.write(_head(200, _EVENTS if stream else _JSON, len(bad), "content-encoding: gzip\r\n") + bad)
+            case "used_up":
+                bad = json.dumps({"error": {"message": "pay", "type": "insufficient_quota", "code": None}}).encode()
+                writer.write(_head(429, _JSON, len(bad)) + bad)
+            case "pings_inside":
+                writer.write(opening + frames.role + frames.words)
+                while True:
+                    await asyncio.sleep(0.02)
+                    writer.write(b": ping\n\n")
+                    await writer.drain()
             case "oops":
                 writer.write(_head(500, "text/plain", 4) + b"oops")
             case "busy":

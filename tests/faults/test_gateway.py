@@ -41,7 +41,7 @@ BEFORE = (
     "key",
     "not_squeezed",
 )
-INSIDE = ("cut", "stops_inside", "error_inside", "broken_inside", "hangs_inside")
+INSIDE = ("cut", "stops_inside", "error_inside", "broken_inside", "hangs_inside", "pings_inside")
 HEALTHY = ("trickle", "no_done", "no_last_line", "crlf", "comments", "late_end", "untyped", "squeezed", "well")
 
 
@@ -99,7 +99,7 @@ async def test_a_backend_that_fails_before_its_first_word_gives_a_typed_error(tm
                 error = json.loads(text)["error"]
                 assert set(error) == {"message", "type", "param", "code", "hint"}, (fault, error)
                 if fault == "busy":
-                    assert (status, error["code"]) == (503, "overloaded")
+                    assert (status, error["code"]) == (429, "rate_limit_exceeded")
                     assert 1 <= int(headers["retry-after"]) <= 7
                 else:
                     assert status in (502, 503, 504), (fault, stream, status)
@@ -192,8 +192,17 @@ async def test_retry_after_is_kept_to(tmp_path: Path) -> None:
     async with _gateway(tmp_path, "busy") as (found, upstream):
         for _ in range(3):
             status, headers, _ = await _ask(found, "busy/shared", True)
-            assert status == 503 and 1 <= int(headers["retry-after"]) <= 7
+            assert status == 429 and 1 <= int(headers["retry-after"]) <= 7
     assert upstream.asked == ["busy"]
+
+
+async def test_an_account_that_is_used_up_is_not_worth_a_second_try_but_another_server(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "used_up", "well") as (found, _):
+        status, headers, text = await _ask(found, "used_up/shared", False)
+        assert (status, json.loads(text)["error"]["code"]) == (429, "insufficient_quota")
+        assert "retry-after" not in headers
+        assert headers["x-parley-route"] == "none; strategy=failover; passed=used_up:insufficient_quota"
+        assert (await _ask(found, "shared", False))[0] == 200
 
 
 async def test_a_server_that_fails_again_and_again_is_left_alone(tmp_path: Path) -> None:

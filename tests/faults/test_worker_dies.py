@@ -19,9 +19,11 @@ import pytest
 from llm.backends.slot import SlotBackend
 from llm.errors import PortTaken, WorkerDied
 from llm.generate import Router
+from llm.local_vectors import ask_worker
 from llm.messages import GenerateRequest, Message, Sampling
 from llm.pool import SlotPool
 from llm.port import BackendConfig
+from llm.route_trace import RouteTrace
 from llm.settings import LlmSettings
 from llm.stream import Finish, TextDelta
 from llm.workers.process import WorkerProcess, WorkerSpec
@@ -98,6 +100,18 @@ async def test_killed_while_idle_costs_the_next_request_only_time(settings: LlmS
         assert worker_of(pool).restarts == 2
 
 
+async def test_killed_while_idle_costs_vectors_only_time_too(settings: LlmSettings, tmp_path: Path) -> None:
+    async with running(settings, tmp_path) as (pool, router):
+        told: list[RouteTrace] = []
+        before = await router.vectors("embeddings", {"input": "a"}, on_route=told.append)
+        kill(worker_of(pool))
+        assert (await router.vectors("embeddings", {"input": "a"}))["data"] == before["data"]
+        assert told[0].line() == f"local/{pool.slots[0].model.name}; slot=1; strategy=failover"
+        requests: list[RouteTrace] = []
+        await reply(router, replace(HELLO, on_route=requests.append))
+        assert requests[0].line() == told[0].line()
+
+
 async def test_killed_with_many_in_flight_nobody_is_left_hanging(settings: LlmSettings, tmp_path: Path) -> None:
     """Who heard something is told; who was still waiting for a place is answered by the next worker."""
     async with running(settings, tmp_path) as (pool, router):
@@ -151,6 +165,17 @@ async def test_a_request_that_kills_every_worker_is_asked_twice_and_not_for_ever
             async with aclosing(SlotBackend(config, http, worker).generate(HELLO)) as events:
                 async for _ in events:
                     pass
+        group.cancel_scope.cancel()
+    assert worker.log_tail().count("asked") == 2
+
+
+async def test_vectors_that_kill_every_worker_are_asked_for_twice_and_not_for_ever(free_port: int) -> None:
+    async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:
+        spec = WorkerSpec("deadly", (sys.executable, "-c", DEADLY, str(free_port)), free_port)
+        worker = WorkerProcess(spec, SystemClock(), http)
+        await group.start(worker.run)
+        with pytest.raises(WorkerDied):
+            await ask_worker(worker, http, "m", "embeddings", {"input": "a"}, 30.0)
         group.cancel_scope.cancel()
     assert worker.log_tail().count("asked") == 2
 

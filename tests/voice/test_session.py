@@ -219,6 +219,7 @@ async def test_a_client_may_say_later_where_it_stopped_playing(world: World) -> 
         await wire.wait("audio", len(wire.of("audio")) + 1)
         wire.say(type="interrupt")
         await wire.wait("turn_complete", 2)
+    assert {request.thinking for request in world.mind.requests} == {False}
     kept = world.mind.requests[-1].messages[2].content.removesuffix(" [INTERRUPTED BY USER]")
     assert kept and heard.startswith(kept) and len(kept) < len(heard)
 

@@ -74,7 +74,7 @@ def keys() -> KeyRing:
 @pytest.fixture
 async def client(keys: KeyRing) -> AsyncIterator[aiohttp.ClientSession]:
     server = ServerSettings(
-        log_level="info", max_body_mb=1, allowed_hosts=("parley.lan",), allowed_origins=("https://app.example",)
+        log_level="debug", max_body_mb=1, allowed_hosts=("parley.lan",), allowed_origins=("https://app.example",)
     )
     async with client_of(_app(keys, server)) as client:
         yield client

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 
 from tests.faults.sick_upstream import SickUpstream, sick_upstream
 from tests.scripted.backend_servers import Served, serving
@@ -118,7 +119,7 @@ async def test_dead_silent_pausing_and_broken_ones_are_passed_over_and_named(
                 assert status == 200 and "well" in text
                 route = headers["x-parley-route"]
                 assert route.startswith("well/shared; strategy=failover; passed=silent:backend_unreachable,")
-                assert "busy:overloaded" in route and "oops:backend_failed" in route
+                assert "busy:rate_limit_exceeded" in route and "oops:backend_failed" in route
                 status, _, headers = await _ask(found, "shared", stream)
                 assert status == 200 and "busy" not in headers["x-parley-route"]
         assert upstream.asked.count("busy") == 1, "it said when to come again"
@@ -150,6 +151,24 @@ async def test_a_total_is_kept_to(tmp_path: Path) -> None:
         assert status == 200 and '"well"' in text and '"backend_unreachable"' in text
 
 
+async def test_a_request_that_nobody_answers_says_who_was_asked(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "oops") as (found, _):
+        for stream in (False, True):
+            status, _, headers = await _ask(found, "oops/shared", stream)
+            assert status == 502
+            assert headers["x-parley-route"] == "none; strategy=failover; passed=oops:backend_failed"
+        async with found.client.post("/v1/embeddings", json={"model": "oops/shared", "input": "a"}) as answer:
+            assert answer.headers["x-parley-route"].startswith("none; strategy=failover; passed=oops:")
+
+
+async def test_the_log_has_what_did_not_go_to_the_first_choice(tmp_path: Path) -> None:
+    async with _gateway(tmp_path, "oops", "well") as (found, _):
+        with structlog.testing.capture_logs() as logs:
+            await _ask(found, "shared")
+            await _ask(found, "well/shared")
+    assert [row["log_level"] for row in logs if row["event"] == "backend.chosen"] == ["info", "debug"]
+
+
 # ---- vectors and ranks -------------------------------------------------------------------------------------------
 
 
@@ -178,6 +197,7 @@ async def test_vectors_of_every_server_come_in_openais_form(tmp_path: Path) -> N
             async with found.client.post("/v1/embeddings", json=body) as answer:
                 told = await answer.json()
                 assert answer.status == 200, (kind, told)
+                assert answer.headers["x-parley-route"] == f"{kind}/e; strategy=failover"
             assert [row["embedding"] for row in told["data"]] == [[0.5, 1.0], [0.25, 0.0]]
             assert [row["index"] for row in told["data"]] == [0, 1]
             assert told["usage"] == {"prompt_tokens": 4, "total_tokens": 4}

@@ -204,6 +204,7 @@ class Work:
             tools=action.tools,
             priority=Priority.INTERACTIVE,
             user=self._owner,
+            thinking=False,
         )
         with scope:
             await self._parts.prefill(request)
@@ -232,6 +233,7 @@ class Work:
             tool_choice=action.tool_choice if action.tools else None,
             priority=Priority.INTERACTIVE if action.aside else Priority.VOICE,
             user=self._owner,
+            thinking=False,  # nobody wants to wait for thoughts that are not spoken
         )
         usage = None
         calls: dict[int, ToolCall] = {}

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BadInput, ParleyError
 from web.errors import MethodNotAllowed, NotFound, body_of, close_code, face_of, headers_of
+from web.route_header import route_header
 
 __all__ = ["ErrorsToAnswers", "answer", "on_http_exception"]
 
@@ -73,7 +74,7 @@ class ErrorsToAnswers:
                 # The status is gone out; an unfinished body is the only sign left.
                 _log.warning("response.cut", code=error.code)
                 return
-            await answer(error, scope["path"])(scope, receive, send)
+            await answer(error, scope["path"], route_header(scope))(scope, receive, send)
         elif started:
             close: dict[str, Any] = {"type": "websocket.close", "code": close_code(error)}
             await send({**close, "reason": error.message[:120]})

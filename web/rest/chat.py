@@ -8,7 +8,6 @@ from contextlib import aclosing
 from typing import Any
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,11 +17,11 @@ from llm.convert.media_fetch import with_media
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
-from llm.route_trace import RouteTrace
 from llm.stream import Finish, Relayed, StreamEvent
 from web.body import read_object
 from web.direct import Direct
 from web.guards.authenticate import principal_of
+from web.route_header import RouteHeader
 from web.services import services_of
 from web.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
 
@@ -43,7 +42,7 @@ async def _complete(request: Request) -> Response:
     """Whole or streamed. A client that hangs up stops the decoder."""
     chat = parse_chat(without_ours(await read_object(request)))
     principal, services = principal_of(request), services_of(request)
-    told, waits = _Route(shown=principal.tier == "admin"), WaitComment()
+    told, waits = RouteHeader(request), WaitComment()
     usage = chat.stream_options is not None and chat.stream_options.include_usage
     asked = to_request(
         chat,
@@ -53,7 +52,7 @@ async def _complete(request: Request) -> Response:
         on_route=told,
         on_wait=waits.tell if chat.stream else None,
     )
-    if any(message.parts for message in asked.messages):
+    if any(message.media for message in asked.messages):
         try:
             asked = await while_connected(request.receive, lambda: with_media(asked), scope=request.scope)
         except ClientGone:
@@ -77,18 +76,6 @@ async def _complete(request: Request) -> Response:
         return Response(events[0].data, media_type="application/json", headers=told.headers)
     whole = completion(events, id=answer_id, model=finish.model or model, created=created, choices=asked.n)
     return JSONResponse(whole, headers=told.headers)
-
-
-class _Route:
-    """Puts the way a request took into `headers`, for admins: names of servers are nobody else's business."""
-
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
-        self.headers = MutableHeaders()
-
-    def __call__(self, trace: RouteTrace) -> None:
-        if self._shown:
-            self.headers["x-parley-route"] = trace.line()
 
 
 async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWriter) -> AsyncGenerator[bytes, None]:

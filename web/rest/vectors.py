@@ -12,6 +12,7 @@ from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from web.body import read_object
 from web.guards.authenticate import principal_of
 from web.rest.chat import without_ours
+from web.route_header import RouteHeader
 from web.services import services_of
 from web.sse import ClientGone, while_connected
 
@@ -35,12 +36,14 @@ async def _rerank(request: Request) -> Response:
 
 
 async def _ask(request: Request, path: VectorPath, body: dict[str, object]) -> Response:
-    router, user = services_of(request).router, principal_of(request).user
+    router, user, told = services_of(request).router, principal_of(request).user, RouteHeader(request)
     try:
-        answer = await while_connected(request.receive, lambda: router.vectors(path, body, user), scope=request.scope)
+        answer = await while_connected(
+            request.receive, lambda: router.vectors(path, body, user, told), scope=request.scope
+        )
     except ClientGone:
         return Response(status_code=_CLIENT_CLOSED)
-    return JSONResponse(answer)
+    return JSONResponse(answer, headers=told.headers)
 
 
 ROUTES = [
