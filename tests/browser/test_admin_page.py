@@ -40,6 +40,15 @@ parallel = 2
 SIZE = 400_000
 
 
+BARS = """
+import('/static/admin/pictures.js').then(({Bars}) => {
+  const bars = new Bars();
+  bars.show([1, 0, 2, 300], 'four requests');
+  return [bars.path.getAttribute('d').split('M').length - 1, bars.element.getAttribute('aria-label')];
+})
+"""
+
+
 class SlowHub:
     """Serves one file, and holds back its second half until `go_on`."""
 
@@ -138,7 +147,9 @@ async def performance(page: Chromium, server: ParleyProcess) -> None:
     body = {"model": "parley-mini", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
     await anyio.to_thread.run_sync(server.post, "/v1/chat/completions", body)
     await page.wait_for("document.querySelector('.performance-row .name').innerText === 'parley-mini'", "its row")
-    assert await page.evaluate("document.querySelector('.performance-row .bars').getAttribute('d').length") > 5
+    row = await page.evaluate("document.querySelector('.performance-row').innerText")
+    assert "slot 1" in row and "Requests\n1" in row and "Errors\nnone" in row
+    assert await page.evaluate(BARS) == [3, "four requests"]
     assert await overflowing(page) <= 0
 
 
