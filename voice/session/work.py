@@ -7,9 +7,9 @@ through carries the number, and the turn machine drops it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import anyio
@@ -23,12 +23,12 @@ from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
 from llm.port import Generator
 from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta, UsageSoFar
 from models.clock import Clock
-from models.errors import ParleyError
+from models.errors import BadInput, ParleyError
 from voice.ears.ears import Ears
 from voice.ears.hearing import Hearing
 from voice.ears.intake import RATE_HZ
 from voice.ears.ring import AudioRing
-from voice.port import SpeakRequest, Stt, Tts, Word
+from voice.port import SpeakRequest, SpeechChunk, Stt, Tts, Word
 from voice.resample import StreamResampler
 from voice.session.config import SessionConfig
 from voice.settings import VoiceSettings
@@ -173,7 +173,7 @@ class Work:
                     tasks.start_soon(exact.run, lambda text: None)
                     transcript = await exact.transcribe()
                     exact.close()
-            self._hear(heard.TranscriptReady(action.revision, transcript.text))
+            self._hear(heard.TranscriptReady(action.revision, transcript.text, transcript.language))
         except* ParleyError as group:
             error = _first(group)
             self._hear(heard.TranscriptFailed(action.revision, error.code, error.message, error.hint))
@@ -263,13 +263,12 @@ class Work:
     async def _speak(self, action: Speak) -> None:
         voice = action.voice
         asked = voice.voice_id if voice.voice_id != "default" else self._settings.tts.voice or "default"
-        language = None if voice.language == "auto" else voice.language
         rate_hz = self.config.audio.sample_rate
         resampler: StreamResampler | None = None
         words: tuple[Word, ...] = ()
         try:
             async with aclosing(
-                self._parts.tts.speak(SpeakRequest(action.text, asked, voice.speed, language))
+                self._spoken(SpeakRequest(action.text, asked, voice.speed), voice.language)
             ) as stream:
                 async for chunk in stream:
                     if resampler is None:
@@ -283,6 +282,24 @@ class Work:
         except ParleyError as error:
             failed = heard.ClauseFailed(action.revision, action.clause, error.code, error.message, error.hint)
             self._hear(failed)
+
+    async def _spoken(self, request: SpeakRequest, asked: str) -> AsyncGenerator[SpeechChunk]:
+        """In the session's language, else that of `[voice.tts]`, else that of the question, if it can be spoken."""
+        configured = (self.config.voice.language, self._settings.tts.language)
+        fixed = next((each for each in configured if each != "auto"), None)
+        language = asked if fixed is None and asked != "auto" else fixed
+        begun = False
+        try:
+            async with aclosing(self._parts.tts.speak(replace(request, language=language))) as stream:
+                async for chunk in stream:
+                    begun = True
+                    yield chunk
+        except BadInput:
+            if begun or language == fixed:
+                raise
+            async with aclosing(self._parts.tts.speak(request)) as stream:
+                async for chunk in stream:
+                    yield chunk
 
     def _new_hearing(self, from_s: float, until: int | None) -> Hearing:
         language = self.config.voice.language

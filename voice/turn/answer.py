@@ -49,6 +49,8 @@ __all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
 REPLY_TIMEOUT_S = 60.0
 """A reply that makes no progress for this long has failed."""
 MORE_ROUNDS = "ask for less at once, or allow more with max_rounds in [voice.tools]"
+SURE_WORDS = 4
+"""In so many words a recogniser is right about their language."""
 PAST_REPLIES = 16
 """Of so many replies the word times are kept, for a client that says later where it stopped playing."""
 
@@ -117,14 +119,14 @@ class Answer:
             unsure_s=self._settings.unsure_ms / 1000,
             spoken=spoken,
         )
-        revision.voice = self._voice(options)
         revision.messages = self.prompt(options, revision.request or None)
+        revision.voice = self._voice(revision)
         self._ask(revision)
 
-    def _voice(self, options: ReplyOptions) -> VoiceConfig:
-        voice = self.config.voice
-        return replace(
-            voice,
+    def _voice(self, revision: Revision) -> VoiceConfig:
+        voice, options = self.config.voice, revision.options
+        return VoiceConfig(
+            language=self._language(revision),
             voice_id=voice.voice_id if options.voice is None else options.voice,
             speed=voice.speed if options.speed is None else options.speed,
         )
@@ -331,9 +333,15 @@ class Answer:
         self.out.append(action)
 
     def _language(self, revision: Revision) -> str:
-        """Of the session; where it has none, that of the question."""
-        language = self.config.voice.language
-        return language if language != "auto" else guess_language(revision.request) or language
+        """Of the session; where it has none, that of the question: by its words, else as the recogniser heard it,
+        which takes many a short sound for another language."""
+        if self.config.voice.language != "auto":
+            return self.config.voice.language
+        asked = revision.request or next(
+            (each.content for each in reversed(revision.messages) if each.role == "user"), ""
+        )
+        heard = revision.language if len(asked.split()) >= SURE_WORDS else None
+        return guess_language(asked) or heard or "auto"
 
     def _on_played(self, event: PlayedReport, now: float) -> None:
         if self.revision is not None and self.reply is not None and self.reply.id == event.reply:

@@ -89,8 +89,11 @@ class PartialTranscript:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptReady:
+    """`language`: a two-letter code, where the recogniser says it."""
+
     revision: int
     text: str
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

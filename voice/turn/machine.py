@@ -186,7 +186,7 @@ class TurnMachine(Requests):
         revision = self._answer.of(event.revision)
         if revision is None or revision.answering:
             return
-        revision.text, revision.progress_at = event.text, self._now
+        revision.text, revision.language, revision.progress_at = event.text, event.language, self._now
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
         if revision.confirmed:
             self._accept(revision)

@@ -71,6 +71,8 @@ class Revision:
     ledger: Ledger
     progress_at: float
     text: str | None = None
+    language: str | None = None
+    """Of the transcript, by the recogniser's word."""
     over: float | None = None
     quiet_s: float | None = None
     request: str = ""
