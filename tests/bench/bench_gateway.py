@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.bench.gateway_mock import FRAMES
@@ -38,7 +38,7 @@ class Cell:
 
 
 def run(options: Options) -> Section:
-    seconds = 1.0 if options.quick else 2.5
+    rounds, seconds = (1, 0.8) if options.quick else (4, 0.8)
     found: dict[tuple[str, bool, int], Cell] = {}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         mock = stack.enter_context(_server(["-m", "tests.bench.gateway_mock"], "/v1/models"))
@@ -51,10 +51,21 @@ def run(options: Options) -> Section:
             servers[LITELLM] = stack.enter_context(_litellm(command, mock, Path(folder)))
         for stream in (False, True):
             for clients in CLIENTS:
-                for name, url in servers.items():
+                for url in servers.values():
                     _load(url, clients, 0.3, stream)  # connections and caches
-                    found[name, stream, clients] = _load(url, clients, seconds, stream)
+                for _ in range(rounds):
+                    for name, url in servers.items():
+                        cell = _load(url, clients, seconds, stream)
+                        found[name, stream, clients] = _better(found.get((name, stream, clients)), cell)
     return _section(list(servers), found)
+
+
+def _better(one: Cell | None, other: Cell) -> Cell:
+    """The quicker of two rounds, with what was lost in both."""
+    if one is None:
+        return other
+    best = max(one, other, key=lambda cell: cell.requests_per_s)
+    return replace(best, lost=one.lost + other.lost, failed=one.failed + other.failed)
 
 
 def _section(names: list[str], found: dict[tuple[str, bool, int], Cell]) -> Section:
@@ -84,8 +95,8 @@ def _section(names: list[str], found: dict[tuple[str, bool, int], Cell]) -> Sect
         "The gateway",
         "A mock upstream answers at once; `parley up` stands before it with one [[backends]] entry of type openai, "
         "and so do a reverse proxy of thirty lines and LiteLLM's proxy (one worker). Each is one process; they, the "
-        "mock and the client (raw asyncio, kept connections) share this machine. All cells of a table are from one "
-        f"run, servers in turn. Added: median and 99th percentile of whole requests, less the mock's own.{without}",
+        "mock and the client (raw asyncio, kept connections) share this machine. Servers are measured in turn, in four "
+        f"rounds of 0.8 s for each cell, of which the quickest counts: what else the machine does counts for nobody. Added: median and 99th percentile of whole requests, less the mock's own.{without}",
         tuple(tables),
         notes=(
             "frames lost: " + ", ".join(f"{name} {count}" for name, count in lost.items()),
