@@ -95,8 +95,9 @@ def _section(names: list[str], found: dict[tuple[str, bool, int], Cell]) -> Sect
         "The gateway",
         "A mock upstream answers at once; `parley up` stands before it with one [[backends]] entry of type openai, "
         "and so do a reverse proxy of thirty lines and LiteLLM's proxy (one worker). Each is one process; they, the "
-        "mock and the client (raw asyncio, kept connections) share this machine. Servers are measured in turn, in four "
-        f"rounds of 0.8 s for each cell, of which the quickest counts: what else the machine does counts for nobody. Added: median and 99th percentile of whole requests, less the mock's own.{without}",
+        "mock and the client (raw asyncio, kept connections) share this machine. Servers are measured in turn, in "
+        "four rounds of 0.8 s for each cell, of which the quickest counts: what else the machine does counts for "
+        "nobody. Added: median and 99th percentile of whole requests, less the mock's own." + without,
         tuple(tables),
         notes=(
             "frames lost: " + ", ".join(f"{name} {count}" for name, count in lost.items()),
