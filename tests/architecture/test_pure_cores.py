@@ -66,6 +66,7 @@ CORES = (
     "voice/ears/echo.py",
     "voice/ears/echo_guard.py",
     "voice/ears/pace.py",
+    "voice/ears/soft_onset.py",
     "voice/ears/segmenter.py",
     "voice/measuring/ledger.py",
     "voice/measuring/turn_metrics.py",

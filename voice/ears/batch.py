@@ -190,14 +190,16 @@ class EarBatch:
 
     def _hear_voice(self, lines: list[Line]) -> None:
         frames = np.stack([line.frame(line.vad_at, VAD_FRAME) for line in lines]).astype(np.float32) / 32768
-        for line, probability in self._try("vad", lines, frames, self._run_vad):
+        levels_db = 10 * np.log10(frames.var(axis=1) * 32768.0**2 + 1)
+        heard = self._try("vad", lines, frames, self._run_vad)
+        for (line, probability), level_db in zip(heard, levels_db, strict=True):
             line.vad_at += VAD_FRAME
             if probability is None:
                 line.open_until = line.end + HANG  # without a gate, every word is listened for
                 continue
             if probability >= GATE:
                 line.open_until = line.vad_at + HANG
-            line.events.append(VadFrame(float(probability), line.vad_at / RATE_HZ))
+            line.events.append(VadFrame(float(probability), line.vad_at / RATE_HZ, float(level_db)))
 
     def _run_vad(self, lines: Sequence[Line], frames: npt.NDArray[np.float32]) -> Sequence[float]:
         streams = []

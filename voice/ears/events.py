@@ -14,6 +14,8 @@ class VadFrame:
 
     probability: float
     end_s: float
+    level_db: float = 0.0
+    """Loudness over one sample step."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from voice.ears.echo_guard import EchoGuard
 from voice.ears.events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.ears.intake import RATE_HZ, Intake
 from voice.ears.ring import AudioRing
-from voice.ears.segmenter import Onset, Segmenter
+from voice.ears.segmenter import Offset, Onset, Segmenter
+from voice.ears.soft_onset import SoftOnset
 from voice.errors import FrameTooLarge, NothingToResume, ProtocolError
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
@@ -121,7 +122,7 @@ class Session:
         self._intake = Intake(config.audio)
         self._echo = EchoGuard(config.turn.echo)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
-        self._segmenter = self._new_segmenter()
+        self._segmenter, self._soft_onset = self._new_segmenter(), SoftOnset()
         start = MachineStart(
             config,
             settings.turn,
@@ -444,12 +445,12 @@ class Session:
         """What the ears made of the audio, in order."""
         for event in events:
             match event:
-                case VadFrame(probability=probability, end_s=end_s):
+                case VadFrame(probability=probability, end_s=end_s, level_db=level_db):
+                    self._soft_onset.hear(probability, level_db, end_s)
                     edge = self._segmenter.step(probability, end_s)
                     voiced = self._segmenter.voiced or probability >= self._threshold
                     if edge is not None:
-                        onset = isinstance(edge, Onset)
-                        self._hear(heard.SpeechBegan(edge.at_s) if onset else heard.SpeechEnded(edge.at_s))
+                        self._hear(self._edge(edge))
                     fading = probability < self._threshold + FADING
                     self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising))
                 case WakeHeard():
@@ -460,6 +461,11 @@ class Session:
                     log.error("ears failed", session=self._name, part=part, final=final)
                     if final:
                         self._say(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
+
+    def _edge(self, edge: Onset | Offset) -> heard.TurnEvent:
+        if isinstance(edge, Onset):
+            return heard.SpeechBegan(edge.at_s, self._soft_onset.begin(edge.at_s))
+        return heard.SpeechEnded(edge.at_s)
 
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""

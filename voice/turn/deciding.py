@@ -28,7 +28,10 @@ class Deciding(Noting):
     """The user's turn from its first sound to its answer, or to its end without one."""
 
     def _open_turn(self, event: SpeechBegan) -> None:
-        self._begin_turn(self._with_preroll(event.at_s), woken=self._gate.is_open(event.at_s))
+        from_s = self._with_preroll(event.at_s)
+        if event.soft_s is not None and self._manners.reaches_back:
+            from_s = max(self._used_s, min(from_s, event.soft_s))
+        self._begin_turn(from_s, woken=self._gate.is_open(event.at_s))
 
     def _pause(self, event: SpeechEnded) -> None:
         """The voice fell silent: begin to answer, unheard, in case this was all."""

@@ -66,6 +66,7 @@ class Manners:
         "max_turn_s",
         "pause_s",
         "preroll_s",
+        "reaches_back",
         "rules",
         "scores",
         "silence_s",
@@ -101,6 +102,8 @@ class Manners:
         """Silence after which the first answer of a turn is begun."""
         padding_ms = detection.prefix_padding_ms
         self.preroll_s = (settings.preroll_ms if padding_ms is None else padding_ms) / 1000
+        self.reaches_back = padding_ms is None
+        """A soft beginning before that is kept, too: the client did not say how much it wants."""
         self.max_turn_s = settings.max_turn_s
         self.follow_up_s = settings.follow_up_s if turn.follow_up_s is None else turn.follow_up_s
         self.barge_in = (
