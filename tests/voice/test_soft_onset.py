@@ -11,8 +11,7 @@ SOFT = (0.1, 45.0)
 
 
 def begin(*parts: tuple[tuple[float, float], int]) -> float:
-    """Frames of (probability, level) and how many; seconds by which the beginning lies before the onset, which follows
-    them at once."""
+    """Frames of (probability, level) and how many; the onset follows at once. How long before it the beginning is."""
     soft, at = SoftOnset(), 0
     for (probability, level_db), count in parts:
         for _ in range(count):
