@@ -59,7 +59,7 @@ class AudioClock:
 
 @dataclass(frozen=True, slots=True)
 class SpeechBegan:
-    """Speech, sure by now, began at `at_s`; softly, perhaps, at `soft_s`: what is said from there on belongs to it."""
+    """Speech, sure by now, began at `at_s`; softly, perhaps, at `soft_s`: what is said from there is part of it."""
 
     at_s: float
     soft_s: float | None = None
