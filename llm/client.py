@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any, cast
@@ -21,11 +21,11 @@ import anyio
 from llm.backends.auto import AutoBackend
 from llm.client_options import read_options
 from llm.convert.chat import parse_chat, to_request
-from llm.errors import BackendUnreachable, Overloaded, UnknownModel
+from llm.errors import UnknownModel
 from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
 from llm.stream import Finish, ReasoningDelta, TextDelta, ToolCallDelta
-from models.errors import BadInput
+from models.errors import BadInput, ParleyError
 from models.registry import discover
 
 __all__ = ["BackendFactory", "ChatDelta", "ChatMetrics", "ChatReply", "LLMClient"]
@@ -91,7 +91,7 @@ class LLMClient:
         """Raises nothing."""
         try:
             return await (await self._backend()).health()
-        except (BackendUnreachable, Overloaded):  # of a type that was to be found out
+        except ParleyError:  # of a type that was to be found out
             return False
 
     async def list_models(self) -> list[str]:
@@ -158,16 +158,18 @@ class LLMClient:
 
     async def get_backend_info(self) -> dict[str, Any]:
         """{"name", "type", "base_url", "description", "healthy", "models"}; never the key. Raises nothing."""
-        healthy = await self.health_check()
-        backend = await self._backend() if healthy else None
-        kind = backend.config.type if backend else self._config.type
+        healthy, kind, models = await self.health_check(), self._config.type, list[str]()
+        if healthy:
+            with suppress(ParleyError):  # it may end between two questions, or answer the one and not the other
+                kind = (await self._backend()).config.type
+                models = await self.list_models()
         return {
             "name": self._config.name,
             "type": kind,
             "base_url": self._config.base_url,
             "description": discover("llm.backends")[kind].description,
             "healthy": healthy,
-            "models": await self.list_models() if healthy else [],
+            "models": models,
         }
 
     async def aclose(self) -> None:

@@ -168,7 +168,7 @@ class OpenAIClient:
                 await self._get(self._root + self.health_path)
             else:
                 await self.models()
-        except LlmError:
+        except ParleyError:  # also one that calls the question itself wrong: it is no server for us
             return False
         return True
 

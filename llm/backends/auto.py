@@ -16,6 +16,7 @@ from llm.fingerprint import ask, recognise
 from llm.messages import GenerateRequest
 from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
 from llm.stream import StreamEvent
+from models.errors import ParleyError
 from models.registry import discover
 
 __all__ = ["SPEC", "AutoBackend"]
@@ -94,7 +95,7 @@ class AutoBackend:
     async def health(self) -> bool:
         try:
             return bool(await (await self.resolved()).health())
-        except LlmError:
+        except ParleyError:
             return False
 
     async def models(self) -> tuple[ModelInfo, ...]:

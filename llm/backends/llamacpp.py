@@ -6,10 +6,13 @@ Source: llama.cpp's tools/server/README.md. Its settings have our names, for our
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Any
+
+import anyio
 
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
 from llm.convert.chat import grammar_schema, to_body
-from llm.errors import UnknownModel
+from llm.errors import BackendFailed, UnknownModel
 from llm.llamacpp_completion import CompletionReader, completion_body
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
@@ -17,9 +20,14 @@ from llm.port import BackendSpec
 from llm.request_defaults import with_defaults
 from llm.sse import SseReader
 from llm.stream import StreamEvent
-from models.errors import BadInput
+from models.errors import BadInput, ParleyError
 
 __all__ = ["SPEC", "LlamaCppServer"]
+
+POLL_S = 0.5
+"""A model that loads is asked after this often."""
+BEGINS_S = 5.0
+"""A model that was told to load is loading by then."""
 
 
 class LlamaCppServer(OpenAIClient):
@@ -69,11 +77,43 @@ class LlamaCppServer(OpenAIClient):
         return length if isinstance(length, int) and length > 0 else await super().context_limit(model)
 
     async def preload(self, model: str) -> None:
-        """A server in router mode loads models; any other has its one model loaded already."""
+        """A server in router mode loads models, and says at once that it has begun; any other has its one loaded
+        already. Waits until it is there. Raises BackendFailed where it cannot be loaded.
+        """
+        wanted = self.config.model_path or model or self.config.model
         try:
-            await self._post(f"{self._root}/models/load", {"model": self.config.model_path or model})
+            await self._post(f"{self._root}/models/load", {"model": wanted})
         except UnknownModel:
             return
+        except ParleyError as error:
+            if "already" not in error.message:  # loaded, or loading
+                raise
+        begun_s = anyio.current_time()
+        while (status := await self._status(wanted)) is not None:
+            value = status.get("value")
+            if value in ("loaded", "sleeping"):
+                return
+            late = anyio.current_time() - begun_s > BEGINS_S and value != "loading"
+            if status.get("failed") or value == "failed" or late:
+                raise BackendFailed(
+                    f"{self.name} could not load {wanted}: {str(value)[:40]}, exit code {status.get('exit_code')}",
+                    hint="see the log of that server",
+                )
+            await anyio.sleep(POLL_S)
+
+    async def _status(self, model: str) -> dict[str, Any] | None:
+        """What the router says of that model; None where it tells nothing of the kind."""
+        answer = await self._get(f"{self._root}/models")
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and model in (row.get("id"), *_names(row.get("aliases"))):
+                status = row.get("status")
+                return status if isinstance(status, dict) else None
+        return None
+
+
+def _names(aliases: object) -> list[object]:
+    return aliases if isinstance(aliases, list) else []
 
 
 SPEC = BackendSpec(

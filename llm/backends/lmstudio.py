@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
-from llm.errors import LlmError
+import anyio
+
+from llm.errors import BackendFailed, LlmError
 from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec, ModelInfo
 
 __all__ = ["SPEC", "LmStudio"]
+
+POLL_S = 1.0
+"""A download is asked after this often."""
 
 
 class LmStudio(OpenAIClient):
@@ -34,14 +40,33 @@ class LmStudio(OpenAIClient):
         return ModelInfo(name, self.name, length if isinstance(length, int) else None, "lmstudio")
 
     async def preload(self, model: str) -> None:
-        """Fetches `model_url` first where that is given and allowed; LM Studio goes on fetching by itself."""
+        """Fetches `model_url` first where that is given and allowed, however long it takes; who stops waiting leaves
+        LM Studio fetching by itself.
+        """
         wanted = self.config.model_path or model or self.config.model
         if self.config.model_url and self.config.auto_download_model:
-            await self._post(f"{self._root}/api/v1/models/download", {"model": self.config.model_url})
+            await self._fetch(self.config.model_url)
         body: dict[str, Any] = {"model": wanted}
         if self.config.context_size:
             body["context_length"] = self.config.context_size
         await self._post(f"{self._root}/api/v1/models/load", body)
+
+    async def _fetch(self, url: str) -> None:
+        told = await self._post(f"{self._root}/api/v1/models/download", {"model": url})
+        while True:
+            job = told if isinstance(told, dict) else {}
+            match job.get("status"):
+                case "completed" | "already_downloaded":
+                    return
+                case "downloading" if isinstance(job.get("job_id"), str):
+                    await anyio.sleep(POLL_S)
+                    path = f"/api/v1/models/download/status/{quote(job['job_id'], safe='')}"
+                    told = await self._get(self._root + path)
+                case status:
+                    raise BackendFailed(
+                        f"{self.name} did not fetch {url}: {str(status)[:100]}",
+                        hint="see its downloads; one that is paused has to be resumed there",
+                    )
 
 
 def _rows(answer: Any) -> list[dict[str, Any]]:

@@ -360,3 +360,53 @@ def test_ollama_takes_seconds_as_a_number_only(setting: str, sent: int | str) ->
 def test_a_type_of_backend_has_its_other_names_in_the_settings_too() -> None:
     (backend,) = load_backends([BackendConfig("x", "llama.cpp", "http://127.0.0.1:1/v1")], None)  # type: ignore[arg-type]
     assert backend.config.type == "llamacpp"
+
+
+async def test_questions_about_a_server_raise_nothing() -> None:
+    async with serving("openai") as server:
+        for status in (400, 401, 413, 422, 500):
+            server.failing = {"/v1/models": status}
+            for kind in ("openai", "auto"):
+                async with LLMClient(kind, server.url) as client:
+                    assert await client.health_check() is False, status
+                    assert (await client.get_backend_info())["healthy"] is False
+    async with serving("llamacpp") as server, LLMClient("llamacpp", server.url) as client:
+        server.failing = {"/v1/models": 500}
+        info = await client.get_backend_info()
+        assert info["healthy"] is True and info["models"] == []
+
+
+async def test_a_preload_with_lm_studio_waits_for_the_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm.backends.lmstudio.POLL_S", 0.01)
+    url = "https://huggingface.co/x/y"
+    async with serving("lmstudio") as server, LLMClient("lmstudio", server.url, model_url=url) as client:
+        server.answers["/api/v1/models/load"] = (200, b'{"status":"loaded"}')
+        server.answers["/api/v1/models/download"] = (200, b'{"job_id":"job_1","status":"downloading"}')
+        path = "/api/v1/models/download/status/job_1"
+        steps = [{"job_id": "job_1", "status": "downloading"}] * 2 + [{"job_id": "job_1", "status": "completed"}]
+        server.in_turn[path] = steps.copy()
+        await client.preload_model("y")
+        assert server.in_turn[path] == [] and server.posted[-1][0] == "/api/v1/models/load"
+        server.posted.clear()
+        server.in_turn[path] = [{"job_id": "job_1", "status": "failed"}]
+        with pytest.raises(BackendFailed, match="failed"):
+            await client.preload_model("y")
+        server.answers["/api/v1/models/download"] = (200, b'{"status":"already_downloaded"}')
+        await client.preload_model("y")
+    assert [path for path, _ in server.posted if path.endswith("/load")] == ["/api/v1/models/load"]
+
+
+async def test_a_preload_with_llama_cpps_router_waits_for_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm.backends.llamacpp.POLL_S", 0.01)
+
+    def listed(**status: Any) -> dict[str, Any]:
+        return {"data": [{"id": "other", "status": {"value": "loaded"}}, {"id": "m", "status": status}]}
+
+    async with serving("llamacpp") as server, LLMClient("llamacpp", server.url) as client:
+        server.answers["/models/load"] = (200, b'{"success": true}')
+        server.in_turn["/models"] = [listed(value="unloaded"), listed(value="loading"), listed(value="loaded")]
+        await client.preload_model("m")
+        assert server.in_turn["/models"] == []
+        server.in_turn["/models"] = [listed(value="loading"), listed(value="unloaded", failed=True, exit_code=1)]
+        with pytest.raises(BackendFailed, match="exit code 1"):
+            await client.preload_model("m")

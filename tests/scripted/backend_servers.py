@@ -71,12 +71,20 @@ class Served:
         self.gets = SERVERS[kind]
         self.posted: list[tuple[str, Any]] = []
         self.answers: dict[str, tuple[int, bytes]] = {}
+        self.failing: dict[str, int] = {}
+        """GETs that are answered with an error: path -> status."""
+        self.in_turn: dict[str, list[Any]] = {}
+        """GETs whose answer changes: path -> the next answers."""
         self.starting = False
         """It says 503 to everything, as llama.cpp does until its model is there."""
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if self.starting:
             return web.json_response({"error": {"message": "Loading model", "code": 503}}, status=503)
+        if request.method == "GET" and request.path in self.failing:
+            return web.json_response({"error": {"message": "no"}}, status=self.failing[request.path])
+        if request.method == "GET" and self.in_turn.get(request.path):
+            return web.json_response(self.in_turn[request.path].pop(0))
         if request.method == "GET":
             if request.path not in self.gets:
                 return web.json_response({"detail": "Not Found"}, status=404)
