@@ -8,6 +8,7 @@ stands; who is gone holds nothing. Everything is called from one event loop.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from llm.memory.slot_memory import SlotMemory
 from llm.messages import Priority, WaitState
 from llm.port import Backend, BackendConfig, ModelInfo
 from llm.settings import LlmSettings
-from llm.slot_errors import failure, queue_full
+from llm.slot_errors import failure, not_started, queue_full
 from llm.slot_events import (
     Ask,
     Emptied,
@@ -47,6 +48,7 @@ from llm.slot_events import (
     Start,
     Stop,
     Unload,
+    Up,
 )
 from llm.slots import SlotScheduler
 from llm.workers.launch import Launcher, ModelType, Plan, quick_type
@@ -59,14 +61,26 @@ from models.errors import BadInput, ParleyError
 from models.formats.port import Kind
 from models.store import Installed, Store
 
-__all__ = ["Slot", "SlotPool"]
+__all__ = ["LostOrder", "Slot", "SlotPool"]
 
 TICK_S = 0.5
 QUIET_TICK_S = 5.0
 """How often memory is measured and time moves on: while something waits or loads, and otherwise."""
 TELL_EVERY_S = 0.25
 
+LOST_ORDERS = 16
+"""Orders that were accepted and not carried out, as they are shown."""
+
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LostOrder:
+    """An accepted load that came to nothing, and why."""
+
+    order: int
+    model: str
+    error: ParleyError
 
 
 @dataclass(slots=True)
@@ -115,7 +129,11 @@ class SlotPool:
         self._first_order = 0
         self._occupied: dict[int, Slot] = {}
         self._waiting: dict[int, _Waiting] = {}
+        self._ordered: dict[int, Plan] = {}  # those that are open
+        self._pins_default = True
         self._errors: dict[str, ParleyError] = {}
+        self.lost_orders: deque[LostOrder] = deque(maxlen=LOST_ORDERS)
+        """Accepted loads that were not carried out, the last of them."""
         self.failures: dict[int, tuple[str, ParleyError]] = {}  # by slot: what could not be loaded into it, and why
         self._ids = count(1)
         self._tasks: TaskGroup | None = None
@@ -233,12 +251,12 @@ class SlotPool:
         ModelTooLarge, and what is wrong with the worker. Cancel-safe: a request that waits is taken out of the line
         at once, and a load that nobody else waits for is broken off.
         """
-        plan = next((slot.plan for slot in self._occupied.values() if slot.model.name == model), None)
-        plan = plan or await self._book.find(model, self._memory.host.total)
+        plan = await self._plan_of(model)
         number = next(self._ids)
         waiting = self._waiting[number] = _Waiting(plan)
         try:
-            self._feed(Ask(number, plan.model.name, user, priority, plan.need))
+            pinned = self._pins_default and plan.model.name == (self.default.model.name if self.default else "")
+            self._feed(Ask(number, plan.model.name, user, priority, plan.need, plan, pinned))
             if not waiting.told.is_set():
                 self._stirred.set()
                 await self._wait(number, waiting, on_wait)
@@ -253,13 +271,18 @@ class SlotPool:
             self._feed(Gone(number))
 
     async def plan(self, name: str, options: Mapping[str, Any] | None = None) -> Plan:
-        """How a model of the store, or of a path, is loaded with these options; it keeps them. Raises ModelNotFound,
-        ModelUnreadable, BadInput.
+        """How a model of the store, or of a path, is loaded with these options; it keeps them once it has answered.
+        Raises ModelNotFound, ModelUnreadable, BadInput.
         """
         return await self._book.ordered(name, options or {}, self._memory.host.total)
 
-    def load(self, plan: Plan, *, slot: int | None = None, pinned: bool = False) -> None:
-        """Begin to load it into that slot or any; `views()` says how far it is.
+    def load(self, plan: Plan, *, slot: int | None = None, pinned: bool = False, anew: bool = False) -> int:
+        """Begin to load it into that slot or any; `views()` says how far it is, and `lost_orders` if it came to
+        nothing, by the number that is returned.
+
+        1. It is there with the same options: nothing happens, but for the pin; `anew` starts it again. 2. With other
+        ones: it is loaded again with these when its requests have ended. 3. An order that waits for the same slot is
+        taken back: the latest counts.
 
         Raises BadInput, ModelTooLarge, Overloaded where every slot is pinned.
         """
@@ -268,11 +291,20 @@ class SlotPool:
         number = next(self._ids)
         waiting = self._waiting[number] = _Waiting(plan)
         try:
-            self._order(plan, slot, pinned, number)
+            self._order(plan, slot, pinned, number, anew)
             if waiting.error is not None:
                 raise waiting.error
         finally:
             del self._waiting[number]
+        return number
+
+    def slot_of(self, plan: Plan, wanted: int | None = None) -> int | None:
+        """Where it is, or where an order for it waits to be; None: not known yet. `wanted`: the slot of the order."""
+        if wanted is not None:
+            return wanted
+        there = [slot for slot in self.slots if slot.model.name == plan.model.name]
+        same = [slot.number for slot in there if slot.plan == plan]
+        return next(iter([*same, *(slot.number for slot in there)]), None)
 
     def unload(self, number: int, *, at_once: bool = False) -> None:
         """When its requests have ended; `at_once` ends them. Raises BadInput for a slot that is empty."""
@@ -283,6 +315,8 @@ class SlotPool:
     def pin(self, number: int, pinned: bool) -> None:
         if number not in self._occupied:
             raise BadInput(f"slot {number} holds no model", param="slot")
+        if self.default is not None and self._occupied[number].model == self.default.model:
+            self._pins_default = pinned
         self._feed(Pin(number, pinned))
 
     async def models(self, kinds: Iterable[Kind] = ("llm",)) -> tuple[ModelInfo, ...]:
@@ -304,9 +338,27 @@ class SlotPool:
             f"no model of type {' or '.join(types)} is installed", hint="name one in `model`", param="model"
         )
 
-    def _order(self, plan: Plan, slot: int | None, pinned: bool, number: int) -> None:
-        self._feed(Load(number, plan.model.name, plan.need, slot, pinned))
+    def _order(self, plan: Plan, slot: int | None, pinned: bool, number: int, anew: bool = False) -> None:
+        trial = self._book.is_trial(plan)
+        self._ordered[number] = plan
+        self._feed(Load(number, plan.model.name, plan.need, slot, pinned, plan, anew, trial))
+        still = self._scheduler.open_orders
+        self._ordered = {number: plan for number, plan in self._ordered.items() if number in still}
         self._stirred.set()
+
+    async def _plan_of(self, model: str) -> Plan:
+        """1. As it is loaded, if it has answered so. 2. As requests have it loaded. 3. As it was ordered, where only
+        that order knows it.
+        """
+        for slot in self._occupied.values():
+            if slot.model.name == model and slot.proven:
+                return slot.plan  # 1
+        try:
+            return await self._book.find(model, self._memory.host.total)  # 2
+        except UnknownModel:
+            if isinstance(ordered := self._scheduler.ordered(model), Plan):
+                return ordered  # 3
+            raise
 
     # ---- the shell -------------------------------------------------------------------------------------------
 
@@ -342,6 +394,9 @@ class SlotPool:
         self._feed(Measured(self._memory.headroom - committed, resident))
 
     def _feed(self, event: SlotEvent) -> None:
+        if isinstance(event, Up) and not (answers := self._occupied[event.slot]).proven:
+            answers.proven = True
+            self._book.proved(answers.plan)
         for effect in self._scheduler.step(event, self._clock.now()):
             match effect:
                 case Grant(number, slot):
@@ -351,12 +406,12 @@ class SlotPool:
                     self._tell(effect.id, queue_full(effect))
                 case Fail():
                     self._fail(effect)
-                case Start(slot, model):
-                    self._start(slot, self._book[model])
+                case Start(number, _, Plan() as plan):
+                    self._start(number, plan)
                 case Stop(slot, why):
                     log.info("slot.stop", slot=slot, model=(name := self._occupied[slot].model.name), why=why)
                     if why == "failed" and name in self._errors:
-                        self.failures[slot] = name, self._errors[name]
+                        self.failures[slot] = name, not_started(self._errors[name])
                     self._occupied[slot].scope.cancel()
 
     def _fail(self, effect: Fail) -> None:
@@ -365,9 +420,15 @@ class SlotPool:
         if effect.id == self._first_order and default is not None:  # tried again when somebody asks for it
             self._book.problem = failure(effect, default, None, available)
             log.error("slot.model", code=self._book.problem.code, reason=self._book.problem.message)
+        plan = self._ordered.pop(effect.id, None)
         if waiting is not None:
             known = self._errors.get(waiting.plan.model.name)
-            self._tell(effect.id, failure(effect, waiting.plan, known, available))
+            tried_on = any(view.model == waiting.plan.model.name and view.phase == "down" for view in self.views())
+            self._tell(effect.id, failure(effect, waiting.plan, known, available, tried_on))
+        elif plan is not None:
+            error = failure(effect, plan, self._errors.get(plan.model.name), available)
+            self.lost_orders.append(LostOrder(effect.id, plan.model.name, error))
+            log.warning("slot.order_lost", order=effect.id, model=plan.model.name, why=effect.why)
 
     def _tell(self, number: int, error: ParleyError) -> None:
         if (waiting := self._waiting.get(number)) is not None:

@@ -40,6 +40,25 @@ _LOWEST = {
     "gpu_memory_share": 0,
 }
 
+_HIGHEST = {
+    "ctx_size": 2**24,
+    "parallel": 4096,
+    "voice_places": 4096,
+    "queue": 1_000_000,
+    "n_gpu_layers": 1_000_000,
+    "threads": 512,
+    "threads_batch": 512,
+    "batch_size": 2**20,
+    "ubatch": 2**20,
+    "kv_budget_mib": 2**30,
+    "draft_tokens": 1024,
+    "main_gpu": 63,
+    "max_kv_size": 2**24,
+    "tensor_parallel": 1024,
+    "gpu_memory_share": 1,
+}
+"""Beyond it is a slip of the pen: no model reads 16 million tokens, ggml has 512 threads (GGML_MAX_N_THREADS)."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
@@ -123,10 +142,11 @@ class EngineSettings:
         for name, lowest in _LOWEST.items():
             if getattr(self, name) < lowest:
                 raise SettingsError(f"[llm.engine] {name} must be at least {lowest}", param=name)
+        for name, highest in _HIGHEST.items():
+            if getattr(self, name) > highest:
+                raise SettingsError(f"[llm.engine] {name} must be at most {highest}", param=name)
         if self.load_bits not in (0, 4, 8):
             raise SettingsError("[llm.engine] load_bits must be 0, 4 or 8", param="load_bits")
-        if self.gpu_memory_share > 1:
-            raise SettingsError("[llm.engine] gpu_memory_share must be at most 1", param="gpu_memory_share")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from llm.errors import ModelTooLarge, Overloaded, WorkerDied
+from llm.errors import LoadReplaced, ModelTooLarge, Overloaded, WorkerDied
 from llm.slot_events import Fail, Refuse
 from llm.workers.launch import Plan
 from models.errors import ParleyError
 
-__all__ = ["failure", "mib", "queue_full", "too_large"]
+__all__ = ["failure", "mib", "not_started", "queue_full", "too_large"]
 
 
 def mib(count: int) -> str:
@@ -28,17 +28,36 @@ def too_large(plan: Plan, missing_bytes: int, available_bytes: int) -> ModelTooL
     )
 
 
-def failure(effect: Fail, plan: Plan, known: ParleyError | None, available_bytes: int) -> ParleyError:
-    """`known` is why the model's worker could not be started. A new exception each time: one that is raised in many
-    tasks would collect all their traces.
+def failure(
+    effect: Fail, plan: Plan, known: ParleyError | None, available_bytes: int, tried_on: bool = False
+) -> ParleyError:
+    """`known` is why the model's worker could not be started; `tried_on`: it is being tried on. A new
+    exception each time: one that is raised in many tasks would collect all their traces.
     """
     if effect.why == "does_not_fit":
         return too_large(plan, effect.missing_bytes, available_bytes)
     if effect.why == "no_slot":
         return Overloaded("every slot is pinned", hint="unpin or unload one", retry_after_s=60)
-    if known is None:
-        return WorkerDied(f"{plan.model.name} could not be loaded")
-    return type(known)(known.message, hint=known.hint, param=known.param)
+    if effect.why == "too_many_orders":
+        return Overloaded("too many loads wait already", hint="GET /admin/api/slots shows what they wait for")
+    if effect.why in ("replaced", "unloaded"):
+        why = "another load was ordered for its slot" if effect.why == "replaced" else "it was unloaded"
+        return LoadReplaced(f"{plan.model.name} was not loaded: {why}", hint="order it again if you still want it")
+    return not_started(known or WorkerDied(f"{plan.model.name} could not be loaded"), tried_on)
+
+
+def not_started(error: ParleyError, tried_on: bool = False) -> ParleyError:
+    """A worker that ended again and again while it was loading. `tried_on`: its model is pinned."""
+    then = (
+        "several starts failed; its model is pinned, so it is tried on every few seconds"
+        if tried_on
+        else "several starts failed and it was given up; when its model is asked for again it is tried anew, "
+        "after a pause of at most a minute"
+    )
+    if "SIGKILL" in error.message:
+        then += ". SIGKILL mostly comes from a system short of memory: `parley fit` shows what the model takes"
+    before = "" if error.hint in ("", type(error).default_hint) else f"{error.hint}; "
+    return type(error)(error.message, hint=before + then, param=error.param)
 
 
 def queue_full(effect: Refuse) -> Overloaded:

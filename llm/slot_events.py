@@ -36,7 +36,7 @@ __all__ = [
 
 SlotPhase = Literal["empty", "loading", "ready", "down", "stopping", "blocked"]
 """down: its worker died and is being started again. blocked: the slot's port is taken by another program."""
-FailReason = Literal["load_failed", "does_not_fit", "no_slot", "unloaded"]
+FailReason = Literal["load_failed", "does_not_fit", "no_slot", "unloaded", "replaced", "too_many_orders"]
 StopReason = Literal["evicted", "idle", "abandoned", "asked", "failed"]
 
 
@@ -76,13 +76,15 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody wants an answer of this model. `id` is new."""
+    """Somebody wants an answer of this model. `id` is new. `how` it is loaded if it is in no slot; `pinned` then."""
 
     id: int
     model: str
     user: str = ""
     priority: Priority = Priority.INTERACTIVE
     need: Need = Need()
+    how: object = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,10 @@ class Gone:
 @dataclass(frozen=True, slots=True)
 class Load:
     """Have this model loaded, in that slot or in any; what is in the slot gives way when it is idle. `id` is new:
-    a Fail may come for it.
+    at most one Fail comes for it, for an order that is not carried out.
+
+    `how` is the shell's own: two that are equal are the same load, and the second changes nothing (`anew`: it does).
+    `trial`: nobody has seen it work this way, so if it fails, that says nothing of the model.
     """
 
     id: int
@@ -103,6 +108,9 @@ class Load:
     need: Need = Need()
     slot: int | None = None
     pinned: bool = False
+    how: object = None
+    anew: bool = False
+    trial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +200,11 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Start:
+    """`how` is that of the Ask or Load it comes from."""
+
     slot: int
     model: str
+    how: object = None
 
 
 @dataclass(frozen=True, slots=True)

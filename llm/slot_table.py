@@ -17,6 +17,10 @@ class SlotRecord:
     phase: SlotPhase = "empty"
     model: str = ""
     need: Need = Need()
+    how: object = None
+    orders: tuple[int, ...] = ()
+    """Those that are told if it comes to nothing."""
+    trial: bool = False
     used_bytes: int = 0
     pinned: bool = False
     kept: bool = False

@@ -7,12 +7,17 @@
 Requests for one model are collated: they go to its slot while it is there, and another model's load waits for that
 slot to fall idle; after `patience_s` a busy slot is given no more requests (it *drains*) and is then swapped. Nothing
 that runs is ever ended for a load. Each request that was asked for gets exactly one of Grant, Refuse and Fail, unless
-it is Gone before. The shell (pool.py) answers Start with Up or Failed, and Stop with Emptied. Time is an argument.
+it is Gone before. Of the orders for one slot the latest counts. The shell (pool.py) answers Start with Up or Failed,
+and Stop with Emptied. Time is an argument.
+
+Why this file is long: it is one state machine, and each of its events may change what every slot does next.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from math import ceil
 from typing import assert_never
 
@@ -49,6 +54,8 @@ __all__ = ["SlotScheduler"]
 
 LONGEST_COOL_DOWN_S = 60.0
 LONGEST_RETRY_AFTER_S = 60
+MOST_ORDERS = 16
+"""For one and the same load, that are told if it fails."""
 FIRST_SERVICE_S = 2.0
 """How long a request is taken to hold its place until some have ended."""
 
@@ -58,7 +65,7 @@ class SlotScheduler:
         self.limits = limits
         self._slots = {number: SlotRecord(number) for number in range(1, limits.slots + 1)}
         self._line = Line(limits)
-        self._needs: dict[str, Need] = {}
+        self._asked: dict[str, Ask] = {}  # the last one of each model: how it is loaded where nobody ordered it
         self._orders: list[Load] = []
         self._headroom = 0
         self._cooling: dict[str, tuple[float, float]] = {}  # model -> (until, how long it was)
@@ -94,6 +101,18 @@ class SlotScheduler:
         """Where the model is or will be."""
         return next((slot.number for slot in self._slots.values() if slot.live and slot.model == model), None)
 
+    @property
+    def open_orders(self) -> frozenset[int]:
+        """Orders for which a Fail may still come."""
+        waiting = (order.id for order in self._orders)
+        return frozenset([*waiting, *(order for slot in self._slots.values() for order in slot.orders)]) - {0}
+
+    def ordered(self, model: str) -> object:
+        """How an order that waits wants the model, or a slot that is loading it has it; None: neither."""
+        waiting = [order.how for order in self._orders if order.model == model]
+        loading = [slot.how for slot in self._slots.values() if slot.live and slot.model == model]
+        return next(iter([*waiting, *loading]), None)
+
     # ---- events ----------------------------------------------------------------------------------------------
 
     def step(self, event: SlotEvent, now: float) -> list[SlotEffect]:
@@ -104,7 +123,7 @@ class SlotScheduler:
             case Gone(request_id):
                 effects += self._gone(request_id, now)
             case Load():
-                self._load(event)
+                effects += self._load(event)
             case Unload(number, at_once):
                 effects += self._unload(self._slots[number], at_once, now)
             case Pin(number, pinned):
@@ -124,7 +143,7 @@ class SlotScheduler:
         return effects + self._settle(now)
 
     def _ask(self, ask: Ask, now: float) -> list[SlotEffect]:
-        self._needs[ask.model] = ask.need
+        self._asked[ask.model] = ask
         slots = [slot for slot in self._slots.values() if slot.live and slot.model == ask.model]
         until, _ = self._cooling.get(ask.model, (0.0, 0.0))
         if (slots and all(slot.failing for slot in slots)) or (not slots and until > now):
@@ -152,36 +171,68 @@ class SlotScheduler:
         """A load that nobody waits for any more is broken off."""
         if self._line.count(model):
             return []
-        return [
-            self._stop(slot, "abandoned", now)
-            for slot in self._slots.values()
-            if slot.phase == "loading" and slot.model == model and not (slot.kept or slot.pinned)
-        ]
+        effects: list[SlotEffect] = []
+        for slot in self._slots.values():
+            if slot.phase == "loading" and slot.model == model and not (slot.kept or slot.pinned):
+                effects += self._stop(slot, "abandoned", now)
+        return effects
 
-    def _load(self, order: Load) -> None:
-        self._needs[order.model] = order.need
+    def _load(self, order: Load) -> list[SlotEffect]:
+        """1. Without a slot it is for the one that has the model, if any. 2. It replaces the order that waits for
+        the same slot, or for the same model and any slot. 3. What is there already is kept. 4. Else it gives way.
+        5. Orders for any slot are at most as many as there are slots.
+        """
+        if order.slot is None:  # 1
+            there = [s for s in self._slots.values() if s.live and s.model == order.model]
+            if there:
+                same = next((s for s in there if s.how == order.how), there[0])
+                order = replace(order, slot=same.number)
+        effects: list[SlotEffect] = list(self._replace_orders(order))  # 2
         self._cooling.pop(order.model, None)
-        there = [s for s in self._slots.values() if s.live and s.model == order.model and s.drain is None]
-        if order.slot is None and there:
-            there[0].kept = True
-            there[0].pinned |= order.pinned
-            return
-        self._orders.append(order)
-        if order.slot is not None and self._slots[order.slot].live:
-            self._slots[order.slot].drain = "asked"
+        if order.slot is None:
+            if sum(other.slot is None for other in self._orders) >= self.limits.slots:  # 5
+                return [*effects, Fail(order.id, "too_many_orders")]
+            self._orders.append(order)
+            return effects
+        slot = self._slots[order.slot]
+        known = slot.live and slot.model == order.model
+        if known and slot.how == order.how and not (order.anew or slot.failing):  # 3
+            slot.drain = None
+            slot.kept = True
+            slot.pinned |= order.pinned
+            if slot.phase == "loading":
+                slot.orders = (*slot.orders, order.id)[-MOST_ORDERS:]
+            return effects
+        self._orders.append(replace(order, pinned=order.pinned or (known and slot.pinned)))
+        if slot.live:  # 4
+            effects += [Fail(number, "replaced") for number in slot.orders]
+            slot.orders = ()
+            slot.drain = "asked"
+        return effects
+
+    def _replace_orders(self, order: Load) -> list[Fail]:
+        old = [
+            other
+            for other in self._orders
+            if other.slot == order.slot and (order.slot is not None or other.model == order.model)
+        ]
+        for other in old:
+            self._orders.remove(other)
+        return [Fail(other.id, "replaced") for other in old if other.id]
 
     def _unload(self, slot: SlotRecord, at_once: bool, now: float) -> list[SlotEffect]:
         if not slot.live:
             return []
         slot.pinned = slot.kept = False
         if at_once or slot.phase != "ready":
-            return [self._stop(slot, "asked", now)]
+            return self._stop(slot, "asked", now)
         slot.drain = "asked"
         return []
 
     def _up(self, slot: SlotRecord, now: float) -> None:
         if slot.phase in ("loading", "down"):
             slot.phase, slot.since, slot.last_used, slot.failing = "ready", now, now, False
+            slot.orders, slot.trial = (), False
             self._cooling.pop(slot.model, None)
 
     def _down(self, slot: SlotRecord, now: float) -> None:
@@ -189,8 +240,9 @@ class SlotScheduler:
             slot.phase, slot.since = "down", now
 
     def _failed(self, slot: SlotRecord, fault: bool, now: float) -> list[SlotEffect]:
-        """1. Another slot can have the model: it moves. 2. A pinned one stays and is tried on, but nobody waits for
-        it. 3. Others are given up, and the model is left alone for a while.
+        """1. Another slot can have the model: it moves. 2. A trial goes, and who waits for the model has it loaded as
+        before. 3. A pinned one stays and is tried on, but nobody waits for it. 4. Others are given up, and the model
+        is left alone for a while.
         """
         if not slot.live or slot.failing:
             return []
@@ -198,16 +250,20 @@ class SlotScheduler:
         others = [s for s in self._slots.values() if s is not slot and s.phase == "empty"]
         if fault and others:  # 1
             if slot.pinned or slot.kept:
-                self._orders.append(Load(0, slot.model, slot.need, None, slot.pinned))
-            return [self._stop(slot, "failed", now)]
+                first, slot.orders = slot.orders[:1], ()
+                again = Load(sum(first), slot.model, slot.need, None, slot.pinned, slot.how, trial=slot.trial)
+                self._orders.append(again)
+            return self._stop(slot, "failed", now)
+        if slot.trial:  # 2
+            return self._stop(slot, "failed", now)
         effects = self._fail_all(slot.model, "load_failed")
-        if slot.pinned:  # 2
+        if slot.pinned:  # 3
             slot.phase, slot.failing = "down", True
             return effects
         _, last = self._cooling.get(slot.model, (0.0, self.limits.cool_down_s / 2))
         pause = min(LONGEST_COOL_DOWN_S, 2 * last)
         self._cooling[slot.model] = (now + pause, pause)
-        return [*effects, self._stop(slot, "failed", now)]  # 3
+        return [*effects, *self._stop(slot, "failed", now)]  # 4
 
     def _emptied(self, slot: SlotRecord, now: float) -> None:
         fault = slot.fault
@@ -222,12 +278,12 @@ class SlotScheduler:
             if slot.phase == "blocked" and now - slot.since >= self.limits.blocked_s:
                 slot.phase = "empty"
             elif self._is_idle(slot) and 0 < self.limits.idle_unload_s <= now - slot.last_used:
-                effects.append(self._stop(slot, "idle", now))
+                effects += self._stop(slot, "idle", now)
         short = -(headroom + sum(slot.bytes for slot in self._slots.values() if slot.phase == "stopping"))
         if short > 0:
             idle = [self._occupant(slot, now) for slot in self._slots.values() if self._is_idle(slot)]
             chosen = victims(idle, min(short, sum(occupant.bytes for occupant in idle)), 0) or ()
-            effects += [self._stop(self._slots[occupant.slot], "evicted", now) for occupant in chosen]
+            effects += self._evict(chosen, now)
         return effects
 
     # ---- what follows from it --------------------------------------------------------------------------------
@@ -236,7 +292,7 @@ class SlotScheduler:
         effects = self._grants(now)
         for slot in self._slots.values():
             if slot.drain is not None and slot.live and not slot.running:
-                effects.append(self._stop(slot, slot.drain, now))
+                effects += self._stop(slot, slot.drain, now)
         return effects + self._placements(now)
 
     def _grants(self, now: float) -> list[SlotEffect]:
@@ -275,7 +331,9 @@ class SlotScheduler:
             if model in ordered or any(s.live and s.model == model and s.drain is None for s in self._slots.values()):
                 continue
             urgent = first.ask.priority is Priority.VOICE or now - first.since >= self.limits.patience_s
-            effects += self._place(model, self._needs[model], room, urgent, now)
+            asked = self._asked[model]
+            wish = Load(0, model, asked.need, None, asked.pinned, asked.how)
+            effects += self._place(wish, room, urgent, now)
         return effects
 
     def _place_order(self, order: Load, room: Room, now: float) -> list[SlotEffect]:
@@ -289,26 +347,35 @@ class SlotScheduler:
                 return []
             spare = [other for other in room.slots if other is not slot]
             room.slots = [slot]
-        effects = self._place(order.model, order.need, room, True, now, order)
+        effects = self._place(order, room, True, now, ordered=True)
         room.slots += spare
         return effects
 
-    def _place(
-        self, model: str, need: Need, room: Room, urgent: bool, now: float, order: Load | None = None
-    ) -> list[SlotEffect]:
+    def _place(self, wish: Load, room: Room, urgent: bool, now: float, ordered: bool = False) -> list[SlotEffect]:
         """1. It fits: start. 2. It will when what stops has stopped: wait. 3. Idle ones give way. 4. It could never
-        fit: fail. 5. Wait for busy ones; when it is urgent, they get no more work.
+        fit: fail. 5. Wait for busy ones; when it is urgent, they get no more work. `ordered`: by an order of ours.
         """
+        need = wish.need
         if room.slots and need.bytes <= room.bytes:  # 1
             slot = room.slots.pop(0)
             room.bytes -= need.bytes
             self._headroom -= need.bytes
-            self._slots[slot.number] = SlotRecord(slot.number, "loading", model, need, since=now, last_used=now)
-            if order is not None:
-                self._orders.remove(order)
-                self._slots[slot.number].pinned = order.pinned
-                self._slots[slot.number].kept = True
-            return [Start(slot.number, model)]
+            self._slots[slot.number] = SlotRecord(
+                slot.number,
+                "loading",
+                wish.model,
+                need,
+                how=wish.how,
+                orders=(wish.id,) if wish.id else (),
+                trial=wish.trial,
+                pinned=wish.pinned,
+                kept=ordered,
+                since=now,
+                last_used=now,
+            )
+            if ordered:
+                self._orders.remove(wish)
+            return [Start(slot.number, wish.model, wish.how)]
         missing_bytes = max(0, need.bytes - room.bytes - room.coming_bytes)
         missing_slots = max(0, 1 - len(room.slots) - room.coming_slots)
         if missing_bytes == 0 and missing_slots == 0:  # 2
@@ -318,11 +385,11 @@ class SlotScheduler:
         chosen = victims(idle, missing_bytes, missing_slots)
         if chosen is not None:  # 3
             room.claim(need, chosen)
-            return [self._stop(self._slots[occupant.slot], "evicted", now) for occupant in chosen]
+            return self._evict(chosen, now)
         movable = [slot for slot in self._slots.values() if slot.live and not slot.pinned]
         chosen = victims([self._occupant(slot, now) for slot in movable], missing_bytes, missing_slots)
         if chosen is None:  # 4
-            return self._give_up(model, need, order)
+            return self._give_up(wish, ordered)
         if urgent:  # 5
             for occupant in chosen:
                 slot = self._slots[occupant.slot]
@@ -331,20 +398,20 @@ class SlotScheduler:
             room.claim(need, chosen)
         return []
 
-    def _give_up(self, model: str, need: Need, order: Load | None) -> list[SlotEffect]:
+    def _give_up(self, wish: Load, ordered: bool) -> list[SlotEffect]:
         """If it could not even be had when all that may go had gone. What others were promised counts as there:
         its turn comes after theirs. A port that is taken may be free again soon.
         """
         free = [s for s in self._slots.values() if not (s.live and s.pinned)]
         gone = sum(slot.bytes for slot in free if slot.live or slot.phase == "stopping")
-        missing = max(0, need.bytes - self._headroom - gone)
+        missing = max(0, wish.need.bytes - self._headroom - gone)
         if free and not missing:
             return []
         why: FailReason = "does_not_fit" if free else "no_slot"
-        if order is None:
-            return self._fail_all(model, why, missing)
-        self._orders.remove(order)
-        return [Fail(order.id, why, missing)] if order.id else []
+        if not ordered:
+            return self._fail_all(wish.model, why, missing)
+        self._orders.remove(wish)
+        return [Fail(wish.id, why, missing)] if wish.id else []
 
     def _is_idle(self, slot: SlotRecord) -> bool:
         return slot.phase == "ready" and not slot.running and not slot.pinned
@@ -353,9 +420,16 @@ class SlotScheduler:
         idle_s = 0.0 if slot.running or slot.phase != "ready" else now - slot.last_used
         return Occupant(slot.number, slot.bytes, idle_s, slot.need.load_s)
 
-    def _stop(self, slot: SlotRecord, why: StopReason, now: float) -> Stop:
+    def _evict(self, chosen: Iterable[Occupant], now: float) -> list[SlotEffect]:
+        return [effect for occupant in chosen for effect in self._stop(self._slots[occupant.slot], "evicted", now)]
+
+    def _stop(self, slot: SlotRecord, why: StopReason, now: float) -> list[SlotEffect]:
+        """Who ordered a load that is not finished is told."""
         slot.phase, slot.since, slot.drain = "stopping", now, None
-        return Stop(slot.number, why)
+        reason: FailReason = "load_failed" if why == "failed" else "unloaded"
+        told = [Fail(order, reason) for order in slot.orders]
+        slot.orders = ()
+        return [*told, Stop(slot.number, why)]
 
     def _fail_all(self, model: str, why: FailReason, missing: int = 0) -> list[SlotEffect]:
         gone = [waiting.ask.id for waiting in self._line.of(model)]

@@ -58,6 +58,11 @@ class Store:
         self._formats: tuple[FormatSpec, ...] = tuple(discover("models.formats").values())
         self._seen: dict[Path, _Seen] = {}
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where models lie."""
+        return tuple(folder for folder, _ in self._folders)
+
     def installed(self, kind: Kind | None = None) -> tuple[Installed, ...]:
         """Best first: what was put here by hand before what comes with Parley, then the larger one.
 

@@ -116,6 +116,7 @@ TABLE: Mapping[str, Face] = {
     "rate_limit_exceeded": Face(429, "rate_limit_error", 1013),
     "insufficient_quota": Face(429, "insufficient_quota", 1011),
     "model_too_large": Face(507, _SERVER, 1011),
+    "load_replaced": Face(409, _REQUEST, 1008),
     "model_loading": Face(503, _SERVER, 1013),
     "context_length_exceeded": Face(400, _REQUEST, 1008),
     # voice

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from llm.batching.events import Adapters
 from llm.engine import Adapter
 from llm.llamacpp.library import native
-from models.errors import BadInput, ModelUnreadable, SettingsError
+from llm.llamacpp.option_text import parse_lora
+from models.errors import BadInput, ModelUnreadable
 
-__all__ = ["LoraSet", "parse_lora"]
-
-
-def parse_lora(text: str) -> list[tuple[Path, float]]:
-    """ "a.gguf=0.5, b.gguf" as paths and scales. Raises SettingsError."""
-    found = []
-    for entry in filter(None, (part.strip() for part in text.split(","))):
-        path, _, scale = entry.partition("=")
-        try:
-            found.append((Path(path.strip()).expanduser(), float(scale or 1)))
-        except ValueError:
-            raise SettingsError(f"[llm.engine] lora: {scale!r} is no scale", param="lora") from None
-    return found
+__all__ = ["LoraSet"]
 
 
 class LoraSet:

@@ -12,12 +12,13 @@ import structlog
 from llm.batching.events import Limits, Row
 from llm.engine import EncodedMedia, EngineCard, EngineConfig
 from llm.llamacpp import states
-from llm.llamacpp.adapters import LoraSet, parse_lora
+from llm.llamacpp.adapters import LoraSet
 from llm.llamacpp.decoder import Decoder
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
 from llm.llamacpp.media import Projector
 from llm.llamacpp.model import load_model
+from llm.llamacpp.option_text import parse_lora
 from llm.llamacpp.prompts import Prompts
 from llm.llamacpp.shelf import StateShelf, sample_of
 from llm.llamacpp.stowing import Stowage

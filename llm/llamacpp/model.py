@@ -10,9 +10,10 @@ import psutil  # type: ignore[import-untyped]
 from llm.batching.events import Limits
 from llm.engine import EngineConfig
 from llm.llamacpp.library import extra_buffers, native, prepare
+from llm.llamacpp.option_text import parse_shares
 from llm.llamacpp.plan import plan_limits
 from llm.settings import SplitMode
-from models.errors import ModelUnreadable, SettingsError
+from models.errors import ModelUnreadable
 from models.formats.gguf import GgufHeader
 
 __all__ = ["load_model"]
@@ -24,15 +25,7 @@ SPLIT_MODES: dict[SplitMode, int] = {"none": 0, "layer": 1, "row": 2}
 
 def _tensor_shares(text: str, devices: int) -> Any:
     """ "3,1" as a C array with a number for every device. Raises SettingsError."""
-    try:
-        shares = [float(share) for share in text.split(",")]
-    except ValueError:
-        shares = [-1.0]
-    if len(shares) > max(1, devices) or any(share < 0 for share in shares):
-        raise SettingsError(
-            f"[llm.engine] tensor_split {text!r}: numbers with commas, at most {max(1, devices)}",
-            param="tensor_split",
-        )
+    shares = parse_shares(text, devices)
     return (ctypes.c_float * max(1, devices))(*shares)
 
 

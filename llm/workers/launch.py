@@ -35,6 +35,7 @@ __all__ = [
     "engine_arguments",
     "folder_fit",
     "keeps_wide",
+    "plain_names",
     "plan_for",
     "quick_type",
     "type_of",
@@ -71,16 +72,21 @@ Launcher = Callable[[Installed], Launch]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A model as it is to be loaded. `key` is what its measurements are kept under."""
+    """A model as it is to be loaded. `key` is what its measurements are kept under, `options` what was ordered. Two
+    plans are equal when their workers would be: what they are expected to take is no part of that.
+    """
 
     model: Installed
     type: ModelType
     launch: Launch
-    need: Need
+    need: Need = field(compare=False)
     key: str
-    predicted_bytes: int
+    predicted_bytes: int = field(compare=False)
     context: int | None = None
-    fit: FitSum | None = None
+    fit: FitSum | None = field(default=None, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    ordered: bool = field(default=False, compare=False)
+    """For a load by name, and not for a request."""
 
 
 def type_of(model: Installed, senses: Senses | None = None) -> ModelType | None:
@@ -99,6 +105,11 @@ def quick_type(model: Installed) -> ModelType | None:
         return type_of(model)
 
 
+def plain_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Under the names of EngineSettings."""
+    return {_OTHER_NAMES.get(given, given): value for given, value in options.items()}
+
+
 def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> EngineSettings:
     """The settings with a request's options over them. Raises BadInput that names the option."""
     known = get_type_hints(EngineSettings)
@@ -115,7 +126,8 @@ def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> Engi
     try:
         return replace(engine, **changes)
     except SettingsError as error:
-        raise BadInput(error.message, param=error.param) from None
+        hint = "docs/configuration.md lists every setting with its default; without it the engine chooses"
+        raise BadInput(error.message, param=error.param, hint=hint) from None
 
 
 def _fits(hint: Any, value: object) -> bool:
@@ -165,7 +177,7 @@ def plan_for(
         places=launch.places,
         voice_places=launch.voice_places,
     )
-    return Plan(model, kind, launch, need, key, predicted, context, fit)
+    return Plan(model, kind, launch, need, key, predicted, context, fit, dict(options))
 
 
 def folder_fit(folder: Path, engine: EngineSettings, memory_bytes: int) -> FitSum:

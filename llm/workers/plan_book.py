@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
@@ -11,7 +12,8 @@ import structlog
 from llm.errors import LlmError, UnknownModel
 from llm.memory.learned import Learned
 from llm.settings import LlmSettings
-from llm.workers.launch import Launcher, Plan, plan_for
+from llm.workers.launch import Launcher, Plan, changed_settings, plain_names, plan_for
+from llm.workers.load_checks import check_options
 from models.errors import ParleyError
 from models.formats.port import Kind
 from models.store import Installed, Store
@@ -41,11 +43,9 @@ class PlanBook:
         self._settings, self._store, self._launchers, self._learned = settings, store, launchers, learned
         self._engines = tuple(engines)
         self._plans: dict[str, Plan] = {}
-        self._ordered: dict[str, tuple[Installed, Mapping[str, Any]]] = {}
-
-    def __getitem__(self, name: str) -> Plan:
-        """The last plan that was made for the model."""
-        return self._plans[name]
+        """The last that was made for a request, or that worked."""
+        self._proven: dict[str, tuple[Installed, Mapping[str, Any]]] = {}
+        """What was ordered and has answered."""
 
     async def choose_default(self, memory_bytes: int) -> Plan | None:
         """The model of the settings, or the best that is installed; None, and `problem`, where there is none."""
@@ -53,32 +53,44 @@ class PlanBook:
             return None
         try:
             model = await anyio.to_thread.run_sync(self._choose, memory_bytes)
-            self.default = await self._plan(model, {}, memory_bytes)
+            self.default = self._plans[model.name] = await self._plan(model, {}, memory_bytes)
         except ParleyError as error:
             self.problem = error
             log.error("slot.model", code=error.code, reason=error.message)
         return self.default
 
     async def ordered(self, name: str, options: Mapping[str, Any], memory_bytes: int) -> Plan:
-        """A model of the store, or of a path, with options that it keeps. Raises ModelNotFound, ModelUnreadable,
-        BadInput.
+        """A model of the store, or of a path, with options. They change nothing for anybody until `proved`. Raises
+        ModelNotFound, ModelUnreadable, BadInput.
         """
         engine = next((engine for engine in self._engines if engine.name == name), None)
         model = engine if engine is not None else await anyio.to_thread.run_sync(self._store.find, name)
-        plan = await self._plan(model, options, memory_bytes)
-        self._ordered[model.name] = (model, options)
-        return plan
+        if options:
+            given = plain_names(options)
+            changed = changed_settings(self._settings.engine, options)
+            await anyio.to_thread.run_sync(check_options, model, changed, given, self._store.folders)
+        return replace(await self._plan(model, options, memory_bytes), ordered=True)
+
+    def proved(self, plan: Plan) -> None:
+        """A worker with this plan answers: from now on requests for the model have it loaded so."""
+        if plan.ordered:
+            self._proven[plan.model.name] = (plan.model, plan.options)
+        self._plans[plan.model.name] = plan
+
+    def is_trial(self, plan: Plan) -> bool:
+        """Nobody has seen the model work with these options."""
+        return bool(plan.options) and self._proven.get(plan.model.name) != (plan.model, plan.options)
 
     async def find(self, name: str, memory_bytes: int) -> Plan:
         """By name only: what a client writes shall not choose a file. Raises UnknownModel."""
+        if name in self._proven:  # also from a folder that the store does not know
+            return await self._request(*self._proven[name], memory_bytes)
         if self.default is not None and name == self.default.model.name:
-            return await self._plan(self.default.model, {}, memory_bytes)
-        if name in self._ordered:  # also from a folder that the store does not know
-            return await self._plan(*self._ordered[name], memory_bytes)
+            return await self._request(self.default.model, {}, memory_bytes)
         if self._settings.load_on_demand and self._settings.slots:
             for model in (*await anyio.to_thread.run_sync(self._store.installed), *self._engines):
                 if model.name == name and model.kind in SLOT_KINDS:
-                    return await self._plan(model, {}, memory_bytes)
+                    return await self._request(model, {}, memory_bytes)
         hint = "GET /v1/models lists what there is"
         raise UnknownModel(f"the model {name[:200]!r} is in no slot", hint=hint, param="model")
 
@@ -86,7 +98,7 @@ class PlanBook:
         """What can be asked for, the default first, then what is loaded, then what is in the store."""
         models = [self.default.model] if self.default is not None else []
         models += loaded
-        models += [model for model, _ in self._ordered.values()]
+        models += [model for model, _ in self._proven.values()]
         if self._settings.load_on_demand and self._settings.slots:
             models += (*await anyio.to_thread.run_sync(self._store.installed), *self._engines)
         found: dict[str, Installed] = {}
@@ -95,12 +107,14 @@ class PlanBook:
                 found.setdefault(model.name, model)
         return [(model, self._plans.get(model.name)) for model in found.values()]
 
+    async def _request(self, model: Installed, options: Mapping[str, Any], memory_bytes: int) -> Plan:
+        plan = self._plans[model.name] = await self._plan(model, options, memory_bytes)
+        return plan
+
     async def _plan(self, model: Installed, options: Mapping[str, Any], memory_bytes: int) -> Plan:
-        plan = await anyio.to_thread.run_sync(
+        return await anyio.to_thread.run_sync(
             plan_for, model, self._settings.engine, options, self._launchers, self._learned, memory_bytes
         )
-        self._plans[model.name] = plan
-        return plan
 
     def _choose(self, memory_bytes: int) -> Installed:
         if self._settings.model:

@@ -151,10 +151,18 @@ class SlotShell(RuleBasedStateMachine):
             self.up.remove(slot)
             self.feed(Down(slot))
 
-    @rule(model=models, slot=st.none() | slots, pinned=st.booleans())
-    def an_order(self, model: str, slot: int | None, pinned: bool) -> None:
+    @rule(
+        model=models,
+        slot=st.none() | slots,
+        pinned=st.booleans(),
+        how=st.sampled_from([None, "other"]),
+        anew=st.booleans(),
+        trial=st.booleans(),
+    )
+    def an_order(self, model: str, slot: int | None, pinned: bool, how: str | None, anew: bool, trial: bool) -> None:
         self.ids += 1
-        self.feed(Load(self.ids, model, NEEDS[model], slot, pinned))
+        self.feed(Load(self.ids, model, NEEDS[model], slot, pinned, how, anew, trial))
+        assert self.scheduler.waiting == len(self.waiting)
 
     @rule(slot=slots, now=st.booleans())
     def an_unload(self, slot: int, now: bool) -> None:
@@ -168,6 +176,12 @@ class SlotShell(RuleBasedStateMachine):
     def answers_are_single(self) -> None:
         assert all(count == 1 for count in self.answered.values())
         assert not self.waiting & set(self.running)
+
+    @invariant()
+    def orders_are_told_once_and_bounded(self) -> None:
+        """One that waits for each slot, and as many for any; sixteen that joined each load."""
+        assert not any(self.answered[order] for order in self.scheduler.open_orders)
+        assert len(self.scheduler.open_orders) <= LIMITS.slots * (2 + 16)
 
     @invariant()
     def the_queue_is_bounded(self) -> None:

@@ -71,14 +71,18 @@ def _run(arguments: argparse.Namespace) -> int:
     async def load() -> dict[str, Any]:
         async with ApiClient(target) as client:
             row = await client.post("/admin/api/slots/load", body)
-            name = row["model"]
+            name, order = row["model"], row["order"]
             with console.status(f"loading {name}") as status:
                 while not arguments.no_wait and row["status"] != "ready":
                     await anyio.sleep(_POLL_S)
-                    rows = (await client.get("/admin/api/slots"))["slots"]
+                    answer = await client.get("/admin/api/slots")
+                    rows = answer["slots"]
+                    for lost in answer["lost_orders"]:
+                        if lost["order"] == order:
+                            raise ServerRefused(lost["message"], hint=lost["hint"])
                     there = [r for r in rows if r["model"] == name and r["slot"] == row.get("slot", r["slot"])]
                     there = there or [r for r in rows if r["model"] == name]
-                    if not there and row["status"] != "waiting":
+                    if not there and row["status"] not in ("waiting", "draining", "stopping"):
                         raise _failed(name, row)
                     row = there[0] if there else row
                     if row["status"] == "down":

@@ -49,13 +49,20 @@ class _Pin(BaseModel):
 
 
 async def _slots(request: Request) -> Response:
-    """GET /admin/api/slots: {"slots": [...], "waiting", "memory"}; every slot, also the empty ones."""
+    """GET /admin/api/slots: {"slots": [...], "waiting", "lost_orders", "memory", "gpus"}; every slot, also the empty
+    ones. `lost_orders`: loads that were accepted and came to nothing, the last 16.
+    """
     services = _for_admin(request)
     pool = services.pool
     return JSONResponse(
         {
             "slots": [_row(pool, view) for view in pool.views()],
             "waiting": pool.waiting,
+            "lost_orders": [
+                {"order": lost.order, "model": lost.model, "code": lost.error.code}
+                | {"message": lost.error.message, "hint": lost.error.hint}
+                for lost in pool.lost_orders
+            ],
             "memory": {"total_bytes": pool.host.total, "available_bytes": pool.host.available},
             "gpus": [{"name": gpu.name, "total_bytes": gpu.total, "free_bytes": gpu.free} for gpu in pool.gpus],
         }
@@ -65,8 +72,9 @@ async def _slots(request: Request) -> Response:
 async def _load(request: Request) -> Response:
     """POST /admin/api/slots/load {"model_path", "model_type"?, "slot"?, "pinned"?, settings...}.
 
-    `model_path` is a path or a name of the store; without `slot` a free one is taken. Answers at once, with 202: the
-    slot's row says how far it is. 507 when it cannot fit, with the sum.
+    `model_path` is a path or a name of the store; without `slot` the one with the model is taken, or a free one.
+    Answers at once, with 202 and the row of that slot if it holds what was ordered, else {"slot", "model", "status":
+    "waiting"}; `order` is how `lost_orders` would name it. 507 when it cannot fit, with the sum.
     """
     services = _for_admin(request)
     body = parse(_Load, _renamed(await read_object(request)))
@@ -79,10 +87,12 @@ async def _load(request: Request) -> Response:
         raise BadInput(
             f"{plan.model.name} is a model of type {plan.type}, not {body.model_type[:40]!r}", param="model_type"
         )
-    pool.load(plan, slot=body.slot, pinned=body.pinned)
-    row = next((_row(pool, view) for view in pool.views() if view.model == plan.model.name), None)
-    waits = {"slot": body.slot, "model": plan.model.name, "status": "waiting"}
-    return JSONResponse(row or waits, 202)
+    order = pool.load(plan, slot=body.slot, pinned=body.pinned)
+    number = pool.slot_of(plan, body.slot)
+    if number is not None and (slot := pool.occupant(number)) is not None and slot.plan == plan:
+        return JSONResponse({**_row(pool, _view(pool, number)), "order": order}, 202)
+    waits = {"slot": number, "model": plan.model.name, "status": "waiting", "context": plan.context, "order": order}
+    return JSONResponse(waits, 202)
 
 
 async def _unload(request: Request) -> Response:
@@ -105,7 +115,7 @@ async def _restart(request: Request) -> Response:
     slot = pool.occupant(number)
     if slot is None:
         raise BadInput(f"slot {number} holds no model", param="slot")
-    pool.load(slot.plan, slot=number, pinned=_view(pool, number).pinned)
+    pool.load(slot.plan, slot=number, pinned=_view(pool, number).pinned, anew=True)
     return JSONResponse(_row(pool, _view(pool, number)), 202)
 
 
