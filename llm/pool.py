@@ -4,6 +4,8 @@
 
 Requests hold a place for as long as they run: `async with pool.lease(model) as slot`. Who waits can see where it
 stands; who is gone holds nothing. Everything is called from one event loop.
+
+Why this file is long: it is what the web and the voice ask for slots, and each of these questions is a short one.
 """
 
 from __future__ import annotations
