@@ -8,11 +8,8 @@ ParleyError
    |- PortTaken             another program listens on a worker's port (retryable)
    |- WorkerDied            a local worker process ended while it was working (retryable)
    |- Overloaded            every place is taken and the queue is full (retryable)
-<<<<<<< HEAD
    |  |- RateLimited        another server takes no more of our requests for now (retryable)
-=======
    |- LoadReplaced          an accepted load was taken back by a later order
->>>>>>> e90fb05 (Slots: options of an order count once they have worked and are checked first; the latest order for a slot wins; hints say what is true)
    |- ModelTooLarge         the model does not fit into the memory that may be had
    |- ContextTooLong        the prompt does not fit the model
    |- UnknownModel          no slot or backend serves that name
@@ -98,15 +95,14 @@ class Overloaded(LlmError):
         self.told = told
 
 
-<<<<<<< HEAD
 class RateLimited(Overloaded):
     code = "rate_limit_exceeded"
-=======
+
+
 class LoadReplaced(LlmError):
     """An order to load a model that was accepted, and taken back by a later one."""
 
     code = "load_replaced"
->>>>>>> e90fb05 (Slots: options of an order count once they have worked and are checked first; the latest order for a slot wins; hints say what is true)
 
 
 class ModelTooLarge(LlmError):
