@@ -118,12 +118,14 @@ async def test_a_client_that_goes_away_stops_costing(
 async def test_a_broken_model_is_told_and_the_next_turn_works(
     scripted_parley: ParleyProcess, service: ScriptedProcess, fault: dict[str, Any], codes: tuple[str, ...]
 ) -> None:
-    service.script(replies=["one two three four five six"], llm_fault={**fault, "times": 1})
+    # Again and again: a kept connection that breaks before a byte has come is taken for a stale one, and asked anew.
+    service.script(replies=["one two three four five six"], llm_fault={**fault, "times": -1})
     async with talk(scripted_parley) as session:
         await session.type("hello")
         got = await session.until("error")
         assert got[-1]["message"]
         assert got[-1]["code"] in codes
+        service.script(llm_fault={"kind": "none"})
         await session.type("and now")
         done = (await session.until("turn_complete"))[-1]
         while not done["output_transcript"].startswith("one two three four five six"):

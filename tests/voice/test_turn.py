@@ -563,7 +563,8 @@ class TestFaults:
         talk.at(2.0, heard.ClauseFailed(1, 0, "tts_failed", "dead", "again"))
         talk.run(6.0)
         (turn,) = talk.told(TurnComplete)
-        assert turn.output_transcript == "Fine."
+        assert turn.output_transcript == "Fine." and not turn.heard_transcript
+        assert (turn.status, turn.reason) == ("failed", "tts_failed")
         assert [event.code for event in talk.told(ErrorOut)] == ["tts_failed"]
 
     def test_a_reply_that_hangs_is_given_up(self) -> None:

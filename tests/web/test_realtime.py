@@ -70,6 +70,20 @@ async def test_a_model_that_fails_fails_the_response_and_no_more(home: House, se
         assert done["output"][0]["content"][0]["text"] == "Back again."
 
 
+async def test_a_voice_that_fails_fails_the_response_and_nothing_counts_as_heard(
+    home: House, service: ScriptedProcess
+) -> None:
+    service.script(tts_fault={"kind": "error", "status": 500, "times": -1})
+    async with home.client.ws_connect(PATH) as socket:
+        await socket.send_json({"type": "conversation.item.create", "item": HI})
+        await socket.send_json({"type": "response.create"})
+        failed = (await _until(socket, "response.done"))[-1]["response"]
+        assert failed["status"] == "failed" and failed["status_details"]["error"]["code"] == "tts_failed"
+        (item,) = failed["output"]
+        assert item["status"] == "incomplete" and item["content"][0]["transcript"] == ""
+    service.reset()
+
+
 async def test_a_recogniser_that_fails_fails_the_transcript(home: House, service: ScriptedProcess) -> None:
     service.script(stt_fault={"kind": "error", "status": 500})
     async with home.client.ws_connect("/v1/realtime?intent=transcription") as socket:

@@ -281,6 +281,7 @@ class Answer:
             case ClauseFailed():
                 if revision.confirmed:
                     self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                revision.failure = revision.failure or event.code  # not all of it will have been heard
                 reply.fail_clause(event.clause)
 
     # ---- tools ----------------------------------------------------------------------------------------------
