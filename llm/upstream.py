@@ -22,6 +22,7 @@ __all__ = ["Upstream", "UpstreamAnswer"]
 STALE_S = 1.0
 """A kept connection that the server has closed shows it within this time."""
 _TRIES = 16
+"""Connections that are looked at until one has been silent since its last answer."""
 _KEPT_HEADS = 64
 _INFLATED_BYTES = 64 << 10
 """Of a compressed answer, at once."""
@@ -95,6 +96,7 @@ class Upstream:
         connector = self._http.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")
+        again = self._asks_again
         for _ in range(_TRIES):
             connection = await connector.connect(shape, [], timeout)
             keeper, transport = connection.protocol, connection.transport
@@ -110,8 +112,9 @@ class Upstream:
             except AnswerBroken:
                 self.end(connection, exchange)
                 stale = keeper in self._kept and not exchange.begun and loop.time() < sent_s + STALE_S
-                if not (stale and self._asks_again):
+                if not (stale and again):
                     raise
+                again = False  # once: the request itself may be what the server dies of
             except BaseException:
                 self.end(connection, exchange)
                 raise

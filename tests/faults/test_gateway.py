@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +119,9 @@ async def test_another_backend_takes_over_before_the_first_word(tmp_path: Path, 
         assert status == 200
         said = _said(_events(text)) if stream else json.loads(text)["choices"][0]["message"]["content"]
         assert said == "all well"
-        assert upstream.asked == [*BEFORE, "well"]
+        # Who closes a connection that was kept is asked once more, on another.
+        assert [fault for fault, _ in groupby(upstream.asked)] == [*BEFORE, "well"]
+        assert max(Counter(upstream.asked).values()) <= 2
         await _nothing_open(upstream)
 
 
