@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from llm.batching.events import Adapters, Media
+from llm.memory.cards import Cards, Division
+from llm.memory.fit import FitSum
 from llm.messages import Message, Priority, Sampling
 from llm.settings import EngineSettings
 from llm.stream import FinishReason, TokenLogprob, Usage
@@ -292,3 +294,5 @@ class EngineSpec:
     command: Callable[[EngineConfig, int], Sequence[str]] | None = None
     extra: str = ""
     """What to install: `pip install parley-voice[extra]`."""
+    divide: Callable[[FitSum, EngineSettings, Cards], Division] = lambda fit, *_: Division(fit.total)
+    """What of it is in the memory of GPUs of these sizes. Blocking. Without: nothing."""

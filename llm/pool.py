@@ -173,6 +173,10 @@ class SlotPool:
         """As it was measured last."""
         return self._memory.host
 
+    def gpu_used(self, number: int) -> int | None:
+        """Bytes of the GPUs that the slot's model was measured to take; None where that is not known."""
+        return self._memory.on_cards.known(number)
+
     @property
     def gpus(self) -> tuple[Gpu, ...]:
         return self._memory.gpus
@@ -201,7 +205,7 @@ class SlotPool:
         async with self.states.lives(), anyio.create_task_group() as self._tasks:
             try:
                 await self._measure()
-                if (plan := await self._book.choose_default(self._memory.host.total)) is not None:
+                if (plan := await self._book.choose_default(self._memory.host.total, self._memory.sizes)) is not None:
                     self._first_order = next(self._ids)
                     self._order(plan, 1, True, self._first_order)
                 task_status.started()
@@ -276,7 +280,7 @@ class SlotPool:
         """How a model of the store, or of a path, is loaded with these options; it keeps them once it has answered.
         Raises ModelNotFound, ModelUnreadable, BadInput.
         """
-        return await self._book.ordered(name, options or {}, self._memory.host.total)
+        return await self._book.ordered(name, options or {}, self._memory.host.total, self._memory.sizes)
 
     def load(self, plan: Plan, *, slot: int | None = None, pinned: bool = False, anew: bool = False) -> int:
         """Begin to load it into that slot or any; `views()` says how far it is, and `lost_orders` if it came to
@@ -356,7 +360,7 @@ class SlotPool:
             if slot.model.name == model and slot.proven:
                 return slot.plan  # 1
         try:
-            return await self._book.find(model, self._memory.host.total)  # 2
+            return await self._book.find(model, self._memory.host.total, self._memory.sizes)  # 2
         except UnknownModel:
             if isinstance(ordered := self._scheduler.ordered(model), Plan):
                 return ordered  # 3
@@ -385,15 +389,22 @@ class SlotPool:
         # What is measured while a model loads is not what it takes.
         whole = {number for number, slot in self._occupied.items() if slot.worker.state is WorkerState.READY}
         used = await anyio.to_thread.run_sync(self._memory.measure, pids)
+        same = {number for number, slot in self._occupied.items() if slot.worker.pid == pids.get(number)}
+        told = {number: usage for number, usage in used.items() if number in same}
+        self._memory.account(told, frozenset(whole & same))
         committed = 0
         for slot in self._occupied.values():
-            if slot.worker.pid == pids.get(slot.number):
+            if slot.number in same:
                 slot.used = used.get(slot.number, slot.used)
                 if slot.number in whole and slot.used.resident:
-                    self._learned.used(slot.plan.key, slot.plan.predicted_bytes, slot.used.resident)
+                    on_gpu = self._memory.on_cards.known(slot.number) or 0
+                    predicted = slot.plan.predicted_bytes, slot.plan.predicted_gpu_bytes
+                    self._learned.used(slot.plan.key, predicted[0], slot.used.resident, predicted[1], on_gpu)
             committed += max(slot.plan.need.bytes, slot.used.resident) - slot.used.private
         resident = {number: usage.resident for number, usage in used.items()}
-        self._feed(Measured(self._memory.headroom - committed, resident))
+        on_cards = {number: cards for number in self._occupied if (cards := self._memory.on_cards.used(number))}
+        headroom = self._memory.headroom - committed
+        self._feed(Measured(headroom, resident, self._memory.card_headroom, on_cards))
 
     def _feed(self, event: SlotEvent) -> None:
         if isinstance(event, Up) and not (answers := self._occupied[event.slot]).proven:
@@ -408,7 +419,8 @@ class SlotPool:
                     self._tell(effect.id, queue_full(effect))
                 case Fail():
                     self._fail(effect)
-                case Start(number, _, Plan() as plan):
+                case Start(number, _, Plan() as plan, cards):
+                    self._memory.on_cards.started(number, cards)
                     self._start(number, plan)
                 case Stop(slot, why):
                     log.info("slot.stop", slot=slot, model=(name := self._occupied[slot].model.name), why=why)
@@ -458,5 +470,6 @@ class SlotPool:
                 group.start_soon(slot.worker.run)
                 await watch(slot, self._clock, self._feed, self._learned, self._errors)
         del self._occupied[slot.number]
+        self._memory.on_cards.stopped(slot.number)
         await self._measure()
         self._feed(Emptied(slot.number))

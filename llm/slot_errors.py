@@ -14,13 +14,21 @@ def mib(count: int) -> str:
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{max(0, count) / 2**20:.0f} MiB"
 
 
-def too_large(plan: Plan, missing_bytes: int, available_bytes: int) -> ModelTooLarge:
+def too_large(plan: Plan, missing_bytes: int, available_bytes: int, missing_gpu_bytes: int = 0) -> ModelTooLarge:
     """With the sum, so that one sees which part of it to lower."""
     name, fit = plan.model.name, plan.fit
     parts = ""
     if fit is not None:
         parts = f" (weights {mib(fit.weights)}, KV cache {mib(fit.kv + fit.state)}, compute {mib(fit.compute)}"
         parts += f", process {mib(fit.process)})"
+    if missing_gpu_bytes:
+        need = f"{name} needs {mib(plan.need.gpu_bytes)} on the GPUs and {mib(plan.need.bytes)} beside"
+        short = f"{mib(missing_gpu_bytes)} on the GPUs would be missing"
+        return ModelTooLarge(
+            f"{need}{parts}; {short} with every other model unloaded that may be",
+            hint="lower n_gpu_layers, so that a part of it stays on the CPU, or ctx_size or parallel; with several "
+            "GPUs split_mode and tensor_split say how it is divided",
+        )
     return ModelTooLarge(
         f"{name} needs {mib(plan.need.bytes)}{parts}; {mib(available_bytes)} are free, and {mib(missing_bytes)} "
         "would be missing with every other model unloaded that may be",
@@ -35,7 +43,7 @@ def failure(
     exception each time: one that is raised in many tasks would collect all their traces.
     """
     if effect.why == "does_not_fit":
-        return too_large(plan, effect.missing_bytes, available_bytes)
+        return too_large(plan, effect.missing_bytes, available_bytes, effect.missing_gpu_bytes)
     if effect.why == "no_slot":
         return Overloaded("every slot is pinned", hint="unpin or unload one", retry_after_s=60)
     if effect.why == "too_many_orders":

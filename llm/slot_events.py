@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from llm.memory.cards import Cards
 from llm.messages import Priority
 
 __all__ = [
@@ -61,7 +62,9 @@ class SlotLimits:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a model costs. `load_s` is how long a load is expected to take."""
+    """What a model costs. `bytes` of the machine's memory, `gpu_bytes` of the GPUs'; `load_s` is how long a load is
+    expected to take.
+    """
 
     bytes: int = 0
     load_s: float = 1.0
@@ -69,6 +72,9 @@ class Need:
     """Requests its worker answers at once."""
     voice_places: int = 2
     """Beside `places`, for voice turns alone."""
+    gpu_bytes: int = 0
+    shares: tuple[float, ...] = ()
+    """How much of `gpu_bytes` each card gets; (): as is free on each."""
 
 
 # ---- events ------------------------------------------------------------------------------------------------------
@@ -159,11 +165,13 @@ class Emptied:
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Time passes. `headroom_bytes` may be given to new models now (negative: too much is in use already);
-    `used` is what slots really take.
+    `used` is what slots really take. `cards` and `used_cards`: the same of each GPU; () where there is none.
     """
 
     headroom_bytes: int
     used: Mapping[int, int] = field(default_factory=dict)
+    cards: Cards = ()
+    used_cards: Mapping[int, Cards] = field(default_factory=dict)
 
 
 SlotEvent = Ask | Gone | Load | Unload | Pin | Up | Down | Failed | Emptied | Measured
@@ -191,20 +199,24 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """It cannot be answered. `missing_bytes` with does_not_fit: how much memory is short."""
+    """It cannot be answered. With does_not_fit, `missing_bytes` is how much memory is short, `missing_gpu_bytes` how
+    much of the GPUs'.
+    """
 
     id: int
     why: FailReason
     missing_bytes: int = 0
+    missing_gpu_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`how` is that of the Ask or Load it comes from."""
+    """`how` is that of the Ask or Load it comes from, `cards` what it is expected to take of each GPU."""
 
     slot: int
     model: str
     how: object = None
+    cards: Cards = ()
 
 
 @dataclass(frozen=True, slots=True)

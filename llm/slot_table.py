@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from llm.eviction import Occupant
+from llm.memory.cards import Cards, added, spread
 from llm.slot_events import Ask, Need, SlotPhase, StopReason
 
 __all__ = ["Room", "SlotRecord"]
@@ -22,6 +23,8 @@ class SlotRecord:
     """Those that are told if it comes to nothing."""
     trial: bool = False
     used_bytes: int = 0
+    cards: Cards = ()
+    """Of each GPU: as planned, and as measured when that is known."""
     pinned: bool = False
     kept: bool = False
     """Somebody asked for the load itself: it is not abandoned when no request waits for it."""
@@ -49,12 +52,18 @@ class Room:
     slots: list[SlotRecord]
     coming_bytes: int
     coming_slots: int
+    cards: Cards = ()
+    coming_cards: Cards = ()
 
     def claim(self, need: Need, chosen: Iterable[Occupant] = ()) -> None:
         """What was found for one model is not found again for the next. `chosen` are emptied for it."""
         for occupant in chosen:
             self.coming_bytes += occupant.bytes
             self.coming_slots += 1
+            self.coming_cards = added(self.coming_cards, occupant.cards)
+        if need.gpu_bytes and self.cards:
+            taken = spread(need.gpu_bytes, need.shares, added(self.cards, self.coming_cards))
+            self.cards = added(self.cards, taken[: len(self.cards)], -1)
         self.bytes -= need.bytes
         if self.bytes < 0:
             self.coming_bytes += self.bytes

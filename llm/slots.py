@@ -22,6 +22,7 @@ from math import ceil
 from typing import assert_never
 
 from llm.eviction import Occupant, victims
+from llm.memory.cards import Cards, added, card_shortage, spread, total_cards
 from llm.messages import Priority
 from llm.slot_events import (
     Ask,
@@ -68,6 +69,7 @@ class SlotScheduler:
         self._asked: dict[str, Ask] = {}  # the last one of each model: how it is loaded where nobody ordered it
         self._orders: list[Load] = []
         self._headroom = 0
+        self._cards: Cards = ()
         self._cooling: dict[str, tuple[float, float]] = {}  # model -> (until, how long it was)
         self._service_s = FIRST_SERVICE_S
 
@@ -136,8 +138,8 @@ class SlotScheduler:
                 effects += self._failed(self._slots[number], fault, now)
             case Emptied(number):
                 self._emptied(self._slots[number], now)
-            case Measured(headroom, used):
-                effects += self._measured(headroom, dict(used), now)
+            case Measured():
+                effects += self._measured(event, now)
             case _:
                 assert_never(event)
         return effects + self._settle(now)
@@ -269,12 +271,16 @@ class SlotScheduler:
         fault = slot.fault
         self._slots[slot.number] = SlotRecord(slot.number, "blocked" if fault else "empty", since=now)
 
-    def _measured(self, headroom: int, used: dict[int, int], now: float) -> list[SlotEffect]:
-        """Idle models go after their time; when memory is short, the least needed of the idle ones goes."""
-        self._headroom = headroom
+    def _measured(self, measured: Measured, now: float) -> list[SlotEffect]:
+        """Idle models go after their time; when memory is short, the least needed of the idle ones goes. Not when a
+        GPU's is: a model that is loaded has all it will ever take of it.
+        """
+        headroom, used = measured.headroom_bytes, measured.used
+        self._headroom, self._cards = headroom, measured.cards
         effects: list[SlotEffect] = []
         for slot in self._slots.values():
             slot.used_bytes = used.get(slot.number, slot.used_bytes if slot.live else 0)
+            slot.cards = measured.used_cards.get(slot.number, slot.cards)
             if slot.phase == "blocked" and now - slot.since >= self.limits.blocked_s:
                 slot.phase = "empty"
             elif self._is_idle(slot) and 0 < self.limits.idle_unload_s <= now - slot.last_used:
@@ -321,6 +327,8 @@ class SlotScheduler:
             [slot for slot in self._slots.values() if slot.phase == "empty"],
             sum(slot.bytes for slot in stopping),
             sum(not slot.fault for slot in stopping),
+            self._cards,
+            total_cards(slot.cards for slot in stopping),
         )
         effects: list[SlotEffect] = []
         for order in self._orders[:]:
@@ -356,15 +364,23 @@ class SlotScheduler:
         fit: fail. 5. Wait for busy ones; when it is urgent, they get no more work. `ordered`: by an order of ours.
         """
         need = wish.need
-        if room.slots and need.bytes <= room.bytes:  # 1
+
+        def on_cards(more: Cards) -> bool:
+            return not card_shortage(need.gpu_bytes, need.shares, added(coming, more))
+
+        coming = room.cards
+        if room.slots and need.bytes <= room.bytes and on_cards(()):  # 1
             slot = room.slots.pop(0)
             room.bytes -= need.bytes
             self._headroom -= need.bytes
+            cards = spread(need.gpu_bytes, need.shares, room.cards) if need.gpu_bytes and room.cards else ()
+            room.cards, self._cards = added(room.cards, cards, -1), added(self._cards, cards, -1)
             self._slots[slot.number] = SlotRecord(
                 slot.number,
                 "loading",
                 wish.model,
                 need,
+                cards=cards,
                 how=wish.how,
                 orders=(wish.id,) if wish.id else (),
                 trial=wish.trial,
@@ -375,19 +391,20 @@ class SlotScheduler:
             )
             if ordered:
                 self._orders.remove(wish)
-            return [Start(slot.number, wish.model, wish.how)]
+            return [Start(slot.number, wish.model, wish.how, cards)]
+        coming = added(room.cards, room.coming_cards)
         missing_bytes = max(0, need.bytes - room.bytes - room.coming_bytes)
         missing_slots = max(0, 1 - len(room.slots) - room.coming_slots)
-        if missing_bytes == 0 and missing_slots == 0:  # 2
+        if missing_bytes == 0 and missing_slots == 0 and on_cards(()):  # 2
             room.claim(need)
             return []
         idle = [self._occupant(slot, now) for slot in self._slots.values() if self._is_idle(slot)]
-        chosen = victims(idle, missing_bytes, missing_slots)
+        chosen = victims(idle, missing_bytes, missing_slots, on_cards)
         if chosen is not None:  # 3
             room.claim(need, chosen)
             return self._evict(chosen, now)
         movable = [slot for slot in self._slots.values() if slot.live and not slot.pinned]
-        chosen = victims([self._occupant(slot, now) for slot in movable], missing_bytes, missing_slots)
+        chosen = victims([self._occupant(slot, now) for slot in movable], missing_bytes, missing_slots, on_cards)
         if chosen is None:  # 4
             return self._give_up(wish, ordered)
         if urgent:  # 5
@@ -405,20 +422,22 @@ class SlotScheduler:
         free = [s for s in self._slots.values() if not (s.live and s.pinned)]
         gone = sum(slot.bytes for slot in free if slot.live or slot.phase == "stopping")
         missing = max(0, wish.need.bytes - self._headroom - gone)
-        if free and not missing:
+        cards = added(self._cards, total_cards(slot.cards for slot in free))
+        on_gpu = card_shortage(wish.need.gpu_bytes, wish.need.shares, cards)
+        if free and not missing and not on_gpu:
             return []
         why: FailReason = "does_not_fit" if free else "no_slot"
         if not ordered:
-            return self._fail_all(wish.model, why, missing)
+            return self._fail_all(wish.model, why, missing, on_gpu)
         self._orders.remove(wish)
-        return [Fail(wish.id, why, missing)] if wish.id else []
+        return [Fail(wish.id, why, missing, on_gpu)] if wish.id else []
 
     def _is_idle(self, slot: SlotRecord) -> bool:
         return slot.phase == "ready" and not slot.running and not slot.pinned
 
     def _occupant(self, slot: SlotRecord, now: float) -> Occupant:
         idle_s = 0.0 if slot.running or slot.phase != "ready" else now - slot.last_used
-        return Occupant(slot.number, slot.bytes, idle_s, slot.need.load_s)
+        return Occupant(slot.number, slot.bytes, idle_s, slot.need.load_s, slot.cards)
 
     def _evict(self, chosen: Iterable[Occupant], now: float) -> list[SlotEffect]:
         return [effect for occupant in chosen for effect in self._stop(self._slots[occupant.slot], "evicted", now)]
@@ -431,8 +450,8 @@ class SlotScheduler:
         slot.orders = ()
         return [*told, Stop(slot.number, why)]
 
-    def _fail_all(self, model: str, why: FailReason, missing: int = 0) -> list[SlotEffect]:
+    def _fail_all(self, model: str, why: FailReason, missing: int = 0, on_gpu: int = 0) -> list[SlotEffect]:
         gone = [waiting.ask.id for waiting in self._line.of(model)]
         for request_id in gone:
             self._line.remove(request_id)
-        return [Fail(request_id, why, missing) for request_id in gone]
+        return [Fail(request_id, why, missing, on_gpu) for request_id in gone]

@@ -39,9 +39,14 @@ from llm.engine import (
     SlotAction,
 )
 from llm.errors import BackendFailed, Overloaded
+from llm.llamacpp.option_text import parse_shares
 from llm.llamacpp.replies import News, Reply
 from llm.llamacpp.reports import refusal, state_of
+from llm.memory.cards import Cards, Division
+from llm.memory.fit import FitSum
+from llm.memory.gpu_builds import LLAMA_CPP, ships
 from llm.messages import Message, Priority
+from llm.settings import EngineSettings
 from llm.stream import FinishReason, Usage
 from models.errors import ModelUnreadable, ParleyError
 from models.formats.gguf import GgufHeader, read_header
@@ -50,10 +55,12 @@ if TYPE_CHECKING:
     from llm.llamacpp.decoder import Outcome
     from llm.llamacpp.loaded import Loaded
 
-__all__ = ["SPEC", "LlamaCppEngine", "load"]
+__all__ = ["SPEC", "LlamaCppEngine", "divide", "load"]
 
 MAX_COMMANDS = 4096
 """Requests and cancellations not yet looked at; they are looked at before every step."""
+RUNTIME_HOST_BYTES, RUNTIME_GPU_BYTES = 512 << 20, 400 << 20
+"""What CUDA takes of either for a process that computes there. Guessed; measuring corrects it."""
 MAX_FAILURES = 3
 """Steps that may break one after the other before the engine gives up and lets its process be replaced."""
 
@@ -423,4 +430,21 @@ def load(config: EngineConfig) -> Engine:
     return LlamaCppEngine(config, header, in_own_thread(lambda: load_all(config, header)))
 
 
-SPEC = EngineSpec("llama_cpp", load, ("gguf",), "GGUF models on CPU and GPU, many requests at once")
+def divide(fit: FitSum, settings: EngineSettings, cards: Cards) -> Division:
+    """As llama.cpp offloads: whole layers, their cache with them, all or as many as `n_gpu_layers` says; over the
+    cards by `tensor_split`, or by what is free on each, or all on `main_gpu`.
+    """
+    if not cards or settings.n_gpu_layers == 0 or not ships(*LLAMA_CPP):
+        return Division(fit.total)
+    layers = fit.attention_layers + fit.recurrent_layers + 1  # and the output
+    part = 1.0 if settings.n_gpu_layers < 0 else min(1.0, settings.n_gpu_layers / layers)
+    cache = int((fit.kv + fit.state) * part) if settings.offload_kqv else 0
+    moved = int(fit.weights * part) + cache + fit.compute
+    if settings.split_mode == "none":
+        shares = (*(0.0 for _ in range(settings.main_gpu)), 1.0)
+    else:
+        shares = parse_shares(settings.tensor_split)
+    return Division(fit.total - moved + RUNTIME_HOST_BYTES, moved + RUNTIME_GPU_BYTES, shares)
+
+
+SPEC = EngineSpec("llama_cpp", load, ("gguf",), "GGUF models on CPU and GPU, many requests at once", divide=divide)

@@ -15,12 +15,19 @@ import numpy as np
 import psutil  # type: ignore[import-untyped]
 
 from llm.engine import Engine, EngineConfig, EngineSpec
+from llm.memory.cards import Cards, Division
+from llm.memory.fit import FitSum
+from llm.memory.gpu_builds import TORCH, ships
+from llm.settings import EngineSettings
 from llm.stepwise.folder import card_of, limits_of
 from llm.stepwise.port import Logits
 from models.errors import ModelUnreadable
 from models.formats.safetensors import checked_config
 
-__all__ = ["SPEC", "TorchModel", "load"]
+__all__ = ["SPEC", "TorchModel", "divide", "load"]
+
+RUNTIME_HOST_BYTES, RUNTIME_GPU_BYTES = 2 << 30, 500 << 20
+"""What PyTorch with CUDA takes of either for itself. Guessed; measuring corrects it."""
 
 
 class TorchModel:
@@ -132,6 +139,20 @@ def _fitness(model: Path) -> int:
     return 10 if find_spec("torch") is not None and find_spec("transformers") is not None else 0
 
 
+def divide(fit: FitSum, settings: EngineSettings, cards: Cards) -> Division:
+    """`device_map="auto"` spreads the layers over the cards by what is free."""
+    if not cards or settings.n_gpu_layers == 0 or not ships(*TORCH):
+        return Division(fit.total)
+    moved = fit.weights + fit.kv + fit.state + fit.compute
+    return Division(fit.total - moved + RUNTIME_HOST_BYTES, moved + RUNTIME_GPU_BYTES)
+
+
 SPEC = EngineSpec(
-    "transformers", load, ("safetensors",), "safetensors models with PyTorch", _fitness, extra="transformers"
+    "transformers",
+    load,
+    ("safetensors",),
+    "safetensors models with PyTorch",
+    _fitness,
+    extra="transformers",
+    divide=divide,
 )

@@ -14,9 +14,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from llm.engine import Engine, EngineConfig, EngineSpec
+from llm.memory.cards import Cards, Division
+from llm.memory.fit import FitSum
+from llm.settings import EngineSettings
 from models.errors import ModelUnreadable
 
-__all__ = ["SPEC", "command", "load"]
+__all__ = ["SPEC", "command", "divide", "load"]
+
+OWN_SHARE = 0.9
+"""--gpu-memory-utilization where we say nothing."""
+HOST_BYTES = 4 << 30
+"""Its processes and libraries. Guessed; measuring corrects it."""
 
 
 def command(config: EngineConfig, port: int) -> Sequence[str]:
@@ -49,6 +57,23 @@ def _fitness(model: Path) -> int:
     return 20 if Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists() else 1
 
 
+def divide(fit: FitSum, settings: EngineSettings, cards: Cards) -> Division:
+    """It takes its share of the first `tensor_parallel` cards, whatever the model: the cache fills what is left."""
+    if not cards:
+        return Division(fit.total)
+    number = settings.tensor_parallel
+    share = settings.gpu_memory_share or OWN_SHARE
+    of_each = max(int(share * min(cards[:number])), (fit.weights + fit.compute) // number)
+    return Division(HOST_BYTES, of_each * number, (1.0,) * number)
+
+
 SPEC = EngineSpec(
-    "vllm", load, ("safetensors",), "safetensors models on GPUs, many requests at once", _fitness, command, "vllm"
+    "vllm",
+    load,
+    ("safetensors",),
+    "safetensors models on GPUs, many requests at once",
+    _fitness,
+    command,
+    "vllm",
+    divide,
 )

@@ -34,10 +34,20 @@ class Measurement:
     predicted_bytes: int
     used_bytes: int
     load_s: float = 0.0
+    predicted_gpu_bytes: int = 0
+    used_gpu_bytes: int = 0
 
     @property
     def ratio(self) -> float:
-        return min(HIGHEST_RATIO, max(LOWEST_RATIO, self.used_bytes / max(1, self.predicted_bytes)))
+        return _cut(self.used_bytes / max(1, self.predicted_bytes))
+
+    @property
+    def gpu_ratio(self) -> float:
+        return _cut(self.used_gpu_bytes / max(1, self.predicted_gpu_bytes))
+
+
+def _cut(ratio: float) -> float:
+    return min(HIGHEST_RATIO, max(LOWEST_RATIO, ratio))
 
 
 def model_key(path: Path, size_bytes: int) -> str:
@@ -61,6 +71,14 @@ class Learned:
         others = [measured.ratio for measured in self._known.values() if measured.used_bytes]
         return max(1.0, median(others)) if others else 1.0
 
+    def gpu_ratio(self, key: str) -> float:
+        """The same for what it takes of the GPUs."""
+        known = self._known.get(key)
+        if known is not None and known.used_gpu_bytes:
+            return known.gpu_ratio
+        others = [measured.gpu_ratio for measured in self._known.values() if measured.used_gpu_bytes]
+        return max(1.0, median(others)) if others else 1.0
+
     def load_s(self, key: str, size_bytes: int) -> float:
         known = self._known.get(key)
         return known.load_s if known is not None and known.load_s else 1.0 + size_bytes / BYTES_PER_S
@@ -69,13 +87,20 @@ class Learned:
         known = self._known.get(key, Measurement(0, 0))
         self._put(key, replace(known, load_s=round(seconds, 2)))
 
-    def used(self, key: str, predicted_bytes: int, used_bytes: int) -> None:
-        """The most that was seen of one load. A larger prediction (another context) begins anew."""
+    def used(
+        self, key: str, predicted_bytes: int, used_bytes: int, predicted_gpu_bytes: int = 0, used_gpu_bytes: int = 0
+    ) -> None:
+        """The most that was seen of one load. A larger prediction (another context) begins anew. `used_gpu_bytes` is
+        0 where that could not be measured.
+        """
         known = self._known.get(key, Measurement(0, 0))
-        same = known.predicted_bytes == predicted_bytes
-        if same and used_bytes <= known.used_bytes * 1.01:
-            return
-        self._put(key, replace(known, predicted_bytes=predicted_bytes, used_bytes=used_bytes))
+        if (known.predicted_bytes, known.predicted_gpu_bytes) == (predicted_bytes, predicted_gpu_bytes):
+            if used_bytes <= known.used_bytes * 1.01 and used_gpu_bytes <= known.used_gpu_bytes * 1.01:
+                return
+            used_bytes = max(used_bytes, known.used_bytes)
+            used_gpu_bytes = max(used_gpu_bytes, known.used_gpu_bytes)
+        measured = Measurement(predicted_bytes, used_bytes, known.load_s, predicted_gpu_bytes, used_gpu_bytes)
+        self._put(key, measured)
 
     def save(self) -> None:
         """Whole or not at all. What cannot be written is lost without harm."""
@@ -111,6 +136,8 @@ def _read(path: Path) -> dict[str, Measurement]:
         return {}
     found = {}
     for key, row in rows.items():
-        with suppress(TypeError, KeyError, ValueError):
-            found[str(key)] = Measurement(int(row["predicted_bytes"]), int(row["used_bytes"]), float(row["load_s"]))
+        with suppress(TypeError, KeyError, ValueError, AttributeError):
+            gpu = int(row.get("predicted_gpu_bytes", 0)), int(row.get("used_gpu_bytes", 0))
+            host = int(row["predicted_bytes"]), int(row["used_bytes"])
+            found[str(key)] = Measurement(*host, float(row["load_s"]), *gpu)
     return found

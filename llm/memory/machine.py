@@ -15,7 +15,9 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-__all__ = ["Gpu", "HostMemory", "Usage", "gpus", "host_memory", "usage_of"]
+from llm.memory.cards import Cards
+
+__all__ = ["Gpu", "HostMemory", "Usage", "gpus", "host_memory", "tree_of", "usage_of"]
 
 CGROUP = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60
@@ -40,10 +42,13 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process and its children hold. `resident` includes pages of mapped files, `private` does not."""
+    """What a process and its children hold. `resident` includes pages of mapped files, `private` does not. `cards`:
+    of each GPU, 0 where the driver does not say.
+    """
 
     resident: int
     private: int
+    cards: Cards = ()
 
 
 def host_memory(cgroup: Path = CGROUP, own: Callable[[], Any] = psutil.virtual_memory) -> HostMemory:
@@ -79,6 +84,17 @@ def usage_of(pid: int) -> Usage | None:
                 resident += memory.rss
                 private += max(0, memory.rss - getattr(memory, "shared", 0))
     return Usage(resident, private) if resident else None
+
+
+def tree_of(pid: int) -> tuple[int, ...]:
+    """The process and its children, theirs too: those of vLLM compute on the cards, not the one we started.
+    Blocking.
+    """
+    try:
+        process = psutil.Process(pid)
+        return (pid, *(child.pid for child in process.children(recursive=True)))
+    except psutil.Error:
+        return (pid,)
 
 
 def gpus() -> tuple[Gpu, ...]:

@@ -1,42 +1,60 @@
-"""Measures the memory that slots live from. Blocking: called in a thread."""
+"""Measures the memory that slots live from: the machine's, and each GPU's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from llm.memory.machine import Gpu, HostMemory, Usage, gpus, host_memory, usage_of
+from llm.memory.cards import Cards, CardUse
+from llm.memory.machine import Gpu, HostMemory, Usage, gpus, host_memory, tree_of, usage_of
 
 __all__ = ["SlotMemory"]
 
 LEAST_FLOOR_BYTES = 256 << 20
-OURS_BYTES = 64 << 20
-"""A worker that holds so much of a GPU computes there; less is the driver's own share."""
 
 
 class SlotMemory:
+    """`measure` blocks and is called in a thread; everything else is called from the event loop."""
+
     def __init__(self, floor_bytes: int = 0) -> None:
         self.host = HostMemory(0, 0)
         self.gpus: tuple[Gpu, ...] = ()
+        self.on_cards = CardUse()
         self._floor_bytes = floor_bytes
-        self._on_gpu = False
         self._has_gpus = True
 
     def measure(self, pids: Mapping[int, int | None]) -> dict[int, Usage]:
-        """What each slot's process takes; those that are gone are left out."""
+        """What each slot's processes take; those that are gone are left out."""
         self.host = host_memory()
         if self._has_gpus:
             self.gpus = gpus()
             self._has_gpus = bool(self.gpus)
-        ours = {pid for pid in pids.values() if pid is not None}
-        self._on_gpu |= any(gpu.by_pid.get(pid, 0) > OURS_BYTES for gpu in self.gpus for pid in ours)
-        found = {number: usage_of(pid) for number, pid in pids.items() if pid is not None}
-        return {number: usage for number, usage in found.items() if usage is not None}
+        found: dict[int, Usage] = {}
+        for number, pid in pids.items():
+            if pid is not None and (usage := usage_of(pid)) is not None:
+                tree = tree_of(pid) if self.gpus else ()
+                cards = tuple(sum(gpu.by_pid.get(one, 0) for one in tree) for gpu in self.gpus)
+                found[number] = replace(usage, cards=cards)
+        return found
+
+    def account(self, used: Mapping[int, Usage], ready: frozenset[int]) -> None:
+        """After `measure`: what of the cards is whose. `ready`: slots whose model was loaded before that."""
+        free = tuple(gpu.free for gpu in self.gpus)
+        told = {number: usage.cards for number, usage in used.items() if any(usage.cards)}
+        self.on_cards.measured(free, told, ready)
+
+    @property
+    def sizes(self) -> Cards:
+        """Of the cards."""
+        return tuple(gpu.total for gpu in self.gpus)
 
     @property
     def headroom(self) -> int:
-        """Bytes that models may still take: the host's, or the GPUs' once a worker was seen to compute there, if
-        they have less.
-        """
+        """Bytes of the machine's memory that models may still take."""
         floor = self._floor_bytes or max(LEAST_FLOOR_BYTES, self.host.total // 20)
-        free = self.host.available - floor
-        return min(free, sum(gpu.free for gpu in self.gpus)) if self._on_gpu else free
+        return self.host.available - floor
+
+    @property
+    def card_headroom(self) -> Cards:
+        """Bytes of each GPU that models may still take. The driver counts what loaded ones have taken."""
+        return self.on_cards.headroom

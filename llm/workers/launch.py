@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from llm.engine_choice import choose_engine
+from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum, predict
 from llm.memory.folder_fit import predict_folder
 from llm.memory.learned import Learned, model_key
@@ -82,6 +83,7 @@ class Plan:
     need: Need = field(compare=False)
     key: str
     predicted_bytes: int = field(compare=False)
+    predicted_gpu_bytes: int = field(default=0, compare=False)
     context: int | None = None
     fit: FitSum | None = field(default=None, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -148,8 +150,9 @@ def plan_for(
     launchers: Mapping[Kind, Launcher],
     learned: Learned,
     memory_bytes: int,
+    cards: Cards = (),
 ) -> Plan:
-    """Reads the model's header: blocking. Raises ModelUnreadable, BadInput."""
+    """Reads the model's header: blocking. `cards`: the sizes of the GPUs. Raises ModelUnreadable, BadInput."""
     engine = changed_settings(settings, options)
     projector = find_projector(model.path, engine.mmproj) if model.kind == "llm" else None
     senses = None if projector is None else senses_of(projector)
@@ -170,14 +173,34 @@ def plan_for(
     elif model.format == "safetensors":
         fit = folder_fit(model.path, engine, memory_bytes)
         context, predicted = fit.context, fit.total
-    launch = launchers[model.kind](model) if model.kind in launchers else _language_model(model, engine)
+    division = Division(predicted)
+    if model.kind in launchers:
+        launch = launchers[model.kind](model)
+    else:
+        spec = choose_engine(model.format, model.path, engine.engine)
+        launch = _language_model(model, replace(engine, engine=spec.name))
+        if fit is not None:
+            division = spec.divide(replace(fit, weights=fit.weights + predicted - fit.total), engine, cards)
     need = Need(
-        bytes=int(predicted * learned.ratio(key)),
+        bytes=int(division.host * learned.ratio(key)),
+        gpu_bytes=int(division.gpu * learned.gpu_ratio(key)),
+        shares=division.shares,
         load_s=learned.load_s(key, model.size_bytes),
         places=launch.places,
         voice_places=launch.voice_places,
     )
-    return Plan(model, kind, launch, need, key, predicted, context, fit, dict(options))
+    return Plan(
+        model,
+        kind,
+        launch,
+        need,
+        key,
+        predicted_bytes=division.host,
+        predicted_gpu_bytes=division.gpu,
+        context=context,
+        fit=fit,
+        options=dict(options),
+    )
 
 
 def folder_fit(folder: Path, engine: EngineSettings, memory_bytes: int) -> FitSum:
@@ -199,7 +222,6 @@ def keeps_wide(folder: Path, engine: EngineSettings) -> bool:
 
 def _language_model(model: Installed, engine: EngineSettings) -> Launch:
     argv = [sys.executable, "-m", "llm.worker", "--model", str(model.path), "--name", model.name]
-    engine = replace(engine, engine=choose_engine(model.format, model.path, engine.engine).name)
     return Launch((*argv, *engine_arguments(engine)), {}, engine.parallel, engine.voice_places)
 
 

@@ -10,6 +10,7 @@ import anyio.to_thread
 import structlog
 
 from llm.errors import LlmError, UnknownModel
+from llm.memory.cards import Cards
 from llm.memory.learned import Learned
 from llm.settings import LlmSettings
 from llm.workers.launch import Launcher, Plan, changed_settings, plain_names, plan_for
@@ -47,19 +48,19 @@ class PlanBook:
         self._proven: dict[str, tuple[Installed, Mapping[str, Any]]] = {}
         """What was ordered and has answered."""
 
-    async def choose_default(self, memory_bytes: int) -> Plan | None:
+    async def choose_default(self, memory_bytes: int, cards: Cards) -> Plan | None:
         """The model of the settings, or the best that is installed; None, and `problem`, where there is none."""
         if self._settings.model == "none" or not self._settings.slots:
             return None
         try:
             model = await anyio.to_thread.run_sync(self._choose, memory_bytes)
-            self.default = self._plans[model.name] = await self._plan(model, {}, memory_bytes)
+            self.default = self._plans[model.name] = await self._plan(model, {}, memory_bytes, cards)
         except ParleyError as error:
             self.problem = error
             log.error("slot.model", code=error.code, reason=error.message)
         return self.default
 
-    async def ordered(self, name: str, options: Mapping[str, Any], memory_bytes: int) -> Plan:
+    async def ordered(self, name: str, options: Mapping[str, Any], memory_bytes: int, cards: Cards) -> Plan:
         """A model of the store, or of a path, with options. They change nothing for anybody until `proved`. Raises
         ModelNotFound, ModelUnreadable, BadInput.
         """
@@ -69,7 +70,7 @@ class PlanBook:
             given = plain_names(options)
             changed = changed_settings(self._settings.engine, options)
             await anyio.to_thread.run_sync(check_options, model, changed, given, self._store.folders)
-        return replace(await self._plan(model, options, memory_bytes), ordered=True)
+        return replace(await self._plan(model, options, memory_bytes, cards), ordered=True)
 
     def proved(self, plan: Plan) -> None:
         """A worker with this plan answers: from now on requests for the model have it loaded so."""
@@ -81,16 +82,16 @@ class PlanBook:
         """Nobody has seen the model work with these options."""
         return bool(plan.options) and self._proven.get(plan.model.name) != (plan.model, plan.options)
 
-    async def find(self, name: str, memory_bytes: int) -> Plan:
+    async def find(self, name: str, memory_bytes: int, cards: Cards) -> Plan:
         """By name only: what a client writes shall not choose a file. Raises UnknownModel."""
         if name in self._proven:  # also from a folder that the store does not know
-            return await self._request(*self._proven[name], memory_bytes)
+            return await self._request(*self._proven[name], memory_bytes, cards)
         if self.default is not None and name == self.default.model.name:
-            return await self._request(self.default.model, {}, memory_bytes)
+            return await self._request(self.default.model, {}, memory_bytes, cards)
         if self._settings.load_on_demand and self._settings.slots:
             for model in (*await anyio.to_thread.run_sync(self._store.installed), *self._engines):
                 if model.name == name and model.kind in SLOT_KINDS:
-                    return await self._request(model, {}, memory_bytes)
+                    return await self._request(model, {}, memory_bytes, cards)
         hint = "GET /v1/models lists what there is"
         raise UnknownModel(f"the model {name[:200]!r} is in no slot", hint=hint, param="model")
 
@@ -107,13 +108,13 @@ class PlanBook:
                 found.setdefault(model.name, model)
         return [(model, self._plans.get(model.name)) for model in found.values()]
 
-    async def _request(self, model: Installed, options: Mapping[str, Any], memory_bytes: int) -> Plan:
-        plan = self._plans[model.name] = await self._plan(model, options, memory_bytes)
+    async def _request(self, model: Installed, options: Mapping[str, Any], memory_bytes: int, cards: Cards) -> Plan:
+        plan = self._plans[model.name] = await self._plan(model, options, memory_bytes, cards)
         return plan
 
-    async def _plan(self, model: Installed, options: Mapping[str, Any], memory_bytes: int) -> Plan:
+    async def _plan(self, model: Installed, options: Mapping[str, Any], memory_bytes: int, cards: Cards) -> Plan:
         return await anyio.to_thread.run_sync(
-            plan_for, model, self._settings.engine, options, self._launchers, self._learned, memory_bytes
+            plan_for, model, self._settings.engine, options, self._launchers, self._learned, memory_bytes, cards
         )
 
     def _choose(self, memory_bytes: int) -> Installed:

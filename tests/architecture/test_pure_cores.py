@@ -27,6 +27,7 @@ CORES = (
     "llm/convert/sampling.py",
     "llm/convert/vectors.py",
     "llm/eviction.py",
+    "llm/memory/cards.py",
     "llm/llamacpp/grammar_guard.py",
     "llm/llamacpp/thread_choice.py",
     "llm/llamacpp_completion.py",

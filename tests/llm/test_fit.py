@@ -260,10 +260,10 @@ def test_cards_are_read_where_there_are_some(monkeypatch: pytest.MonkeyPatch) ->
     first, second = gpus()
     assert (first.name, first.free, first.by_pid[pid]) == ("Card", GIB, 3 * GIB) and second.by_pid == {}
     memory = SlotMemory()
-    memory.measure({1: None})
+    memory.account(memory.measure({1: None}), frozenset())
     assert memory.headroom == memory.host.available - max(256 << 20, memory.host.total // 20)
-    memory.measure({1: pid})  # one of ours computes there: then their memory counts, too
-    assert memory.headroom <= 3 * GIB
+    assert memory.card_headroom == (GIB, 2 * GIB) and memory.sizes == (8 * GIB, 8 * GIB)
+    assert memory.measure({1: pid})[1].cards == (3 * GIB, 0)
 
 
 def test_the_projector_beside_a_model(tmp_path: Path) -> None:

@@ -191,6 +191,8 @@ def _row(pool: SlotPool, view: SlotView) -> dict[str, Any]:
         "memory": {
             "expected_bytes": slot.plan.need.bytes,
             "used_bytes": slot.used.resident,
+            "gpu_expected_bytes": slot.plan.need.gpu_bytes,
+            "gpu_used_bytes": pool.gpu_used(view.number),
             "weights_bytes": fit.weights if fit else slot.model.size_bytes,
             "kv_bytes": fit.kv + fit.state if fit else None,
         },
