@@ -9,8 +9,10 @@ from typing import Literal
 import anyio
 
 from llm import breaker
+from llm.abilities import Abilities, any_of, only
 from llm.breakers import Breakers
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded, RateLimited, WorkerDied
+from llm.local_names import UNNAMED
 from llm.port import BackendConfig, ModelInfo
 from llm.router import Candidate
 
@@ -60,17 +62,28 @@ class BackendRecord:
         self.problem: Problem | None = None
         """Why it is not healthy, where a question about itself told."""
 
-    def candidate(self, name: str, model: str, priority: int) -> Candidate:
+    def candidate(self, name: str, config: BackendConfig) -> Candidate:
         return Candidate(
             name,
-            model,
+            config.model,
             tuple(info.id for info in self.listed),
             self.healthy,
-            priority,
+            config.priority,
             breaker.admits(self.breakers.server, anyio.current_time()),
             self.busy,
             self.latency_s,
+            self._able(config),
         )
+
+    def _able(self, config: BackendConfig) -> dict[str, Abilities]:
+        able: dict[str, Abilities] = {info.id: info.able for info in self.listed}
+        if config.type == "slot" and config.model == UNNAMED:  # our own slots take the model that can
+            able[UNNAMED] = any_of(able.values())
+        if config.capabilities:
+            told = only(config.capabilities)
+            able = {model: {**told, **one} for model, one in able.items()}
+            able.setdefault(config.model, told)
+        return able
 
     def view(self, name: str, config: BackendConfig) -> BackendView:
         now_s, server = anyio.current_time(), self.breakers.server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -12,17 +12,20 @@ from llm.errors import LlmError
 from llm.port import Backend, BackendConfig, BackendSpec
 from models.registry import discover
 
-__all__ = ["load_backends"]
+__all__ = ["load_backends", "type_called"]
+
+
+def type_called(name: str, specs: Mapping[str, BackendSpec]) -> str:
+    """The type that has this name or alias; the name itself where there is none."""
+    return next((spec.name for spec in specs.values() if name in spec.aliases), name)
 
 
 def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession) -> tuple[Backend, ...]:
     """The configured backends. Raises LlmError for a type that does not exist."""
     specs: dict[str, BackendSpec] = discover("llm.backends")
-    called = {alias: spec.name for spec in specs.values() for alias in spec.aliases}
     backends = []
     for config in configs:
-        if config.type in called:
-            config = replace(config, type=called[config.type])
+        config = replace(config, type=type_called(config.type, specs))
         if config.type not in specs:
             raise LlmError(
                 f"backend {config.name!r} has the unknown type {config.type!r}", hint=f"there are: {', '.join(specs)}"

@@ -15,8 +15,9 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
+from llm.abilities import Ability, is_about_media, needs_of
 from llm.backend_record import BackendRecord, BackendView, Problem
-from llm.errors import BackendUnreachable, LlmError, Overloaded, UnknownModel
+from llm.errors import BackendUnreachable, ContextTooLong, LlmError, Overloaded, UnknownModel
 from llm.local_names import NAME as LOCAL
 from llm.messages import GenerateRequest
 from llm.port import Backend, ModelInfo, VectorPath
@@ -38,6 +39,8 @@ PROBES = 16
 KEPT_ROUTES, KEPT_NAME = 256, 200
 """Choices that are remembered, and how long their names may be: clients make names up."""
 
+_VECTORS: frozenset[Ability] = frozenset(("embedding",))
+
 log = structlog.get_logger(__name__)
 
 
@@ -50,15 +53,18 @@ class Router:
         default_model: str,
         strategy: Strategy = "failover",
         aliases: Mapping[str, str] | None = None,
+        spill: bool = False,
     ) -> None:
+        """`spill`: what is too long for our own slots may go to another server also where no alias names that one."""
         self._backends = backends
         self._default = default_model
         self._strategy: Strategy = strategy
         self._aliases = aliases or {}
+        self._spill = spill
         self._turn = 0
         self._records: dict[str, BackendRecord] = {}
         self._routed_at: list[object] | None = None
-        self._routed: dict[str, tuple[Choice, ...]] = {}
+        self._routed: dict[tuple[str, frozenset[Ability]], tuple[Choice, ...]] = {}
 
     @property
     def default_model(self) -> str:
@@ -88,9 +94,10 @@ class Router:
         Raises UnknownModel; what is wrong with the request itself; or, where no backend began, the error of the
         first one asked: the others were only its stand-ins.
         """
-        choices = await self._choices(request.model)
+        needs = needs_of(request)
+        choices = await self._choices(request.model, needs)
         trace = RouteTrace(self._strategy)
-        first_error: LlmError | None = None
+        first_error: ParleyError | None = None
         for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
             if not record.admitted(choice.model):
@@ -119,11 +126,17 @@ class Router:
                     first_error = first_error or error
                     trace.passed(choice, error.code)
                     log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+                    if isinstance(error, ContextTooLong) and choice.backend == LOCAL and not self._spills(request):
+                        first_error = error
+                        break
                 except ParleyError as error:  # the request itself
-                    if not begun:
-                        trace.passed(choice, error.code)
-                        _tell(trace, request.on_route)
-                    raise
+                    if begun:
+                        raise
+                    trace.passed(choice, error.code)
+                    if not is_about_media(error, needs):
+                        first_error = error
+                        break
+                    first_error = first_error or error
         assert first_error is not None  # route() gives at least one choice
         _tell(trace, request.on_route)
         raise first_error
@@ -174,12 +187,19 @@ class Router:
         """Models that make vectors are not listed, but our slots know them all; so those are asked in any case."""
         ours = tuple(Choice(b.name, name) for b in self._backends() if b.name == LOCAL and "/" not in name)
         try:
-            found = await self._choices(name)
+            found = await self._choices(name, _VECTORS)
         except UnknownModel:
             if not ours:
                 raise
             return ours
         return (*ours, *(choice for choice in found if choice.backend != LOCAL)) if name in ANY else found
+
+    def _spills(self, request: GenerateRequest) -> bool:
+        """Whether what our slots have no room for may leave the machine: where an alias names the others, or a
+        setting says so. That a cloud is configured does not say that long documents shall go there.
+        """
+        name = self._default if request.model in ANY else request.model
+        return self._spill or name in self._aliases
 
     def _silence_s(self, backend: Backend, others: Sequence[Choice]) -> float:
         """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line."""
@@ -215,7 +235,7 @@ class Router:
         """Let the backend that would be asked first read this prompt already, if it is ours. Nothing is charged; what
         goes wrong will go wrong again with the request itself, and is told then."""
         try:
-            choice = self._route(request.model)[0]
+            choice = self._route(request.model, needs_of(request))[0]
             if self._record(choice.backend).healthy:
                 await self._backend(choice).prefill(replace(request, model=choice.model))
         except ParleyError as error:
@@ -226,24 +246,24 @@ class Router:
         for backend in self._backends():
             await backend.forget(conversation)
 
-    async def _choices(self, name: str) -> tuple[Choice, ...]:
+    async def _choices(self, name: str, needs: frozenset[Ability] = frozenset()) -> tuple[Choice, ...]:
         """Nobody who is known to be away is asked here: a request never waits for another's dead server."""
         self._turn += 1
         try:
-            return self._route(name)
+            return self._route(name, needs)
         except UnknownModel:
             # Our own slots may have loaded it since; and a server that was never asked may have it.
             news = [b for b in self._backends() if b.config.type == "slot" or self._record(b.name).healthy is None]
             await self._ask_all(news)
-            return self._route(name)
+            return self._route(name, needs)
 
-    def _route(self, name: str) -> tuple[Choice, ...]:
+    def _route(self, name: str, needs: frozenset[Ability] = frozenset()) -> tuple[Choice, ...]:
         """Where the strategy keeps to the settings' order the choices stay the same until some backend changes."""
         standing = None if self._strategy != "failover" else self._standing()
         if standing is None or standing != self._routed_at:
             self._routed_at, self._routed = standing, {}
-        elif name in self._routed:
-            return self._routed[name]
+        elif (name, needs) in self._routed:
+            return self._routed[name, needs]
         choices = route(
             name,
             self._default,
@@ -251,11 +271,12 @@ class Router:
             strategy=self._strategy,
             turn=self._turn,
             aliases=self._aliases,
+            needs=needs,
         )
         if standing is None:  # a model of a backend may be left alone, too
             choices = tuple(sorted(choices, key=lambda one: not self._record(one.backend).admitted(one.model)))
         elif len(self._routed) < KEPT_ROUTES and len(name) < KEPT_NAME:
-            self._routed[name] = choices
+            self._routed[name, needs] = choices
         return choices
 
     def _standing(self) -> list[object] | None:
@@ -269,10 +290,7 @@ class Router:
         return found
 
     def _candidates(self) -> list[Candidate]:
-        return [
-            self._record(backend.name).candidate(backend.name, backend.config.model, backend.config.priority)
-            for backend in self._backends()
-        ]
+        return [self._record(backend.name).candidate(backend.name, backend.config) for backend in self._backends()]
 
     def _record(self, name: str) -> BackendRecord:
         record = self._records.get(name)

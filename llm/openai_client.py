@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import aiohttp
 import anyio
 
+from llm.abilities import abilities_of
 from llm.backend_http import (
     MAX_REPLY_BYTES,
     PROBE_S,
@@ -177,7 +178,7 @@ class OpenAIClient:
         answer = await self._get(f"{self._base}/models")
         rows = answer.get("data") if isinstance(answer, dict) else None
         return tuple(
-            ModelInfo(row["id"], self.name, _context(row), str(row.get("owned_by") or self.name))
+            ModelInfo(row["id"], self.name, _context(row), str(row.get("owned_by") or self.name), abilities_of(row))
             for row in (rows if isinstance(rows, list) else ())
             if isinstance(row, dict) and isinstance(row.get("id"), str) and 0 < len(row["id"]) <= LONGEST_ID
         )

@@ -328,7 +328,10 @@ class SlotPool:
     async def models(self, kinds: Iterable[Kind] = ("llm",)) -> tuple[ModelInfo, ...]:
         """What can be asked for: what is loaded, and what is in the store, the default one first."""
         known = await self._book.known(kinds, [slot.model for slot in self.slots])
-        return tuple(ModelInfo(model.name, self.local.name, plan.context if plan else None) for model, plan in known)
+        return tuple(
+            ModelInfo(model.name, self.local.name, plan.context if plan else None, able=plan.able if plan else {})
+            for model, plan in known
+        )
 
     async def of_type(self, types: Collection[ModelType]) -> str:
         """The name of a model of one of these types: one that is loaded before one that is not. Raises

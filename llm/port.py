@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from llm.abilities import Abilities, Ability
 from llm.messages import GenerateRequest
 from llm.stream import StreamEvent
 from models.secrecy import keep_secret, keep_url
@@ -25,6 +26,8 @@ class ModelInfo:
     backend: str
     context: int | None = None
     owned_by: str = "parley"
+    able: Abilities = field(default_factory=dict, hash=False)
+    """To what besides text, as far as the server says."""
 
 
 class Generator(Protocol):
@@ -81,6 +84,8 @@ class BackendConfig:
     max_input_tokens: int = 0
     """Longer prompts are refused before they are sent; estimated with four characters a token."""
     max_output_tokens: int = 0
+    capabilities: tuple[Ability, ...] = ()
+    """What its models can besides text ("vision", "audio", "tools", "embedding"), for a server that does not say."""
 
     def __post_init__(self) -> None:
         keep_secret(self.api_key)

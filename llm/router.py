@@ -8,7 +8,7 @@ A name is, in this order:
 4. the name of a backend: that backend with its own default model
 5. a model that one or more backends list: those
 Preference: those whose breaker is closed, then healthy before unknown before unhealthy, then the configured priority
-(higher first), then the strategy, then as configured.
+(higher first), then the strategy, then as configured. What a request needs besides text goes before these three.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from __future__ import annotations
 import difflib
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
+from llm.abilities import Abilities, Ability
 from llm.errors import UnknownModel
 
 __all__ = ["ANY", "Candidate", "Choice", "Strategy", "route"]
@@ -47,6 +48,8 @@ class Candidate:
     admitted: bool = True
     busy: int = 0
     latency_s: float | None = None
+    able: Mapping[str, Abilities] = field(default_factory=dict)
+    """By model, what it is known to be able to besides text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,11 @@ def route(
     strategy: Strategy = "failover",
     turn: int = 0,
     aliases: Mapping[str, str] | None = None,
+    needs: frozenset[Ability] = frozenset(),
 ) -> tuple[Choice, ...]:
-    """The choices for `name`, best first, at least one. `turn` counts requests, for round_robin.
+    """The choices for `name`, best first, at least one. `turn` counts requests, for round_robin. Of those that are
+    there, those come first that are known to do what the request `needs`, then those of whom nobody knows;
+    those known not to are left out where there is another.
 
     Raises UnknownModel with the nearest name there is.
     """
@@ -72,10 +78,10 @@ def route(
         name = default  # 1
     known_aliases = aliases or {}
     if name in known_aliases:  # 2
-        return _of_alias(name, known_aliases[name], candidates, strategy, turn)
+        return _able(_of_alias(name, known_aliases[name], candidates, strategy, turn), candidates, needs)
     choices = _choices(name, _ranked(candidates, strategy, turn))
     if choices:
-        return tuple(choices)
+        return _able(tuple(choices), candidates, needs)
     if name in ANY:
         raise UnknownModel("no backend is configured and no slot is loaded", hint="`parley doctor` says what to do")
     known = sorted({m for c in candidates for m in (*c.models, c.model, c.name) if m} | known_aliases.keys())
@@ -103,8 +109,29 @@ def _of_alias(
         raise UnknownModel(
             f"{alias!r} stands for {stands_for[:200]!r}, which nobody has", hint="see [llm.aliases] of parley.toml"
         )
-    last = {c.name: (not c.admitted, c.healthy is False) for c in candidates}
-    return tuple(sorted(found, key=lambda choice: last[choice.backend]))
+    away = {c.name: _away(c) for c in candidates}
+    return tuple(sorted(found, key=lambda choice: away[choice.backend]))
+
+
+def _away(candidate: Candidate) -> tuple[bool, bool]:
+    return (not candidate.admitted, candidate.healthy is False)
+
+
+def _able(
+    choices: tuple[Choice, ...], candidates: Sequence[Candidate], needs: frozenset[Ability]
+) -> tuple[Choice, ...]:
+    if not needs or len(choices) < 2:
+        return choices
+    known = {candidate.name: candidate for candidate in candidates}
+
+    def unable(choice: Choice) -> int:
+        """0: able to all of it; 1: unknown; 2: known not to be."""
+        able = known[choice.backend].able.get(choice.model, {})
+        told = [able.get(need) for need in needs]
+        return 2 if False in told else int(None in told)
+
+    left = [choice for choice in choices if unable(choice) < 2] or choices
+    return tuple(sorted(left, key=lambda choice: (_away(known[choice.backend]), unable(choice))))
 
 
 def _choices(name: str, ranked: Sequence[Candidate]) -> list[Choice]:

@@ -167,6 +167,8 @@ class LlmSettings:
     """Between backends of the same priority that have the model."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """{name: what it stands for}; several names with commas between them are tried in that order."""
+    spill: bool = False
+    """A prompt that is too long for our own slots may go to a server that no alias names. Aliases may always."""
     engine: EngineSettings = EngineSettings()
     preload: tuple[str, ...] = ()
     """Further models to load at the start, into the slots after the first."""

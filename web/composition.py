@@ -75,7 +75,13 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         await group.start(keep_statistics, measuring, settings.home / "performance.json")
         measured = [MeasuredBackend(one, measuring, metrics, clock) for one in (*pool.backends, *remote)]
         llm = settings.llm
-        router = Router(lambda: measured, llm.default_model, strategy=llm.selection_strategy, aliases=llm.aliases)
+        router = Router(
+            lambda: measured,
+            llm.default_model,
+            strategy=llm.selection_strategy,
+            aliases=llm.aliases,
+            spill=llm.spill,
+        )
         routing = RoutingChoice(router, llm, RoutingBook(settings.home))
         await routing.restore()
         await group.start(pool.run)

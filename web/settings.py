@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from llm.configured_backends import type_called
 from llm.port import BackendConfig
 from llm.settings import LlmSettings
 from models.errors import SettingsError
@@ -183,8 +184,8 @@ def _backends(tables: object, source: str) -> tuple[BackendConfig, ...]:
     for index, table in enumerate(tables):
         where = f"backends[{index}]"
         kind = table.get("type") if isinstance(table, dict) else None
-        if kind in specs:
-            table = {"base_url": specs[kind].default_url, **table}
+        if isinstance(kind, str) and (known := type_called(kind, specs)) in specs:
+            table = {"base_url": specs[known].default_url, **table, "type": known}
         config = fill(BackendConfig, table, where, source)
         if config.type not in specs:
             raise SettingsError(

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import anyio
 
+from llm.abilities import abilities_of
 from llm.errors import BackendFailed, LlmError
 from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec, ModelInfo
@@ -37,7 +38,7 @@ class LmStudio(OpenAIClient):
         length = config.get("context_length") if isinstance(config, dict) else None
         length = length or row.get("loaded_context_length") or row.get("max_context_length")
         name = str(row.get("key") or row.get("id"))
-        return ModelInfo(name, self.name, length if isinstance(length, int) else None, "lmstudio")
+        return ModelInfo(name, self.name, length if isinstance(length, int) else None, "lmstudio", abilities_of(row))
 
     async def preload(self, model: str) -> None:
         """Fetches `model_url` first where that is given and allowed, however long it takes; who stops waiting leaves

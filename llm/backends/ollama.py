@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from llm.abilities import abilities_of
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
 from llm.chunk_reader import count_of
 from llm.convert.chat import parse_body
@@ -65,7 +66,11 @@ class Ollama(OpenAIClient):
     async def models(self) -> tuple[ModelInfo, ...]:
         """All that are installed; with their context those that are loaded."""
         tags = _rows(await self._get(f"{self._root}/api/tags"))
-        return tuple(ModelInfo(str(row["name"]), self.name, None, "ollama") for row in tags if row.get("name"))
+        return tuple(
+            ModelInfo(str(row["name"]), self.name, None, "ollama", abilities_of(row))
+            for row in tags
+            if row.get("name")
+        )
 
     async def context_limit(self, model: str) -> int | None:
         """Live where the model is loaded, else what it was trained on."""

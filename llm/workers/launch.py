@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from llm.abilities import Abilities
 from llm.engine_choice import choose_engine
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum, predict
@@ -89,6 +90,18 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
     ordered: bool = field(default=False, compare=False)
     """For a load by name, and not for a request."""
+
+    @property
+    def able(self) -> Abilities:
+        match self.type:
+            case "text":
+                return {"vision": False, "audio": False}
+            case "vision":
+                return {"vision": True, "audio": False}
+            case "omni":
+                return {"audio": True}
+            case _:
+                return {}
 
 
 def type_of(model: Installed, senses: Senses | None = None) -> ModelType | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from llm.abilities import Ability
 from llm.errors import UnknownModel
 from llm.router import Candidate, Choice, route
 
@@ -48,3 +51,30 @@ def test_thousands_of_names_are_not_compared_in_full() -> None:
 def test_nothing_to_choose_from() -> None:
     with pytest.raises(UnknownModel):
         route("", "", ())
+
+
+# ---- what a request needs ----------------------------------------------------------------------------------------
+
+SEES = Candidate("sees", "m", ("m",), True, able={"m": {"vision": True}})
+BLIND = Candidate("blind", "m", ("m",), True, priority=9, able={"m": {"vision": False}})
+WHO_KNOWS = Candidate("who-knows", "m", ("m",), True, priority=5)
+IMAGE: frozenset[Ability] = frozenset(("vision",))
+
+
+@pytest.mark.parametrize("aliases", [{}, {"m": "blind/m, who-knows/m, sees/m"}])
+def test_those_known_to_be_able_go_first_and_those_known_not_to_be_not_at_all(aliases: dict[str, str]) -> None:
+    everybody = (BLIND, WHO_KNOWS, SEES)
+    found = route("m", "", everybody, needs=IMAGE, aliases=aliases)
+    assert [choice.backend for choice in found] == ["sees", "who-knows"]
+    plain = route("m", "", everybody, aliases=aliases)
+    assert [choice.backend for choice in plain] == ["blind", "who-knows", "sees"]
+
+
+def test_where_nobody_is_able_it_is_asked_all_the_same_and_says_so() -> None:
+    assert route("blind/m", "", (BLIND, SEES), needs=IMAGE) == (Choice("blind", "m"),)
+    assert route("m", "", (BLIND,), needs=IMAGE) == (Choice("blind", "m"),)
+
+
+def test_one_that_is_away_goes_behind_one_of_whom_nobody_knows() -> None:
+    away = replace(SEES, healthy=False)
+    assert [choice.backend for choice in route("m", "", (away, WHO_KNOWS), needs=IMAGE)] == ["who-knows", "sees"]

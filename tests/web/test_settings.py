@@ -138,3 +138,10 @@ def test_misspelt_environment_names_are_noticed() -> None:
     (notice,) = unknown_environment({"PARLEY_PROT": "1", "PARLEY_PORT": "2", "PARLEY_TEST_MODELS": "x", "PATH": "y"})
     assert "PARLEY_PROT" in notice and "PARLEY_PORT" in notice
     assert unknown_environment(dict.fromkeys(ENVIRONMENT, "1")) == ()
+
+
+def test_a_backends_type_may_be_said_in_other_words(tmp_path: Path) -> None:
+    (backend,) = _load(tmp_path, '[[backends]]\nname = "x"\ntype = "llama.cpp"\n').llm.backends
+    assert (backend.type, backend.base_url) == ("llamacpp", "http://127.0.0.1:8080/v1")
+    with pytest.raises(SettingsError, match="capabilities"):
+        _load(tmp_path, '[[backends]]\nname = "x"\ntype = "vllm"\ncapabilities = ["sight"]\n')
