@@ -1,13 +1,13 @@
 """Keys of a short life (`ek_...`) that open Realtime sessions: for browsers, which should not hold a real key.
 
-They are kept in memory only, as hashes; a restart forgets them. One is good for any number of sessions until it
-expires, and for nothing else.
+They are kept in memory only, as hashes; a restart forgets them, and so does a new admin key. One is good for any
+number of sessions until it expires, and for nothing else.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +35,16 @@ class ClientSecret:
     session: Mapping[str, Any]
     expires_at: int
     """Unix seconds."""
+    era: bytes = b""
+    """Of the admin key under which it was made."""
 
 
 class ClientSecrets:
     """Used from one event loop."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, era: Callable[[], bytes] = lambda: b"") -> None:
+        """`era()` is another one once the admin key is replaced."""
+        self._clock, self._era = clock, era
         self._kept: dict[str, ClientSecret] = {}
 
     def make(self, user: str, session: Mapping[str, Any], ttl_s: int) -> tuple[str, ClientSecret]:
@@ -51,16 +54,18 @@ class ClientSecrets:
         if len(self._kept) >= MOST_SECRETS:
             raise TooManySecrets(f"{len(self._kept)} client secrets are alive")
         value = PREFIX + secrets.token_urlsafe(32)
-        made = ClientSecret(user, session, int(self._clock.wall().timestamp()) + ttl_s)
+        made = ClientSecret(user, session, int(self._clock.wall().timestamp()) + ttl_s, self._era())
         self._kept[fingerprint(value)] = made
         return value, made
 
     def find(self, value: str) -> ClientSecret | None:
-        """None for one that is unknown or expired. The look-up is by hash: its time says nothing of the value."""
+        """None for one that is unknown or over. The look-up is by hash: its time says nothing of the value."""
         found = self._kept.get(fingerprint(value)) if value.startswith(PREFIX) else None
-        return found if found is not None and found.expires_at > self._clock.wall().timestamp() else None
+        return found if found is not None and self._holds(found) else None
+
+    def _holds(self, secret: ClientSecret) -> bool:
+        return secret.expires_at > self._clock.wall().timestamp() and secret.era == self._era()
 
     def _expire(self) -> None:
-        now = self._clock.wall().timestamp()
-        for name in [name for name, secret in self._kept.items() if secret.expires_at <= now]:
+        for name in [name for name, secret in self._kept.items() if not self._holds(secret)]:
             del self._kept[name]

@@ -109,7 +109,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             store=store,
             keys=keys,
             codes=SignInCodes(clock),
-            client_secrets=ClientSecrets(clock),
+            client_secrets=ClientSecrets(clock, lambda: keys.cookie_secret),
             pool=pool,
             router=router,
             routing=routing,

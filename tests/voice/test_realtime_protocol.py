@@ -456,6 +456,39 @@ def test_a_long_silence_is_answered() -> None:
     check(talk)
 
 
+def test_items_that_make_room_are_told_as_deleted() -> None:
+    """Whoever shows the conversation shows what the model is told of it."""
+    talk = RealtimeTalk()
+    keep = talk.machine.history.keep
+    for number in range(keep + 3):
+        item = {
+            "id": f"u{number}",
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": "x"}],
+        }
+        talk.say("conversation.item.create", item=item)
+    talk.run(1.0)
+    deleted = [event["item_id"] for _, event in talk.sent if event["type"] == "conversation.item.deleted"]
+    assert deleted == ["u0", "u1", "u2"]
+    talk.say("conversation.item.retrieve", item_id="u0")
+    talk.run(1.1)
+    assert talk.sent[-1][1]["type"] == "error"
+
+
+def test_a_call_is_one_call() -> None:
+    talk = RealtimeTalk()
+    for name in ("first", "second"):
+        call = {"id": name, "type": "function_call", "name": "f", "call_id": "call_1", "arguments": "{}"}
+        talk.say("conversation.item.create", item=call, event_id=name)
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "x" * 150_000}
+    talk.say("conversation.item.create", item=output)
+    talk.run(1.0)
+    errors = [event["error"] for _, event in talk.sent if event["type"] == "error"]
+    assert [(error["code"], error["event_id"]) for error in errors] == [("call_exists", "second")]
+    assert len(talk.machine.history.items) == 2
+
+
 def test_items_keep_their_places() -> None:
     talk = RealtimeTalk()
     for id, previous in (("b", None), ("a", "root"), ("c", "b"), ("ab", "a")):

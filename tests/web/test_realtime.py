@@ -16,6 +16,7 @@ from tests.web.house import House
 from tests.web.house import house as open_house
 from tests.web.moved_clock import MovedClock
 from web.client_secrets import MOST_SECRETS, ClientSecrets, TooManySecrets
+from web.keys import AdminKey, KeyRing
 
 PATH = "/v1/realtime?model=gpt-realtime"
 HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}
@@ -182,6 +183,15 @@ async def test_webrtc_is_refused_by_name(home: House, path: str) -> None:
         error = (await answer.json())["error"]
     assert (answer.status, error["code"]) == (400, "not_supported")
     assert "WebSocket" in error["hint"]
+
+
+def test_a_new_admin_key_takes_the_secrets_of_the_old_one_out_of_use() -> None:
+    ring = KeyRing(AdminKey.of("sk-old"), local_key="sk-local")
+    secrets = ClientSecrets(MovedClock(), lambda: ring.cookie_secret)
+    value, _ = secrets.make("me", {}, 60)
+    assert secrets.find(value) is not None
+    ring.replace(AdminKey.of("sk-new"))
+    assert secrets.find(value) is None
 
 
 def test_secrets_expire_and_are_bounded() -> None:

@@ -71,6 +71,8 @@ def message_of(item: WireItem) -> Message:
 # ---- from the client ----------------------------------------------------------------------------------------
 
 _Text = Annotated[str, StringConstraints(max_length=20_000)]
+_Output = Annotated[str, StringConstraints(max_length=200_000)]
+"""As much as a client of the live protocol may answer."""
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -103,7 +105,7 @@ class _Call(_Head):
 
 class _CallOutput(_Head):
     call_id: _Id
-    output: _Text
+    output: _Output
 
 
 _SHAPES: dict[str, type[_Head]] = {"message": _Message, "function_call": _Call, "function_call_output": _CallOutput}

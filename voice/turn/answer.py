@@ -173,7 +173,12 @@ class Answer:
         """Put it into the conversation, and tell. An `after` that is gone by now means the end."""
         if after is not None and self.history.get(after) is None:
             after = None
+        self.add(item, after)
+
+    def add(self, item: Item, after: str | None) -> None:
+        """`remember`, but raises KeyError for an `after` that is not there. Tells of those that make room for it."""
         self.out.append(Tell(ItemAdded(item, self.history.insert(item, after))))
+        self.out.extend(Tell(ItemDeleted(old)) for old in self.history.take_forgotten())
 
     def forget(self, item: str) -> None:
         """Take it out of the conversation, and tell."""

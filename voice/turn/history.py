@@ -41,13 +41,14 @@ class Exchange:
 class History:
     """Items in order, bounded: the oldest are forgotten past `keep`. Ids are unique in a history."""
 
-    __slots__ = ("_items", "_numbers", "_turns_gone", "keep")
+    __slots__ = ("_forgotten", "_items", "_numbers", "_turns_gone", "keep")
 
     def __init__(self, items: Iterable[Item] = (), keep: int = 400) -> None:
         self.keep = keep
         self._items = list(items)[-keep:]
         self._numbers = 0
         self._turns_gone = 0
+        self._forgotten: list[str] = []
 
     def new_id(self) -> str:
         """An id that no item has."""
@@ -75,7 +76,13 @@ class History:
         previous = self._items[at - 1].id if at else None
         gone, self._items = self._items[: -self.keep], self._items[-self.keep :]
         self._turns_gone += sum(old.message.role == "user" for old in gone)
+        self._forgotten += [old.id for old in gone]
         return previous
+
+    def take_forgotten(self) -> list[str]:
+        """The ids of those that had to make room since this was asked last."""
+        forgotten, self._forgotten = self._forgotten, []
+        return forgotten
 
     def get(self, id: str) -> Item | None:
         return next((item for item in self._items if item.id == id), None)

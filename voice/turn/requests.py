@@ -5,7 +5,7 @@ from __future__ import annotations
 from llm.messages import Message
 from voice.measuring.ledger import Stage
 from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
-from voice.session.outgoing import ErrorOut, ItemAdded, ItemTruncated, TranscriptOut
+from voice.session.outgoing import ErrorOut, ItemTruncated, TranscriptOut
 from voice.turn.actions import Listen
 from voice.turn.endpointing import ALONE_S
 from voice.turn.events import Cleared, Committed, InterruptAsked, Typed
@@ -173,14 +173,15 @@ class Requests(Waking):
             hint = "the call id is that of the call"
             self._complain("unknown_tool_call", "There is no such tool call", hint, event.event_id)
             return
+        if any(self.history.has_call(call.id) for call in message.tool_calls):
+            self._complain("call_exists", "There is a call of this call_id", "choose another one", event.event_id)
+            return
         name = event.item_id or self.history.new_id()
         try:
-            previous = self.history.insert(Item(name, message), event.previous_item_id)
+            self._answer.add(Item(name, message), event.previous_item_id)
         except KeyError:
             hint = "previous_item_id names an item of the conversation"
             self._complain("item_not_found", "There is no such item to stand behind", hint, event.event_id)
-        else:
-            self._tell(ItemAdded(Item(name, message), previous))
 
     def _on_delete(self, event: DeleteItem) -> None:
         if self.history.get(event.item_id) is None:
