@@ -23,6 +23,7 @@ from voice.turn import events as heard
 from voice.turn.actions import (
     Abandon,
     Action,
+    Contest,
     Listen,
     RunTool,
     ScoreTurn,
@@ -69,6 +70,8 @@ class Conversation:
     tools: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     tool_settings: ToolSettings = ToolSettings()
     scoring: bool = False
+    wins: bool = True
+    """No other device of the user heard a wake word better."""
     probability: Callable[[], float | None] = lambda: None
     """What the turn detector's model says; None: it does not answer."""
     said: list[tuple[float, ServerEvent]] = field(default_factory=list)
@@ -189,6 +192,8 @@ class Conversation:
                 self._abandoned.add(revision)
             case Tell(event=event):
                 self.said.append((self.now, event))
+            case Contest(revision=revision):
+                self.at(later, heard.ContestDecided(revision, self.wins))
             case Listen() | StopListening():
                 return
 

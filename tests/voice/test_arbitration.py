@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from voice.session.arbitration import SAME_S, WINDOW_S, Arbiter, Claim
+from voice.session.arbitration import PHRASE_WINDOW_S, SAME_S, WINDOW_S, Arbiter, Claim
 
 
 def claim(device: str, clear_db: float, score: float = 0.9, word: str = "alexa") -> Claim:
@@ -39,6 +39,35 @@ def test_other_users_other_words_and_later_times_are_contests_of_their_own() -> 
     assert arbiter.won("me", "bath", "hey jarvis")
     arbiter.claim("me", claim("hall", 1), 5.0 + SAME_S)
     assert arbiter.won("me", "hall", "alexa")
+
+
+def test_spellings_of_a_word_are_one_word() -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", claim("kitchen", 10, word="Hey_Jarvis"), 5.0)
+    arbiter.claim("me", claim("hall", 20, word="hey jarvis"), 5.1)
+    assert not arbiter.won("me", "kitchen", "Hey_Jarvis") and arbiter.won("me", "hall", "hey jarvis")
+
+
+def phrase(device: str, clear_db: float, span: tuple[float, float]) -> Claim:
+    return Claim(device, "hey computer", 1.0, clear_db, span)
+
+
+@pytest.mark.parametrize("late_s", [0.1, 3.0, 12.0])
+def test_an_utterance_has_one_winner_however_late_it_is_reported(late_s: float) -> None:
+    arbiter = Arbiter()
+    assert arbiter.claim("me", phrase("hall", 12, (2.0, 4.0)), 5.0) == 5.0 + PHRASE_WINDOW_S
+    arbiter.claim("me", phrase("kitchen", 30, (2.1, 4.2)), 5.0 + late_s)
+    winner, loser = ("kitchen", "hall") if late_s < PHRASE_WINDOW_S else ("hall", "kitchen")
+    assert arbiter.won("me", winner, "hey computer") and not arbiter.won("me", loser, "hey computer")
+
+
+def test_two_utterances_are_two_contests_however_soon_they_are_reported() -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", phrase("hall", 12, (2.0, 4.0)), 5.0)
+    arbiter.claim("me", phrase("kitchen", 30, (3.9, 5.0)), 5.1)
+    assert arbiter.won("me", "hall", "hey computer") and arbiter.won("me", "kitchen", "hey computer")
+    arbiter.claim("me", phrase("hall", 12, (3.9, 5.0)), 5.2)
+    assert not arbiter.won("me", "hall", "hey computer")
 
 
 def test_a_device_that_hears_it_again_is_answered_again() -> None:

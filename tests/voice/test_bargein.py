@@ -6,9 +6,10 @@ import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation
 from voice.session.config import AudioConfig, SessionConfig
-from voice.session.outgoing import TurnComplete
+from voice.session.outgoing import Interrupted, TurnComplete
 from voice.turn import events as heard
-from voice.turn.bargein import BargeInRules, Verdict, ends_like_us, judge
+from voice.turn.bargein import BargeInRules, Said, Verdict, ends_like_us, foreign, judge, sounds_like_us
+from voice.turn.machine import State
 
 SAID = "Well, the capital of France is Paris. It lies on the river Seine."
 
@@ -69,3 +70,54 @@ def test_a_choice_in_our_words_is_an_answer(state: str) -> None:
     talk.speak((over + 0.5, over + 0.9, "coffee"))
     talk.run(over + 8)
     assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["i am thirsty", "coffee"]
+
+
+ALARM = "You can always stop the timer by saying stop, and the alarm is quiet for the rest of the night, everywhere."
+LATER = "Here is a long sentence about the weather in the north, which is fine and warm today. The rain will stop."
+WAITING = "I can wait for a while and you say no word, as there is nothing to do in the house today or tomorrow."
+WEATHER = "The weather today is fine, and there is no rain in the whole country, not in the north, not in the south."
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [(ALARM, "stop"), (LATER, "stop"), (WAITING, "wait no"), (WEATHER, "what is the weather")],
+)
+@pytest.mark.parametrize("state", ["absent", "unknown", "present"])
+def test_a_word_that_the_reply_holds_stops_it(reply: str, words: str, state: str) -> None:
+    """Where the microphone may hear us only what we have just said can be its echo, not what we will say."""
+    talk = Conversation(answer=lambda asked: reply)
+    talk.at(0.0, heard.EchoHeard(state))  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "go on"), (8.2, 8.7, words))
+    talk.run(9.7)
+    assert talk.told(Interrupted)
+
+
+@pytest.mark.parametrize("state", ["unknown", "present"])
+def test_a_stop_word_that_we_have_just_said_may_be_our_own(state: str) -> None:
+    talk = Conversation(answer=lambda asked: ALARM)
+    talk.at(0.0, heard.EchoHeard(state))  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "go on"), (3.8, 4.2, "stop the timer"))
+    talk.run(9.0)
+    assert not talk.told(Interrupted)
+
+
+def test_before_the_echo_is_known_words_that_are_not_ours_do_not_wait_for_it() -> None:
+    def interrupted_s(words: str) -> float:
+        talk = Conversation(answer=lambda asked: WEATHER)
+        talk.at(0.0, heard.EchoHeard("unknown"))
+        talk.at(4.05, heard.AudioClock(4.05, True, rising=True))
+        talk.speak((1.0, 2.0, "go on"), (4.0, 5.5, words))
+        talk.run(4.06)
+        assert talk.machine.state is State.BRACED, "and output is held at the first frames"
+        talk.run(7.0)
+        return talk.time_of(Interrupted) - 4.0
+
+    assert interrupted_s("tell me about the fox") < 0.5
+    assert interrupted_s("play today is weather music please") > 1.0, "a word of it may be ours: the ears will tell"
+
+
+def test_foreign() -> None:
+    said = Said("the weather today is fine", "today is fine")
+    assert foreign("tell me about the fox", said) and foreign("stop", said) and foreign("coffee", said)
+    assert not foreign("weather is fine", said) and not foreign("", said) and not foreign("today is wine", said)
+    assert not sounds_like_us("stop", Said("say stop and all is quiet", "all is quiet"))

@@ -11,7 +11,7 @@ from voice.measuring.ledger import Ledger, Stage
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.session.outgoing import ErrorOut, WakeWordRequired
 from voice.settings import TurnSettings
-from voice.turn.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Verdict, judge
+from voice.turn.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Said, Verdict, judge
 from voice.turn.endpointing import Manners
 from voice.turn.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
 from voice.turn.history import History, Item, without_older_half
@@ -183,7 +183,8 @@ class TestBargeIn:
         assert judge(RULES, voiced, elapsed, ended, text) is verdict
 
     def test_our_own_words_are_no_interruption(self) -> None:
-        said = "There was a fox, and it lived by the sea."
+        words = "There was a fox, and it lived by the sea."
+        said = Said(words, words)
         assert judge(RULES, 500, 520, False, "lived by the see", said) is Verdict.WAIT
         assert judge(RULES, 500, 700, True, "lived by the sea", said) is Verdict.RESUME
         assert judge(RULES, 500, 520, False, "what about the bear", said) is Verdict.INTERRUPT

@@ -24,6 +24,8 @@ SLICE_S = 0.1
 """Audio leaves in pieces of this length, the end of a clause excepted."""
 CHARACTERS_PER_S = 14.0
 """English speech, for the length of a clause that is still being synthesised."""
+WORD_S = 0.4
+"""A long word."""
 EDGE_S = 0.03
 """A word counts as heard when playout came this near to its end."""
 
@@ -199,8 +201,20 @@ class Reply:
 
     def heard_at(self, position: float) -> str:
         """The text of the first `position` seconds of audio, cut at the last whole word."""
+        return self.text[: self._cut_at(position)].strip()
+
+    def said(self, since_s: float) -> str:
+        """The words that were sent of its audio from `since_s` on, the one under way included."""
+        if not self.spoken or not self.playout.sent_s:
+            return ""
+        return self.text[self._cut_at(since_s) : self._cut_at(self.playout.sent_s + WORD_S)].strip()
+
+    # ---- inside ---------------------------------------------------------------------------------------------
+
+    def _cut_at(self, position: float) -> int:
+        """Characters of the text that were over after `position` seconds of audio."""
         if not self.spoken:
-            return self.text[: self._told].strip()
+            return self._told
         cut = 0
         for spoken in self._spoken:
             if spoken.failed or (spoken.clause.text and not spoken.begun):
@@ -215,9 +229,7 @@ class Reply:
             cut = spoken.clause.end
         else:
             cut = len(self.text) if self.mind_done and position > 0 else cut
-        return self.text[:cut].strip()
-
-    # ---- inside ---------------------------------------------------------------------------------------------
+        return cut
 
     def _add_clauses(self, clauses: list[Clause]) -> None:
         self._spoken.extend(_Spoken(clause) for clause in clauses)

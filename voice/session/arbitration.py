@@ -5,6 +5,9 @@ few tens. So the first to report opens a contest, for `WINDOW_S` others may join
 best has won. Whoever reports the same word later, but within `SAME_S`, was too late. Best is who heard the word
 clearest over its own room: loudness over the floor of the device's own noise, which does not depend on how its
 microphone is set, and the model's score, which tells little near its upper end.
+
+A word that is found in the transcript is reported when the recogniser is done, at each device at another time. What
+is contested then is the utterance: those that were heard at the same time are one, however late they are reported.
 """
 
 from __future__ import annotations
@@ -13,13 +16,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from voice.ears.events import WakeHeard
 from voice.ears.ring import AudioRing
 from voice.port import Pcm
 
-__all__ = ["RATE_HZ", "SAME_S", "WINDOW_S", "Arbiter", "Claim", "claim_of", "clearness_db"]
+__all__ = ["PHRASE_WINDOW_S", "RATE_HZ", "SAME_S", "WINDOW_S", "Arbiter", "Claim", "claim_of", "clearness_db"]
 
 WINDOW_S = 0.2
+PHRASE_WINDOW_S = 0.4
+"""A phrase is found by the recogniser, which is done with the one device's audio after the other's."""
+PHRASE_KEPT_S = 30.0
+SHARED = 0.5
+"""Of the shorter of two utterances, heard at the same time: they are one."""
 SAME_S = 1.0
 RATE_HZ = 16_000
 _BEFORE_S = 3
@@ -30,12 +37,16 @@ _SCORE_DB = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`device` heard `word` with the model's `score` 0..1, `clear_db` over its noise."""
+    """`device` heard `word` with the model's `score` 0..1, `clear_db` over its noise.
+
+    `span`: of a word that was found in the transcript of an utterance, when that was spoken (monotonic seconds).
+    """
 
     device: str
     word: str
     score: float
     clear_db: float
+    span: tuple[float, float] | None = None
 
     @property
     def strength(self) -> float:
@@ -48,40 +59,73 @@ class _Contest:
     best: Claim
     devices: set[str] = field(default_factory=set)
 
+    @property
+    def decided_at(self) -> float:
+        return self.began + (WINDOW_S if self.best.span is None else PHRASE_WINDOW_S)
+
+    def over(self, now: float) -> bool:
+        """Nobody can join or lose it any more."""
+        return now >= self.began + (SAME_S if self.best.span is None else PHRASE_KEPT_S)
+
+    def is_about(self, claim: Claim) -> bool:
+        """The claim is of the same sound."""
+        if claim.span is None or self.best.span is None:
+            return claim.span is self.best.span and claim.device not in self.devices  # a device hears it once
+        (began, ended), (from_s, until_s) = self.best.span, claim.span
+        common = min(ended, until_s) - max(began, from_s)
+        return common > 0 and common >= SHARED * min(ended - began, until_s - from_s)
+
 
 class Arbiter:
     """The contests of all users. `now` is monotonic seconds."""
 
     def __init__(self) -> None:
-        self._contests: dict[tuple[str, str], _Contest] = {}
+        self._contests: dict[tuple[str, str], list[_Contest]] = {}
 
     def claim(self, owner: str, claim: Claim, now: float) -> float:
         """Enter it. Returns when `won` may be asked; `now` where it was decided already."""
         self._forget(now)
-        key = owner, claim.word.casefold()
-        contest = self._contests.get(key)
-        if contest is None or claim.device in contest.devices:  # a device hears one utterance once: a new one
-            contest = self._contests[key] = _Contest(now, claim)
-        elif now < contest.began + WINDOW_S and claim.strength > contest.best.strength:
+        contests = self._contests.setdefault((owner, _spoken(claim.word)), [])
+        contest = next((each for each in reversed(contests) if each.is_about(claim)), None)
+        if contest is None:
+            contest = _Contest(now, claim)
+            contests.append(contest)
+        elif now < contest.decided_at and claim.strength > contest.best.strength:
             contest.best = claim
         contest.devices.add(claim.device)
-        return max(now, contest.began + WINDOW_S)
+        return max(now, contest.decided_at)
 
     def won(self, owner: str, device: str, word: str) -> bool:
-        """Is `device` the one? True also for a contest that is long forgotten: then nobody else is there."""
-        contest = self._contests.get((owner, word.casefold()))
+        """Is `device` the one of the last contest that it entered? True also where that is long forgotten: then
+        nobody else is there."""
+        contests = self._contests.get((owner, _spoken(word)), ())
+        contest = next((each for each in reversed(contests) if device in each.devices), None)
         return contest is None or contest.best.device == device
 
     def _forget(self, now: float) -> None:
-        for key in [key for key, contest in self._contests.items() if now >= contest.began + SAME_S]:
-            del self._contests[key]
+        for key, contests in list(self._contests.items()):
+            contests[:] = [contest for contest in contests if not contest.over(now)]
+            if not contests:
+                del self._contests[key]
 
 
-def claim_of(device: str, heard: WakeHeard, ring: AudioRing) -> Claim:
-    """What a session says of the word it heard. `ring` holds its audio."""
-    start, end = round(heard.start_s * RATE_HZ), round(heard.end_s * RATE_HZ)
+def _spoken(word: str) -> str:
+    """Its letters: "hey jarvis" and "Hey_Jarvis" sound alike."""
+    return "".join(filter(str.isalnum, word.casefold()))
+
+
+def claim_of(
+    device: str,
+    word: str,
+    score: float,
+    at_s: tuple[float, float],
+    ring: AudioRing,
+    span: tuple[float, float] | None = None,
+) -> Claim:
+    """What a session says of the word it heard `at_s` of its audio, which `ring` holds. `span`: see Claim."""
+    start, end = (round(edge_s * RATE_HZ) for edge_s in at_s)
     before = ring.read(max(0, start - _BEFORE_S * RATE_HZ), start)
-    return Claim(device, heard.word, heard.score, clearness_db(ring.read(start, end), before))
+    return Claim(device, word, score, clearness_db(ring.read(start, end), before), span)
 
 
 def clearness_db(word: Pcm, before: Pcm) -> float:

@@ -50,7 +50,6 @@ from voice.session.outgoing import (
     ToolCallOut,
     TranscriptOut,
     TurnComplete,
-    WakeLost,
     WakeWordRequired,
 )
 from voice.session.resume import AwayTime, Resumable, Resumed, SentAudio, Unsent
@@ -58,7 +57,7 @@ from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
 from voice.settings import VoiceSettings
 from voice.turn import events as heard
-from voice.turn.actions import Action, Tell
+from voice.turn.actions import Action, Contest, Tell
 from voice.turn.history import History
 from voice.turn.machine_start import MachineStart
 from voice.turn.tool_rounds import MAX_CALLS
@@ -470,7 +469,8 @@ class Session:
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""
         word = heard.WakeWord(event.word, event.score, event.start_s, event.end_s)
-        verdict = self._contest(claim_of(self._name, event, self._ring))
+        at_s = event.start_s, event.end_s
+        verdict = self._contest(claim_of(self._name, event.word, event.score, at_s, self._ring))
         if verdict is None:
             self._hear(word)
         else:
@@ -481,8 +481,19 @@ class Session:
             self._hear(word)
             return
         self._lost_at = self._now()
-        self._say(WakeLost(word.word, word.end_s))
-        self._say(StateOut(self.state))
+        self._hear(heard.WordLost(word.word, word.start_s, word.end_s))
+        self._say(StateOut(self._machine.shown))
+
+    async def _contest_phrase(self, action: Contest) -> None:
+        """The same for a word that was found in a transcript."""
+        at_s = action.from_s, max(action.until_s, action.from_s)
+        now, heard_s = self._parts.clock.now(), self._ring.end / RATE_HZ
+        span = now - heard_s + at_s[0], now - heard_s + at_s[1]
+        verdict = self._contest(claim_of(self._name, action.word, 1.0, at_s, self._ring, span))
+        won = verdict is None or await verdict
+        if not won:
+            self._lost_at = self._now()
+        self._hear(heard.ContestDecided(action.revision, won))
 
     # ---- turn -----------------------------------------------------------------------------------------------
 
@@ -517,6 +528,8 @@ class Session:
                     self._on_turn(event)
                 elif isinstance(event, ItemAdded):
                     self._on_item()
+            case Contest():
+                self._tasks.start_soon(self._contest_phrase, action)
             case _:
                 self._work.do(action)
 

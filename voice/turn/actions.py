@@ -17,6 +17,7 @@ from voice.session.outgoing import ServerEvent
 __all__ = [
     "Abandon",
     "Action",
+    "Contest",
     "Erase",
     "Listen",
     "Prefill",
@@ -36,6 +37,17 @@ class Listen:
 
     turn: int
     from_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The words of `revision`, spoken from `from_s` to `until_s`, hold the wake word `word`: are we the device of
+    this user that heard it best? (ContestDecided)"""
+
+    revision: int
+    word: str
+    from_s: float
+    until_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,4 +147,17 @@ class Tell:
     event: ServerEvent
 
 
-Action = Listen | Erase | StopListening | Transcribe | ScoreTurn | Prefill | Think | Speak | RunTool | Abandon | Tell
+Action = (
+    Listen
+    | Contest
+    | Erase
+    | StopListening
+    | Transcribe
+    | ScoreTurn
+    | Prefill
+    | Think
+    | Speak
+    | RunTool
+    | Abandon
+    | Tell
+)

@@ -23,8 +23,11 @@ __all__ = [
     "STOP_WORDS",
     "SYLLABLES_MS",
     "BargeInRules",
+    "NOTHING_SAID",
+    "Said",
     "Verdict",
     "ends_like_us",
+    "foreign",
     "judge",
     "murmured",
     "sounds_like_us",
@@ -77,6 +80,11 @@ OWN_SHARE = 0.6
 """Of the words heard, when they are taken for our own: a recogniser gets some words of an echo wrong."""
 
 
+FOREIGN_SHARE = 0.34
+"""Of the words heard, that may be in what we said by chance: "the", "is"."""
+OPENING = 2
+"""Words in which a stop word is meant; deep in a sentence it is easily misheard."""
+
 TAIL_SHARE = 0.75
 TAIL_SLACK = 2
 """Words of ours that the recogniser may have missed in the echo of the end of a reply."""
@@ -99,10 +107,36 @@ class BargeInRules:
         return 3 * self.patience_ms
 
 
-def sounds_like_us(text: str, said: str) -> bool:
-    """Most of the words of `text` stand in what we are saying: an echo, or somebody reading along."""
-    words, ours = _words(text), set(_words(said))
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The words of ours that the microphone may hear: of the reply so far, and of its last seconds only."""
+
+    text: str = ""
+    lately: str = ""
+
+
+NOTHING_SAID = Said()
+
+
+def sounds_like_us(text: str, said: Said) -> bool:
+    """Most of the words of `text` stand in what we have said: an echo, or somebody reading along.
+
+    What begins with a stop word is ours only if we have just said that; with a question word, if we have said it.
+    """
+    words, ours, lately = _words(text), set(_words(said.text)), set(_words(said.lately))
+    if any(word in STOP_WORDS and word not in lately for word in words[:OPENING]):
+        return False
+    if words and words[0] in QUESTION_WORDS and words[0] not in ours:
+        return False
     return bool(words) and sum(word in ours for word in words) >= OWN_SHARE * len(words)
+
+
+def foreign(text: str, said: Said) -> bool:
+    """These words cannot be an echo of ours, however badly it was heard: hardly one of them is among what we said."""
+    words, ours = _words(text), set(_words(said.text))
+    if not words or sounds_like_us(text, said):
+        return False
+    return len(words) <= OPENING or sum(word in ours for word in words) <= FOREIGN_SHARE * len(words)
 
 
 def is_phrase(text: str, phrases: Sequence[str]) -> bool:
@@ -137,9 +171,9 @@ def ends_like_us(text: str, said: str) -> bool:
 
 
 def judge(
-    rules: BargeInRules, voiced_ms: float, elapsed_ms: float, ended: bool, text: str | None, said: str = ""
+    rules: BargeInRules, voiced_ms: float, elapsed_ms: float, ended: bool, text: str | None, said: Said = NOTHING_SAID
 ) -> Verdict:
-    """`text`: what the recogniser makes of the sound, None while it has said nothing. `said`: what we were saying.
+    """`text`: what the recogniser makes of the sound, None while it has said nothing. `said`: what may be our echo.
 
     0. our own words: go on once they are over; they may be the beginning of something else until then
     1. a stop word or a question word was heard: interrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
-from voice.turn.actions import Abandon, ScoreTurn, StopListening
+from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
 from voice.turn.bargein import ends_like_us, is_phrase
 from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
@@ -136,6 +136,10 @@ class Deciding(Noting):
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
         turn, words = revision.turn, revision.text or ""
+        if request.word and turn is not None and not revision.won:
+            until_s = self._used_s if revision.quiet_s is None else revision.quiet_s
+            self._do(Contest(revision.number, request.word, turn.from_s + self._manners.preroll_s, until_s))
+            return
         # "tea or coffee?" "coffee": the echo of a last word begins before the reply is over, an answer after it
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
         if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):

@@ -21,6 +21,7 @@ __all__ = [
     "Cleared",
     "Committed",
     "ConfigChanged",
+    "ContestDecided",
     "DeleteItem",
     "EchoHeard",
     "InterruptAsked",
@@ -43,6 +44,7 @@ __all__ = [
     "UsageKnown",
     "Typed",
     "WakeWord",
+    "WordLost",
 ]
 
 
@@ -78,6 +80,23 @@ class WakeWord:
     score: float
     start_s: float
     end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordLost:
+    """A wake word was heard here, and better by another device of the user, which answers."""
+
+    word: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContestDecided:
+    """Whether the wake word in the words of `revision` was for this device."""
+
+    revision: int
+    won: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +260,8 @@ TurnEvent = (
     | SpeechBegan
     | SpeechEnded
     | WakeWord
+    | WordLost
+    | ContestDecided
     | PartialTranscript
     | TranscriptReady
     | PhraseSpotted

@@ -229,7 +229,7 @@ class Floor:
     def _remember_said(self) -> None:
         reply = self._answer.reply
         if reply is not None and reply.playout.sent_s > 0:
-            self._said, self._said_until_s = reply.text, self._audio.s
+            self._said, self._said_until_s = reply.said(0.0), self._audio.s
 
     def _may_be_us(self, from_s: float, after_s: float = ECHO_S) -> bool:
         """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""

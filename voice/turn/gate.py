@@ -21,11 +21,15 @@ WAIT_AFTER_WAKE_S = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`text` for the model; empty with `problem` None: nothing was said, `problem` says why it may not pass."""
+    """`text` for the model; empty with `problem` None: nothing was said, `problem` says why it may not pass.
+
+    `word`: the wake word that was found in the words.
+    """
 
     text: str
     problem: str | None = None
     """None, "wake_word_required" or "empty_request"."""
+    word: str = ""
 
 
 class Gate:
@@ -82,6 +86,11 @@ class Gate:
         self._open_until = at_s + WAIT_AFTER_WAKE_S
         self.waiting = not told
 
+    def close(self) -> None:
+        """Another device answers: nothing passes here without the wake word."""
+        self._open_until = -1.0
+        self.waiting = False
+
     def expired(self, at_s: float) -> bool:
         """The wake word was heard, and then nothing for too long. True once."""
         if self.waiting and at_s >= self._open_until:
@@ -104,10 +113,14 @@ class Gate:
         if woken:
             return Request(found.request if found.found else text)  # 2
         if not typed and at_s < self._open_until:
-            return Request(found.request if found.found else text)  # 3
+            return Request(found.request if found.found else text, word=self._word(text) if found.found else "")  # 3
         if not found.found:
             return Request("", "wake_word_required" if text else None)  # 4
-        return Request(found.request, None if found.request else "empty_request")
+        return Request(found.request, None if found.request else "empty_request", self._word(text))
+
+    def _word(self, text: str) -> str:
+        words, mode = self._config.words, self._config.mode
+        return next((word for word in words if cut(text, (word,), mode).found), "")
 
 
 def refusal(request: Request, *, asked: bool) -> ErrorOut | WakeWordRequired | None:

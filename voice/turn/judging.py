@@ -9,8 +9,11 @@ from voice.turn.actions import Abandon, Listen, StopListening, Transcribe
 from voice.turn.bargein import (
     INTERRUPTERS,
     LONGEST_STOP_MS,
+    NOTHING_SAID,
     BargeInRules,
+    Said,
     Verdict,
+    foreign,
     is_phrase,
     sounds_like_us,
 )
@@ -36,7 +39,9 @@ CANCELLED_FACTOR = 1.3
 SETTLED_S = 1.5
 """So long the canceller learns; until then what it leaves of our voice may sound like one."""
 UNKNOWN_S = 1.0
-"""A voice waits so long for the word whether the microphone hears us."""
+"""A voice in words like ours waits so long for the word whether the microphone hears us."""
+ECHOES_S = 1.0
+"""Our words are heard back no later than this: buffers of the client, and the room."""
 
 
 class Judging(Deciding):
@@ -69,7 +74,7 @@ class Judging(Deciding):
         reply = self._answer.reply
         if self._now < self._brace_from:
             return
-        if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
+        if event.rising and self._echo != "present" and reply is not None and self._interruptible():
             reply.playout.hold(self._now)
             self._braced_at = self._now
             self._go(State.BRACED)
@@ -117,9 +122,8 @@ class Judging(Deciding):
 
     def _end_by_word(self, sound: Outcry) -> None:
         stop = is_phrase(sound.spotted, self._settings.stop_words)
+        ours = sounds_like_us(sound.spotted, self._may_echo())
         self._stop_overhearing()
-        reply = self._answer.reply
-        ours = reply is not None and self._echo != "absent" and sounds_like_us(sound.spotted, reply.text)
         if stop and not ours and self.state in (State.THINKING, State.SPEAKING):
             self._missed_s = None
             self._used_s = max(self._used_s, sound.last_s)
@@ -187,8 +191,7 @@ class Judging(Deciding):
         sound = self._outcry
         if sound is None:
             return
-        reply = self._answer.reply
-        said = reply.text if reply is not None and sound.over_speech else ""
+        said = self._may_echo() if sound.over_speech else NOTHING_SAID
         verdict = sound.verdict(self._rules(), self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
             self._resume(sound)
@@ -196,8 +199,18 @@ class Judging(Deciding):
             self._interrupt()
 
     def _may_be_found_out(self, sound: Outcry) -> bool:
-        """It is not known yet whether this is our own voice, and soon will be."""
-        return not self._echo_known and sound.over_speech and self._now < sound.heard_at + UNKNOWN_S
+        """It is not known yet whether this is our own voice, soon will be, and its words do not tell."""
+        unsure = not self._echo_known and sound.over_speech and self._now < sound.heard_at + UNKNOWN_S
+        return unsure and not foreign(sound.spotted or sound.text or "", self._may_echo())
+
+    def _may_echo(self) -> Said:
+        """Our own words that the microphone may be hearing now."""
+        reply = self._answer.reply
+        if reply is None or self._echo == "absent":
+            return NOTHING_SAID
+        began = self._outcry or self._aside_cry
+        since = reply.playout.position(self._now) - ECHOES_S - (self._audio.s - began.onset_s if began else 0.0)
+        return Said(reply.said(0.0), reply.said(since))
 
     def _resume(self, sound: Outcry) -> None:
         """It was nothing: go on from the very sample."""

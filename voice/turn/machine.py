@@ -27,6 +27,7 @@ from voice.turn.events import (
     Closed,
     Committed,
     ConfigChanged,
+    ContestDecided,
     DeleteItem,
     EchoHeard,
     InterruptAsked,
@@ -43,6 +44,7 @@ from voice.turn.events import (
     TurnScored,
     Typed,
     WakeWord,
+    WordLost,
 )
 from voice.turn.gate import Gate
 from voice.turn.judging import BRACE_S
@@ -74,6 +76,10 @@ class TurnMachine(Requests):
                 self._dispatch(event)
             case TranscriptReady():
                 self._on_transcript(event)
+            case ContestDecided():
+                self._on_contest(event)
+            case WordLost():
+                self._on_lost(event)
             case PhraseSpotted():
                 self._on_phrase(event)
             case TranscriptFailed():

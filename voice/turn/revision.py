@@ -9,7 +9,7 @@ from voice.measuring.ledger import Ledger
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import VoiceConfig
-from voice.turn.bargein import BargeInRules, Verdict, judge, murmured, sounds_like_us
+from voice.turn.bargein import BargeInRules, Said, Verdict, judge, murmured, sounds_like_us
 from voice.turn.tool_rounds import Rounds
 
 __all__ = ["Outcry", "Revision", "Turn", "agreed"]
@@ -82,6 +82,8 @@ class Revision:
     voice: VoiceConfig = VoiceConfig()
     """What its reply is spoken with, from its first word to its last."""
     confirmed: bool = False
+    won: bool = False
+    """No other device of the user answers its wake word."""
     answering: bool = False
     after: str | None = None
     reply: Reply | None = None
@@ -171,8 +173,8 @@ class Outcry:
         """It has fallen silent, perhaps for good, and the recogniser has not been asked about it."""
         return self.voiced_s > 0 and self.last_s - self.voice_s >= LULL_S and not self.whole
 
-    def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: str) -> Verdict:
-        """`said`: the words of the reply that it lies over."""
+    def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: Said) -> Verdict:
+        """`said`: the words of ours that may be its echo."""
         elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
         if self.ended:  # the recogniser is asked once more then, and gets its time
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)

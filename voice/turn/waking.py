@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from voice.session.outgoing import ErrorOut, WakeOut, WakeWordRequired
+from voice.session.outgoing import ErrorOut, ItemDeleted, WakeLost, WakeOut, WakeWordRequired
 from voice.turn.actions import Erase
 from voice.turn.endpointing import ALONE_S, POST_PATIENCE_S
-from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded, WakeWord
+from voice.turn.events import AudioClock, ContestDecided, SpeechBegan, SpeechEnded, WakeWord, WordLost
 from voice.turn.judging import Judging
 from voice.turn.states import State
 from voice.turn.wake_text import cut
@@ -33,7 +33,8 @@ class Waking(Judging):
     def _wake(self, event: WakeWord) -> None:
         if not self._gate.enabled:
             return
-        saying = self._answer.reply.text if self._answer.reply is not None else self._said
+        reply = self._answer.reply
+        saying = reply.said(0.0) if reply is not None else self._said
         if self._may_be_us(event.start_s) and cut(saying, (event.word,), "mid").found:
             return  # we said it ourselves
         self._tell(WakeOut(event.word, event.score, event.end_s))
@@ -73,6 +74,54 @@ class Waking(Judging):
             case _:
                 self._gate.woken_alone(self._audio.s)
                 self._rest()
+
+    # ---- several devices ------------------------------------------------------------------------------------
+
+    def _on_contest(self, event: ContestDecided) -> None:
+        revision = self._answer.of(event.revision)
+        if revision is None or revision.answering or not revision.confirmed:
+            return
+        if event.won:
+            revision.won = True
+            self._accept(revision)
+        else:
+            self._lose(self._admit(revision).word)
+
+    def _on_lost(self, event: WordLost) -> None:
+        """In a follow-up window the request may be open here, or be thought about, as if it needed no wake word."""
+        revision, turn = self._answer.revision, self._turn
+        ours = turn is not None and turn.from_s < event.end_s
+        if revision is not None and revision.confirmed and revision.turn is not None:
+            ours = revision.turn.from_s < event.end_s and self._used_s > event.start_s
+        if ours:
+            self._lose(event.word)
+            return
+        self._gate.close()
+        self._tell(WakeLost(event.word, event.end_s))
+        if self._outcry is not None and self._outcry.onset_s < event.end_s:
+            self._resume(self._outcry)
+        elif self.state in (State.IDLE, State.ASLEEP):
+            self._rest()
+
+    def _lose(self, word: str) -> None:
+        """Another device answers what the user is saying: forget it."""
+        revision, turn, outcry = self._answer.revision, self._turn, self._outcry
+        item = turn.item if turn is not None else revision.user_item if revision is not None else ""
+        self._gate.close()
+        self._tell(WakeLost(word, self._audio.s))
+        self._used_s = max(self._used_s, self._quiet_s or 0.0)
+        self._drop_turn()
+        if revision is not None and revision.confirmed:
+            self._stop_listening(revision)
+            if revision.answering:
+                self._answer.complete(self._now, interrupted=True, remembered=False, reason="turn_detected")
+            else:
+                self._answer.abandon()
+                self._tell(ItemDeleted(item))
+        if outcry is None:
+            self._rest()
+        else:
+            self._interrupt()
 
     def _pause_if(self, quiet_s: float | None) -> None:
         """The speech of a turn that is opened late may be over already."""

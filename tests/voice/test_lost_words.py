@@ -1,0 +1,114 @@
+"""What a device does that heard a wake word, or a phrase, less clearly than another one of its user."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import numpy as np
+import pytest
+
+from models.clock import SystemClock
+from tests.speaking import spoken
+from tests.voice.conversation import RATE_HZ, Conversation
+from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
+from tests.voice.test_session import PCM, Wire
+from voice.ears.ears import load_ears
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, WakeConfig
+from voice.session.hub import Hub
+from voice.session.outgoing import ReplyStarted, SpeechStarted, SpeechStopped, TurnComplete, WakeLost
+from voice.session.session import SessionParts
+from voice.settings import VadSettings, VoiceSettings, WakeSettings
+from voice.turn import events as heard
+from voice.turn.machine import State
+
+AUDIO = AudioConfig(sample_rate=RATE_HZ)
+PHRASE = SessionConfig(audio=AUDIO, wake=WakeConfig(True, ("hey computer",)))
+FOLLOWING = SessionConfig(audio=AUDIO, wake=WakeConfig(True, ("alexa",)), turn=TurnConfig(follow_up_s=6.0))
+
+
+def test_a_phrase_that_another_device_answers_is_not_answered() -> None:
+    talk = Conversation(config=PHRASE, wins=False)
+    talk.speak((1.0, 3.0, "hey computer how late is it"))
+    talk.run(8.0)
+    assert [lost.word for lost in talk.told(WakeLost)] == ["hey computer"]
+    assert not talk.told(ReplyStarted) and not talk.told(TurnComplete) and not talk.machine.history.items
+    assert len(talk.told(SpeechStarted)) == len(talk.told(SpeechStopped)) == 1
+    assert talk.machine.state is State.IDLE
+
+
+def test_a_phrase_that_nobody_else_heard_is_answered() -> None:
+    talk = Conversation(config=PHRASE)
+    talk.speak((1.0, 3.0, "hey computer how late is it"))
+    talk.run(14.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["how late is it"]
+
+
+def following() -> Conversation:
+    """The first request was for this device: it may be spoken to without the word for a while."""
+    talk = Conversation(answer=lambda asked: "Done.", config=FOLLOWING, audible=frozenset({"alexa"}))
+    talk.speak((1.0, 2.5, "light on"), (6.0, 8.0, "how late is it"))
+    talk.at(1.45, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    return talk
+
+
+def test_in_its_follow_up_window_it_answers_without_the_word() -> None:
+    assert len(following().run(14.0).told(TurnComplete)) == 2
+
+
+def test_in_its_follow_up_window_it_is_silent_when_another_device_is_woken() -> None:
+    talk = following()
+    talk.at(6.7, heard.WordLost("alexa", 6.0, 6.4))
+    talk.run(14.0)
+    assert len(talk.told(TurnComplete)) == 1 and len(talk.told(WakeLost)) == 1
+    assert len(talk.told(SpeechStarted)) == len(talk.told(SpeechStopped))
+    assert talk.machine.state is State.ASLEEP
+
+
+@pytest.mark.parametrize(("at_s", "turns"), [(8.3, 1), (8.505, 1), (8.6, 2)], ids=["pause", "thinking", "speaking"])
+def test_a_request_that_is_over_already_is_dropped_too(at_s: float, turns: int) -> None:
+    talk = following()
+    talk.at(at_s, heard.WordLost("alexa", 7.6, 8.0))
+    talk.run(14.0)
+    assert [turn.interrupted for turn in talk.told(TurnComplete)] == [False, True][:turns]
+    assert len(talk.told(WakeLost)) == 1 and talk.machine.state is State.ASLEEP
+    assert [item.message.content for item in talk.machine.history.items] == ["light on", "Done."]
+
+
+def test_a_reply_goes_on_where_the_word_was_for_another_device() -> None:
+    talk = Conversation(config=replace(FOLLOWING, turn=TurnConfig()), audible=frozenset({"alexa"}))
+    talk.speak((1.0, 2.5, "light on"), (4.0, 4.4, "alexa"))
+    talk.at(1.45, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    talk.at(4.5, heard.WordLost("alexa", 4.0, 4.4))
+    talk.run(14.0)
+    (turn,) = talk.told(TurnComplete)
+    assert not turn.interrupted
+
+
+async def test_one_of_two_devices_answers_a_phrase(tmp_path: Path) -> None:
+    sound = np.concatenate((np.zeros(8_000), spoken("hey computer, how late is it"), np.zeros(24_000)))
+    stt, mind = ScriptedStt(text=lambda seconds: "hey computer how late is it"), ScriptedMind()
+    ears = load_ears(VadSettings(), WakeSettings())
+    parts = SessionParts(ears, stt, mind, ScriptedVoice(), mind.forget, SystemClock())
+    hub = Hub(VoiceSettings(resume_grace_s=0), tmp_path / "live", SystemClock(), lambda: parts)
+    config = SessionConfig(audio=PCM, wake=WakeConfig(True, ("hey computer",)))
+    hearing = asyncio.get_running_loop().create_task(ears.run())
+    wires, rng = [Wire(), Wire()], np.random.default_rng(0)
+    async with anyio.create_task_group() as tasks:
+        for wire in wires:
+            tasks.start_soon(hub.connect, hub.create("me", config)[0], wire)
+            await wire.wait("ready")
+        for wire, level in zip(wires, (0.2, 1.0), strict=True):
+            noisy = sound * level + rng.normal(0, 20, len(sound))
+            wire.put(noisy.clip(-32768, 32767).astype(np.int16).tobytes())
+        await wires[1].wait("turn_complete")
+        await wires[0].wait("wake_lost")
+        for wire in wires:
+            wire.hang_up()
+    for wire in wires:
+        wire.dispose()
+    hearing.cancel()
+    await asyncio.wait([hearing])
+    assert not wires[0].of("turn_complete") and not wires[1].of("wake_lost")
