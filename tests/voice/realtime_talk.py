@@ -9,7 +9,7 @@ import base64
 import itertools
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -92,8 +92,8 @@ class RealtimeTalk(Conversation):
         match event:
             case incoming.ContainerAudio():
                 return  # the ears are scripted
-            case incoming.EndTurn():
-                self._step(heard.Committed(self.heard_s))
+            case incoming.EndTurn(event_id=event_id):
+                self._step(heard.Committed(self.heard_s, event_id))
             case incoming.Clear():
                 self._step(heard.Cleared(self.heard_s))
             case incoming.Update(fields=fields):
@@ -216,6 +216,11 @@ def _check_response(own: list[dict[str, Any]], id: str, events: list[dict[str, A
 def _check_items(events: list[dict[str, Any]], settled: bool) -> None:
     known: list[str] = []
     open_items: set[str] = set()
+    speech = Counter(event["item_id"] for event in events if event["type"].endswith("speech_started"))
+    ended = Counter(event["item_id"] for event in events if event["type"].endswith("speech_stopped"))
+    assert set(speech.values()) <= {1} and ended <= speech, "speech started or stopped twice"
+    assert len(speech) - len(ended) <= 1, "speech started before other speech stopped"
+    assert not settled or ended == speech, "speech started and never stopped"
     for event in events:
         match event["type"]:
             case "conversation.item.added":

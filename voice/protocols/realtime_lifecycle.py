@@ -103,6 +103,8 @@ class Lifecycle:
         self._heard_ms = 0.0  # all audio of the session
         self._idle_since_ms: float | None = None  # where in it the last answer ended; None while something goes on
         self._spoken_s: dict[str, float] = {}
+        self._speaking: set[str] = set()
+        """The items of which the client was told that speech started, and not yet that it stopped."""
         self._out: list[Said | ClientEvent] = []
         self._held: list[Said | ClientEvent] = []  # the end of an interrupted response, until speech started
 
@@ -136,7 +138,7 @@ class Lifecycle:
             case AppendAudio():
                 self._append(event.data)
             case CommitInput():
-                self._commit()
+                self._commit(event_id)
             case ClearInput():
                 self._buffered_ms = 0.0
                 self._out.append(Clear())
@@ -182,15 +184,14 @@ class Lifecycle:
         self._wishes[wish.options.key] = wish
         self._out.append(Respond(wish.options, self._cause(None, wish.options.key)))
 
-    def _commit(self) -> None:
+    def _commit(self, event_id: str | None) -> None:
         if self._buffered_ms < MIN_COMMIT_MS:
             raise invalid(
                 "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer "
                 f"only has {self._buffered_ms:.2f}ms of audio.",
                 code="input_audio_buffer_commit_empty",
             )
-        self._buffered_ms = 0.0
-        self._out.append(EndTurn())
+        self._out.append(EndTurn(event_id=self._cause(event_id)))
 
     def _clear_output(self) -> None:
         active = self._replies.active
@@ -266,13 +267,15 @@ class Lifecycle:
                 self._spoken_s[event.item] = event.at_s
                 if self.session.detects_turns:
                     at_ms = round(event.at_s * 1000)
+                    self._speaking.add(event.item)
                     self._say("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=event.item)
                 self._out += held
             case SpeechStopped():
                 began_s = self._spoken_s.get(event.item, event.at_s)
                 self._spoken_s[event.item] = max(0.0, event.at_s - began_s)
-                if self.session.detects_turns:
+                if event.item in self._speaking:  # whatever the session is like by now
                     at_ms = round(event.at_s * 1000)
+                    self._speaking.remove(event.item)
                     self._say("input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=event.item)
             case TurnCommitted():
                 self._committed(event)

@@ -51,9 +51,13 @@ class ContainerAudio:
 
 @dataclass(frozen=True, slots=True)
 class EndTurn:
-    """The turn ends now. With text: that is the turn. Without: commit the audio heard so far."""
+    """The turn ends now. With text: that is the turn. Without: commit the audio heard so far.
+
+    `event_id`: an error answers it; a client that gives none does not want to be told that its turn is over already.
+    """
 
     transcript: str | None = None
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -376,13 +376,13 @@ class Session:
                     self._audio(self._intake.container(event.data))
                 if event.transcript:
                     self._say(TranscriptOut(event.transcript, event.is_final))
-            case incoming.EndTurn(transcript=text):
+            case incoming.EndTurn(transcript=text, event_id=event_id):
                 _check_length(text or "")
                 if text and text.strip():
                     self._lost_at = -inf  # written, and not said to both
                     self._hear(heard.Typed(text))
                 else:
-                    self._hear(heard.Committed(self._ring.end / RATE_HZ))
+                    self._hear(heard.Committed(self._ring.end / RATE_HZ, event_id))
             case incoming.Interrupt():
                 self._hear(heard.InterruptAsked())
             case incoming.Ping():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
-from voice.turn.bargein import ends_like_us, is_phrase
+from voice.turn.bargein import Said, ends_like_us, is_phrase, murmured, sounds_like_us
 from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.turn.gate import Request
@@ -53,6 +53,21 @@ class Deciding(Noting):
         if self._manners.scores:
             self._do(ScoreTurn(revision.number, turn.from_s))
         self._go(State.PAUSE)
+
+    def _hear_missed(self) -> None:
+        """What was said over a reply that it could not interrupt is heard when the reply is over."""
+        missed, until_s = self._missed_s, self._missed_until_s
+        if missed is None or self.state not in (State.IDLE, State.ASLEEP):
+            return
+        self._missed_s = None
+        # what was said and over before the follow-up window opened needs its wake word
+        passes = self._speaking or not self._gate.acoustic
+        if passes and self.state is State.IDLE and self._manners.listening:
+            self._begin_turn(max(self._with_preroll(missed), self._audio.s - self._manners.max_turn_s))
+            if self._turn is not None:
+                self._turn.over_reply = self._turn.missed = True
+            if until_s is not None and not self._speaking:
+                self._pause(SpeechEnded(until_s))
 
     def _guess(self, turn: Turn, event: AudioClock) -> None:
         """The voice has just stopped, perhaps between two syllables: begin to answer before it is even a pause.
@@ -144,6 +159,8 @@ class Deciding(Noting):
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
         if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):
             request = Request("")  # the end of our own reply, from the loudspeaker
+        elif turn is not None and turn.missed and (murmured(words) or self._was_our_echo(words)):
+            request = Request("")  # said along with the reply, not to be answered
         elif self._is_stop(revision):
             request = Request("")  # the reply is over, and that is all they wanted
             said = words if is_phrase(words, self._settings.stop_words) or turn is None else turn.spotted
@@ -156,6 +173,9 @@ class Deciding(Noting):
         revision.request = request.text
         self._tell(TranscriptOut(request.text, True, revision.user_item))
         self._give_answer(revision)
+
+    def _was_our_echo(self, words: str) -> bool:
+        return self._echo != "absent" and sounds_like_us(words, Said(self._said, self._said))
 
     def _give_answer(self, revision: Revision) -> None:
         wish, self._wish = self._wish, None

@@ -215,9 +215,10 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The client says its turn is over; audio was received up to `at_s`."""
+    """The client says its turn is over; audio was received up to `at_s`. `event_id`: it waits for an answer."""
 
     at_s: float
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

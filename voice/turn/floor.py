@@ -22,7 +22,7 @@ from voice.ears.audio_time import AudioTime
 from voice.ears.echo import EchoState
 from voice.session.config import SessionConfig
 from voice.session.incoming import Respond
-from voice.session.outgoing import ServerEvent, SpeechStarted, StateOut
+from voice.session.outgoing import ServerEvent, SpeechStarted, SpeechStopped, StateOut
 from voice.settings import ToolSettings, TurnSettings
 from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
@@ -89,6 +89,7 @@ class Floor:
         self._audio = AudioTime()
         self._used_s = 0.0  # audio before this belongs to earlier turns
         self._missed_s: float | None = None  # speech began over a reply that may not be interrupted
+        self._missed_until_s: float | None = None  # and fell silent; None: it goes on
         self._speaking = False
         self._numbers = 0
         self._closed = False
@@ -120,6 +121,7 @@ class Floor:
     def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
         self._turn = turn = self._new_turn(from_s, woken)
         self._gate.waiting = False
+        self._missed_s = None
         self._do(Listen(turn.number, turn.from_s))
         if not self._gate.enabled or woken or not self._gate.acoustic:
             turn.told = True
@@ -146,18 +148,17 @@ class Floor:
     def _drop_turn(self) -> None:
         if self._answer.revision is not None and not self._answer.revision.confirmed:
             self._answer.abandon()
-        if self._turn is not None:
-            self._do(StopListening(self._turn.number))
-            self._turn = None
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self._do(StopListening(turn.number))
+            if turn.told:  # whoever was told that speech started is told that it is over
+                self._tell(SpeechStopped(self._audio.s if self._quiet_s is None else self._quiet_s, turn.item))
 
     def _rest(self) -> None:
-        """Nothing is going on: listen, or sleep; speech that could not interrupt is heard now."""
-        missed, self._missed_s = self._missed_s, None
+        """Nothing is going on: listen, or sleep."""
         self._stop_overhearing()
         self._quiet_s = self._watched_s = None
         self._go(self._at_rest)
-        if missed is not None and self._speaking and self.state is State.IDLE and self._manners.listening:
-            self._begin_turn(self._with_preroll(missed))
 
     def _stop_overhearing(self) -> None:
         sound, self._aside_cry = self._aside_cry, None

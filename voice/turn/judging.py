@@ -50,7 +50,8 @@ class Judging(Deciding):
     def _start_judging(self, event: SpeechBegan) -> None:
         """With a wake word on, only a conversation with a follow-up window can be interrupted without it."""
         if not self._interruptible():
-            self._missed_s = event.at_s
+            self._missed_s = event.at_s if self._missed_s is None else self._missed_s
+            self._missed_until_s = None
             self._start_overhearing(event)
             return
         self._clicks = 0
@@ -102,6 +103,7 @@ class Judging(Deciding):
 
     def _overheard(self, event: SpeechEnded) -> None:
         """Speech over a reply that it may not interrupt is over: was it a stop word and nothing else?"""
+        self._missed_until_s = event.at_s
         sound = self._aside_cry
         if sound is None:
             return

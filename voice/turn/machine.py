@@ -231,6 +231,8 @@ class TurnMachine(Requests):
 
     def _settle(self) -> None:
         """Order the next clause, send what is due, and notice that a reply is over."""
+        if self._missed_s is not None:
+            self._hear_missed()
         if self._wish is not None:
             self._fulfil_wish()
         reply = self._answer.reply
@@ -241,6 +243,7 @@ class TurnMachine(Requests):
         if reply is not None and reply.is_over(self._now) and self.state in (State.THINKING, State.SPEAKING):
             self._tell(TextOut(reply.id, "", is_final=True))
             self._finish()
+            self._hear_missed()
 
     def _finish(self) -> None:
         self._remember_said()
@@ -272,7 +275,11 @@ class TurnMachine(Requests):
     def _on_config(self, event: ConfigChanged) -> None:
         old, self.config = self.config, event.config
         self._answer.config = event.config
+        listened = self._manners.listening
         self._manners = Manners(event.config, self._settings, self._habits, scoring=self._scoring)
+        if listened and not self._manners.listening and self.state in (State.HEARING, State.PAUSE):
+            self._drop_turn()  # its end is the client's now: a commit takes what is kept of the audio
+            self._rest()
         if old.wake != event.config.wake:
             self._gate = Gate(event.config.wake, self._audible)
             if self.state in (State.ASLEEP, State.IDLE):

@@ -51,14 +51,19 @@ class Requests(Waking):
             return
         answering = self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING)
         if answering and self._manners.listening and self._outcry is None:
-            return  # a client with its own endpointing, a little later than ours
+            # a client with its own endpointing, a little later than ours; what was missed is heard after the reply
+            if event.event_id and self._missed_s is None:
+                hint = "turns are detected here: speech is committed as soon as it is over"
+                self._complain("empty_audio", "There is no speech in the buffer", hint, event.event_id)
+            return
         began = self._outcry.turn.from_s if self._outcry is not None else None
         if self._manners.answers:
             self._interrupt("client_cancelled")
         if self._turn is None:
             from_s = began if began is not None else max(self._used_s, event.at_s - self._manners.max_turn_s)
             if event.at_s - from_s < ALONE_S / 2:
-                self._tell(ErrorOut("empty_audio", "There is no audio to commit", "send audio before end_turn"))
+                hint = "send audio before end_turn"
+                self._tell(ErrorOut("empty_audio", "There is no audio to commit", hint, event_id=event.event_id))
                 return
             self._turn = self._new_turn(from_s, self.state is not State.ASLEEP)
             self._do(Listen(self._turn.number, from_s))
@@ -73,11 +78,16 @@ class Requests(Waking):
             self._rest()
 
     def _clear(self, event: Cleared) -> None:
+        """What is said from here on is heard: the user may be in the middle of a sentence."""
         self._used_s = event.at_s
+        if self._missed_s is not None:
+            self._missed_s = event.at_s if self._speaking else None
         if self.state in (State.HEARING, State.PAUSE):
             self._answer.abandon()
             self._drop_turn()
             self._rest()
+            if self._speaking and self._manners.listening and self._at_rest is State.IDLE:
+                self._begin_turn(event.at_s)
 
     # ---- replies --------------------------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ class Turn:
     """Answers that were begun before there was a pause, and dropped because it was none."""
     over_reply: bool = False
     """It interrupted a reply that was being heard."""
+    missed: bool = False
+    """It was said over a reply that it could not interrupt."""
     spotted: str = ""
     """By what its first sound was recognised: one of the phrases of an interruption."""
 

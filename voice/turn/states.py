@@ -63,6 +63,7 @@ TABLE: dict[type, dict[State, str]] = {
     SpeechEnded: {
         State.ASLEEP: "watched_pause",
         State.HEARING: "pause",
+        State.THINKING: "overheard",
         State.SPEAKING: "overheard",
         State.JUDGING: "sound_over",
     },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voice.session.outgoing import ErrorOut, ItemDeleted, WakeLost, WakeOut, WakeWordRequired
+from voice.session.outgoing import ErrorOut, WakeLost, WakeOut, WakeWordRequired
 from voice.turn.actions import Erase
 from voice.turn.endpointing import ALONE_S, POST_PATIENCE_S
 from voice.turn.events import AudioClock, ContestDecided, SpeechBegan, SpeechEnded, WakeWord, WordLost
@@ -105,19 +105,14 @@ class Waking(Judging):
 
     def _lose(self, word: str) -> None:
         """Another device answers what the user is saying: forget it."""
-        revision, turn, outcry = self._answer.revision, self._turn, self._outcry
-        item = turn.item if turn is not None else revision.user_item if revision is not None else ""
+        revision, outcry = self._answer.revision, self._outcry
         self._gate.close()
         self._tell(WakeLost(word, self._audio.s))
         self._used_s = max(self._used_s, self._quiet_s or 0.0)
         self._drop_turn()
         if revision is not None and revision.confirmed:
             self._stop_listening(revision)
-            if revision.answering:
-                self._answer.complete(self._now, interrupted=True, remembered=False, reason="turn_detected")
-            else:
-                self._answer.abandon()
-                self._tell(ItemDeleted(item))
+            self._answer.complete(self._now, interrupted=True, remembered=False, reason="turn_detected")
         if outcry is None:
             self._rest()
         else:
