@@ -94,6 +94,7 @@ CORES = (
     "voice/records/recording.py",
     "voice/records/replay.py",
     "voice/session/arbitration.py",
+    "voice/turn/pieces.py",
     "voice/session/resume.py",
     "voice/turn/actions.py",
     "voice/turn/answer.py",

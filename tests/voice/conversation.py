@@ -70,6 +70,8 @@ class Conversation:
     tools: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     tool_settings: ToolSettings = ToolSettings()
     scoring: bool = False
+    failing: int = 0
+    """So many transcripts fail."""
     wins: bool = True
     """No other device of the user heard a wake word better."""
     probability: Callable[[], float | None] = lambda: None
@@ -165,6 +167,9 @@ class Conversation:
     def _do(self, action: Action) -> None:
         later = self.now
         match action:
+            case Transcribe(revision=revision) if self.failing:
+                self.failing -= 1
+                self.at(later + self.delays.stt, heard.TranscriptFailed(revision, "stt_failed", "The script", ""))
             case Transcribe(revision=revision, from_s=from_s, until_s=until_s):
                 text = self._words(from_s, self.now if until_s is None else until_s)
                 self.at(later + self.delays.stt, heard.TranscriptReady(revision, text))

@@ -524,7 +524,8 @@ class TestFaults:
     def test_a_recogniser_that_fails_is_told_and_the_next_turn_works(self) -> None:
         talk = Conversation()
         talk.speak((1.0, 2.0, "one"), (6.0, 7.0, "two"))
-        talk.at(2.2, heard.TranscriptFailed(2, "stt_failed", "dead", "again"))
+        talk.run(2.0)
+        talk.failing = 3
         talk.run(14.0)
         assert [event.code for event in talk.told(ErrorOut)] == ["stt_failed"]
         assert talk.told(TurnComplete)[-1].input_transcript == "two"

@@ -103,8 +103,7 @@ class Lifecycle:
         self._heard_ms = 0.0  # all audio of the session
         self._idle_since_ms: float | None = None  # where in it the last answer ended; None while something goes on
         self._spoken_s: dict[str, float] = {}
-        self._speaking: set[str] = set()
-        """The items of which the client was told that speech started, and not yet that it stopped."""
+        self._speaking: set[str] = set()  # items whose speech was told to have started, and not yet to have stopped
         self._out: list[Said | ClientEvent] = []
         self._held: list[Said | ClientEvent] = []  # the end of an interrupted response, until speech started
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.messages import Message
+from voice.errors import ProtocolError
 from voice.mouth.reply_options import ReplyOptions
 
 __all__ = [
@@ -27,7 +28,21 @@ __all__ = [
     "ToolResult",
     "Truncate",
     "Update",
+    "MAX_INPUT",
+    "MAX_TYPED",
+    "check_length",
 ]
+
+MAX_TYPED = 20_000
+"""Characters of a typed turn: more is no turn of a conversation, and fits no model."""
+MAX_INPUT = 200_000
+"""Characters of all the messages that a client gives for one reply."""
+
+
+def check_length(text: str, most: int = MAX_TYPED) -> None:
+    """Raises ProtocolError."""
+    if len(text) > most:
+        raise ProtocolError(f"A message of {len(text)} characters", hint=f"send at most {most} characters at a time")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,11 @@ from voice.ears.intake import RATE_HZ, Intake
 from voice.ears.ring import AudioRing
 from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.ears.soft_onset import SoftOnset
-from voice.errors import FrameTooLarge, NothingToResume, ProtocolError
+from voice.errors import FrameTooLarge, NothingToResume
 from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
 from voice.session import incoming
-from voice.session.arbitration import Claim, claim_of
 from voice.session.config import SessionConfig
 from voice.session.connection import Channel, ClientClosed, Connection
 from voice.session.outgoing import (
@@ -53,6 +52,7 @@ from voice.session.outgoing import (
     WakeWordRequired,
 )
 from voice.session.resume import AwayTime, Resumable, Resumed, SentAudio, Unsent
+from voice.session.rivals import Enter, Rivals
 from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
 from voice.settings import VoiceSettings
@@ -64,10 +64,6 @@ from voice.turn.tool_rounds import MAX_CALLS
 
 __all__ = ["Channel", "ClientClosed", "Session", "SessionParts"]
 
-MAX_TYPED = 20_000
-"""Characters of a typed turn: more is no turn of a conversation, and fits no model."""
-MAX_INPUT = 200_000
-"""Characters of all the messages that a client gives for one reply."""
 MAX_ERRORS = 50
 """Frames in a row that make no sense, after which the connection is closed."""
 RING_SLACK_S = 10.0
@@ -106,7 +102,7 @@ class Session:
         codec: Codec | None = None,
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
-        contest: Callable[[Claim], Awaitable[bool] | None] = lambda claim: None,
+        contest: Enter = lambda claim: None,
         on_item: Callable[[], None] = lambda: None,
         watch: Callable[[MachineStart], Sequence[Watcher]] = lambda start: (),
         anew: bool = False,
@@ -116,11 +112,11 @@ class Session:
         self._settings, self._parts = settings, parts
         self._on_turn, self._on_update, self._on_item = on_turn, on_update, on_item
         self._anew = anew
-        self._contest = contest
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._intake = Intake(config.audio)
         self._echo = EchoGuard(config.turn.echo)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
+        self._rivals = Rivals(name, self._ring, parts.clock, contest)
         self._segmenter, self._soft_onset = self._new_segmenter(), SoftOnset()
         start = MachineStart(
             config,
@@ -377,7 +373,7 @@ class Session:
                 if event.transcript:
                     self._say(TranscriptOut(event.transcript, event.is_final))
             case incoming.EndTurn(transcript=text, event_id=event_id):
-                _check_length(text or "")
+                incoming.check_length(text or "")
                 if text and text.strip():
                     self._lost_at = -inf  # written, and not said to both
                     self._hear(heard.Typed(text))
@@ -394,15 +390,15 @@ class Session:
             case incoming.Update(fields=fields):
                 self._reconfigure(self._codec.apply(fields))
             case incoming.AddMessage(message=message):
-                _check_length(message.content)
+                incoming.check_length(message.content)
                 self._hear(event)
             case incoming.Respond(options=options):
-                _check_length("".join(message.content for message in options.input or ()), MAX_INPUT)
+                incoming.check_length("".join(message.content for message in options.input or ()), incoming.MAX_INPUT)
                 self._hear(event)
             case incoming.DeleteItem() | incoming.CancelResponse() | incoming.Truncate():
                 self._hear(event)
             case incoming.ToolResult(output=output):
-                _check_length(output, MAX_INPUT)
+                incoming.check_length(output, incoming.MAX_INPUT)
                 self._hear(event)
             case incoming.Resume():
                 raise NothingToResume("There is nothing to resume")
@@ -469,8 +465,7 @@ class Session:
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""
         word = heard.WakeWord(event.word, event.score, event.start_s, event.end_s)
-        at_s = event.start_s, event.end_s
-        verdict = self._contest(claim_of(self._name, event.word, event.score, at_s, self._ring))
+        verdict = self._rivals.contest(event)
         if verdict is None:
             self._hear(word)
         else:
@@ -486,11 +481,7 @@ class Session:
 
     async def _contest_phrase(self, action: Contest) -> None:
         """The same for a word that was found in a transcript."""
-        at_s = action.from_s, max(action.until_s, action.from_s)
-        now, heard_s = self._parts.clock.now(), self._ring.end / RATE_HZ
-        span = now - heard_s + at_s[0], now - heard_s + at_s[1]
-        verdict = self._contest(claim_of(self._name, action.word, 1.0, at_s, self._ring, span))
-        won = verdict is None or await verdict
+        won = await self._rivals.answers(action)
         if not won:
             self._lost_at = self._now()
         self._hear(heard.ContestDecided(action.revision, won))
@@ -605,8 +596,3 @@ def _position(codec: Codec, frame: str | bytes | None) -> incoming.Resume | None
     except ParleyError:
         return None  # the reader will complain
     return next((event for event in said if isinstance(event, incoming.Resume)), None)
-
-
-def _check_length(text: str, most: int = MAX_TYPED) -> None:
-    if len(text) > most:
-        raise ProtocolError(f"A message of {len(text)} characters", hint=f"send at most {most} characters at a time")

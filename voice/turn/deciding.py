@@ -61,10 +61,10 @@ class Deciding(Noting):
             return
         self._missed_s = None
         # what was said and over before the follow-up window opened needs its wake word
-        passes = self._speaking or not self._gate.acoustic
-        if passes and self.state is State.IDLE and self._manners.listening:
+        passes = self._speaking or (not self._gate.acoustic and until_s is not None and until_s > self._used_s)
+        if passes and self.state is State.IDLE:
             self._begin_turn(max(self._with_preroll(missed), self._audio.s - self._manners.max_turn_s))
-            if self._turn is not None:
+            if self._turn is not None and self._manners.listening:
                 self._turn.over_reply = self._turn.missed = True
             if until_s is not None and not self._speaking:
                 self._pause(SpeechEnded(until_s))
@@ -106,15 +106,13 @@ class Deciding(Noting):
         if self._turn is None:
             return
         self._guess(self._turn, event)
-        if event.at_s - self._turn.from_s < self._manners.max_turn_s:
-            return
-        if self._manners.listening:
+        length_s, most_s = event.at_s - self._turn.from_s, self._manners.max_turn_s
+        if not self._manners.listening:
+            self._cut_pieces(self._turn, event.at_s)
+        elif length_s >= most_s:
             self._quiet_s = event.at_s
             self._start_revision(self._turn, None, None)
             self._confirm()
-        else:
-            self._drop_turn()  # a commit still takes what is kept of the audio
-            self._rest()
 
     def _idle_clock(self, event: AudioClock) -> None:
         if self._gate.expired(event.at_s):
@@ -129,11 +127,17 @@ class Deciding(Noting):
         revision, turn = self._answer.revision, self._turn
         if revision is None:
             return
+        until_s = revision.until_s
+        if revision.unheard and turn is not None:
+            # not of the stream that failed
+            revision = self._start_revision(turn, self._audio.s if until_s is None else until_s, revision.quiet_s)
+        if turn is not None:
+            revision.heads, self._heads = self._heads, {}
         revision.confirmed, revision.progress_at = True, self._now
         revision.ledger.mark(Stage.ENDPOINT, self._now)
         if turn is not None:
             # up to the end of the speech only: an onset that is not yet known may lie in the silence
-            self._used_s = revision.until_s if revision.until_s is not None else self._quiet_s or self._audio.s
+            self._used_s = until_s if until_s is not None else self._quiet_s or self._audio.s
         if turn is not None:
             if turn.told:
                 self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s, turn.item))

@@ -8,6 +8,7 @@
     judging.py   a sound over the answer
     deciding.py  when the user has finished, and what happens to the answer then
     noting.py    turns that are written down and not answered
+    pieces.py    turns that are too long for one transcript
     floor.py     the state they share
 """
 
@@ -82,6 +83,7 @@ class Floor:
         """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
         self._braced_at, self._brace_from, self._clicks = 0.0, -inf, 0
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
+        self._heads: dict[int, str | None] = {}  # pieces of a long turn that is not committed yet, see pieces.py
         self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
         self._watched_s: float | None = None  # onset of the utterance that is only watched
         self._quiet_s: float | None = None  # end of the last speech, while nothing followed

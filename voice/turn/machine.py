@@ -184,15 +184,15 @@ class TurnMachine(Requests):
             return
         if self._aside_heard(event.revision, event.text):
             return
-        note = self._notes.get(event.revision)
-        if note is not None:
-            note.text = event.text
+        revision, text = self._piece_of(event.revision, event.text), None
+        if revision is None:
+            revision, text = self._notes.get(event.revision) or self._answer.of(event.revision), event.text
+        if revision is None or revision.answering or not revision.heard(text):
+            return
+        if revision.number in self._notes:
             self._land_notes()
             return
-        revision = self._answer.of(event.revision)
-        if revision is None or revision.answering:
-            return
-        revision.text, revision.language, revision.progress_at = event.text, event.language, self._now
+        revision.language, revision.progress_at = event.language, self._now
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
         if revision.confirmed:
             self._accept(revision)
@@ -216,11 +216,18 @@ class TurnMachine(Requests):
         if note is not None:
             self._fail_note(note, event.code, event.message, event.hint)
             return
+        if self._is_piece(event.revision):
+            self._tell(ErrorOut(event.code, event.message, "a part of this turn is missing"))
+            self._on_transcript(TranscriptReady(event.revision, ""))
+            return
         revision = self._answer.of(event.revision)
         if revision is None or revision.answering:
             return
         if self.state is State.HEARING:  # it was a guess: the pause will ask again
             self._answer.abandon()
+            return
+        if not revision.confirmed:  # the user may go on; their words are in the ring
+            revision.unheard = True
             return
         self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
         if revision.confirmed and revision.user_item:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from llm.messages import Message
 from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut
 from voice.turn.actions import Abandon, StopListening
-from voice.turn.floor import Floor
 from voice.turn.gate import Request
 from voice.turn.history import Item
+from voice.turn.pieces import Pieces
 from voice.turn.revision import Revision
 
 __all__ = ["NOTE_TIMEOUT_S", "Noting"]
@@ -20,7 +20,7 @@ MAX_NOTES = 16
 NOTE_TIMEOUT_S = 60.0
 
 
-class Noting(Floor):
+class Noting(Pieces):
     """Notes enter the conversation in the order in which they were spoken."""
 
     def _note(self, revision: Revision) -> None:

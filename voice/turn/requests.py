@@ -56,6 +56,7 @@ class Requests(Waking):
                 hint = "turns are detected here: speech is committed as soon as it is over"
                 self._complain("empty_audio", "There is no speech in the buffer", hint, event.event_id)
             return
+        self._missed_s = None
         began = self._outcry.turn.from_s if self._outcry is not None else None
         if self._manners.answers:
             self._interrupt("client_cancelled")
@@ -80,6 +81,7 @@ class Requests(Waking):
     def _clear(self, event: Cleared) -> None:
         """What is said from here on is heard: the user may be in the middle of a sentence."""
         self._used_s = event.at_s
+        self._drop_pieces()
         if self._missed_s is not None:
             self._missed_s = event.at_s if self._speaking else None
         if self.state in (State.HEARING, State.PAUSE):

@@ -84,6 +84,12 @@ class Revision:
     voice: VoiceConfig = VoiceConfig()
     """What its reply is spoken with, from its first word to its last."""
     confirmed: bool = False
+    unheard: bool = False
+    """The recogniser failed before the turn was over: it is asked once more then."""
+    heads: dict[int, str | None] = field(default_factory=dict)
+    """The earlier pieces of a turn that was too long for one transcript, by the number each was asked for under."""
+    tail: str | None = None
+    """The transcript of its last piece, while an earlier one is awaited."""
     won: bool = False
     """No other device of the user answers its wake word."""
     answering: bool = False
@@ -97,6 +103,15 @@ class Revision:
     failure: str = ""
     messages: tuple[Message, ...] = ()
     rounds: Rounds = field(default_factory=Rounds)
+
+    def heard(self, text: str | None) -> bool:
+        """The recogniser's word on the last piece; None: none yet. True: `text` is that of all pieces now."""
+        self.tail = self.tail if text is None else text
+        pieces = [*self.heads.values(), self.tail]
+        if None in pieces:
+            return False
+        self.text = " ".join(piece for piece in pieces if piece)
+        return True
 
     @property
     def kept(self) -> bool:

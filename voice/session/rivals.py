@@ -1,0 +1,36 @@
+"""What a session says in the contests with the other devices of its user: which of them heard a wake word best."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from models.clock import Clock
+from voice.ears.events import WakeHeard
+from voice.ears.ring import AudioRing
+from voice.session.arbitration import RATE_HZ, Claim, claim_of
+from voice.turn.actions import Contest
+
+__all__ = ["Enter", "Rivals"]
+
+Enter = Callable[[Claim], Awaitable[bool] | None]
+"""Enter a contest: whether it was won, when that is decided. None: there is no other device."""
+
+
+class Rivals:
+    """`name` is the session's, `ring` holds its audio."""
+
+    def __init__(self, name: str, ring: AudioRing, clock: Clock, enter: Enter) -> None:
+        self._name, self._ring, self._clock, self._enter = name, ring, clock, enter
+
+    def contest(self, heard: WakeHeard) -> Awaitable[bool] | None:
+        """For a word that the ears heard."""
+        at_s = heard.start_s, heard.end_s
+        return self._enter(claim_of(self._name, heard.word, heard.score, at_s, self._ring))
+
+    async def answers(self, phrase: Contest) -> bool:
+        """This device is the one for a word that was found in a transcript."""
+        at_s = phrase.from_s, max(phrase.until_s, phrase.from_s)
+        began = self._clock.now() - self._ring.end / RATE_HZ
+        span = began + at_s[0], began + at_s[1]
+        verdict = self._enter(claim_of(self._name, phrase.word, 1.0, at_s, self._ring, span))
+        return verdict is None or await verdict
