@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm.errors import LoadReplaced, ModelTooLarge, WorkerDied
+from llm.slot_errors import not_started
 from models.errors import BadInput
 from tests.llm.slot_house import request, slot_house
 from tests.llm.tiny_parts import write_lora
@@ -118,3 +119,11 @@ async def test_options_that_cannot_work_are_refused_with_a_hint(tmp_path: Path) 
         good.write_text("{% for m in messages %}{{ m.content }}{% endfor %}")
         house.pool.load(await house.pool.plan("a", {"chat_template": str(good)}))
         assert await house.reply(request("a"))
+
+
+@pytest.mark.parametrize("tried_on", [False, True])
+def test_what_is_said_of_a_worker_that_does_not_start_is_true(tried_on: bool) -> None:
+    plain = not_started(WorkerDied("worker slot-2 ended by SIGKILL"), tried_on)
+    assert "is being started again" not in plain.hint and "memory" in plain.hint
+    assert ("tried on" in plain.hint, "given up" in plain.hint) == (tried_on, not tried_on)
+    assert not_started(WorkerDied("ended", hint="last log lines: x")).hint.startswith("last log lines: x; ")

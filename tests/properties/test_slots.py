@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from llm.memory.cards import Cards, added, total_cards
 from llm.messages import Priority
 from llm.slot_events import (
     Ask,
@@ -36,12 +37,14 @@ from llm.slot_events import (
 from llm.slots import SlotScheduler
 
 MEMORY = 100
+CARDS = (14, 10)
 NEEDS = {
     "a": Need(20, 1.0, 4, 1),
-    "b": Need(40, 5.0, 2, 1),
-    "c": Need(60, 2.0, 3, 2),
+    "b": Need(40, 5.0, 2, 1, gpu_bytes=12, shares=(1.0,)),
+    "c": Need(60, 2.0, 3, 2, gpu_bytes=15),
     "d": Need(10, 0.5, 1, 1),
     "huge": Need(500, 9.0, 4, 2),
+    "wide": Need(10, 1.0, 2, 1, gpu_bytes=15, shares=(0.0, 1.0)),
 }
 LIMITS = SlotLimits(slots=3, queue=8, patience_s=5.0, aged_s=10.0, idle_unload_s=60.0, blocked_s=7.0)
 models = st.sampled_from(sorted(NEEDS))
@@ -60,13 +63,18 @@ class SlotShell(RuleBasedStateMachine):
         self.running: dict[int, int] = {}
         self.answered: Counter[int] = Counter()
         self.workers: dict[int, str] = {}
+        self.cards: dict[int, Cards] = {}
         self.up: set[int] = set()
         self.stopping: set[int] = set()
         self.killed: set[int] = set()
-        self.feed(Measured(MEMORY))
+        self.feed(self.measured())
 
     def held(self) -> int:
         return sum(NEEDS[model].bytes for model in self.workers.values())
+
+    def measured(self) -> Measured:
+        free = added(CARDS, total_cards(self.cards.values()), -1)
+        return Measured(MEMORY - self.held(), cards=free, used_cards=dict(self.cards))
 
     def feed(self, event: SlotEvent) -> list[SlotEffect]:
         effects = self.scheduler.step(event, self.now)
@@ -85,9 +93,12 @@ class SlotShell(RuleBasedStateMachine):
                 case Fail(request):
                     self.waiting.discard(request)
                     self.answered[request] += 1
-                case Start(slot, model):
+                case Start(slot, model, _, cards):
                     assert slot not in self.workers, "the slot is not empty"
-                    self.workers[slot] = model
+                    assert model not in ("huge", "wide"), "it fits no card"
+                    self.workers[slot], self.cards[slot] = model, cards
+                    held = total_cards(self.cards.values())
+                    assert all(taken <= size for taken, size in zip(held, CARDS, strict=False)), "a card is too small"
                     assert self.held() <= MEMORY, "more was loaded than fits"
                 case Stop(slot, why):
                     assert slot in self.workers and slot not in self.stopping
@@ -107,10 +118,10 @@ class SlotShell(RuleBasedStateMachine):
         if slot in self.stopping:
             self.stopping.remove(slot)
             self.up.discard(slot)
-            del self.workers[slot]
+            del self.workers[slot], self.cards[slot]
             for request in [r for r, s in self.running.items() if s == slot]:
                 self.end(request)  # their worker is gone, and so are they
-            self.feed(Measured(MEMORY - self.held()))
+            self.feed(self.measured())
             self.feed(Emptied(slot))
         elif slot in self.workers and slot not in self.up:
             self.up.add(slot)
@@ -134,7 +145,7 @@ class SlotShell(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 1.0, 6.0, 70.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        self.feed(Measured(MEMORY - self.held()))
+        self.feed(self.measured())
 
     @rule(slot=slots)
     def a_slot_goes_on(self, slot: int) -> None:
@@ -214,7 +225,7 @@ class SlotShell(RuleBasedStateMachine):
             for slot in range(1, LIMITS.slots + 1):
                 self.settle_slot(slot)
             self.now += 2.0
-            self.feed(Measured(MEMORY - self.held()))
+            self.feed(self.measured())
             for request in list(self.running)[:2]:
                 self.end(request)
         assert not old & self.waiting, "somebody starved"

@@ -130,6 +130,29 @@ def test_a_restarted_slot_keeps_its_options(server: ParleyProcess) -> None:
     assert ask(server, "/admin/api/slots/3/unload", {})[0] == 200
 
 
+def test_the_answer_to_an_order_is_of_the_slot_it_is_for(server: ParleyProcess) -> None:
+    order = {"model_path": "tiny", "slot": 3, "ctx_size": 128}
+    assert ask(server, "/admin/api/slots/load", order)[0] == 202
+    before = wait_ready(server, 3)
+    status, row = ask(server, "/admin/api/slots/load", order)  # it is there
+    assert (status, row["slot"], row["status"], row["pid"]) == (202, 3, "ready", before["pid"])
+    status, row = ask(server, "/admin/api/slots/load", {"model_path": "tiny", "ctx_size": 192})
+    assert (status, row["slot"], row["status"], row["context"]) == (202, 3, "waiting", 192)
+    end_s = time.monotonic() + 30
+    while wait_ready(server, 3)["context"] != 192:
+        assert time.monotonic() < end_s
+    status, row = ask(server, "/admin/api/slots/load", {**order, "slot": 4})
+    assert (status, row["slot"]) == (202, 4)
+    status, lost = ask(server, "/admin/api/slots/load", {"model_path": "parley-mini", "slot": 4})
+    assert status == 202 and lost["order"] > row["order"]
+    shown = ask(server, "/admin/api/slots")[1]["lost_orders"]
+    # A machine that stood still in between has loaded the first one.
+    assert [(one["order"], one["code"]) for one in shown] in ([(row["order"], "load_replaced")], [])
+    wait_ready(server, 4)
+    for number in (3, 4):
+        assert ask(server, f"/admin/api/slots/{number}/unload", {})[0] == 200
+
+
 def wait_ready(server: ParleyProcess, number: int) -> dict[str, Any]:
     """The slot's row when its model answers."""
     end_s = time.monotonic() + 30
@@ -208,6 +231,8 @@ def test_the_public_list_tells_what_is_loaded(server: ParleyProcess) -> None:
         ("/admin/api/slots/load", {"model_path": "tiny", "slot": "two"}, 400, "invalid_request"),
         ("/admin/api/slots/load", {"model_path": "tiny", "model_type": "tts"}, 400, "invalid_request"),
         ("/admin/api/slots/load", {"model_path": "tiny", "colour": "red"}, 400, "invalid_request"),
+        ("/admin/api/slots/load", {"model_path": "tiny", "chat_template": "/etc/passwd"}, 400, "invalid_request"),
+        ("/admin/api/slots/load", {"model_path": "tiny", "threads": 100000}, 400, "invalid_request"),
         ("/admin/api/slots/load", {"model_path": "/etc/hostname"}, 400, "invalid_request"),
         ("/admin/api/slots/7/unload", {}, 400, "invalid_request"),
         ("/admin/api/slots/0/unload", {}, 400, "invalid_request"),
