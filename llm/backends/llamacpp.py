@@ -103,7 +103,10 @@ class LlamaCppServer(OpenAIClient):
 
     async def _status(self, model: str) -> dict[str, Any] | None:
         """What the router says of that model; None where it tells nothing of the kind."""
-        answer = await self._get(f"{self._root}/models")
+        try:
+            answer = await self._get(f"{self._root}/models")
+        except UnknownModel:
+            return None
         rows = answer.get("data") if isinstance(answer, dict) else None
         for row in rows if isinstance(rows, list) else ():
             if isinstance(row, dict) and model in (row.get("id"), *_names(row.get("aliases"))):

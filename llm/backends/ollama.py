@@ -130,7 +130,8 @@ class Ollama(OpenAIClient):
 
     async def _loading(self, model: str) -> dict[str, Any]:
         """What decides how the model is loaded: the same in all requests, or Ollama would load it again."""
-        return {"options": model_options(self.config, await self._num_ctx(model)), "keep_alive": kept(self.config)}
+        found: dict[str, Any] = {"options": model_options(self.config, await self._num_ctx(model))}
+        return found if self.config.keep_alive == "" else {**found, "keep_alive": kept(self.config)}
 
     async def _num_ctx(self, model: str) -> int:
         """As configured, but never more than the model takes; unless something else is configured, as its Modelfile

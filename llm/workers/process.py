@@ -191,7 +191,8 @@ class WorkerProcess:
             self._restart.step(Ready(), self._clock.now())
             self._last_error = None
             self._become(WorkerState.READY)
-            log.info("worker.ready", worker=self.spec.name, port=self.spec.port, pid=process.pid)
+            told = log.info if self.restarts else log.debug  # at the start the stages are told on the terminal
+            told("worker.ready", worker=self.spec.name, port=self.spec.port, pid=process.pid)
         if self.state is WorkerState.READY:
             await self._watch_heartbeat(process)
             return

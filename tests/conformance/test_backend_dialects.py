@@ -407,6 +407,7 @@ async def test_a_preload_with_llama_cpps_router_waits_for_the_model(monkeypatch:
         server.in_turn["/models"] = [listed(value="unloaded"), listed(value="loading"), listed(value="loaded")]
         await client.preload_model("m")
         assert server.in_turn["/models"] == []
+        await client.preload_model("m")  # one that tells no states is believed
         server.in_turn["/models"] = [listed(value="loading"), listed(value="unloaded", failed=True, exit_code=1)]
         with pytest.raises(BackendFailed, match="exit code 1"):
             await client.preload_model("m")
