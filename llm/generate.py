@@ -126,6 +126,8 @@ class Router:
                     first_error = first_error or error
                     trace.passed(choice, error.code)
                     log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+                    if not record.admitted(choice.model):
+                        log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
                     if isinstance(error, ContextTooLong) and choice.backend == LOCAL and not self._spills(request):
                         first_error = error
                         break
@@ -175,6 +177,8 @@ class Router:
                     first_error = first_error or error
                     trace.passed(choice, error.code)
                     log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+                    if not record.admitted(choice.model):
+                        log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
                 except ParleyError as error:
                     trace.passed(choice, error.code)
                     _tell(trace, on_route)
@@ -324,7 +328,13 @@ class Router:
                 except ParleyError as error:
                     problem = Problem(error.code, error.message, error.hint)
                     log.debug("backend.probe", backend=backend.name, code=error.code)
-        self._record(backend.name).probed(listed, None if listed is not None else problem)
+        record = self._record(backend.name)
+        before = record.healthy
+        record.probed(listed, None if listed is not None else problem)
+        if listed is None and before is not False and backend.config.type != "slot":
+            log.warning("backend.away", backend=backend.name, code=problem.code)
+        elif listed is not None and before is False and backend.config.type != "slot":
+            log.info("backend.back", backend=backend.name)
 
 
 def _ask(

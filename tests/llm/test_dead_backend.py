@@ -9,15 +9,17 @@ from contextlib import aclosing, suppress
 import aiohttp
 import anyio
 import pytest
+import structlog
 
 from llm.backends import auto
 from llm.configured_backends import load_backends
-from llm.errors import BackendUnreachable, LlmError
+from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.generate import Router
 from llm.messages import GenerateRequest, Message
 from llm.port import BackendConfig
 from llm.router import Candidate, route
 from llm.stream import TextDelta
+from tests.scripted.backend_servers import serving
 from tests.scripted.process import ScriptedProcess
 
 HELLO = GenerateRequest((Message("user", "hello"),))
@@ -140,3 +142,22 @@ async def test_where_the_one_who_asks_goes_away_the_next_one_asks(
 
         tasks.start_soon(impatient)
         tasks.start_soon(patient)
+
+
+async def test_the_log_has_who_went_away_who_came_back_and_who_is_left_alone(http: aiohttp.ClientSession) -> None:
+    async with serving("openai") as server:
+        backends = load_backends([BackendConfig("cloud", "openai", f"{server.url}/v1", model="m")], http)
+        router = Router(lambda: backends, "")
+        await router.refresh()
+        server.answers["/v1/chat/completions"] = (500, b"oops")
+        with structlog.testing.capture_logs() as logs:
+            server.failing = {"/v1/models": 500}
+            await router.refresh()
+            await router.refresh()
+            server.failing = {}
+            await router.refresh()
+            for _ in range(3):
+                with pytest.raises(BackendFailed):
+                    await said(router, "cloud/m")
+    told = [row["event"] for row in logs if row["event"] in ("backend.away", "backend.back", "backend.left_alone")]
+    assert told == ["backend.away", "backend.back", "backend.left_alone"]
