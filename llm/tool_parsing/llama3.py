@@ -1,6 +1,9 @@
-"""Llama 3.x: the whole reply is `{"name": ..., "parameters": {...}}`, sometimes after `<|python_tag|>`.
+"""Llama 3 and 4: the whole reply is `{"name": ..., "parameters": {...}}` or `[lights(room="hall")]`.
 
-There is no mark around it, so only a reply that begins with it is a call. Several are separated by semicolons.
+The first may stand after `<|python_tag|>`, several separated by semicolons; Llama 4 puts either between
+`<|python_start|>` and `<|python_end|>`. Without a mark only a reply that begins with a call is one, and the list
+(Llama 3.2 and 4) only where it is all of the reply. Sources: Meta's prompt formats for Llama 3.2 and 4; vLLM's
+llama3_json and llama4_pythonic tool parsers.
 """
 
 from __future__ import annotations
@@ -8,22 +11,45 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llm.replies.call_text import JsonBody, MarkedParser
+from llm.replies.call_text import Body, JsonBody, MarkedParser, Step
+from llm.replies.python_calls import PythonCalls
 from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, call_object, literal
 from llm.stream import TextDelta
 
 __all__ = ["SPEC"]
 
-TAG = "<|python_tag|>"
+TAG, START, END = "<|python_tag|>", "<|python_start|>", "<|python_end|>"
+
+
+class _Tagged:
+    """After a tag: a brace begins JSON, a bracket the list. The end mark is Llama 4's."""
+
+    def __init__(self, calls: Calls, mark: str) -> None:
+        self._calls = calls
+        self._mark = mark
+        self._body: Body | None = None
+
+    def feed(self, text: str) -> Step:
+        if self._body is None:
+            text = text.lstrip()
+            if not text:
+                return Step([])
+            close = END if self._mark == START else ""
+            listed = text[0] == "["
+            self._body = PythonCalls(self._calls, close) if listed else JsonBody(self._calls, close, separator=";")
+        return self._body.feed(text)
+
+    def finish(self) -> Step:
+        return self._body.finish() if self._body is not None else Step([], "", wrong=True)
 
 
 class _Parser:
     """At the very beginning a brace counts as the open mark; after other words only the tag does."""
 
     def __init__(self, calls: Calls) -> None:
-        self._tagged = MarkedParser((TAG,), lambda _: JsonBody(calls, separator=";"))
+        self._tagged = MarkedParser((TAG, START), lambda mark: _Tagged(calls, mark))
         self._calls = calls
-        self._body: JsonBody | None = None
+        self._body: Body | None = None
         self._held = ""
         self._given = False
         self._begun = False
@@ -36,9 +62,12 @@ class _Parser:
             bare = self._held.lstrip()
             if not bare:
                 return []
-            if bare[0] != "{":
+            if bare[0] not in "{[":
                 return self._as_text()
-            self._body, text = JsonBody(self._calls, lists=False, separator=";"), bare
+            listed, text = bare[0] == "[", bare
+            self._body = (
+                PythonCalls(self._calls, alone=True) if listed else JsonBody(self._calls, lists=False, separator=";")
+            )
         step = self._body.feed(text)
         self._given = self._given or bool(step.said)
         if step.wrong and not self._given:
@@ -51,8 +80,10 @@ class _Parser:
     def finish(self) -> list[Said]:
         if self._begun:
             return self._tagged.finish()
-        if self._body is not None and (self._given or not self._body.finish().wrong):
-            return []
+        if self._body is not None:
+            last = self._body.finish()
+            if self._given or not last.wrong:
+                return last.said
         return [TextDelta(self._held)] if self._held else []
 
     def _as_text(self) -> list[Said]:
@@ -72,9 +103,15 @@ def _grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddRule) -
 
 SPEC = ToolFormat(
     "llama3",
-    lambda template: "<|start_header_id|>" in template and ("parameters" in template or TAG in template),
+    lambda template: (
+        (
+            any(mark in template for mark in ("<|start_header_id|>", "<|header_start|>"))
+            and any(mark in template for mark in ("parameters", TAG, START, "func_name1("))
+        )
+        or "[func_name1(" in template
+    ),
     _parser,
     _grammar,
-    marks=(TAG,),
+    marks=(TAG, START, END),
     rank=40,
 )

@@ -45,6 +45,14 @@ TEMPLATES = {
     "command_r": "{{ tools }}<|START_ACTION|><|END_ACTION|>",
     "functionary": "{{ tools }}<function=name>{}</function>",
     "harmony": "{{ tools }}<|start|><|channel|>analysis<|message|>",
+    "kimi": "{{ tools }}<|tool_calls_section_begin|><|tool_call_begin|><|tool_call_end|>",
+    "deepseek_dsml": '{{ tools }}<｜DSML｜function_calls><｜DSML｜invoke name="x">',
+    "minimax": "{{ tools }}<minimax:tool_call><invoke name=x><parameter name=y></minimax:tool_call>",
+    "nemotron": "{{ tools }}<TOOLCALL>[]</TOOLCALL>",
+    "lfm2": "{{ tools }}<|tool_list_start|><|tool_call_start|><|tool_call_end|>",
+    "gemma": "{{ tools }}<start_function_declaration><start_function_call>call:<escape>",
+    "jamba": "{{ tools }}<tool_calls>[]</tool_calls>",
+    "phi4_mini": "{{ tools }}<|tool|><|/tool|><|tool_call|>[]<|/tool_call|>",
 }
 """What is told apart in the templates of the families, cut down to that."""
 
@@ -55,6 +63,18 @@ D = (
     "<｜tool▁call▁end｜>",
     "<｜tool▁calls▁end｜>",
 )
+DSML = (
+    '<｜DSML｜{0}>\n<｜DSML｜invoke name="set_lamp">\n<｜DSML｜parameter name="room" string="true">kitchen'
+    '</｜DSML｜parameter>\n<｜DSML｜parameter name="level" string="false">7</｜DSML｜parameter>\n</｜DSML｜invoke>\n'
+    '<｜DSML｜invoke name="time">\n</｜DSML｜invoke>\n</｜DSML｜{0}>'
+)
+KIMI = (
+    "<|tool_calls_section_begin|><|tool_call_begin|>functions.set_lamp:0<|tool_call_argument_begin|>"
+    + ARGUMENTS
+    + "<|tool_call_end|><|tool_call_begin|>functions.time:1<|tool_call_argument_begin|>{}<|tool_call_end|>"
+    "<|tool_calls_section_end|>"
+)
+LISTED = f'[{{"name": "set_lamp", "arguments": {ARGUMENTS}}}, {{"name": "time", "arguments": {{}}}}]'
 REPLIES: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     ("hermes", f'<tool_call>\n{{"name": "set_lamp", "arguments": {ARGUMENTS}}}\n</tool_call>', "", ONE),
     ("hermes", f'I do it.\n<tool_call>{{"arguments": {ARGUMENTS}, "name": "set_lamp"}}</tool_call>\n'
@@ -88,6 +108,23 @@ REPLIES: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
      f"<|channel|>commentary to=functions.set_lamp <|constrain|>json<|message|>{ARGUMENTS}<|call|>", "", ONE),
     ("harmony", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant"
      "<|channel|>final<|message|>It is on.<|return|>", "It is on.", []),
+    ("kimi", f"I do it. {KIMI}", "I do it.", TWO),
+    ("deepseek_dsml", "Sure.\n\n" + DSML.format("function_calls"), "Sure.", TWO),
+    ("deepseek_dsml", DSML.format("tool_calls"), "", TWO),
+    ("minimax", '<minimax:tool_call>\n<invoke name="set_lamp">\n<parameter name="room">kitchen</parameter>\n'
+     '<parameter name="level">7</parameter>\n</invoke>\n<invoke name="time">\n</invoke>\n</minimax:tool_call>',
+     "", TWO),
+    ("nemotron", f"<TOOLCALL>{LISTED}</TOOLCALL>", "", TWO),
+    ("lfm2", '<|tool_call_start|>[set_lamp(room="kitchen", level=7), time()]<|tool_call_end|>Done.', "Done.", TWO),
+    ("gemma", "<start_function_call>call:set_lamp{room:<escape>kitchen<escape>,level:7}<end_function_call>"
+     "<start_function_call>call:time{}<end_function_call>", "", TWO),
+    ("gemma", '<|tool_call>call:set_lamp{room:<|"|>kitchen<|"|>,level:7}<tool_call|>', "", ONE),
+    ("jamba", f"On it.\n<tool_calls>{LISTED}</tool_calls>", "On it.", TWO),
+    ("phi4_mini", f"<|tool_call|>{LISTED}<|/tool_call|>", "", TWO),
+    ("phi4_mini", f"functools{LISTED}", "", TWO),
+    ("llama3", '[set_lamp(room="kitchen", level=7), time()]', "", TWO),
+    ("llama3", "<|python_start|>[set_lamp(room='kitchen', level=7)]<|python_end|>", "", ONE),
+    ("llama3", f'<|python_start|>{{"name": "set_lamp", "parameters": {ARGUMENTS}}}<|python_end|>', "", ONE),
 ]  # fmt: skip
 
 NOT_CALLS = [
@@ -104,6 +141,24 @@ NOT_CALLS = [
     ("deepseek", f"{D[0]} nothing"),
     ("granite", "<|tool_call|> nothing"),
     ("functionary", "<function=other>{}</function> and <function=set_lamp>no</function>"),
+    ("kimi", "<|tool_calls_section_begin|> is a mark of Kimi"),
+    ("kimi", KIMI.replace("set_lamp", "unknown")),
+    ("deepseek_dsml", '<｜DSML｜function_calls> <｜DSML｜invoke name="other"> </｜DSML｜invoke>'),
+    ("minimax", '<minimax:tool_call> <invoke name="other"> </invoke> </minimax:tool_call>'),
+    ("minimax", "<minimax:tool_call> is what it writes"),
+    ("nemotron", "<TOOLCALL>[1, 2]</TOOLCALL>"),
+    ("lfm2", "<|tool_call_start|>[other(a=1)]<|tool_call_end|>"),
+    ("lfm2", '<|tool_call_start|>[set_lamp("kitchen")]<|tool_call_end|>'),
+    ("lfm2", "<|tool_call_start|>[set_lamp(room=open('x'))]<|tool_call_end|>"),
+    ("gemma", "<start_function_call>call:other{a:1}<end_function_call>"),
+    ("gemma", "<start_function_call>call:set_lamp{room}<end_function_call>"),
+    ("jamba", "<tool_calls>none today</tool_calls>"),
+    ("phi4_mini", "functools[0] and functools.reduce"),
+    ("phi4_mini", "<|tool_call|> nothing"),
+    ("llama3", "[time()] is how one writes it"),
+    ("llama3", "[1, 2, 3] is a list"),
+    ("llama3", "[time, set_lamp] are my tools"),
+    ("llama3", "<|python_start|>print(1)<|python_end|>"),
 ]
 
 
@@ -141,6 +196,47 @@ def test_the_template_tells_the_format(name: str) -> None:
     assert set(TEMPLATES) == set(discover("llm.tool_parsing"))
 
 
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("<|header_start|>assistant<|header_end|><|python_start|>", "llama3"),
+        ("functions in the format of [func_name1(params_name1=params_value1)]", "llama3"),
+        ("<|tool_call>call:<tool_call|>", "gemma"),
+        ("functools[{}]", "phi4_mini"),
+        ("<|start_of_role|><|tool_call|>", "granite"),
+    ],
+)
+def test_other_templates_of_a_family(template: str, name: str) -> None:
+    assert tool_format(template).name == name
+
+
+def test_the_ids_of_kimi_are_kept() -> None:
+    assert [piece.id for piece in _parse("kimi", [KIMI]) if isinstance(piece, ToolCallDelta) and piece.id] == [
+        "functions.set_lamp:0",
+        "functions.time:1",
+    ]
+
+
+def test_python_values_become_json() -> None:
+    written = """[set_lamp(room="a\\"b]\\n", on=True, off=false, none=null, list=[1, -2.5], map={"k": (1, 2)})]"""
+    assert _calls(_parse("llama3", list(written))) == [
+        (
+            "set_lamp",
+            {"room": 'a"b]\n', "on": True, "off": False, "none": None, "list": [1, -2.5], "map": {"k": [1, 2]}},
+        )
+    ]
+
+
+def test_gemma_nests_values() -> None:
+    q = '<|"|>'
+    written = (
+        f"<|tool_call>call:set_lamp{{room:{q}a,}}<tool_call|>{q},more:{{list:[1,{q}x{q}],on:true}}}}<tool_call|>"
+    )
+    assert _calls(_parse("gemma", list(written))) == [
+        ("set_lamp", {"room": "a,}<tool_call|>", "more": {"list": [1, "x"], "on": True}})
+    ]
+
+
 def test_a_template_that_shows_none_means_hermes() -> None:
     assert tool_format("{{ messages }}").name == "hermes"
 
@@ -166,6 +262,14 @@ def test_what_only_looks_like_a_call_is_text(name: str, reply: str) -> None:
 
 
 @given(st.data())
+def test_a_call_is_found_wherever_it_is_cut(data: st.DataObject) -> None:
+    name, reply, text, calls = data.draw(st.sampled_from(REPLIES))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(reply)), max_size=8)))
+    said = _parse(name, [reply[a:b] for a, b in zip([0, *cuts], [*cuts, len(reply)], strict=True)])
+    assert (_text(said), _calls(said)) == (text, calls)
+
+
+@given(st.data())
 def test_no_text_breaks_a_parser_or_is_cut_differently(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(TEMPLATES)))
     marks = [
@@ -173,6 +277,10 @@ def test_no_text_breaks_a_parser_or_is_cut_differently(data: st.DataObject) -> N
         "set_lamp",
         "time",
         '{"name": "time"',
+        "time()",
+        "[time()",
+        'name="time">',
+        "call:time{",
         "{",
         "}",
         "[",
