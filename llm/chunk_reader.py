@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, TypeGuard
 
 from llm.call_index import CallIndex
@@ -25,8 +26,10 @@ from llm.stream import (
 from models.errors import BadInput, ParleyError
 from models.secrecy import hidden
 
-__all__ = ["ChunkReader", "count_of", "error_of", "logprob_of"]
+__all__ = ["LEAST_LOGPROB", "ChunkReader", "count_of", "error_of", "logprob_of"]
 
+LEAST_LOGPROB = -9999.0
+"""OpenAI's number for what is most unlikely; JSON has no infinity."""
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
@@ -132,7 +135,7 @@ def logprob_of(one: Mapping[str, Any]) -> TokenLogprob:
     top = one.get("top_logprobs")
     return TokenLogprob(
         token,
-        float(value) if isinstance(value, int | float) else float("-inf"),
+        float(value) if isinstance(value, int | float) and isfinite(value) else LEAST_LOGPROB,
         bytes(data) if _are_bytes(data) else token.encode("utf-8", "replace"),
         tuple(logprob_of(other) for other in top if isinstance(other, dict)) if isinstance(top, list) else (),
     )

@@ -3,15 +3,17 @@
 Each chunk is still read: an error must become an error, usage is counted, and what is no JSON goes to nobody. But it
 is not taken apart and written again. What is not quite OpenAI's form (no id, no date) is left to the conversion
 (chunk_reader.py and convert/chat.py); a stream is judged by its first chunk. The one thing that is added is
-`reasoning_content` where a server says `reasoning` (vLLM, mlx-lm): clients read one name or the other.
+`reasoning_content` where a server says `reasoning` (vLLM, mlx-lm): clients read one name or the other. What
+would break clients is put right: numbers that JSON does not have, and counts of tokens that are none.
 """
 
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import Any
 
-from llm.chunk_reader import ChunkReader
+from llm.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of
 from llm.messages import GenerateRequest
 from llm.stream import Relayed, StreamEvent
 from llm.text_frames import TextFrames
@@ -41,7 +43,8 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     reader.read(value)
     if reader.reason is None or not is_openais(value, "chat.completion"):
         return None
-    if b'"reasoning"' in data and _named_twice(value, "message"):
+    mended = _mended(value, b"NaN" in data or b"Infinity" in data)
+    if (b'"reasoning"' in data and _named_twice(value, "message")) or mended:
         data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return [Relayed(data), reader.finish()]
 
@@ -70,6 +73,8 @@ class StreamRelay:
 
     def read(self, data: str, chunk: Any) -> list[StreamEvent]:
         """The events of one chunk; `data` is its text. Raises what ChunkReader raises."""
+        if _mended(chunk, "NaN" in data or "Infinity" in data):
+            data = json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
         if self._wrote and _only_text(chunk):
             if self._texts.learning:
                 self._texts.learn(data, chunk)
@@ -110,6 +115,36 @@ def _only_text(chunk: Any) -> bool:
 
 
 _PLAIN = {"role", "content", "refusal", "reasoning_content"}
+
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def _mended(value: Any, odd_numbers: bool) -> bool:
+    """Whether something was put right, in place. `odd_numbers`: the text may have NaN or Infinity in it."""
+    if not isinstance(value, dict):
+        return False
+    mended = odd_numbers and _made_finite(value, 0)
+    usage = value.get("usage")
+    if isinstance(usage, dict):
+        for name in _COUNTS:
+            if name in usage and usage[name] != count_of(usage[name]):
+                usage[name], mended = count_of(usage[name]), True
+        if mended and "total_tokens" in usage:
+            usage["total_tokens"] = count_of(usage.get("prompt_tokens")) + count_of(usage.get("completion_tokens"))
+    return mended
+
+
+def _made_finite(value: Any, depth: int) -> bool:
+    made = False
+    if depth > 20:
+        return made
+    for key, inner in list(value.items()) if isinstance(value, dict) else enumerate(value):
+        if isinstance(inner, float) and not isfinite(inner):
+            value[key], made = LEAST_LOGPROB if key == "logprob" else None, True
+        elif isinstance(inner, dict | list):
+            made = _made_finite(inner, depth + 1) or made
+    return made
 
 
 def _named_twice(value: Any, part: str) -> bool:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from llm.chunk_reader import LEAST_LOGPROB
 from llm.convert.content import read_content, wire_content
 from llm.convert.sampling import sampling_body, sampling_of
 from llm.messages import GenerateRequest, Message, Priority, ToolCall, WaitState
@@ -39,6 +41,7 @@ __all__ = [
     "ChunkWriter",
     "completion",
     "error_object",
+    "finite_logprob",
     "grammar_schema",
     "logprobs_object",
     "parse_body",
@@ -145,6 +148,8 @@ def _extra(chat: ChatRequest) -> dict[str, Any]:
 def _tool_choice(chat: ChatRequest) -> str | Mapping[str, Any] | None:
     if isinstance(chat.tool_choice, str) and chat.tool_choice not in ("none", "auto", "required"):
         raise BadInput('tool_choice: "none", "auto", "required", or the function to call', param="tool_choice")
+    if not chat.tools and chat.tool_choice not in (None, "auto", "none"):
+        raise BadInput("tool_choice needs tools", param="tool_choice")
     return chat.tool_choice
 
 
@@ -391,7 +396,12 @@ def logprobs_object(logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any] | None
 
 
 def _logprob(one: TokenLogprob) -> dict[str, Any]:
-    return {"token": one.token, "logprob": one.logprob, "bytes": list(one.data)}
+    return {"token": one.token, "logprob": finite_logprob(one.logprob), "bytes": list(one.data)}
+
+
+def finite_logprob(value: float) -> float:
+    """JSON has no infinity: OpenAI's number for what is most unlikely stands for it, and for what is no number."""
+    return value if isfinite(value) else LEAST_LOGPROB
 
 
 def error_object(error: ParleyError, type: str = "invalid_request_error") -> dict[str, Any]:

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm.convert.chat import MAX_CHOICES, usage_object
+from llm.convert.chat import MAX_CHOICES, finite_logprob, usage_object
 from llm.convert.sampling import sampling_of
 from llm.engine import EngineFinish
 from llm.messages import Priority, Sampling
 from llm.stream import TokenLogprob, Usage
-from llm.wire.completions import CompletionRequest, NativeCompletionRequest
+from llm.wire.completions import DEFAULT_TOKENS, CompletionRequest, NativeCompletionRequest
 from models.errors import BadInput
 
 __all__ = [
@@ -38,7 +38,8 @@ def completion_sampling(request: CompletionRequest) -> Sampling:
         raise BadInput("best_of is not available", param="best_of", hint="leave the field out, or make it equal to n")
     if request.suffix:
         raise BadInput("suffix is not available", param="suffix", hint="leave the field out")
-    return sampling_of(request, request.max_tokens, request.logprobs)
+    limit = DEFAULT_TOKENS if request.max_tokens is None else request.max_tokens
+    return sampling_of(request, limit, request.logprobs)
 
 
 def prompts_of(prompt: str | list[Any]) -> list[str | list[int]]:
@@ -66,7 +67,7 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
         top_p=None if request.top_p is None else min(1.0, max(0.0, request.top_p)),
         top_k=None if request.top_k is None else max(0, request.top_k),
         min_p=None if request.min_p is None else min(1.0, max(0.0, request.min_p)),
-        max_tokens=None if request.n_predict < 0 else max(1, request.n_predict),
+        max_tokens=None if request.n_predict < 0 else request.n_predict,
         stop=tuple(text for text in request.stop if text),
         seed=None if request.seed < 0 else request.seed,
         frequency_penalty=request.frequency_penalty,
@@ -86,7 +87,7 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
         mirostat=request.mirostat,
         mirostat_tau=request.mirostat_tau,
         mirostat_eta=request.mirostat_eta,
-        ignore_eos=request.ignore_eos,
+        ignore_eos=bool(request.ignore_eos),
     )
 
 
@@ -137,8 +138,8 @@ class TextWriter:
         self._offsets[choice] = offset
         return {
             "tokens": [one.token for one in logprobs],
-            "token_logprobs": [one.logprob for one in logprobs],
-            "top_logprobs": [{top.token: top.logprob for top in one.top} for one in logprobs],
+            "token_logprobs": [finite_logprob(one.logprob) for one in logprobs],
+            "top_logprobs": [{top.token: finite_logprob(top.logprob) for top in one.top} for one in logprobs],
             "text_offset": offsets,
         }
 
@@ -190,7 +191,7 @@ def native_answer(
 
 
 def _probability(one: TokenLogprob) -> dict[str, Any]:
-    return {"id": one.id, "token": one.token, "bytes": list(one.data), "logprob": one.logprob}
+    return {"id": one.id, "token": one.token, "bytes": list(one.data), "logprob": finite_logprob(one.logprob)}
 
 
 def _rate(count: int, seconds: float) -> float:

@@ -47,7 +47,11 @@ def _part(part: object, where: str) -> ContentPart:
         raise BadInput("a part of a message's content is an object with a type", param=where)
     match kind:
         case "text" | "input_text" | "output_text" | "refusal":
-            return TextPart(str(part.get("text", part.get("refusal", ""))))
+            name = "refusal" if kind == "refusal" and "text" not in part else "text"
+            text = part.get(name, "")
+            if not isinstance(text, str):
+                raise BadInput("the text of a part is a string", param=f"{where}.{name}")
+            return TextPart(text)
         case "image_url" | "input_image":
             return _image(part.get("image_url"), part.get("detail"), where)
         case "input_audio":

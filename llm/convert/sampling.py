@@ -49,7 +49,7 @@ class SamplingFields(Protocol):
     @property
     def logit_bias(self) -> dict[str, float] | None: ...
     @property
-    def ignore_eos(self) -> bool: ...
+    def ignore_eos(self) -> bool | None: ...
 
 
 def sampling_of(fields: SamplingFields, max_tokens: int | None, logprobs: int | None = None) -> Sampling:
@@ -69,7 +69,7 @@ def sampling_of(fields: SamplingFields, max_tokens: int | None, logprobs: int | 
         stop=stop,
         logit_bias=bias,
         logprobs=logprobs,
-        ignore_eos=fields.ignore_eos,
+        ignore_eos=bool(fields.ignore_eos),
         **plain,
     )
 

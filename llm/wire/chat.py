@@ -1,4 +1,5 @@
 """OpenAI's chat completion request, as clients send it. Unknown fields are accepted and passed over.
+Known ones have the type that the document says: "3" is no number, and `true` is none either.
 
 Source: OpenAI's OpenAPI document 2.3.0, `CreateChatCompletionRequest`.
 """
@@ -15,7 +16,7 @@ Whole = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class FunctionCall(_Wire):
@@ -38,8 +39,8 @@ class ChatMessage(_Wire):
 
 
 class StreamOptions(_Wire):
-    include_usage: bool = False
-    continuous_usage_stats: bool = False
+    include_usage: bool | None = False
+    continuous_usage_stats: bool | None = False
     """vLLM's: the usage so far, all along the stream."""
 
 
@@ -65,14 +66,14 @@ class SamplerFields(_Wire):
     mirostat: Annotated[int | None, Field(ge=0, le=2)] = None
     mirostat_tau: Annotated[float | None, Field(ge=0)] = None
     mirostat_eta: Annotated[float | None, Field(ge=0)] = None
-    ignore_eos: bool = False
+    ignore_eos: bool | None = False
     lora: Annotated[list[AdapterIn] | None, Field(max_length=64)] = None
 
 
 class ChatRequest(SamplerFields):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=10_000)]
     model: str = ""
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None

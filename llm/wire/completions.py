@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from llm.wire.chat import SamplerFields, StreamOptions
 
-__all__ = ["CompletionRequest", "DetokenizeRequest", "NativeCompletionRequest", "TokenizeRequest"]
+__all__ = ["DEFAULT_TOKENS", "CompletionRequest", "DetokenizeRequest", "NativeCompletionRequest", "TokenizeRequest"]
 
 TokenNumber = Annotated[int, Field(ge=0, lt=2**31)]
+TokenBias = Annotated[tuple[TokenNumber, float | Literal[False]], Strict(False)]
+"""A JSON list; only a strict tuple would have to be one of Python."""
+DEFAULT_TOKENS = 16
+"""OpenAI's, for a text completion that says nothing else."""
 Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class CompletionRequest(SamplerFields):
@@ -27,13 +31,14 @@ class CompletionRequest(SamplerFields):
 
     prompt: str | list[TokenNumber] | list[str] | list[list[TokenNumber]]
     model: str = ""
-    stream: bool = False
+    stream: bool | None = False
     stream_options: StreamOptions | None = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(ge=0, le=1)] = None
     top_k: Annotated[int | None, Field(ge=0)] = None
     min_p: Annotated[float | None, Field(ge=0, le=1)] = None
-    max_tokens: Annotated[int | None, Field(ge=1)] = 16
+    max_tokens: Annotated[int | None, Field(ge=0, lt=2**31)] = None
+    """None: DEFAULT_TOKENS. 0 reads the prompt only."""
     stop: str | list[str] | None = None
     seed: Whole | None = None
     n: Annotated[int | None, Field(ge=1, le=128)] = None
@@ -54,7 +59,7 @@ class NativeCompletionRequest(SamplerFields):
     """-1 means no limit for `n_predict` and a fresh one for `seed`, as in llama.cpp."""
 
     prompt: str | list[TokenNumber] | list[str] | list[list[TokenNumber]] | dict[str, Any]
-    stream: bool = False
+    stream: bool | None = False
     n_predict: Annotated[int, Field(ge=-1, lt=2**31)] = -1
     n_probs: Annotated[int, Field(ge=0, le=100)] = 0
     return_tokens: bool = False
@@ -67,7 +72,7 @@ class NativeCompletionRequest(SamplerFields):
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     seed: Whole = -1
     stop: list[str] = []
-    logit_bias: list[tuple[TokenNumber, float | Literal[False]]] | dict[str, float] | None = None
+    logit_bias: list[TokenBias] | dict[str, float] | None = None
     grammar: str | None = None
     json_schema: dict[str, Any] | None = None
     cache_prompt: bool = True

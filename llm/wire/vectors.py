@@ -14,7 +14,7 @@ TokenNumber = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class EmbeddingRequest(_Wire):

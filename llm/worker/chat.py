@@ -46,8 +46,8 @@ async def _chat(request: Request) -> Response:
     answer_id = f"chatcmpl-{secrets.token_hex(12)}"
     created = int(server.clock.wall().timestamp())
     if chat.stream:
-        usage = chat.stream_options is not None and chat.stream_options.include_usage
-        so_far = chat.stream_options is not None and chat.stream_options.continuous_usage_stats
+        usage = chat.stream_options is not None and bool(chat.stream_options.include_usage)
+        so_far = chat.stream_options is not None and bool(chat.stream_options.continuous_usage_stats)
         writer = ChunkWriter(answer_id, server.name, created, usage, asked.n, so_far)
         return EventStream(_lines(server.bridge, work, writer))
     events = await unless_gone(request.receive, lambda: _collect(server.bridge, work))

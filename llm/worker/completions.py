@@ -60,7 +60,7 @@ async def _openai(request: Request) -> Response:
         id=f"cmpl-{secrets.token_hex(12)}",
         model=server.name,
         created=int(server.clock.wall().timestamp()),
-        include_usage=asked.stream_options is not None and asked.stream_options.include_usage,
+        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
     )
     if asked.stream:
         return EventStream(_openai_lines(server.bridge, jobs, echoes, writer, count))
@@ -78,7 +78,7 @@ async def _openai_lines(
     async with bridge.replies(jobs) as mail:
         while not mail.over:
             chunks = []
-            for taken in await mail.take():
+            for taken in _within(await mail.take(), jobs):
                 text, echoes[taken.choice] = echoes[taken.choice] + taken.text, ""
                 chunks.append(writer.chunk(taken.choice, text, taken.logprobs, taken.finish))
                 if taken.finish is not None:
@@ -137,7 +137,7 @@ async def _native_lines(
 ) -> AsyncGenerator[bytes, None]:
     async with bridge.replies(jobs) as mail:
         while not mail.over:
-            yield b"".join(event(piece(taken)) for taken in await mail.take())
+            yield b"".join(event(piece(taken)) for taken in _within(await mail.take(), jobs))
 
 
 async def _tokens(bridge: Bridge, prompt: str | list[int]) -> list[int]:
@@ -175,7 +175,7 @@ async def _collect(bridge: Bridge, jobs: list[EngineJob]) -> list[_Done]:
     ends: dict[int, EngineFinish] = {}
     async with bridge.replies(jobs) as mail:
         while not mail.over:
-            for taken in await mail.take():
+            for taken in _within(await mail.take(), jobs):
                 texts[taken.choice].append(taken.text)
                 logprobs[taken.choice].extend(taken.logprobs)
                 tokens[taken.choice].extend(taken.tokens)
@@ -185,6 +185,21 @@ async def _collect(bridge: Bridge, jobs: list[EngineJob]) -> list[_Done]:
         ("".join(texts[number]), tuple(logprobs[number]), tuple(tokens[number]), ends[number])
         for number in range(len(jobs))
     ]
+
+
+def _within(news: list[Taken], jobs: list[EngineJob]) -> list[Taken]:
+    """Of a job that may write nothing (the prompt is only to be read), the one token that every job makes is dropped.
+    It is in no KV cache: a token gets there when the next one is computed.
+    """
+    return [_nothing(taken) if jobs[taken.choice].sampling.max_tokens == 0 else taken for taken in news]
+
+
+def _nothing(taken: Taken) -> Taken:
+    finish = taken.finish
+    if finish is not None:
+        usage = replace(finish.usage, completion_tokens=0)
+        finish = replace(finish, reason="length", usage=usage, reply_s=0.0, stopped_by=None)
+    return Taken(taken.choice, "", (), (), finish)
 
 
 def _usage(finishes: list[EngineFinish], count: int) -> Usage:

@@ -67,6 +67,21 @@ def worker() -> Iterator[RunningWorker]:
             "response_format",
         ),
         (CHAT, {"messages": HELLO, "tools": [], "tool_choice": "required"}, "tool_choice"),
+        (CHAT, {"messages": HELLO, "tool_choice": "required"}, "tool_choice"),
+        (CHAT, {"messages": HELLO, "max_tokens": "3"}, "max_tokens"),
+        (CHAT, {"messages": HELLO, "temperature": "0.5"}, "temperature"),
+        (CHAT, {"messages": HELLO, "n": True}, "n"),
+        (CHAT, {"messages": HELLO, "stream": "yes"}, "stream"),
+        (CHAT, {"messages": HELLO, "stream": 1}, "stream"),
+        (
+            CHAT,
+            {"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]},
+            "messages[0].content[0].text",
+        ),
+        ("/v1/completions", {"prompt": "a", "max_tokens": "3"}, "max_tokens"),
+        ("/v1/completions", {"prompt": "a", "stream": "yes"}, "stream"),
+        ("/completion", {"prompt": "a", "n_predict": "3"}, "n_predict"),
+        ("/v1/embeddings", {"input": "a", "dimensions": "3"}, "dimensions"),
         (CHAT, {"messages": HELLO, "parley_conversation": "x" * 300}, "parley_conversation"),
         ("/v1/completions", {"prompt": ["a"] * 65}, "prompt"),
         ("/v1/completions", {"prompt": []}, "messages"),
@@ -211,3 +226,26 @@ def test_a_file_that_is_no_model_is_said_and_ends_it(tmp_path: Any) -> None:
     wrong.write_bytes(b"GGUF but not really")
     with pytest.raises(AssertionError, match="exit 3"), running_worker(model=wrong):
         pass
+
+
+def test_null_means_the_default(worker: RunningWorker) -> None:
+    """OpenAI's document calls these fields nullable."""
+    body = {"messages": HELLO, "stream": None, "max_tokens": 2, "stream_options": None, "n": None}
+    assert worker.ask(CHAT, body).body["object"] == "chat.completion"
+    written = worker.ask("/v1/completions", {"prompt": "one two", "stream": None, "max_tokens": None})
+    assert 1 <= written.body["usage"]["completion_tokens"] <= 16
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_limit_of_zero_reads_the_prompt_only(worker: RunningWorker, stream: bool) -> None:
+    body = {"prompt": "one two", "max_tokens": 0, "echo": True, "stream": stream}
+    answer = worker.ask("/v1/completions", body).body
+    if stream:
+        chunks = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith(b"data: {")]
+        assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == "one two"
+    else:
+        assert answer["choices"][0]["text"] == "one two" and answer["choices"][0]["finish_reason"] == "length"
+        assert answer["usage"]["completion_tokens"] == 0 and answer["usage"]["prompt_tokens"] > 0
+    silent = worker.ask("/completion", {"prompt": "one two", "n_predict": 0}).body
+    assert (silent["content"], silent["tokens_predicted"], silent["stop_type"]) == ("", 0, "limit")
+    assert silent["tokens_evaluated"] > 0

@@ -43,7 +43,7 @@ async def _complete(request: Request) -> Response:
     chat = parse_chat(without_ours(await read_object(request)))
     principal, services = principal_of(request), services_of(request)
     told, waits = RouteHeader(request), WaitComment()
-    usage = chat.stream_options is not None and chat.stream_options.include_usage
+    usage = chat.stream_options is not None and bool(chat.stream_options.include_usage)
     asked = to_request(
         chat,
         user=principal.user,
