@@ -96,7 +96,7 @@ def test_settings_reach_the_model(client: OpenAI, service: ScriptedProcess) -> N
     assert answer.choices[0].finish_reason == "length"
     asked = service.requests("llm")[-1]["request"]
     assert asked["temperature"] == 0.25 and asked["top_p"] == 0.5 and asked["seed"] == 11 and asked["top_k"] == 7
-    assert asked["stop"] == ["\n"] and asked["max_tokens"] == 3
+    assert asked["stop"] == ["\n"] and asked["max_completion_tokens"] == 3
     assert asked["frequency_penalty"] == 0.5 and asked["presence_penalty"] == -0.5
     assert [message["content"] for message in asked["messages"]] == ["be brief", "hello"]
     assert not [name for name in asked if name.startswith("parley_")]
