@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm.chunk_reader import count_of, error_of, logprob_of
-from llm.convert.chat import grammar_schema
+from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig

@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
-from llm.convert.chat import grammar_schema, to_body
+from llm.convert.chat import to_body
+from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
 from llm.llamacpp_completion import CompletionReader, completion_body
 from llm.messages import GenerateRequest

@@ -9,7 +9,7 @@ from typing import Any
 
 from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
 from llm.chunk_reader import error_of
-from llm.convert.chat import grammar_schema
+from llm.convert.formats import grammar_schema
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec

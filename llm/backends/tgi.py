@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llm.convert.chat import grammar_schema
+from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.openai_client import OpenAIClient

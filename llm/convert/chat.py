@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from llm.chunk_reader import LEAST_LOGPROB
 from llm.convert.content import read_content, wire_content
+from llm.convert.formats import grammar_schema
+from llm.convert.logprobs import logprobs_object
 from llm.convert.sampling import sampling_body, sampling_of
 from llm.messages import GenerateRequest, Message, Priority, ToolCall, WaitState
 from llm.stream import (
@@ -41,9 +41,6 @@ __all__ = [
     "ChunkWriter",
     "completion",
     "error_object",
-    "finite_logprob",
-    "grammar_schema",
-    "logprobs_object",
     "parse_body",
     "parse_chat",
     "to_body",
@@ -158,24 +155,6 @@ def _thinking(chat: ChatRequest) -> bool | None:
     if isinstance(wanted, bool):
         return wanted
     return False if chat.reasoning_effort == "none" else None
-
-
-def grammar_schema(response_format: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The JSON schema a reply must obey, {} for any object, None for plain text. Raises BadInput."""
-    kind = (response_format or {}).get("type", "text")
-    if response_format is None or kind == "text":
-        return None
-    if kind == "json_object":
-        return {}
-    described = response_format.get("json_schema")
-    schema = described.get("schema") if isinstance(described, Mapping) else None
-    if kind != "json_schema" or not isinstance(schema, Mapping):
-        raise BadInput(
-            'response_format: {"type": "text"}, {"type": "json_object"} or '
-            '{"type": "json_schema", "json_schema": {"schema": ...}}',
-            param="response_format",
-        )
-    return schema
 
 
 def to_body(request: GenerateRequest, model: str, *, ours: bool = False, carries: bool = False) -> dict[str, Any]:
@@ -386,22 +365,6 @@ def completion(
     if finish.usage is not None:
         whole["usage"] = usage_object(finish.usage)
     return whole
-
-
-def logprobs_object(logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any] | None:
-    """OpenAI's `logprobs` of a choice; None where there are none."""
-    if not logprobs:
-        return None
-    return {"content": [{**_logprob(one), "top_logprobs": [_logprob(top) for top in one.top]} for one in logprobs]}
-
-
-def _logprob(one: TokenLogprob) -> dict[str, Any]:
-    return {"token": one.token, "logprob": finite_logprob(one.logprob), "bytes": list(one.data)}
-
-
-def finite_logprob(value: float) -> float:
-    """JSON has no infinity: OpenAI's number for what is most unlikely stands for it, and for what is no number."""
-    return value if isfinite(value) else LEAST_LOGPROB
 
 
 def error_object(error: ParleyError, type: str = "invalid_request_error") -> dict[str, Any]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm.convert.chat import MAX_CHOICES, finite_logprob, usage_object
+from llm.convert.chat import MAX_CHOICES, usage_object
+from llm.convert.logprobs import finite_logprob
 from llm.convert.sampling import sampling_of
 from llm.engine import EngineFinish
 from llm.messages import Priority, Sampling

@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm.convert.chat import ChunkWriter, completion, grammar_schema, parse_chat, to_request
+from llm.convert.chat import ChunkWriter, completion, parse_chat, to_request
+from llm.convert.formats import grammar_schema, is_strict
 from llm.engine import EngineFinish, EngineJob, Prompt
 from llm.messages import GenerateRequest
+from llm.replies.json_schema import must_hold
 from llm.replies.parser import ReplyParser, marks_of
 from llm.replies.tool_calls import Said, named_tools
 from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, Usage, UsageSoFar
@@ -68,6 +70,8 @@ async def _prepare(bridge: Bridge, asked: GenerateRequest, asked_at: float) -> _
     if forced is not None:
         grammar = await bridge.call_grammar(forced, not single and asked.tool_choice == "required", prompt)
     elif schema is not None:
+        if is_strict(asked.response_format):
+            must_hold(schema, "response_format")
         grammar = await bridge.grammar(schema)
     encoded = await bridge.encode(prompt)
     template = bridge.engine.card.chat_template

@@ -24,6 +24,8 @@ CORES = (
     "llm/convert/chat.py",
     "llm/convert/completions.py",
     "llm/convert/content.py",
+    "llm/convert/formats.py",
+    "llm/convert/logprobs.py",
     "llm/convert/sampling.py",
     "llm/convert/vectors.py",
     "llm/eviction.py",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm.convert.chat import grammar_schema, parse_body, parse_chat, to_body, to_request
+from llm.convert.chat import parse_body, parse_chat, to_body, to_request
 from llm.convert.completions import (
     TextWriter,
     completion_sampling,
@@ -15,6 +15,7 @@ from llm.convert.completions import (
     priority_of,
     prompts_of,
 )
+from llm.convert.formats import grammar_schema
 from llm.engine import EngineFinish
 from llm.messages import GenerateRequest, Message, Priority
 from llm.stream import TokenLogprob, Usage

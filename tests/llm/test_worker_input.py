@@ -20,6 +20,10 @@ from llm.workers import lifeline
 from tests.llm.worker_process import RunningWorker, model_path, running_worker
 
 HELLO = [{"role": "user", "content": "hello"}]
+UNHELD = {
+    "type": "json_schema",
+    "json_schema": {"name": "x", "strict": True, "schema": {"type": "number", "minimum": 5, "maximum": 6}},
+}
 CHAT = "/v1/chat/completions"
 
 
@@ -68,6 +72,7 @@ def worker() -> Iterator[RunningWorker]:
         ),
         (CHAT, {"messages": HELLO, "tools": [], "tool_choice": "required"}, "tool_choice"),
         (CHAT, {"messages": HELLO, "tool_choice": "required"}, "tool_choice"),
+        (CHAT, {"messages": HELLO, "response_format": UNHELD}, "response_format"),
         (CHAT, {"messages": HELLO, "max_tokens": "3"}, "max_tokens"),
         (CHAT, {"messages": HELLO, "temperature": "0.5"}, "temperature"),
         (CHAT, {"messages": HELLO, "n": True}, "n"),

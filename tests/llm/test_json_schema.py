@@ -1,0 +1,74 @@
+"""What a grammar holds of a JSON schema, and what a strict one is refused for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llm.replies.json_schema import must_hold, prepared
+from models.errors import BadInput
+
+PERSON = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
+
+
+def _of(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"x": schema}, "required": ["x"], "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyword"),
+    [
+        (_of({"type": "number", "minimum": 5, "maximum": 6}), "properties.x.minimum"),
+        (_of({"type": "integer", "minimum": 1e20}), "properties.x.minimum"),
+        (_of({"type": "integer", "multipleOf": 5}), "properties.x.multipleOf"),
+        (_of({"type": "array", "items": {"type": "string"}, "uniqueItems": True}), "properties.x.uniqueItems"),
+        (_of({"type": "array", "minItems": 2}), "properties.x.minItems"),
+        ({**PERSON, "minProperties": 2}, "minProperties"),
+        ({"type": "object", "required": ["a"]}, "required"),
+        ({**PERSON, "required": ["a", "b"]}, "required"),
+        ({**PERSON, "not": {"required": ["b"]}}, "not"),
+        ({**PERSON, "anyOf": [PERSON]}, "type"),
+        (_of({"type": "string", "format": "email"}), "properties.x.format"),
+        (_of({"type": "string", "pattern": "^a+$", "maxLength": 3}), "properties.x.maxLength"),
+        (_of({"anyOf": [{"type": "number", "minimum": 1}, {"type": "null"}]}), "properties.x.anyOf[0].minimum"),
+        ({"$defs": {"d": {"type": "number", "maximum": 1}}, **_of({"$ref": "#/$defs/d"})}, "$defs.d.maximum"),
+        (_of({"type": ["number", "null"], "minimum": 1}), "properties.x.anyOf[0].minimum"),
+        ({"allOf": [{"minProperties": 1}]}, "allOf[0].minProperties"),
+    ],
+)
+def test_a_strict_schema_is_refused_for_what_no_grammar_holds(schema: dict[str, Any], keyword: str) -> None:
+    with pytest.raises(BadInput, match="cannot be enforced") as caught:
+        must_hold(schema, "response_format")
+    assert f"says {keyword}," in caught.value.message and caught.value.param == "response_format"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        PERSON,
+        {**PERSON, "title": "Person", "description": "x", "$schema": "y", "minProperties": 0},
+        _of({"type": "string", "minLength": 1, "maxLength": 5, "title": "t"}),
+        _of({"type": "string", "format": "date-time"}),
+        _of({"type": "integer", "minimum": 0, "exclusiveMaximum": 11}),
+        _of({"type": "integer", "format": "int32"}),
+        _of({"type": ["string", "null"], "enum": ["a", None]}),
+        _of({"type": ["string", "null"], "maxLength": 4}),
+        _of({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3, "uniqueItems": False}),
+        {"$defs": {"d": PERSON}, **_of({"$ref": "#/$defs/d", "description": "x"})},
+        {"$ref": "#/$defs/d", "$defs": {"d": {**_of({"anyOf": [{"$ref": "#/$defs/d"}, {"type": "null"}]})}}},
+        {},
+    ],
+)
+def test_a_strict_schema_that_a_grammar_holds_passes(schema: dict[str, Any]) -> None:
+    must_hold(schema, "response_format")
+
+
+def test_small_ranges_and_lists_of_types_are_written_out() -> None:
+    assert prepared({"type": "integer", "exclusiveMinimum": 4, "maximum": 6}, "p")["enum"] == [5, 6]
+    assert "enum" not in prepared({"type": "integer", "minimum": 0, "maximum": 1000}, "p")
+    assert prepared({"type": ["string", "null"], "maxLength": 4}, "p") == {
+        "anyOf": [{"type": "string", "maxLength": 4}, {"type": "null"}]
+    }
+    with pytest.raises(BadInput):
+        prepared({"type": "integer", "minimum": 6, "maximum": 5}, "p")
