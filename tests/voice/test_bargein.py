@@ -118,6 +118,7 @@ def test_before_the_echo_is_known_words_that_are_not_ours_do_not_wait_for_it() -
 
 def test_foreign() -> None:
     said = Said("the weather today is fine", "today is fine")
-    assert foreign("tell me about the fox", said) and foreign("stop", said) and foreign("coffee", said)
+    assert foreign("tell me about the fox", said) and foreign("stop", said) and foreign("coffee please", said)
+    assert not foreign("coffee", said), "one word may be anything"
     assert not foreign("weather is fine", said) and not foreign("", said) and not foreign("today is wine", said)
     assert not sounds_like_us("stop", Said("say stop and all is quiet", "all is quiet"))

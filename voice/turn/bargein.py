@@ -132,11 +132,12 @@ def sounds_like_us(text: str, said: Said) -> bool:
 
 
 def foreign(text: str, said: Said) -> bool:
-    """These words cannot be an echo of ours, however badly it was heard: hardly one of them is among what we said."""
+    """These words are hardly an echo of ours: they begin like a request, or few of them are among what we said."""
     words, ours = _words(text), set(_words(said.text))
-    if not words or sounds_like_us(text, said):
+    if sounds_like_us(text, said):
         return False
-    return len(words) <= OPENING or sum(word in ours for word in words) <= FOREIGN_SHARE * len(words)
+    meant = any(word in STOP_WORDS | QUESTION_WORDS for word in words[:OPENING])
+    return meant or len(words) >= OPENING and sum(word in ours for word in words) <= FOREIGN_SHARE * len(words)
 
 
 def is_phrase(text: str, phrases: Sequence[str]) -> bool:

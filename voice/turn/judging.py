@@ -40,6 +40,8 @@ SETTLED_S = 1.5
 """So long the canceller learns; until then what it leaves of our voice may sound like one."""
 UNKNOWN_S = 1.0
 """A voice in words like ours waits so long for the word whether the microphone hears us."""
+UNKNOWN_STRANGE_S = 0.35
+"""In other words so long: a recogniser may make anything of an echo, and the canceller often knows by then."""
 ECHOES_S = 1.0
 """Our words are heard back no later than this: buffers of the client, and the room."""
 
@@ -201,9 +203,11 @@ class Judging(Deciding):
             self._interrupt()
 
     def _may_be_found_out(self, sound: Outcry) -> bool:
-        """It is not known yet whether this is our own voice, soon will be, and its words do not tell."""
-        unsure = not self._echo_known and sound.over_speech and self._now < sound.heard_at + UNKNOWN_S
-        return unsure and not foreign(sound.spotted or sound.text or "", self._may_echo())
+        """It is not known yet whether this is our own voice, and soon will be; its words may tell sooner."""
+        if self._echo_known or not sound.over_speech:
+            return False
+        strange = foreign(sound.spotted or sound.text or "", self._may_echo())
+        return self._now < sound.heard_at + (UNKNOWN_STRANGE_S if strange else UNKNOWN_S)
 
     def _may_echo(self) -> Said:
         """Our own words that the microphone may be hearing now."""
