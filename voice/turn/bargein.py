@@ -27,7 +27,6 @@ __all__ = [
     "Said",
     "Verdict",
     "ends_like_us",
-    "foreign",
     "judge",
     "murmured",
     "sounds_like_us",
@@ -80,8 +79,6 @@ OWN_SHARE = 0.6
 """Of the words heard, when they are taken for our own: a recogniser gets some words of an echo wrong."""
 
 
-FOREIGN_SHARE = 0.34
-"""Of the words heard, that may be in what we said by chance: "the", "is"."""
 OPENING = 2
 """Words in which a stop word is meant; deep in a sentence it is easily misheard."""
 
@@ -129,15 +126,6 @@ def sounds_like_us(text: str, said: Said) -> bool:
     if words and words[0] in QUESTION_WORDS and words[0] not in ours:
         return False
     return bool(words) and sum(word in ours for word in words) >= OWN_SHARE * len(words)
-
-
-def foreign(text: str, said: Said) -> bool:
-    """These words are hardly an echo of ours: they begin like a request, or few of them are among what we said."""
-    words, ours = _words(text), set(_words(said.text))
-    if sounds_like_us(text, said):
-        return False
-    meant = any(word in STOP_WORDS | QUESTION_WORDS for word in words[:OPENING])
-    return meant or len(words) >= OPENING and sum(word in ours for word in words) <= FOREIGN_SHARE * len(words)
 
 
 def is_phrase(text: str, phrases: Sequence[str]) -> bool:

@@ -13,7 +13,6 @@ from voice.turn.bargein import (
     BargeInRules,
     Said,
     Verdict,
-    foreign,
     is_phrase,
     sounds_like_us,
 )
@@ -39,9 +38,9 @@ CANCELLED_FACTOR = 1.3
 SETTLED_S = 1.5
 """So long the canceller learns; until then what it leaves of our voice may sound like one."""
 UNKNOWN_S = 1.0
-"""A voice in words like ours waits so long for the word whether the microphone hears us."""
-UNKNOWN_STRANGE_S = 0.35
-"""In other words so long: a recogniser may make anything of an echo, and the canceller often knows by then."""
+"""A voice waits so long for the word whether the microphone hears us. Its words do not shorten that, nor are first
+replies held at the first frames: a recogniser may make anything of an echo, and what is held leaves nothing to learn
+from. Both were tried; more first replies stopped themselves."""
 ECHOES_S = 1.0
 """Our words are heard back no later than this: buffers of the client, and the room."""
 
@@ -77,7 +76,7 @@ class Judging(Deciding):
         reply = self._answer.reply
         if self._now < self._brace_from:
             return
-        if event.rising and self._echo != "present" and reply is not None and self._interruptible():
+        if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
             reply.playout.hold(self._now)
             self._braced_at = self._now
             self._go(State.BRACED)
@@ -203,11 +202,8 @@ class Judging(Deciding):
             self._interrupt()
 
     def _may_be_found_out(self, sound: Outcry) -> bool:
-        """It is not known yet whether this is our own voice, and soon will be; its words may tell sooner."""
-        if self._echo_known or not sound.over_speech:
-            return False
-        strange = foreign(sound.spotted or sound.text or "", self._may_echo())
-        return self._now < sound.heard_at + (UNKNOWN_STRANGE_S if strange else UNKNOWN_S)
+        """It is not known yet whether this is our own voice, and soon will be."""
+        return not self._echo_known and sound.over_speech and self._now < sound.heard_at + UNKNOWN_S
 
     def _may_echo(self) -> Said:
         """Our own words that the microphone may be hearing now."""
