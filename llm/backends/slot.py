@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -39,6 +40,17 @@ class SlotBackend(OpenAIClient):
         super().__init__(config, http)
         self._worker = worker
         self._ready_timeout_s = ready_timeout_s
+
+    def body(self, request: GenerateRequest) -> dict[str, Any]:
+        """In a slot that vLLM serves, two fields are called otherwise. Both names are sent: our own worker and vLLM
+        pass over what they do not know, and a slot elsewhere does not say which of them it is.
+        """
+        body = super().body(request)
+        if "repeat_penalty" in body:
+            body["repetition_penalty"] = body["repeat_penalty"]
+        if request.grammar is not None:
+            body["structured_outputs"] = {"grammar": request.grammar}
+        return body
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """As the port says. For our own worker: 1. wait until it is ready; 2. nobody listens (it died a moment ago

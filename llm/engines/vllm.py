@@ -3,7 +3,7 @@
 As a server and not in our process: its own scheduler batches requests, its own parsers know tool calls, schemas and
 images, and they reach our clients unchanged, for a slot speaks OpenAI's language already. A crash of CUDA stays in
 its process. The options are those of vLLM's documentation (docs.vllm.ai, "vllm serve"); `GET /health` answers 200
-once the model is loaded.
+once the model is loaded. Its parsers must be named: llm/vllm_parsers.py tells which.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum
 from llm.settings import EngineSettings
+from llm.vllm_parsers import parser_options, template_of
 from models.errors import ModelUnreadable
 
 __all__ = ["SPEC", "command", "divide", "load"]
@@ -44,7 +45,11 @@ def command(config: EngineConfig, port: int) -> Sequence[str]:
         argv += ["--seed", str(settings.seed)]
     if settings.chat_template:
         argv += ["--chat-template", settings.chat_template]
-    return [*argv, "--enable-prompt-tokens-details"]
+    return [
+        *argv,
+        *parser_options(config.model, template_of(settings.chat_template)),
+        "--enable-prompt-tokens-details",
+    ]
 
 
 def load(config: EngineConfig) -> Engine:
