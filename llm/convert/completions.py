@@ -5,13 +5,13 @@ OpenAI's `/v1/completions`, and llama.cpp's `/completion` with its own field nam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm.convert.chat import MAX_CHOICES, usage_object
 from llm.convert.logprobs import finite_logprob
-from llm.convert.sampling import sampling_of
+from llm.convert.sampling import PLAIN_FIELDS, sampling_of
 from llm.engine import EngineFinish
 from llm.messages import Priority, Sampling
 from llm.stream import TokenLogprob, Usage
@@ -23,7 +23,10 @@ __all__ = [
     "adapters_of",
     "completion_sampling",
     "native_answer",
+    "native_prompts",
     "native_sampling",
+    "native_settings",
+    "only_fields",
     "priority_of",
     "prompts_of",
 ]
@@ -63,7 +66,7 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
             bias[int(token)] = -1e9 if value is False else float(value)
         except ValueError:
             raise BadInput("logit_bias: keys are token numbers", param="logit_bias") from None
-    return Sampling(
+    sampling = Sampling(
         temperature=request.temperature,
         top_p=None if request.top_p is None else min(1.0, max(0.0, request.top_p)),
         top_k=None if request.top_k is None else max(0, request.top_k),
@@ -90,6 +93,75 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
         mirostat_eta=request.mirostat_eta,
         ignore_eos=bool(request.ignore_eos),
     )
+    return replace(sampling, **_off(request.samplers))
+
+
+_OFF: dict[str, dict[str, Any]] = {
+    "penalties": {"repeat_penalty": 1.0, "frequency_penalty": 0.0, "presence_penalty": 0.0},
+    "dry": {"dry_multiplier": 0.0},
+    "top_n_sigma": {"top_n_sigma": -1.0},
+    "top_k": {"top_k": 0},
+    "typ_p": {"typical_p": 1.0},
+    "top_p": {"top_p": 1.0},
+    "min_p": {"min_p": 0.0},
+    "xtc": {"xtc_probability": 0.0},
+    "temperature": {"temperature": 1.0},
+}
+"""llama.cpp's names of the samplers, and what each is when it does nothing."""
+_LETTERS = dict(zip("edskypmxt", _OFF, strict=True)) | {"i": "infill"}
+
+
+def _off(samplers: list[str] | str | None) -> dict[str, Any]:
+    """The settings that turn off what is not named. Raises BadInput for names that llama.cpp does not have."""
+    if samplers is None:
+        return {}
+    names = [_LETTERS.get(letter, letter) for letter in samplers] if isinstance(samplers, str) else samplers
+    names = [{"typical_p": "typ_p"}.get(name, name) for name in names]
+    if unknown := [name for name in names if name not in _OFF and name != "infill"]:
+        raise BadInput(
+            f"samplers: there is no {unknown[0][:40]!r}", param="samplers", hint=f"there are {', '.join(_OFF)}"
+        )
+    return {key: value for name, off in _OFF.items() if name not in names for key, value in off.items()}
+
+
+def native_prompts(prompt: str | list[Any]) -> list[str | list[int | str]]:
+    """llama.cpp's: a list with a token in it is one prompt, text and tokens mixed; else each of it is one."""
+    if isinstance(prompt, str):
+        return [prompt]
+    if not prompt or any(isinstance(part, int) for part in prompt):
+        if any(isinstance(part, list) for part in prompt):
+            raise BadInput("prompt: a list of text and tokens, or a list of such lists", param="prompt")
+        return [prompt]
+    if len(prompt) > MAX_PROMPTS:
+        raise BadInput(f"{len(prompt)} prompts; {MAX_PROMPTS} are answered in one request", param="prompt")
+    return list(prompt)
+
+
+def native_settings(request: NativeCompletionRequest) -> dict[str, Any]:
+    """`generation_settings`: what was asked for; what was left open is not told."""
+    asked = {name: getattr(request, name) for name in PLAIN_FIELDS if getattr(request, name) is not None}
+    told = ("n_predict", "n_probs", "stream", "grammar", "samplers", "lora")
+    more = {name: value for name in told if (value := getattr(request, name)) is not None}
+    if "lora" in more:
+        more["lora"] = [{"id": one.id, "scale": one.scale} for one in request.lora or ()]
+    return {**asked, **more, "stop": list(request.stop), "ignore_eos": bool(request.ignore_eos)}
+
+
+def only_fields(answer: dict[str, Any], fields: Sequence[str] | None) -> dict[str, Any]:
+    """llama.cpp's `response_fields` of a finished answer: a/b is b in a, and what is not there is left out."""
+    if not fields:
+        return answer
+    out: dict[str, Any] = {}
+    for path in fields:
+        found: Any = answer
+        for key in path.split("/"):
+            found = found.get(key, _NOTHING) if isinstance(found, dict) else _NOTHING
+        if found is not _NOTHING:
+            out[path] = found
+    return out
+
+
+_NOTHING = object()
 
 
 def priority_of(name: str | None) -> Priority:
@@ -156,6 +228,7 @@ def native_answer(
     index: int = 0,
     logprobs: tuple[TokenLogprob, ...] = (),
     tokens: Sequence[int] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """llama.cpp's result object: a piece of a stream, or (with `finish`) the last piece or the whole."""
     answer: dict[str, Any] = {"index": index, "content": text, "tokens": list(tokens), "stop": finish is not None}
@@ -173,7 +246,7 @@ def native_answer(
         "stop_type": kind,
         "stopping_word": finish.stopped_by or "",
         "model": model,
-        "generation_settings": {"seed": finish.seed},
+        "generation_settings": {**(settings or {}), "seed": finish.seed},
         "tokens_evaluated": usage.prompt_tokens,
         "tokens_cached": usage.cached_tokens,
         "tokens_predicted": usage.completion_tokens,

@@ -58,7 +58,8 @@ class CompletionRequest(SamplerFields):
 class NativeCompletionRequest(SamplerFields):
     """-1 means no limit for `n_predict` and a fresh one for `seed`, as in llama.cpp."""
 
-    prompt: str | list[TokenNumber] | list[str] | list[list[TokenNumber]] | dict[str, Any]
+    prompt: str | list[TokenNumber | str | list[TokenNumber | str]] | dict[str, Any]
+    """Text, or text and tokens mixed, or several of either; or text with media."""
     stream: bool | None = False
     n_predict: Annotated[int, Field(ge=-1, lt=2**31)] = -1
     n_probs: Annotated[int, Field(ge=0, le=100)] = 0
@@ -76,6 +77,11 @@ class NativeCompletionRequest(SamplerFields):
     grammar: str | None = None
     json_schema: dict[str, Any] | None = None
     cache_prompt: bool = True
+    samplers: list[str] | str | None = None
+    """Those that are not named are off. Their order is always llama.cpp's own."""
+    id_slot: Annotated[int, Field(ge=-1, lt=1024)] = -1
+    """Requests with the same number share a KV sequence; -1: whichever fits best."""
+    response_fields: list[str] | None = None
     parley_conversation: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     parley_priority: Literal["voice", "interactive", "batch"] | None = None
 

@@ -19,7 +19,10 @@ from llm.convert.completions import (
     adapters_of,
     completion_sampling,
     native_answer,
+    native_prompts,
     native_sampling,
+    native_settings,
+    only_fields,
     priority_of,
     prompts_of,
 )
@@ -98,18 +101,20 @@ async def _native(request: Request) -> Response:
     grammar = asked.grammar or None
     if asked.json_schema is not None:
         grammar = await bridge.grammar(asked.json_schema)
-    several = isinstance(asked.prompt, list) and bool(asked.prompt) and not isinstance(asked.prompt[0], int)
+    several = isinstance(asked.prompt, list) and not any(isinstance(part, int) for part in asked.prompt or [0])
+    conversation = asked.parley_conversation or (f"id_slot {asked.id_slot}" if asked.id_slot >= 0 else None)
+    sampling, settings = native_sampling(asked), native_settings(asked)
     if isinstance(asked.prompt, dict):
         prompts = [await _with_media(bridge, asked.prompt)]
     else:
-        prompts = [Encoded(await _tokens(bridge, prompt)) for prompt in prompts_of(asked.prompt)]
+        prompts = [Encoded(await _mixed(bridge, prompt)) for prompt in native_prompts(asked.prompt)]
     jobs = [
         EngineJob(
             id=0,
             tokens=prompt.tokens,
-            sampling=native_sampling(asked),
+            sampling=sampling,
             grammar=grammar,
-            conversation=asked.parley_conversation if number == 0 else None,
+            conversation=conversation if number == 0 else None,
             priority=priority_of(asked.parley_priority),
             media=prompt.media,
             adapters=adapters_of(asked),
@@ -119,9 +124,16 @@ async def _native(request: Request) -> Response:
 
     def piece(taken: Taken) -> dict[str, Any]:
         tokens = taken.tokens if asked.return_tokens else ()
-        return native_answer(
-            server.name, taken.text, taken.finish, index=taken.choice, logprobs=taken.logprobs, tokens=tokens
+        answer = native_answer(
+            server.name,
+            taken.text,
+            taken.finish,
+            index=taken.choice,
+            logprobs=taken.logprobs,
+            tokens=tokens,
+            settings=settings,
         )
+        return answer if taken.finish is None else only_fields(answer, asked.response_fields)
 
     if asked.stream:
         return EventStream(_native_lines(bridge, jobs, piece))
@@ -145,6 +157,23 @@ async def _tokens(bridge: Bridge, prompt: str | list[int]) -> list[int]:
         return await bridge.tokenize(prompt)
     bridge.engine.detokenize(prompt)  # refuses numbers that are no tokens, which would crash the decoder
     return prompt
+
+
+async def _mixed(bridge: Bridge, prompt: str | list[int | str]) -> list[int]:
+    """Text is tokenized on its own; what a prompt begins with (BOS) is put before its first part only."""
+    if isinstance(prompt, str):
+        return await bridge.tokenize(prompt)
+    if all(isinstance(part, int) for part in prompt):
+        return await _tokens(bridge, [part for part in prompt if isinstance(part, int)])
+    out: list[int] = []
+    for number, part in enumerate(prompt):
+        if isinstance(part, int):
+            out += await _tokens(bridge, [part])
+        elif number == 0:
+            out += await bridge.tokenize(part)
+        else:
+            out += await bridge.tokenize(part, add_special=False)
+    return out
 
 
 async def _with_media(bridge: Bridge, prompt: dict[str, Any]) -> Encoded:

@@ -254,3 +254,32 @@ def test_a_limit_of_zero_reads_the_prompt_only(worker: RunningWorker, stream: bo
     silent = worker.ask("/completion", {"prompt": "one two", "n_predict": 0}).body
     assert (silent["content"], silent["tokens_predicted"], silent["stop_type"]) == ("", 0, "limit")
     assert silent["tokens_evaluated"] > 0
+
+
+def test_native_prompts_mix_text_and_tokens(worker: RunningWorker) -> None:
+    token = worker.token("a")
+    one = worker.ask("/completion", {"prompt": ["one", token], "n_predict": 0}).body
+    several = worker.ask("/completion", {"prompt": [["one", token], "one"], "n_predict": 0}).body
+    assert [row["tokens_evaluated"] for row in several] == [one["tokens_evaluated"], one["tokens_evaluated"] - 1]
+    refused = worker.ask("/completion", {"prompt": [token, ["one"]], "n_predict": 0})
+    assert refused.status == 400 and refused.body["error"]["param"] == "prompt"
+
+
+def test_native_answers_tell_their_settings_and_only_what_was_asked(worker: RunningWorker) -> None:
+    body = {"prompt": "one", "n_predict": 2, "temperature": 0.5, "seed": 7, "stop": ["x"], "id_slot": 1}
+    whole = worker.ask("/completion", body).body["generation_settings"]
+    assert (whole["n_predict"], whole["temperature"], whole["seed"], whole["stop"]) == (2, 0.5, 7, ["x"])
+    fields = ["content", "generation_settings/n_predict", "nothing/there"]
+    some = worker.ask("/completion", {**body, "response_fields": fields}).body
+    assert list(some) == fields[:2] and some["generation_settings/n_predict"] == 2
+
+
+def test_samplers_that_are_not_named_are_off(worker: RunningWorker) -> None:
+    """A temperature that only exists where it is named: without it, top_k 1 alone decides."""
+    greedy = {"prompt": "one", "n_predict": 8, "top_k": 1, "temperature": 5.0, "cache_prompt": False}
+    texts = {
+        worker.ask("/completion", {**greedy, "samplers": ["top_k"], "seed": n}).body["content"] for n in range(3)
+    }
+    assert len(texts) == 1
+    wrong = worker.ask("/completion", {"prompt": "one", "samplers": ["magic"]})
+    assert wrong.status == 400 and wrong.body["error"]["param"] == "samplers"
