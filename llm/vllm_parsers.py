@@ -1,10 +1,10 @@
 """Which of vLLM's parsers read a model's replies. `parsers_of` is pure; the others read files.
 
 vLLM finds tool calls and thoughts only with the parsers that it is told, by `--tool-call-parser` (with
-`--enable-auto-tool-choice`, without which a request with tools is refused) and `--reasoning-parser`. Which one a
-model needs is told by its chat template, as for our own parsers, and where several share one by its `model_type`. The
-names are those of vLLM's documentation (Tool Calling, Reasoning Outputs); a name that the installed vLLM does not have is
-left out, for it would not start with it.
+`--enable-auto-tool-choice`, without which a request with tools is refused) and `--reasoning-parser`. Which one
+a model needs is told by its chat template, as for our own parsers, and where several share one by its
+`model_type`. The names are those of vLLM's documentation (Tool Calling, Reasoning Outputs); a name that the
+installed vLLM does not have is left out, for it would not start with it.
 """
 
 from __future__ import annotations

@@ -118,9 +118,8 @@ def _off(samplers: list[str] | str | None) -> dict[str, Any]:
     names = [_LETTERS.get(letter, letter) for letter in samplers] if isinstance(samplers, str) else samplers
     names = [{"typical_p": "typ_p"}.get(name, name) for name in names]
     if unknown := [name for name in names if name not in _OFF and name != "infill"]:
-        raise BadInput(
-            f"samplers: there is no {unknown[0][:40]!r}", param="samplers", hint=f"there are {', '.join(_OFF)}"
-        )
+        hint = f"there are {', '.join(_OFF)}"
+        raise BadInput(f"samplers: there is no {unknown[0][:40]!r}", param="samplers", hint=hint)
     return {key: value for name, off in _OFF.items() if name not in names for key, value in off.items()}
 
 

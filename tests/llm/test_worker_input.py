@@ -275,11 +275,14 @@ def test_native_answers_tell_their_settings_and_only_what_was_asked(worker: Runn
 
 
 def test_samplers_that_are_not_named_are_off(worker: RunningWorker) -> None:
-    """A temperature that only exists where it is named: without it, top_k 1 alone decides."""
-    greedy = {"prompt": "one", "n_predict": 8, "top_k": 1, "temperature": 5.0, "cache_prompt": False}
-    texts = {
-        worker.ask("/completion", {**greedy, "samplers": ["top_k"], "seed": n}).body["content"] for n in range(3)
-    }
-    assert len(texts) == 1
+    """top_k 1 leaves no choice; where only the temperature is named, it is off."""
+    body = {"prompt": "one", "n_predict": 8, "top_k": 1, "temperature": 5.0}
+
+    def texts(**more: Any) -> set[str]:
+        asked = ({**body, "seed": seed, **more} for seed in range(4))
+        return {worker.ask("/completion", one).body["content"] for one in asked}
+
+    assert len(texts()) == len(texts(samplers="kt")) == 1
+    assert len(texts(samplers=["temperature"])) > 1
     wrong = worker.ask("/completion", {"prompt": "one", "samplers": ["magic"]})
     assert wrong.status == 400 and wrong.body["error"]["param"] == "samplers"
