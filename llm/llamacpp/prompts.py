@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from llm.llamacpp.grammar_guard import check_grammar
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
 from llm.replies.json_schema import prepared
+from llm.replies.number_rules import number_rule
 from llm.replies.reasoning import opened_by, thoughts_of
 from llm.replies.tool_calls import literal, tool_format
 from models.errors import BadInput, SettingsError
@@ -111,10 +113,8 @@ class _Rules:
     """llama.cpp's JSON schema converter, with the errors of hostile schemas made typed."""
 
     def __init__(self, param: str) -> None:
-        from llama_cpp.llama_grammar import SchemaConverter
-
         self._param = param
-        self._converter = SchemaConverter(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)
+        self._converter = _converter()(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)
 
     def add(self, schema: Mapping[str, Any], name: str) -> str:
         """The name of the rule for a schema."""
@@ -130,6 +130,21 @@ class _Rules:
 
     def text(self) -> str:
         return str(self._converter.format_grammar())
+
+
+@cache
+def _converter() -> Any:
+    """llama.cpp's, that knows bounds of numbers too."""
+    from llama_cpp.llama_grammar import SchemaConverter
+
+    class Bounded(SchemaConverter):  # type: ignore[misc]
+        def visit(self, schema: dict[str, Any], name: str) -> str:
+            rule = "" if {"$ref", "anyOf", "oneOf", "enum", "const"} & set(schema) else number_rule(schema)
+            if not rule:
+                return str(super().visit(schema, name))
+            return str(self._add_rule(name or "root", rule))
+
+    return Bounded
 
 
 def _template(header: GgufHeader, vocab: Vocab, override: str) -> ChatTemplate:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llm.replies.number_rules import BOUNDS, number_rule
 from models.errors import BadInput
 
 __all__ = ["must_hold", "prepared"]
@@ -106,6 +107,8 @@ def _held(schema: Mapping[str, Any]) -> tuple[str, ...]:
             return ("type", "format")
         if kind == "string":
             return ("type", "minLength", "maxLength")
+    if number_rule(schema):
+        return ("type", *BOUNDS)
     return ("type",)
 
 
@@ -153,7 +156,7 @@ def _prepared(schema: object, param: str, depth: int) -> dict[str, Any]:
 
 def _written_out(schema: dict[str, Any], param: str) -> dict[str, Any]:
     """1. Several types become alternatives: of a list of types the converter keeps nothing but the types. 2. A small
-    range of whole numbers becomes the list of them, for it knows no bounds.
+    range of whole numbers becomes the list of them: the model sees fewer ways to go wrong.
     """
     kind = schema.get("type")
     if isinstance(kind, list):  # 1

@@ -154,6 +154,21 @@ class TestGrammars:
         said = json.loads(choices(worker.ask(CHAT, body))[0]["message"]["content"])
         assert said["room"] in ("kitchen", "hall") and isinstance(said["on"], bool)
 
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_numbers_stay_within_their_bounds(self, worker: RunningWorker, seed: int) -> None:
+        bounds = {
+            "age": {"type": "integer", "minimum": 18, "exclusiveMaximum": 1317},
+            "share": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
+            "cold": {"type": "number", "maximum": -7},
+        }
+        schema = {"type": "object", "properties": bounds, "required": [*bounds], "additionalProperties": False}
+        format = {"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": schema}}
+        body = chat(response_format=format, max_tokens=200, temperature=2.0, seed=seed)
+        said = json.loads(choices(worker.ask(CHAT, body))[0]["message"]["content"])
+        assert isinstance(said["age"], int) and 18 <= said["age"] < 1317
+        assert said["share"] is None or 0 < said["share"] <= 1
+        assert said["cold"] <= -7
+
     @pytest.mark.parametrize(
         "schema",
         [
