@@ -22,8 +22,8 @@ from llm.backends.auto import AutoBackend
 from llm.client_options import read_options
 from llm.convert.chat import parse_chat, to_request
 from llm.errors import UnknownModel
-from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
+from llm.remote.openai_client import OpenAIClient
 from llm.stream import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from models.errors import BadInput, ParleyError
 from models.registry import discover

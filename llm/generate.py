@@ -15,14 +15,14 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from llm.abilities import Ability, is_about_media, needs_of
-from llm.backend_record import BackendRecord, BackendView, Problem
 from llm.errors import BackendUnreachable, ContextTooLong, LlmError, Overloaded, UnknownModel
 from llm.local_names import NAME as LOCAL
 from llm.messages import GenerateRequest
 from llm.port import Backend, ModelInfo, VectorPath
-from llm.route_trace import RouteTrace
-from llm.router import ANY, Candidate, Choice, Strategy, route
+from llm.routing.abilities import Ability, is_about_media, needs_of
+from llm.routing.backend_record import BackendRecord, BackendView, Problem
+from llm.routing.route_trace import RouteTrace
+from llm.routing.router import ANY, Candidate, Choice, Strategy, route
 from llm.stream import StreamEvent
 from models.errors import ParleyError
 

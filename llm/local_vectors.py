@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import anyio
 
-from llm.chunk_reader import error_of
 from llm.errors import UnknownModel, WorkerDied
 from llm.local_names import NAME, UNNAMED
 from llm.port import SlotTold, VectorPath
+from llm.remote.chunk_reader import error_of
 from llm.workers.launch import ModelType
 from llm.workers.placement import Worker
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from llm.route_trace import RouteTrace
+    from llm.routing.route_trace import RouteTrace
 
 __all__ = [
     "AudioPart",

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from llm.abilities import Abilities, Ability
 from llm.messages import GenerateRequest
+from llm.routing.abilities import Abilities, Ability
 from llm.stream import StreamEvent
 from models.secrecy import keep_secret, keep_url
 

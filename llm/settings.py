@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llm.port import BackendConfig
-from llm.router import Strategy
+from llm.routing.router import Strategy
 from models.errors import SettingsError
 
 __all__ = ["EngineSettings", "KvCacheType", "LlmSettings", "Pooling", "RopeScaling", "SplitMode"]

@@ -11,13 +11,13 @@ import aiohttp
 import anyio
 import anyio.to_thread
 
-from llm.configured_backends import load_backends
 from llm.generate import Router
 from llm.measuring.measured_backend import MeasuredBackend
 from llm.measuring.statistics import Measuring
 from llm.measuring.statistics_file import keep_statistics
 from llm.pool import SlotPool
-from llm.routing_choice import RoutingBook, RoutingChoice
+from llm.routing.configured_backends import load_backends
+from llm.routing.routing_choice import RoutingBook, RoutingChoice
 from llm.servers import ServerBook, load_servers, with_servers
 from llm.workers.placement import LocalProcesses
 from models.clock import Clock

@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import Scope
 
-from llm.route_trace import RouteTrace
+from llm.routing.route_trace import RouteTrace
 from web.guards.authenticate import principal_of
 
 __all__ = ["RouteHeader", "route_header"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llm.generate import Router
     from llm.measuring.statistics import Measuring
     from llm.pool import SlotPool
-    from llm.routing_choice import RoutingChoice
+    from llm.routing.routing_choice import RoutingChoice
     from models.download_jobs import DownloadJobs
     from models.store import Store
     from voice.ears.ears import Ears

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from llm.configured_backends import type_called
 from llm.port import BackendConfig
+from llm.routing.configured_backends import type_called
 from llm.settings import LlmSettings
 from models.errors import SettingsError
 from models.registry import discover

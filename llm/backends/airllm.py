@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import aiohttp
 
-from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec
+from llm.remote.openai_client import OpenAIClient
 
 __all__ = ["SPEC", "AirLlm"]
 

@@ -12,9 +12,9 @@ import aiohttp
 import anyio
 
 from llm.errors import BackendUnreachable, LlmError, Overloaded
-from llm.fingerprint import ask, recognise
 from llm.messages import GenerateRequest
 from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
+from llm.remote.fingerprint import ask, recognise
 from llm.stream import StreamEvent
 from models.errors import ParleyError
 from models.registry import discover

@@ -10,16 +10,16 @@ from typing import Any
 
 import anyio
 
-from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
 from llm.convert.chat import to_body
 from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
-from llm.llamacpp_completion import CompletionReader, completion_body
 from llm.messages import GenerateRequest
-from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec
-from llm.request_defaults import with_defaults
-from llm.sse import SseReader
+from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.remote.llamacpp_completion import CompletionReader, completion_body
+from llm.remote.openai_client import OpenAIClient
+from llm.remote.request_defaults import with_defaults
+from llm.remote.sse import SseReader
 from llm.stream import StreamEvent
 from models.errors import BadInput, ParleyError
 

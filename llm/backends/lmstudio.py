@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import anyio
 
-from llm.abilities import abilities_of
 from llm.errors import BackendFailed, LlmError
-from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec, ModelInfo
+from llm.remote.openai_client import OpenAIClient
+from llm.routing.abilities import abilities_of
 
 __all__ = ["SPEC", "LmStudio"]
 

@@ -11,19 +11,19 @@ from typing import Any
 
 import aiohttp
 
-from llm.abilities import abilities_of
-from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
-from llm.chunk_reader import count_of
 from llm.convert.chat import parse_body
 from llm.convert.vector_answers import floats_of, vectors_as_asked
 from llm.convert.vectors import inputs_of
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
-from llm.ndjson import LineReader
-from llm.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
-from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
-from llm.request_defaults import with_defaults
+from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.remote.chunk_reader import count_of
+from llm.remote.ndjson import LineReader
+from llm.remote.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
+from llm.remote.openai_client import OpenAIClient
+from llm.remote.request_defaults import with_defaults
+from llm.routing.abilities import abilities_of
 from llm.stream import StreamEvent
 from llm.wire.vectors import EmbeddingRequest
 from models.errors import BadInput

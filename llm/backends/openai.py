@@ -9,8 +9,8 @@ import aiohttp
 
 from llm.convert.sampling import PLAIN_FIELDS
 from llm.messages import GenerateRequest
-from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
+from llm.remote.openai_client import OpenAIClient
 
 __all__ = ["SPEC", "OpenAIServer"]
 

@@ -13,8 +13,8 @@ import anyio
 
 from llm.errors import LlmError, WorkerDied
 from llm.messages import GenerateRequest
-from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
+from llm.remote.openai_client import OpenAIClient
 from llm.stream import StreamEvent
 from llm.workers.placement import Worker
 from llm.workers.process import WorkerState

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llm.backend_http import SERVER_BROKE, SERVER_GONE, loads
-from llm.chunk_reader import error_of
 from llm.convert.formats import grammar_schema
 from llm.messages import GenerateRequest
-from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec
-from llm.sse import SseReader
+from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.remote.chunk_reader import error_of
+from llm.remote.openai_client import OpenAIClient
+from llm.remote.sse import SseReader
 
 __all__ = ["SPEC", "TabbyApi"]
 

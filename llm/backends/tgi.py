@@ -11,8 +11,8 @@ from typing import Any
 from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
-from llm.openai_client import OpenAIClient
 from llm.port import BackendSpec, ModelInfo, SlotTold, VectorPath
+from llm.remote.openai_client import OpenAIClient
 
 __all__ = ["SPEC", "Tgi"]
 

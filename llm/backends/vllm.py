@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 
 from llm.messages import GenerateRequest
-from llm.openai_client import OpenAIClient
 from llm.port import BackendConfig, BackendSpec
+from llm.remote.openai_client import OpenAIClient
 from llm.stream import StreamEvent
 from models.errors import BadInput
 

@@ -35,7 +35,7 @@ from llm.wire.chat import ChatMessage, ChatRequest
 from models.errors import BadInput, ParleyError
 
 if TYPE_CHECKING:
-    from llm.route_trace import RouteTrace
+    from llm.routing.route_trace import RouteTrace
 
 __all__ = [
     "ChunkWriter",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from llm.chunk_reader import LEAST_LOGPROB
+from llm.remote.chunk_reader import LEAST_LOGPROB
 from llm.stream import TokenLogprob
 
 __all__ = ["finite_logprob", "logprobs_object"]

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from llm.abilities import Abilities
 from llm.engine_choice import choose_engine
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum, predict
 from llm.memory.folder_fit import predict_folder
 from llm.memory.learned import Learned, model_key
 from llm.memory.machine import gpus
+from llm.routing.abilities import Abilities
 from llm.settings import EngineSettings
 from llm.slot_events import Need
 from llm.workers.projectors import Senses, find_projector, senses_of

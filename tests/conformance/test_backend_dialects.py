@@ -12,11 +12,11 @@ import pytest
 
 from llm import BackendFactory, LLMClient
 from llm.client import ChatDelta, ChatMetrics
-from llm.configured_backends import load_backends
 from llm.convert.chat import parse_chat, to_request
 from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, Overloaded, UnknownModel
-from llm.ollama_wire import chat_body, kept
 from llm.port import BackendConfig
+from llm.remote.ollama_wire import chat_body, kept
+from llm.routing.configured_backends import load_backends
 from llm.stream import ToolCallDelta
 from models.errors import BadInput
 from models.registry import discover

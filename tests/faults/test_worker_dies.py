@@ -23,7 +23,7 @@ from llm.local_vectors import ask_worker
 from llm.messages import GenerateRequest, Message, Sampling
 from llm.pool import SlotPool
 from llm.port import BackendConfig
-from llm.route_trace import RouteTrace
+from llm.routing.route_trace import RouteTrace
 from llm.settings import LlmSettings
 from llm.stream import Finish, TextDelta
 from llm.workers.process import WorkerProcess, WorkerSpec

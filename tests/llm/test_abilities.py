@@ -10,12 +10,12 @@ from typing import Any
 import aiohttp
 import pytest
 
-from llm.abilities import abilities_of, any_of, needs_of, only
-from llm.configured_backends import load_backends
 from llm.errors import ContextTooLong
 from llm.generate import Router
 from llm.messages import AudioPart, GenerateRequest, ImagePart, Message, TextPart
 from llm.port import BackendConfig
+from llm.routing.abilities import abilities_of, any_of, needs_of, only
+from llm.routing.configured_backends import load_backends
 from llm.stream import TextDelta
 from models.errors import BadInput
 from tests.scripted.backend_servers import Served, serving

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from llm import breaker
-from llm.breaker import Breaker
-from llm.breakers import KEPT_MODELS, Breakers
-from llm.router import Candidate, Choice, route
+from llm.routing import breaker
+from llm.routing.breaker import Breaker
+from llm.routing.breakers import KEPT_MODELS, Breakers
+from llm.routing.router import Candidate, Choice, route
 
 
 def _broken(times: int, now_s: float = 0.0, **why: bool) -> Breaker:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm.chunk_reader import ChunkReader
+from llm.remote.chunk_reader import ChunkReader
 
 TWO = [("a", '{"x": 1}'), ("b", "{}")]
 

@@ -12,12 +12,12 @@ import pytest
 import structlog
 
 from llm.backends import auto
-from llm.configured_backends import load_backends
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.generate import Router
 from llm.messages import GenerateRequest, Message
 from llm.port import BackendConfig
-from llm.router import Candidate, route
+from llm.routing.configured_backends import load_backends
+from llm.routing.router import Candidate, route
 from llm.stream import TextDelta
 from tests.scripted.backend_servers import serving
 from tests.scripted.process import ScriptedProcess

@@ -9,11 +9,11 @@ import aiohttp
 import anyio
 import pytest
 
-from llm.configured_backends import load_backends
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, UnknownModel
 from llm.generate import Router
 from llm.messages import GenerateRequest, Message
 from llm.port import BackendConfig
+from llm.routing.configured_backends import load_backends
 from llm.settings import EngineSettings
 from llm.stream import Finish, TextDelta
 from llm.workers.launch import engine_arguments

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llm.backend_http import loads
-from llm.chunk_reader import LEAST_LOGPROB, ChunkReader
-from llm.passthrough import StreamRelay, relayed_whole
+from llm.remote.backend_http import loads
+from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader
+from llm.remote.passthrough import StreamRelay, relayed_whole
 from llm.stream import Relayed, TextDelta
 
 HEAD = {"id": "a", "model": "m", "created": 1}

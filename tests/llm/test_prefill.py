@@ -8,10 +8,10 @@ from pathlib import Path
 
 import aiohttp
 
-from llm.configured_backends import load_backends
 from llm.generate import Router
 from llm.messages import GenerateRequest, Message, Priority, Sampling
 from llm.port import BackendConfig
+from llm.routing.configured_backends import load_backends
 from llm.stream import Finish, TextDelta, Usage
 from tests.llm.slot_house import SlotHouse, slot_house
 from tests.llm.worker_process import model_path

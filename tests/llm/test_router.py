@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from llm.abilities import Ability
 from llm.errors import UnknownModel
-from llm.router import Candidate, Choice, route
+from llm.routing.abilities import Ability
+from llm.routing.router import Candidate, Choice, route
 
 SLOT = Candidate("slot-1", "parley-mini", ("parley-mini",), True)
 OLLAMA = Candidate("ollama", "", ("qwen:4b", "llama"), True, priority=5)

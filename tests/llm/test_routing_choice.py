@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm.routing_choice import FILE, Kept, RoutingBook, in_force
+from llm.routing.routing_choice import FILE, Kept, RoutingBook, in_force
 from llm.settings import LlmSettings
 from models.errors import BadInput
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.backend_http import loads, retry_after_s
-from llm.chunk_reader import ChunkReader, error_of
 from llm.convert.chat import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, QuotaExceeded, RateLimited, UnknownModel
 from llm.messages import AudioPart, GenerateRequest, ImagePart, Message, Priority, Sampling, TextPart, ToolCall
-from llm.sse import SseReader
+from llm.remote.backend_http import loads, retry_after_s
+from llm.remote.chunk_reader import ChunkReader, error_of
+from llm.remote.sse import SseReader
 from llm.stream import (
     ChoiceEnd,
     Finish,

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.text_frames import TextFrames
+from llm.remote.text_frames import TextFrames
 
 
 def _chunk(text: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from llm.routing_choice import FILE
+from llm.routing.routing_choice import FILE
 from tests.ports import free_port
 from tests.scripted.process import ScriptedProcess
 from tests.web.house import House, house

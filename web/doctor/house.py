@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from llm.routing_choice import RoutingBook, in_force
+from llm.routing.routing_choice import RoutingBook, in_force
 from llm.servers import ServerBook
 from models.errors import ParleyError, SettingsError
 from models.registry import discover

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llm.backend_record import BackendView
+from llm.routing.backend_record import BackendView
 from models.secrecy import hidden
 from web.errors import Forbidden
 from web.guards.authenticate import principal_of

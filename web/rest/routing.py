@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llm.errors import UnknownModel
-from llm.router import Choice, Strategy
-from llm.routing_choice import Standing
+from llm.routing.router import Choice, Strategy
+from llm.routing.routing_choice import Standing
 from models.errors import BadInput
 from web.body import parse, read_object
 from web.errors import Forbidden

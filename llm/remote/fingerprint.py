@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 import aiohttp
 import anyio
 
-from llm.backend_http import PROBE_S, json_of
 from llm.errors import LlmError
 from llm.port import Answer, BackendSpec
-from llm.upstream import Upstream
+from llm.remote.backend_http import PROBE_S, json_of
+from llm.remote.upstream import Upstream
 
 __all__ = ["ask", "recognise"]
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
-from llm.abilities import Abilities, Ability
 from llm.errors import UnknownModel
+from llm.routing.abilities import Abilities, Ability
 
 __all__ = ["ANY", "Candidate", "Choice", "Strategy", "route"]
 

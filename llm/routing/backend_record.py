@@ -8,13 +8,13 @@ from typing import Literal
 
 import anyio
 
-from llm import breaker
-from llm.abilities import Abilities, any_of, only
-from llm.breakers import Breakers
 from llm.errors import BackendFailed, BackendUnreachable, LlmError, Overloaded, RateLimited, WorkerDied
 from llm.local_names import UNNAMED
 from llm.port import BackendConfig, ModelInfo
-from llm.router import Candidate
+from llm.routing import breaker
+from llm.routing.abilities import Abilities, any_of, only
+from llm.routing.breakers import Breakers
+from llm.routing.router import Candidate
 
 __all__ = ["Attempt", "BackendRecord", "BackendView", "Problem"]
 

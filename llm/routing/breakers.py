@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from llm import breaker
-from llm.breaker import Breaker
+from llm.routing import breaker
+from llm.routing.breaker import Breaker
 
 __all__ = ["Breakers"]
 

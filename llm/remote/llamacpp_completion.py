@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm.chunk_reader import error_of
 from llm.convert.sampling import sampling_body
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
+from llm.remote.chunk_reader import error_of
 from llm.stream import Finish, StreamEvent, TextDelta, Usage
 
 __all__ = ["CompletionReader", "completion_body"]

@@ -13,9 +13,9 @@ import aiohttp
 import anyio.lowlevel
 from yarl import URL
 
-from llm.backend_http import failure_of
 from llm.errors import BackendFailed
-from llm.exchange import AnswerBroken, Exchange
+from llm.remote.backend_http import failure_of
+from llm.remote.exchange import AnswerBroken, Exchange
 
 __all__ = ["Upstream", "UpstreamAnswer"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeGuard
 
-from llm.call_index import CallIndex
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, QuotaExceeded, RateLimited, UnknownModel
+from llm.remote.call_index import CallIndex
 from llm.stream import (
     ChoiceEnd,
     Finish,

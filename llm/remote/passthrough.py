@@ -13,10 +13,10 @@ import json
 from math import isfinite
 from typing import Any
 
-from llm.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of
 from llm.messages import GenerateRequest
+from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of
+from llm.remote.text_frames import TextFrames
 from llm.stream import Relayed, StreamEvent
-from llm.text_frames import TextFrames
 
 __all__ = ["StreamRelay", "is_openais", "joined", "may_relay", "relayed_whole"]
 

@@ -12,8 +12,13 @@ from typing import Any, ClassVar
 import aiohttp
 import anyio
 
-from llm.abilities import abilities_of
-from llm.backend_http import (
+from llm.convert.chat import parse_body, to_body
+from llm.convert.vector_answers import embeddings_of, ranks_of
+from llm.convert.vectors import document_texts
+from llm.errors import BackendFailed, BackendUnreachable, LlmError
+from llm.messages import GenerateRequest
+from llm.port import BackendConfig, ModelInfo, SlotTold, VectorPath
+from llm.remote.backend_http import (
     MAX_REPLY_BYTES,
     PROBE_S,
     SERVER_BROKE,
@@ -24,18 +29,13 @@ from llm.backend_http import (
     loads,
     read_out,
 )
-from llm.chunk_reader import ChunkReader
-from llm.convert.chat import parse_body, to_body
-from llm.convert.vector_answers import embeddings_of, ranks_of
-from llm.convert.vectors import document_texts
-from llm.errors import BackendFailed, BackendUnreachable, LlmError
-from llm.messages import GenerateRequest
-from llm.passthrough import StreamRelay, joined, may_relay, relayed_whole
-from llm.port import BackendConfig, ModelInfo, SlotTold, VectorPath
-from llm.request_defaults import with_defaults
-from llm.sse import SseReader
+from llm.remote.chunk_reader import ChunkReader
+from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
+from llm.remote.request_defaults import with_defaults
+from llm.remote.sse import SseReader
+from llm.remote.upstream import Upstream, UpstreamAnswer
+from llm.routing.abilities import abilities_of
 from llm.stream import StreamEvent
-from llm.upstream import Upstream, UpstreamAnswer
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from models.errors import ParleyError
 

@@ -12,12 +12,12 @@ import aiohttp
 import anyio
 from pydantic_core import from_json, to_json
 
-from llm.chunk_reader import error_of
 from llm.errors import BackendFailed
+from llm.remote.chunk_reader import error_of
 from models.errors import ParleyError
 
 if TYPE_CHECKING:
-    from llm.upstream import UpstreamAnswer
+    from llm.remote.upstream import UpstreamAnswer
 
 __all__ = [
     "MAX_REPLY_BYTES",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from llm.router import Choice
+from llm.routing.router import Choice
 
 __all__ = ["RouteTrace"]
 

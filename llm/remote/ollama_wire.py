@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llm.chunk_reader import count_of, error_of, logprob_of
 from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig
+from llm.remote.chunk_reader import count_of, error_of, logprob_of
 from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
 from models.errors import BadInput
 

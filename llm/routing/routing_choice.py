@@ -22,7 +22,7 @@ import structlog
 
 from llm.errors import UnknownModel
 from llm.generate import Router
-from llm.router import ANY, Choice, Strategy
+from llm.routing.router import ANY, Choice, Strategy
 from llm.settings import LlmSettings
 from models.errors import BadInput
 
