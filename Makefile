@@ -16,6 +16,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
+# Two at a time; the others speak and listen in real time, and want the machine for themselves.
+SIDE_BY_SIDE := $(addprefix tests/,architecture conformance docs llm models properties)
+
 .PHONY: help up install test check format bench clean compiler
 
 help: ## this list
@@ -27,7 +30,12 @@ up: $(VENV)/.installed ## install what is missing, then run Parley in the foregr
 install: $(VENV)/.installed ## virtual environment and everything Parley needs, without starting it
 
 test: check $(VENV)/.installed-js $(VENV)/.installed-engines ## check, then every test that can run on this machine (the others say why they are skipped)
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: $(VENV)/.installed-dev ## formatting, lint, layers and types, without running tests
 	$(BIN)/ruff check .
