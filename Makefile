@@ -16,8 +16,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
-# Two at a time; the others speak and listen in real time, and want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,architecture conformance docs llm models properties)
+# Two at a time; most others speak and listen in real time, and want the machine for themselves.
+SIDE_BY_SIDE := $(addprefix tests/,architecture conformance docs llm models properties web)
 
 .PHONY: help up install test check format bench clean compiler
 
