@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from llm.replies.call_section import SectionBody, SectionMarks
 from llm.replies.call_text import MarkedParser, Step
 from llm.replies.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, literal, schema_of
 
@@ -18,55 +19,25 @@ CALLS, END_CALLS = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
 CALL, SEP, END_CALL = "<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"
 
 
-class _Body:
-    """After CALLS: calls until END_CALLS. A call is given when its end mark has come."""
+_MARKS = SectionMarks(CALL, END_CALL, END_CALLS)
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._held = ""
-        self._any = False
 
-    def feed(self, text: str) -> Step:
-        self._held += text
-        step = Step([])
-        while True:
-            bare = self._held.lstrip()
-            if bare.startswith(END_CALLS):
-                return Step(step.said, bare[len(END_CALLS) :], wrong=not self._any)
-            if not bare.startswith(CALL):
-                possible = CALL.startswith(bare) or END_CALLS.startswith(bare)
-                return step if possible else Step(step.said, bare, wrong=not self._any)
-            inner, closed, rest = bare[len(CALL) :].partition(END_CALL)
-            if not closed:
-                return step
-            if not self._read(inner, step):
-                return Step(step.said, rest, wrong=not self._any)
-            self._held = rest
+def _parser(tools: Tools, new_id: Callable[[], str]) -> CallParser:
+    calls = Calls(tools, new_id)
 
-    def finish(self) -> Step:
-        step = Step([])
-        bare = self._held.lstrip()
-        if bare.startswith(CALL):
-            self._read(bare[len(CALL) :], step)
-        return Step(step.said, "", wrong=not self._any)
-
-    def _read(self, inner: str, step: Step) -> bool:
+    def read(inner: str, step: Step) -> bool:
         head, separated, body = inner.partition(SEP)
         if not separated:
             return False
         if head.strip() == "function" and "\n" in body:
             head, _, body = body.partition("\n")
         body = body.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
-        if head.strip() not in self._calls.tools:
+        if head.strip() not in calls.tools:
             return False
-        self._any = True
-        step.said.extend((self._calls.begin(head.strip()), self._calls.more(body or "{}")))
+        step.said.extend((calls.begin(head.strip()), calls.more(body or "{}")))
         return True
 
-
-def _parser(tools: Tools, new_id: Callable[[], str]) -> CallParser:
-    calls = Calls(tools, new_id)
-    return MarkedParser((CALLS,), lambda _: _Body(calls))
+    return MarkedParser((CALLS,), lambda _: SectionBody(_MARKS, read))
 
 
 def _grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddRule) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from llm.replies.call_section import SectionBody, SectionMarks
 from llm.replies.call_text import MarkedParser, Step
 from llm.replies.tool_calls import AddRule, CallParser, Calls, ToolFormat, Tools, literal, schema_of
 
@@ -23,52 +24,22 @@ CALL, ARGUMENT, END_CALL = "<|tool_call_begin|>", "<|tool_call_argument_begin|>"
 _ID = re.compile(r"(?:functions\.)?(.+?)(?::\d+)?")
 
 
-class _Body:
-    """After SECTION: calls until END_SECTION. A call is given when its end mark has come."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._held = ""
-        self._any = False
-
-    def feed(self, text: str) -> Step:
-        self._held += text
-        step = Step([])
-        while True:
-            bare = self._held.lstrip()
-            if bare.startswith(END_SECTION):
-                return Step(step.said, bare[len(END_SECTION) :], wrong=not self._any)
-            if not bare.startswith(CALL):
-                possible = CALL.startswith(bare) or END_SECTION.startswith(bare)
-                return step if possible else Step(step.said, bare, wrong=not self._any)
-            inner, closed, rest = bare[len(CALL) :].partition(END_CALL)
-            if not closed:
-                return step
-            if not self._read(inner, step):
-                return Step(step.said, bare, wrong=not self._any)
-            self._held = rest
-
-    def finish(self) -> Step:
-        step = Step([])
-        bare = self._held.lstrip()
-        if bare.startswith(CALL):
-            self._read(bare[len(CALL) :], step)
-        return Step(step.said, "", wrong=not self._any)
-
-    def _read(self, inner: str, step: Step) -> bool:
-        head, separated, body = inner.partition(ARGUMENT)
-        told, arguments = head.strip(), body.strip() or "{}"
-        named = _ID.fullmatch(told)
-        if not separated or named is None or named[1] not in self._calls.tools or arguments[0] != "{":
-            return False
-        self._any = True
-        step.said.extend((self._calls.begin(named[1], told), self._calls.more(arguments)))
-        return True
+_MARKS = SectionMarks(CALL, END_CALL, END_SECTION)
 
 
 def _parser(tools: Tools, new_id: Callable[[], str]) -> CallParser:
     calls = Calls(tools, new_id)
-    return MarkedParser((SECTION,), lambda _: _Body(calls))
+
+    def read(inner: str, step: Step) -> bool:
+        head, separated, body = inner.partition(ARGUMENT)
+        told, arguments = head.strip(), body.strip() or "{}"
+        named = _ID.fullmatch(told)
+        if not separated or named is None or named[1] not in calls.tools or arguments[0] != "{":
+            return False
+        step.said.extend((calls.begin(named[1], told), calls.more(arguments)))
+        return True
+
+    return MarkedParser((SECTION,), lambda _: SectionBody(_MARKS, read))
 
 
 def _grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddRule) -> str:

@@ -1,4 +1,7 @@
-"""OpenAI's own Python client on /v1/realtime, unpatched: with scripted parts, and with those that come with us."""
+"""OpenAI's own Python client on /v1/realtime, unpatched: with scripted parts, and with those that come with us.
+
+Why this file is long: one server and one stock client for all of it.
+"""
 
 from __future__ import annotations
 

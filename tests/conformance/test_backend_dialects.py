@@ -1,4 +1,7 @@
-"""Every kind of server is recognised, asked in its own words, and understood (scripted servers)."""
+"""Every kind of server is recognised, asked in its own words, and understood (scripted servers).
+
+Why this file is long: one scripted server after the other, asked the same.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 """What a slot offers beside plain replies, with the real model over real sockets: choices, logprobs, grammars, tools,
-vectors, adapters, images, states in files."""
+vectors, adapters, images, states in files.
+
+Why this file is long: one worker, whose start costs more than the tests.
+"""
 
 from __future__ import annotations
 

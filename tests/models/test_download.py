@@ -1,4 +1,7 @@
-"""Downloads against a local server that behaves like the hub: it cuts, lies, changes, redirects and refuses."""
+"""Downloads against a local server that behaves like the hub: it cuts, lies, changes, redirects and refuses.
+
+Why this file is long: one server that behaves like the hub, with all its faults.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The ears: order, times, batches, isolation of failures, bounds, endings. The engines are scripts on the samples."""
+"""The ears: order, times, batches, isolation of failures, bounds, endings. The engines are scripts on the samples.
+
+Why this file is long: one set of loaded ears for all of it.
+"""
 
 from __future__ import annotations
 

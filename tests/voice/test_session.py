@@ -1,4 +1,7 @@
-"""The session shell: real ears, codec and clock around scripted speech parts, over an in-memory connection."""
+"""The session shell: real ears, codec and clock around scripted speech parts, over an in-memory connection.
+
+Why this file is long: one session shell, seen from all sides.
+"""
 
 from __future__ import annotations
 
