@@ -51,6 +51,8 @@ async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool
             await _run(settings, welcome, listener, open_browser)
         finally:
             listener.close()
+            gc.unfreeze()
+            gc.collect()  # a session that was cut off may hold a resampler, which complains at the exit
         group.cancel_scope.cancel()
 
 
