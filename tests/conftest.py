@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import ports
 from tests.leaks import Watch, without_leaked_tasks
@@ -18,6 +19,11 @@ from tests.scripted.process import ScriptedProcess, running_scripted
 _ROOT = Path(__file__).resolve().parent.parent
 
 network_guard.install()
+
+# the same examples in every run, so that a change is judged by what it changes; `explore` looks for new ones
+settings.register_profile("repeat", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("repeat")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,7 +23,7 @@ from voice.session.outgoing import (
 )
 from voice.settings import TurnSettings
 from voice.turn import events as heard
-from voice.turn.actions import Action, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
+from voice.turn.actions import Action, Contest, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
 from voice.turn.machine import State, TurnMachine
 
 RATE_HZ = 8_000
@@ -81,7 +81,7 @@ class Walk:
         )
         self.called: list[str] = []
         self.now, self.audio_s = 100.0, 0.0
-        self.asked: list[Transcribe | Think | Speak] = []
+        self.asked: list[Transcribe | Think | Speak | Contest] = []
         self.listening: set[int] = set()
         self.text: dict[str, str] = {}
         self.reply_of: dict[int, str] = {}
@@ -115,6 +115,8 @@ class Walk:
                 self.listening.discard(turn)
             case Transcribe():
                 assert action.until_s is None or action.until_s >= action.from_s
+                self.asked.append(action)
+            case Contest():
                 self.asked.append(action)
             case Think(messages=messages):
                 well_formed(messages)
@@ -241,13 +243,15 @@ class Walk:
             case _:
                 return
 
-    def serve(self, action: Transcribe | Think | Speak, words: str, how: int) -> None:
+    def serve(self, action: Transcribe | Think | Speak | Contest, words: str, how: int) -> None:
         self.now += 0.01
         number = action.revision
         match action:
             case Transcribe():
                 failed = heard.TranscriptFailed(number, "stt_failed", "dead", "")
                 self.step(failed if how == 0 else heard.TranscriptReady(number, words))
+            case Contest():
+                self.step(heard.ContestDecided(number, how % 3 > 0))
             case Think():
                 for text in TEXTS[: how + 1]:
                     self.step(heard.TokensArrived(number, text))
@@ -299,3 +303,12 @@ def test_the_invariants_hold_on_random_walks(config: int, steps: list[tuple]) ->
     walk.step(heard.Closed())
     walk.closed = True
     walk.step(heard.Typed("anybody there"))
+
+
+def test_an_interruption_while_devices_contest_a_phrase_ends_the_recogniser() -> None:
+    walk = Walk(CONFIGS[6])
+    for step in (("listen", 10, True), ("began",), ("listen", 20, True), ("commit",), ("serve", 0, WORDS[4], 1)):
+        walk.take(step)
+    assert any(isinstance(asked, Contest) for asked in walk.asked) and walk.listening
+    walk.step(heard.InterruptAsked())
+    assert not walk.listening

@@ -205,9 +205,9 @@ class Answer:
         self._desk.close(revision)
         revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
         self.out.append(Abandon(revision.number))
-        if revision.turn is not None and revision.text is None:
-            self.out.append(StopListening(revision.turn.number))
         if not revision.answering:
+            if revision.turn is not None:  # its words are awaited still, or whether another device heard them better
+                self.out.append(StopListening(revision.turn.number))
             if revision.user_item:
                 self.out.append(Tell(ItemDeleted(revision.user_item)))
             return  # it never became a turn that the client knows of
