@@ -104,8 +104,9 @@ def spoken(rate_hz: int = 24_000) -> Pcm:
 
 async def test_a_text_turn(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
     async with talking(scripted_parley) as talk:
-        session = await talk.update(output_modalities=["text"], instructions="Be brief.")
+        session = await talk.update(output_modalities=["text"], instructions="Be brief.", record=True)
         assert (session.output_modalities, session.instructions) == (["text"], "Be brief.")
+        assert session.record is True, "a field of ours: the SDK sends it and shows it"
         await talk.type("what is the capital of france")
         await talk.connection.response.create(response={"metadata": {"topic": "france"}})
         done = await talk.until("response.done")

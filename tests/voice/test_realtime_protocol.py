@@ -276,6 +276,48 @@ def test_fields_that_have_no_meaning_in_a_session_are_not_shown() -> None:
     assert set(heard["turn_detection"]) == {"type", "eagerness", "create_response", "interrupt_response"}
 
 
+def test_consent_to_a_recording_is_given_first_of_all_and_taken_back_at_any_time() -> None:
+    talk = RealtimeTalk()
+    assert talk.of("session.created")[0]["session"]["record"] is False
+    talk.say("session.update", session={"record": "yes"})
+    assert talk.errors[-1]["param"] == "session.record"
+    talk.say("session.update", session={"instructions": "x"})
+    talk.say("session.update", session={"record": True})
+    talk.say("session.update", session={"instructions": "y"})
+    assert [event["session"]["record"] for event in talk.of("session.updated")] == [False, True, True]
+    assert talk.codec.config.record
+    talk.say("conversation.item.create", item=HI)
+    talk.say("session.update", session={"record": None})
+    assert talk.of("session.updated")[-1]["session"]["record"] is False and not talk.codec.config.record
+    talk.say("session.update", session={"record": True, "instructions": "z"})
+    assert (talk.errors[-1]["param"], talk.codec.config.record) == ("session.record", False)
+    assert talk.of("session.updated")[-1]["session"]["instructions"] == "y", "refused as a whole"
+    talk.say("session.update", session={"record": False})
+    assert len(talk.errors) == 2
+
+
+@pytest.mark.parametrize("first", ["append", "item", "taken back"])
+def test_consent_to_a_recording_comes_too_late(first: str) -> None:
+    talk = RealtimeTalk()
+    if first == "append":
+        talk.append(20)
+        talk.say("input_audio_buffer.clear")
+    elif first == "item":
+        talk.say("conversation.item.create", item=HI)
+    else:
+        talk.say("session.update", session={"record": True})
+        talk.say("session.update", session={"record": False})
+    talk.say("session.update", session={"record": True})
+    assert talk.errors[-1]["param"] == "session.record" and not talk.codec.config.record
+
+
+def test_a_transcription_session_is_recorded_by_consent_too() -> None:
+    talk = RealtimeTalk()
+    talk.say("session.update", session={"record": True})
+    talk.say("session.update", session={"type": "transcription"})
+    assert talk.of("session.updated")[-1]["session"]["record"] and talk.codec.config.record
+
+
 def test_the_model_is_the_one_that_was_connected_to() -> None:
     talk = RealtimeTalk()
     model = talk.of("session.created")[0]["session"]["model"]

@@ -161,16 +161,23 @@ def test_a_file_that_ends_in_the_middle_of_a_line_replays_up_to_there() -> None:
 
 
 def _recorded(folder: Path, settings: RecordSettings, consent: bool) -> Path:
+    """The path of what was recorded, or of nothing."""
     recordings = Recordings(folder, settings, SystemClock())
     watched = _story(Watched(None))
     recorder = recordings.record("s-1", watched.start, consent=consent)
-    assert recorder is not None
     recorder.heard(np.ones(16_000, np.int16))
     for event, now, actions in watched.steps:
         recorder.stepped(event, now, actions)
     recorder.ended(30.0)
     recordings.close()
-    return recorder.path
+    return _only(folder) or folder / "nothing.jsonl"
+
+
+def _only(folder: Path) -> Path | None:
+    """The recording in `folder`, that was made now."""
+    found = [path for path in folder.glob("*-s-1.jsonl")] if folder.is_dir() else []
+    assert len(found) <= 1
+    return found[0] if found else None
 
 
 def test_with_consent_words_and_audio_are_kept_for_the_owner_alone(
@@ -198,7 +205,6 @@ def test_consent_can_be_taken_back(tmp_path: Path) -> None:
     recordings = Recordings(tmp_path / "recordings", RecordSettings(), SystemClock())
     watched = _story(Watched(None))
     recorder = recordings.record("s-1", watched.start, consent=True)
-    assert recorder is not None
     half = len(watched.steps) // 2
     for event, now, actions in watched.steps[:half]:
         recorder.stepped(event, now, actions)
@@ -209,15 +215,44 @@ def test_consent_can_be_taken_back(tmp_path: Path) -> None:
         recorder.stepped(event, now, actions)
     recorder.ended(30.0)
     recordings.close()
-    assert len(recorder.path.read_text().splitlines()) == half + 1
-    with wave.open(str(recorder.path.with_suffix(".user.wav"))) as file:
+    path = _only(tmp_path / "recordings")
+    assert path is not None and len(path.read_text().splitlines()) == half + 1
+    with wave.open(str(path.with_suffix(".user.wav"))) as file:
         assert file.getnframes() == 16_000
-    assert main(["replay", "--quiet", str(recorder.path)]) == 0
+    assert main(["replay", "--quiet", str(path)]) == 0
+
+
+@pytest.mark.parametrize(("before", "recorded"), [("nothing", True), ("a sound", False), ("a word", False)])
+def test_consent_may_come_before_anything_else_and_not_later(tmp_path: Path, before: str, recorded: bool) -> None:
+    folder = tmp_path / "recordings"
+    recordings = Recordings(folder, RecordSettings(), SystemClock())
+    start = MachineStart(SessionConfig(), TurnSettings())
+    machine = start.machine()
+    recorder = recordings.record("s-1", start, consent=False)
+    story = (
+        heard.EchoHeard("unknown"),
+        heard.ConfigChanged(SessionConfig(ttl_minutes=20)),
+        heard.ConfigChanged(SessionConfig(record=True)),
+        heard.Typed("my name is Ann"),
+    )
+    for at_s, event in enumerate(story):
+        if at_s == 2 and before == "a sound":
+            recorder.heard(np.ones(160, np.int16))
+        elif at_s == 2 and before == "a word":
+            recorder.stepped(heard.Typed("secret"), 0.5, machine.step(heard.Typed("secret"), 0.5))
+        recorder.stepped(event, float(at_s), machine.step(event, float(at_s)))
+    recorder.heard(np.ones(1600, np.int16))
+    recorder.ended(30.0)
+    recordings.close()
+    path = _only(folder)
+    assert (path is not None) == recorded
+    if path is not None:
+        assert "Ann" in path.read_text() and path.with_suffix(".user.wav").exists()
+        assert main(["replay", "--quiet", str(path)]) == 0
 
 
 def test_without_consent_there_is_nothing_or_by_setting_no_words_and_no_audio(tmp_path: Path) -> None:
-    start = MachineStart(SessionConfig(), TurnSettings())
-    assert Recordings(tmp_path, RecordSettings(), SystemClock()).record("s", start, consent=False) is None
+    assert not _recorded(tmp_path / "recordings", RecordSettings(), False).exists()
     path = _recorded(tmp_path / "recordings", RecordSettings(events=True), False)
     assert "4711" not in path.read_text()
     assert [found.suffix for found in path.parent.iterdir()] == [".jsonl"]

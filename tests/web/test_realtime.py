@@ -113,6 +113,45 @@ async def test_a_client_may_be_wrong_often(home: House) -> None:
         assert len(await _until(socket, "input_audio_buffer.cleared")) >= 122
 
 
+async def test_a_recording_by_consent_alone(home: House) -> None:
+    """By the address, by the first update, by what an ephemeral key was made for; and never without."""
+    folder = home.services.settings.home / "recordings"
+
+    async def talk(query: str, *, update: dict[str, Any], headers: dict[str, str]) -> bool:
+        async with home.client.ws_connect(PATH + query, headers=headers) as socket:
+            session = {"output_modalities": ["text"], **update}
+            await socket.send_json({"type": "session.update", "session": session})
+            await socket.send_json({"type": "conversation.item.create", "item": HI})
+            await socket.send_json({"type": "response.create"})
+            seen = await _until(socket, "response.done")
+            return bool(next(event for event in seen if event["type"] == "session.updated")["session"]["record"])
+
+    async with home.client.post("/v1/realtime/client_secrets", json={"session": {"record": True}}) as response:
+        made = await response.json()
+    assert made["session"]["record"] is True
+    key = {"Authorization": f"Bearer {made['value']}"}
+    agreed: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+        ("&record=true", {}, {}),
+        ("", {"record": True}, {}),
+        ("", {}, key),
+    ]
+    for count, (query, update, headers) in enumerate(agreed, 1):
+        assert await talk(query, update=update, headers=headers)
+        async with asyncio.timeout(5):
+            while len(files := [path for path in folder.glob("*.jsonl") if '"hi"' in path.read_text()]) < count:
+                await asyncio.sleep(0.01)
+        assert all(path.stat().st_mode & 0o077 == 0 for path in files)
+    assert not await talk("", update={}, headers={})
+    assert not await talk("&record=false", update={}, headers=key)
+    async with asyncio.timeout(5):
+        while home.services.hub.live:
+            await asyncio.sleep(0.01)
+    assert len(list(folder.glob("*.jsonl"))) == len(agreed)
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await home.client.ws_connect(PATH + "&record=perhaps")
+    assert refused.value.status == 400
+
+
 @pytest.mark.parametrize("beta", ["header", "subprotocol", ""])
 async def test_who_asks_for_the_beta_gets_it(home: House, beta: str) -> None:
     headers = {"OpenAI-Beta": "realtime=v1"} if beta == "header" else {}

@@ -22,9 +22,9 @@ from voice.errors import FrameTooLarge
 from voice.port import Pcm
 from voice.protocols.port import Draft, Frame
 from voice.protocols.realtime_beta import beta_messages
-from voice.protocols.realtime_client import Asked, event_id_of, parse_event, parse_frame
+from voice.protocols.realtime_client import Asked, UpdateSession, event_id_of, parse_event, parse_frame
 from voice.protocols.realtime_config import RealtimeSession
-from voice.protocols.realtime_errors import RealtimeError
+from voice.protocols.realtime_errors import RealtimeError, invalid
 from voice.protocols.realtime_lifecycle import Lifecycle
 from voice.protocols.realtime_messages import Said, error_said
 from voice.protocols.realtime_schema import FORMATS
@@ -39,6 +39,11 @@ __all__ = ["RealtimeCodec"]
 
 _CLIENT_ERRORS = frozenset({"invalid_message", "invalid_request", "invalid_audio", "message_too_large"})
 """Codes of ParleyErrors that are the client's doing."""
+
+
+EARLY_UPDATES = 32
+"""The first events of a client, in which it may agree to be recorded; voice/records/undecided.py waits for more."""
+ASK_AT_FIRST = "connect with ?record=true, or send it in a session.update before anything else"
 
 
 class RealtimeCodec:
@@ -64,6 +69,9 @@ class RealtimeCodec:
         self._wanted = session
         self._event_id: str | None = None
         self._writer = _AudioWriter()
+        self._may_consent = True
+        """Nothing was said yet, and consent to a recording was not taken back."""
+        self._frames_seen = 0
 
     @property
     def config(self) -> SessionConfig:
@@ -86,7 +94,11 @@ class RealtimeCodec:
         try:
             message = parse_frame(frame)
             self._event_id = event_id_of(message)
-            steps = self._lifecycle.step(Asked(parse_event(message), self._event_id))
+            event = parse_event(message)
+            self._frames_seen += 1
+            if not isinstance(event, UpdateSession) or self._frames_seen > EARLY_UPDATES:
+                self._may_consent = False
+            steps = self._lifecycle.step(Asked(event, self._event_id))
         except RealtimeError as error:
             return self.complain(error)
         return [partial(self._frames, self._named(step)) if isinstance(step, Said) else step for step in steps]
@@ -98,8 +110,19 @@ class RealtimeCodec:
         of_session = self._lifecycle.session.voice
         if wanted.voice is not None and wanted.voice != of_session:
             self._voices.check(wanted.voice, of_session, "session.audio.output.voice")
+        self._check_consent(wanted.fields["record"])
         self._wanted = wanted
         return wanted.config(self._config.llm.model, self._settings)
+
+    def _check_consent(self, wanted: bool) -> None:
+        """A session is recorded from its beginning or not at all; consent may be taken back at any time."""
+        given = self._lifecycle.session.fields["record"]
+        if wanted and not given and not self._may_consent:
+            raise invalid(
+                "A session that runs cannot be recorded from its middle on.", "session.record", hint=ASK_AT_FIRST
+            )
+        if given and not wanted:
+            self._may_consent = False
 
     def updated(self, token: str) -> Sequence[Draft]:
         return self._drafts([Said("session.updated", {"session": self._session()})])

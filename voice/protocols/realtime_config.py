@@ -78,7 +78,7 @@ class RealtimeSession:
         if kind == "transcription":
             for name in _OF_ANSWERS:
                 listening["turn_detection"].pop(name)
-            return cls({"type": kind, "audio": {"input": listening}, "include": None})
+            return cls({"type": kind, "audio": {"input": listening}, "include": None, "record": False})
         return cls(
             {
                 "type": kind,
@@ -95,8 +95,13 @@ class RealtimeSession:
                 "max_output_tokens": "inf",
                 **dict.fromkeys(_KEPT),
                 "truncation": "auto",
+                "record": False,
             }
         )
+
+    def recorded(self, consent: bool) -> RealtimeSession:
+        """The same, with the speaker's word on recording it."""
+        return RealtimeSession({**self.fields, "record": consent})
 
     @property
     def kind(self) -> Kind:
@@ -152,7 +157,8 @@ class RealtimeSession:
         if kind not in ("realtime", "transcription"):
             raise invalid("Supported values are: 'realtime' and 'transcription'.", "session.type")
         if kind == "transcription" and self.kind == "realtime" and fresh:
-            return RealtimeSession.new(kind, "", settings).changed(update, settings)
+            bare = RealtimeSession.new(kind, "", settings).recorded(self.fields["record"])
+            return bare.changed(update, settings)
         if kind != self.kind:
             raise invalid(
                 f"The type of a session cannot change from {self.kind!r}",
@@ -181,6 +187,7 @@ class RealtimeSession:
             turn_detection=_detection(detection),
             spoken=self.speaks,
             transcribe_only=self.kind == "transcription",
+            record=self.fields["record"],
         )
         if self.kind == "transcription":
             return config
@@ -280,6 +287,7 @@ _CLEARED: dict[str, Any] = {
     "tool_choice": "auto",
     "max_output_tokens": "inf",
     "truncation": "auto",
+    "record": False,
 }
 
 

@@ -169,6 +169,8 @@ class SessionShape(_Part):
     include: Annotated[list[Literal["item.input_audio_transcription.logprobs"]] | None, Field(max_length=16)] = None
     reasoning: Reasoning | None = None
     parallel_tool_calls: bool | None = None
+    record: bool = False
+    """Ours: consent to be recorded."""
 
 
 class ResponseAudio(_Part):

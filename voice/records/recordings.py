@@ -26,7 +26,9 @@ from voice.ears.intake import RATE_HZ
 from voice.port import Pcm
 from voice.records.masking import Mask
 from voice.records.recording import Recording
+from voice.records.undecided import Undecided
 from voice.session.outgoing import AudioOut
+from voice.session.watcher import Watcher
 from voice.settings import RecordSettings
 from voice.turn.actions import Action, Tell
 from voice.turn.events import ConfigChanged, TurnEvent
@@ -42,19 +44,24 @@ log = structlog.get_logger(__name__)
 
 
 class Recordings:
-    """`record(name, start, consent)` begins one; None where nothing is to be recorded."""
+    """`record(name, start, consent)` gives the watcher that begins one, where one is to be begun."""
 
     def __init__(self, folder: Path, settings: RecordSettings, clock: Clock) -> None:
         self._folder, self._settings, self._clock = folder, settings, clock
         self._writer = ThreadPoolExecutor(1)
 
-    def record(self, name: str, start: MachineStart, *, consent: bool) -> Recorder | None:
-        if not consent and not self._settings.events:
-            return None
+    def record(self, name: str, start: MachineStart, *, consent: bool) -> Watcher:
+        """Without `consent` it may be given later, before anything else has happened (undecided.py)."""
+        if consent:
+            return self._recorder(name, start, True, agreed=True)
+        return Undecided(lambda given: self._recorder(name, start, given) if given or self._settings.events else None)
+
+    def _recorder(self, name: str, start: MachineStart, consent: bool, *, agreed: bool = False) -> Recorder:
         path = self._folder / f"{self._clock.wall():%Y%m%dT%H%M%S}-{name}.jsonl"
         mask = None if consent else Mask(secrets.token_bytes(16), (*start.config.wake.words, *start.audible))
         self._writer.submit(self._tidy)
-        return Recorder(path, Recording(name, start, mask), self._writer, self._settings.max_mb * 2**20, consent)
+        max_bytes = self._settings.max_mb * 2**20
+        return Recorder(path, Recording(name, start, mask), self._writer, max_bytes, consent, agreed)
 
     def close(self) -> None:
         """Returns when everything is written. Blocks."""
@@ -81,24 +88,33 @@ WAV_HEAD_BYTES = 44
 
 
 class Recorder:
-    """A `Watcher` of one session."""
+    """A `Watcher` of one session. `agreed`: its first configuration did; else an update in what follows does."""
 
     def __init__(
-        self, path: Path, recording: Recording, writer: ThreadPoolExecutor, max_bytes: int, audio: bool
+        self,
+        path: Path,
+        recording: Recording,
+        writer: ThreadPoolExecutor,
+        max_bytes: int,
+        audio: bool,
+        agreed: bool,
     ) -> None:
         self.path = path
         self._recording, self._writer, self._left, self._audio = recording, writer, max_bytes, audio
         self._lines = [recording.head]
         self._given = self._written = 0
         """Pieces: the first is counted by the event loop only, the second by the thread."""
+        self._agreed = agreed
         self._stopped = self._withdrawn = False
         self._wavs: dict[str, tuple[BinaryIO, wave.Wave_write]] = {}
 
     def stepped(self, event: TurnEvent, now: float, actions: Sequence[Action]) -> None:
-        if self._audio and isinstance(event, ConfigChanged) and not event.config.record and not self._withdrawn:
-            self._flush()
-            self._withdrawn = True  # what was said before was said with consent
-            log.info("recording.ended", file=self.path.name, why="the session has withdrawn its consent")
+        if self._audio and isinstance(event, ConfigChanged):
+            if self._agreed and not event.config.record and not self._withdrawn:
+                self._flush()
+                self._withdrawn = True  # what was said before was said with consent
+                log.info("recording.ended", file=self.path.name, why="the session has withdrawn its consent")
+            self._agreed |= event.config.record
         if self._stopped or self._withdrawn:
             return
         try:

@@ -156,10 +156,9 @@ class Hub:
 
         def watch(start: MachineStart) -> Sequence[Watcher]:
             figures = TurnMetrics(self._metrics, record.name)
-            recorder = None
-            if self._recordings is not None:
-                recorder = self._recordings.record(record.name, start, consent=record.config.record)
-            return (figures,) if recorder is None else (figures, recorder)
+            if self._recordings is None:
+                return (figures,)
+            return figures, self._recordings.record(record.name, start, consent=record.config.record)
 
         history = History(record.items)
         record.session = Session(

@@ -1,7 +1,7 @@
 """WS /v1/realtime: the OpenAI Realtime API. What is said on it is up to voice/protocols/realtime.py.
 
 The key comes as Bearer, or (browsers cannot set headers) in the subprotocol `openai-insecure-api-key.<key>`; it may
-be an ephemeral one. Query: `model`, or `intent=transcription`.
+be an ephemeral one. Query: `model`, or `intent=transcription`; `record=true` agrees to a recording.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import structlog
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from models.errors import ParleyError
+from models.errors import BadInput, ParleyError
 from voice.errors import SessionGone
 from voice.parts import OPENAI
 from voice.protocols.realtime import RealtimeCodec
@@ -108,7 +108,20 @@ async def _expire(channel: WebSocketChannel, minutes: float) -> None:
 
 
 def _session(socket: WebSocket, services: Services) -> RealtimeSession:
-    """What the connection begins with: what the ephemeral key was made for, or the defaults for the query."""
+    """What the connection begins with: what the ephemeral key was made for, or the defaults for the query.
+
+    Raises BadInput.
+    """
+    session = _asked_for(socket, services)
+    record = socket.query_params.get("record")
+    if record is None:
+        return session
+    if record not in ("true", "false"):
+        raise BadInput("record is true or false", param="record", hint="true agrees to a recording of the session")
+    return session.recorded(record == "true")
+
+
+def _asked_for(socket: WebSocket, services: Services) -> RealtimeSession:
     settings = services.settings.voice
     secret = socket.scope.get("state", {}).get("client_secret")
     asked = socket.query_params.get("model", "")
