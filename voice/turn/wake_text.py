@@ -1,8 +1,15 @@
 """Wake words in a transcript: whether one was said where the mode wants it, and what the request is. Pure.
 
-A word is recognised by its letters: case, accents, punctuation and spaces inside it do not count ("Hey, Jarvis!",
-"hey-jarvis", "HeyJarvis" are all "hey jarvis"); it has to begin and end where a word does. No letter may differ:
-a wake word that fires on its neighbours is worse than one that must be said again.
+A word is recognised by its letters: case, accents, punctuation, apostrophes and spaces inside it do not count ("Hey,
+Jarvis!", "hey-jarvis", "HeyJarvis" are all "hey jarvis", "Let’s go" is "lets go"); it has to begin and end where a
+word does. An umlaut may be written with or without its dots, or with an e ("Hör zu", "Hoer zu", "Hor zu"), "ß" as
+"ss", "okay" as "OK". No other letter may differ: a wake word that fires on its neighbours is worse than one that must
+be said again.
+
+The normal form of a text (`_letters`): of each character the letters and digits of its case-folded NFKD form, nothing
+else, and SOFT_E behind an a, o or u with two dots. A phrase becomes a pattern over it (`_pattern`), in which an e
+also stands for a SOFT_E, and a SOFT_E for an e, or for nothing. So what is written with an umlaut is what is written
+with its e and what is written without its dots, but the latter two are not each other ("Hoer" is not "Hor").
 """
 
 from __future__ import annotations
@@ -11,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from voice.session.config import WakeMode
 
@@ -29,6 +37,15 @@ _MAX_FILLERS = 4
 _MAX_FILLER_CHARS = 80
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _SPACELESS = re.compile("[\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_APOSTROPHES = "'’‘ʼʹ′＇`´"
+_DOTS = "\u0308"
+SOFT_E = "\0"
+"""In a normal form: the dots of an umlaut, which may be an e, or be left out."""
+_MOST_SOFT = 2
+"""Letters by which a match may be longer than it has to be, at its end."""
+_SPELT = {"ø": f"o{SOFT_E}", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+"""Letters that NFKD leaves whole, as recognisers write them elsewhere."""
+_PARTS = re.compile(r"[^\s_\-–—]+")
 _EDGE = " \t\r\n,;:.!?…-–—，、；：。！？"
 _EDGE_END = " \t\r\n,;:-–—，、；："
 _JOIN_BEFORE = frozenset(",.;:!?…，。！？")
@@ -81,27 +98,58 @@ def _hits(text: str, words: Sequence[str]) -> list[_Hit]:
     letters, places = _letters(text)
     found: list[_Hit] = []
     taken = bytearray(len(text))
-    for target in sorted({_letters(word)[0] for word in words} - {""}, key=len, reverse=True):
-        at = letters.find(target)
-        while at >= 0:
-            hit = _Hit(places[at], _past_marks(text, places[at + len(target) - 1] + 1))
-            if _is_whole(text, hit) and not any(taken[hit.start : hit.end]):
-                found.append(hit)
-                taken[hit.start : hit.end] = b"\1" * (hit.end - hit.start)
-            at = letters.find(target, at + 1)
+    for word in sorted({word for word in words if _letters(word)[0]}, key=_length, reverse=True):
+        pattern, at = _pattern(word), 0
+        while (match := pattern.search(letters, at)) is not None:
+            at = match.start() + 1
+            for end in range(match.end(), max(match.start(), match.end() - 1 - _MOST_SOFT), -1):
+                if pattern.fullmatch(letters, match.start(), end) is None:
+                    continue
+                hit = _Hit(places[match.start()], _past_marks(text, places[end - 1] + 1))
+                if _is_whole(text, hit) and not any(taken[hit.start : hit.end]):
+                    found.append(hit)
+                    taken[hit.start : hit.end] = b"\1" * (hit.end - hit.start)
+                    break
     return sorted(found, key=lambda hit: hit.start)
 
 
+def _length(word: str) -> int:
+    return len(_letters(word)[0])
+
+
 def _letters(text: str) -> tuple[str, list[int]]:
-    """The letters and digits of a text, plain and lower-case, and for each the index it comes from."""
+    """The normal form of a text, and for each of its letters the index that it comes from."""
     letters: list[str] = []
     places: list[int] = []
     for index, char in enumerate(text):
-        for part in unicodedata.normalize("NFKD", char.casefold()):
-            if part.isalnum():
-                letters.append(part)
+        if char in _APOSTROPHES:
+            continue
+        folded = char.casefold()
+        for part in _SPELT.get(folded) or unicodedata.normalize("NFKD", folded):
+            dotted = part == _DOTS and bool(letters) and letters[-1] in "aou"
+            if dotted or part.isalnum() or (part == SOFT_E and folded in _SPELT):
+                letters.append(SOFT_E if dotted else part)
                 places.append(index)
     return "".join(letters), places
+
+
+@lru_cache(256)
+def _pattern(word: str) -> re.Pattern[str]:
+    """What of a normal form the word is."""
+    found = []
+    for part in _PARTS.findall(word):
+        letters = _letters(part)[0]
+        if letters in ("ok", "okay"):
+            found.append("ok(?:ay)?")
+            continue
+        for letter in letters:
+            if letter == SOFT_E:
+                found.append(f"[e{SOFT_E}]?")
+            elif letter == "e":
+                found.append(f"[e{SOFT_E}]")
+            else:
+                found.append(re.escape(letter) + (f"{SOFT_E}?" if letter in "aou" else ""))
+    return re.compile("".join(found))
 
 
 def _is_whole(text: str, hit: _Hit) -> bool:
@@ -114,7 +162,7 @@ def _is_border(text: str, at: int) -> bool:
     if _SPACELESS.match(before) or _SPACELESS.match(after):
         return True
     # An apostrophe inside a word is part of it: "Alexa's" does not call Alexa.
-    if after in ("'", "’") and text[at + 1 : at + 2].isalnum():
+    if after and after in _APOSTROPHES and text[at + 1 : at + 2].isalnum():
         return False
     return not (before.isalnum() and after.isalnum())
 
