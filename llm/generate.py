@@ -7,8 +7,9 @@ contradict the first.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import replace
+from math import inf
 from typing import Any
 
 import anyio
@@ -23,6 +24,7 @@ from llm.routing.abilities import Ability, is_about_media, needs_of
 from llm.routing.backend_record import BackendRecord, BackendView, Problem
 from llm.routing.route_trace import RouteTrace
 from llm.routing.router import ANY, Candidate, Choice, Strategy, route
+from llm.routing.silence_watch import SilenceWatch
 from llm.stream import StreamEvent
 from models.errors import ParleyError
 
@@ -34,6 +36,10 @@ EVERY_UNWELL_S = 1.0
 PROBE_S = 3.0
 UNWELL_S = 2.0
 """One that did not answer when it was asked last may be silent for so long, where there is another."""
+DOUBT_S, HESITATE_S = 1.5, 0.5
+"""One that is silent while somebody waits for it must say within this time that it is well; and after the shorter one
+others are asked first.
+"""
 PROBES = 16
 """Backends that are asked at the same time."""
 KEPT_ROUTES, KEPT_NAME = 256, 200
@@ -63,6 +69,7 @@ class Router:
         self._spill = spill
         self._turn = 0
         self._records: dict[str, BackendRecord] = {}
+        self._watch = SilenceWatch(self._answers)
         self._routed_at: list[object] | None = None
         self._routed: dict[tuple[str, frozenset[Ability]], tuple[Choice, ...]] = {}
 
@@ -109,7 +116,7 @@ class Router:
             silence_s = self._silence_s(backend, choices[number:])
             with record.asked(choice.model) as attempt:
                 try:
-                    async with aclosing(_ask(backend, request, choice.model, silence_s, trace)) as events:
+                    async with aclosing(self._asked(backend, request, choice.model, silence_s, trace)) as events:
                         async for event in events:
                             if not begun:
                                 begun = True
@@ -158,7 +165,7 @@ class Router:
         choices = await self._vector_choices(str(body.get("model") or ""))
         trace = RouteTrace(self._strategy)
         first_error: LlmError | None = None
-        for choice in choices:
+        for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
             if not record.admitted(choice.model):
                 error = record.refusal(choice.backend, choice.model)
@@ -167,7 +174,9 @@ class Router:
                 continue
             with record.asked(choice.model) as attempt:
                 try:
-                    answer = await backend.vectors(path, {**body, "model": choice.model}, user, trace.placed)
+                    watched = self._silence_s(backend, choices[number:]) > 0  # many texts may take their time
+                    with self._watch.patience(choice.backend, inf, None) if watched else nullcontext():
+                        answer = await backend.vectors(path, {**body, "model": choice.model}, user, trace.placed)
                     attempt.succeeded()
                     trace.chosen = choice
                     _tell(trace, on_route)
@@ -218,10 +227,12 @@ class Router:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the backends' health and models fresh, so that nobody who asks has to wait for a dead one."""
         task_status.started()
-        while True:
-            await self.refresh()
-            well = all(self._record(backend.name).healthy for backend in self._backends())
-            await anyio.sleep(EVERY_S if well else EVERY_UNWELL_S)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch.run)
+            while True:
+                await self.refresh()
+                well = all(self._record(backend.name).healthy for backend in self._backends())
+                await anyio.sleep(EVERY_S if well else EVERY_UNWELL_S)
 
     def models(self) -> tuple[ModelInfo, ...]:
         """What the backends listed when they were last asked, without those that did not answer."""
@@ -318,14 +329,17 @@ class Router:
             for backend in backends:
                 tasks.start_soon(self._ask, backend, limiter)
 
-    async def _ask(self, backend: Backend, limiter: anyio.CapacityLimiter) -> None:
+    async def _ask(self, backend: Backend, limiter: anyio.CapacityLimiter, within_s: float = PROBE_S) -> bool:
+        """Whether it answered, be it with an error."""
         listed: tuple[ModelInfo, ...] | None = None
-        problem = Problem("backend_unreachable", f"no answer within {PROBE_S:g} s")
+        problem, answered = Problem("backend_unreachable", f"no answer within {within_s:g} s"), False
         async with limiter:
-            with anyio.move_on_after(PROBE_S):
+            with anyio.move_on_after(within_s):
                 try:
                     listed = await backend.models()
+                    answered = True
                 except ParleyError as error:
+                    answered = not isinstance(error, BackendUnreachable)
                     problem = Problem(error.code, error.message, error.hint)
                     log.debug("backend.probe", backend=backend.name, code=error.code)
         record = self._record(backend.name)
@@ -335,39 +349,41 @@ class Router:
             log.warning("backend.away", backend=backend.name, code=problem.code)
         elif listed is not None and before is False and backend.config.type != "slot":
             log.info("backend.back", backend=backend.name)
+        return answered
 
+    async def _answers(self, name: str) -> bool:
+        """Whether a backend that somebody waits for says soon that it is there."""
+        backend = next((one for one in self._backends() if one.name == name), None)
+        if backend is None:
+            return False
+        record = self._record(name)
 
-def _ask(
-    backend: Backend, request: GenerateRequest, model: str, silence_s: float, trace: RouteTrace
-) -> AsyncGenerator[StreamEvent, None]:
-    """With `silence_s` also whole answers are asked for as streams: a server that writes one in one piece says as
-    little as one that hangs.
-    """
-    changed: dict[str, Any] = {} if request.model == model else {"model": model}
-    if backend.config.type == "slot":
-        changed["on_slot"] = trace.placed
-    if silence_s and request.relay == "whole":
-        changed["relay"] = ""
-    events = backend.generate(replace(request, **changed) if changed else request)
-    return _begun_within(events, backend.name, silence_s) if silence_s else events
+        async def hesitate() -> None:
+            """Who comes now is sent to another, where there is one."""
+            await anyio.sleep(HESITATE_S)
+            record.healthy = None if record.healthy else record.healthy
 
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hesitate)
+            answered = await self._ask(backend, anyio.CapacityLimiter(1), DOUBT_S)
+            tasks.cancel_scope.cancel()
+        return answered
 
-async def _begun_within(
-    events: AsyncGenerator[StreamEvent, None], name: str, silence_s: float
-) -> AsyncGenerator[StreamEvent, None]:
-    """The same events. Raises BackendUnreachable where the first takes too long."""
-    async with aclosing(events):
-        first: StreamEvent | None = None
-        with anyio.CancelScope(deadline=anyio.current_time() + silence_s) as patience:
-            first = await anext(events, None)
-        if patience.cancelled_caught:
-            raise BackendUnreachable(
-                f"{name} said nothing for {silence_s:g} s", hint="see first_token_timeout_s of this backend"
-            )
-        if first is not None:
-            yield first
-        async for event in events:
-            yield event
+    def _asked(
+        self, backend: Backend, request: GenerateRequest, model: str, silence_s: float, trace: RouteTrace
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """With `silence_s` also whole answers are asked for as streams: a server that writes one in one piece says as
+        little as one that hangs.
+        """
+        changed: dict[str, Any] = {} if request.model == model else {"model": model}
+        if backend.config.type == "slot":
+            changed["on_slot"] = trace.placed
+        if silence_s and request.relay == "whole":
+            changed["relay"] = ""
+        events = backend.generate(replace(request, **changed) if changed else request)
+        if not silence_s:
+            return events
+        return self._watch.begun(events, backend.name, silence_s, self._record(backend.name).latency_s)
 
 
 def _tell(trace: RouteTrace, on_route: Callable[[RouteTrace], None] | None) -> None:

@@ -55,6 +55,9 @@ class SickUpstream:
         self.connections = 0
         self.open: dict[str, int] = {}
         """Chat requests whose connection the gateway still holds, by fault."""
+        self.hung: set[str] = set()
+        """Those that answer nothing at all any more, also not what they are asked about themselves."""
+        self.lists_nothing = False
 
     def url(self, fault: str) -> str:
         return f"http://127.0.0.1:{self.port}/{fault}/v1"
@@ -69,6 +72,12 @@ class SickUpstream:
                 method, path, _ = head.split(" ", 2)
                 fault = path.split("/")[1]
                 if method == "get":
+                    if fault in self.hung:
+                        await reader.read()
+                        return
+                    if self.lists_nothing:
+                        writer.write(_head(500, "text/plain", 4) + b"oops")
+                        continue
                     models = json.dumps({"data": MODELS}).encode()
                     writer.write(_head(200, _JSON, len(models)) + models)
                     continue
@@ -89,6 +98,8 @@ class SickUpstream:
         self, fault: str, asked: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         stream = bool(asked.get("stream"))
+        if fault in self.hung:
+            fault = "silent"
         frames = BARE if fault.startswith("bare_") else FULL
         opening = _head(200, _EVENTS, None)
         match fault.removeprefix("bare_"):
@@ -96,6 +107,9 @@ class SickUpstream:
                 await reader.read()
             case "late":
                 await asyncio.sleep(0.15)
+                await self._answer("well", asked, reader, writer)
+            case "slow":
+                await asyncio.sleep(0.5)
                 await self._answer("well", asked, reader, writer)
             case "reset_first":
                 writer.transport.abort()
