@@ -76,8 +76,8 @@ class EchoGuard:
         return past
 
     def sent(self, audio: AudioOut, now: float) -> None:
-        """A piece of a reply leaves for the client."""
-        if self._canceller is None or self._heard_at is None:
+        """A piece of a reply leaves for the client, now: not when it was put into a queue."""
+        if self._canceller is None or self._heard_at is None or not len(audio.pcm):
             return  # nothing is heard: a client that only listens
         if self._resampler is None or audio.reply != self._reply:
             self._resampler, self._reply = StreamResampler(audio.rate_hz, RATE_HZ), audio.reply

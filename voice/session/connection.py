@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import anyio
@@ -50,10 +50,14 @@ class Channel(Protocol):
 
 
 class Connection:
-    """`over` is set when the session has done with it; `served` is false if it never took it."""
+    """`over` is set when the session has done with it; `served` is false if it never took it.
 
-    def __init__(self, channel: Channel, name: str) -> None:
+    `leaves` is called with each event as it leaves. On a busy machine that is much later than `send`.
+    """
+
+    def __init__(self, channel: Channel, name: str, leaves: Callable[[ServerEvent], None]) -> None:
         self.channel = channel
+        self._leaves = leaves
         self.over = anyio.Event()
         self.served = False
         self._name = name
@@ -98,9 +102,12 @@ class Connection:
 
     async def write(self) -> None:
         """Until `finish`, or the client is gone."""
+        left: ServerEvent | None = None
         try:
             async for event, draft in self._outlet:
-                self._in_hand = event
+                if event is not None and event is not left:  # the first draft of it
+                    self._leaves(event)
+                self._in_hand = left = event
                 for frame in draft():
                     await self.channel.send(frame)
                 self._in_hand = None

@@ -164,7 +164,7 @@ class Session:
 
         Raises ClientTooSlow when more waits for the client than is kept.
         """
-        first = line = Connection(channel, self._name)
+        first = line = Connection(channel, self._name, self._leaves)
         ear: Ear | None = None
         try:
             async with anyio.create_task_group() as tasks:
@@ -205,7 +205,7 @@ class Session:
         """
         if self._over or not isinstance(self._codec, Resumable):
             return False
-        line = Connection(channel, self._name)
+        line = Connection(channel, self._name, self._leaves)
         for older in (self._next, self._line):
             if older is not None:
                 older.served = True
@@ -319,7 +319,6 @@ class Session:
         for event in self._unsent.take():
             self._send(self._codec.tell(event), event)
         for piece in pieces:
-            self._echo.sent(piece, self._parts.clock.now())
             self._send(self._codec.tell(piece), piece)
         log.info("session.resumed", session=self._name, state=self.state)
         if at_s is not None and position is not None:
@@ -511,10 +510,6 @@ class Session:
         match action:
             case Tell(event=event):
                 self._say(event)
-                if isinstance(event, AudioOut):
-                    self._echo.sent(event, self._parts.clock.now())
-                elif isinstance(event, Interrupted):
-                    self._echo.stopped(self._parts.clock.now())
                 if isinstance(event, TurnComplete):
                     self._on_turn(event)
                 elif isinstance(event, ItemAdded):
@@ -549,6 +544,12 @@ class Session:
         if self._line is not None and not self._line.send(drafts, event):
             self._over = True
             self._tasks.cancel_scope.cancel()
+
+    def _leaves(self, event: ServerEvent) -> None:
+        if isinstance(event, AudioOut):
+            self._echo.sent(event, self._parts.clock.now())
+        elif isinstance(event, Interrupted):
+            self._echo.stopped(self._parts.clock.now())
 
     def _now(self) -> float:
         return self._time.now(self._parts.clock.now())
