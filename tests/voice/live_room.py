@@ -33,6 +33,8 @@ class RoomClient(LiveClient):
     _line: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     """What the loudspeaker plays, from the microphone's first sample on."""
     _response: npt.NDArray[np.float64] = field(default_factory=lambda: impulse_response(0.3, 0))
+    _spectrum: npt.NDArray[np.complex128] | None = None
+    """Of the response, where it is long: a frame's echo must not take a millisecond where eight rooms are open."""
     _resampler: StreamResampler = field(default_factory=lambda: StreamResampler(OUT_HZ, RATE_HZ))
 
     def hears_directly(self) -> None:
@@ -87,6 +89,16 @@ class RoomClient(LiveClient):
         piece = self._line[max(0, first) : max(0, late + count)]
         offset = max(0, -first)
         played[offset : offset + len(piece)] = piece
-        echo = np.convolve(played, self._response, "valid") * 10 ** (self.gain_db / 20)
+        echo = self._reverberate(played) * 10 ** (self.gain_db / 20)
         mixed: npt.NDArray[np.int16] = (frame + echo).round().clip(-32768, 32767).astype(np.int16)
         return mixed
+
+    def _reverberate(self, played: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The convolution with the room's response, as far as it is whole."""
+        if len(self._response) == 1:
+            return played * self._response[0]
+        size = 1 << (len(played) - 1).bit_length()
+        if self._spectrum is None:
+            self._spectrum = np.fft.rfft(self._response, size)
+        wrapped = np.fft.irfft(np.fft.rfft(played, size) * self._spectrum, size)
+        return wrapped[len(self._response) - 1 : len(played)]
