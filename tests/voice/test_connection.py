@@ -1,0 +1,50 @@
+"""One connection: what is put into its queue, and what has left."""
+
+from __future__ import annotations
+
+import anyio
+import numpy as np
+
+from voice.session.connection import Connection
+from voice.session.outgoing import AudioOut, Interrupted, ServerEvent
+
+
+class SlowLine:
+    """Takes a frame when it is told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[str | bytes] = []
+        self.take = anyio.Semaphore(0)
+
+    async def receive(self) -> str | bytes:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    async def send(self, frame: str | bytes) -> None:
+        await self.take.acquire()
+        self.taken.append(frame)
+
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+async def test_an_event_leaves_when_its_first_frame_does_and_once() -> None:
+    """The echo is looked for from there on: on a busy machine audio waits in the queue for some tenths of a second."""
+    left: list[ServerEvent] = []
+    line = SlowLine()
+    connection = Connection(line, "s", left.append)
+    audio = AudioOut("r", np.zeros(1600, np.int16), 16_000, "", True)
+    stop = Interrupted("r", "")
+    connection.send((lambda: ["head", "samples"], lambda: ["more"]), audio)
+    connection.send((lambda: ["a word"],))
+    connection.send((lambda: ["stop"],), stop)
+    assert left == []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.write)
+        await anyio.wait_all_tasks_blocked()
+        assert left == [audio]
+        for _ in range(4):
+            line.take.release()
+        await anyio.wait_all_tasks_blocked()
+        assert line.taken == ["head", "samples", "more", "a word"]
+        assert left == [audio, stop]
+        tasks.cancel_scope.cancel()
