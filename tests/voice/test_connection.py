@@ -28,7 +28,7 @@ class SlowLine:
 
 
 async def test_an_event_leaves_when_its_first_frame_does_and_once() -> None:
-    """The echo is looked for from there on: on a busy machine audio waits in the queue for some tenths of a second."""
+    """The echo is looked for from there on: on a busy machine audio waits in the queue for tenths of a second."""
     left: list[ServerEvent] = []
     line = SlowLine()
     connection = Connection(line, "s", left.append)
@@ -48,3 +48,4 @@ async def test_an_event_leaves_when_its_first_frame_does_and_once() -> None:
         assert line.taken == ["head", "samples", "more", "a word"]
         assert left == [audio, stop]
         tasks.cancel_scope.cancel()
+    connection.discard()
