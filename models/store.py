@@ -16,7 +16,7 @@ from models.errors import ModelNotFound, ModelUnreadable
 from models.formats.port import Detected, FormatSpec, Kind
 from models.registry import discover
 
-__all__ = ["BUNDLED", "Installed", "Problem", "Store"]
+__all__ = ["BUNDLED", "Installed", "Problem", "Store", "walk"]
 
 BUNDLED = Path(__file__).resolve().parent / "bundled"
 MAX_DEPTH = 6
@@ -92,7 +92,7 @@ class Store:
         known = self._seen
         self._seen = {}
         for folder, bundled in self._folders:
-            for path in _walk(folder):
+            for path in walk(folder):
                 for form in self._formats:
                     if form.claims(path) and (detected := self._read(form, path, known)):
                         yield _entry(detected, form, path, bundled), detected.weight
@@ -141,7 +141,7 @@ def _unique(models: list[Installed]) -> tuple[Installed, ...]:
     return tuple(unique)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk(folder: Path) -> Iterator[Path]:
     """Resolved paths of folders and files below, sorted, hidden ones left out; links are followed once each."""
     visited: set[Path] = set()
     waiting = [(folder, 0)]

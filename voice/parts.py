@@ -131,7 +131,9 @@ async def open_parts(
     rows: list[PartRow] = []
 
     async def start(kind: Kind, chosen: Chosen, port: int) -> Worker:
-        worker = placement.place(_worker(kind, chosen, port))
+        # A session that is spoken to in another language is answered by another voice of the same engine.
+        beside = store.folders if kind == "tts" else ()
+        worker = placement.place(_worker(kind, chosen, port, beside))
         await task_group.start(worker.run)
         workers.append(worker)
         rows.append(
@@ -197,8 +199,8 @@ def wake_models(settings: WakeSettings, store: Store) -> tuple[Path, ...]:
     return (*named, *(model.path for model in store.installed("wake") if model.path not in named))
 
 
-def _worker(kind: Kind, chosen: Chosen, port: int) -> WorkerSpec:
-    argv = speech_command(kind, chosen.engine, None if chosen.model is None else Path(chosen.model.path))
+def _worker(kind: Kind, chosen: Chosen, port: int, beside: Sequence[Path]) -> WorkerSpec:
+    argv = speech_command(kind, chosen.engine, None if chosen.model is None else Path(chosen.model.path), beside)
     return WorkerSpec(f"{kind}-{chosen.engine}", (*argv, "--port", str(port)), port, env=speech_environment())
 
 

@@ -85,9 +85,13 @@ class VoiceInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """What an engine is loaded with. `model` is a path in the store, None for engines that bring their own."""
+    """What an engine is loaded with. `model` is a path in the store, None for engines that bring their own.
+
+    `folders`: where further models lie that it may load beside, when they are asked for.
+    """
 
     model: Path | None = None
+    folders: tuple[Path, ...] = ()
     threads: int = 1
     options: dict[str, str] = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -35,10 +35,11 @@ PLACES = 4
 """Requests that may be with a speech worker at once; it works on one after the other."""
 
 
-def speech_command(kind: SpeechKind, engine: str, model: Path | None) -> tuple[str, ...]:
-    """The command line of a worker; `--port` is added."""
+def speech_command(kind: SpeechKind, engine: str, model: Path | None, beside: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The command line of a worker; `--port` is added. `beside`: folders of further models that it may load."""
     argv = (sys.executable, "-m", "voice.worker", "--kind", kind, "--engine", engine)
-    return argv if model is None else (*argv, "--model", str(model))
+    further = tuple(part for folder in beside for part in ("--beside", str(folder)))
+    return (*argv, *further) if model is None else (*argv, "--model", str(model), *further)
 
 
 def speech_environment() -> Mapping[str, str]:

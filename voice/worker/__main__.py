@@ -63,7 +63,7 @@ def _part(args: argparse.Namespace) -> Recogniser | Speaker:
         raise SystemExit(2)
     spec = specs[args.engine]
     options = dict(option.split("=", 1) for option in args.option)
-    config = EngineConfig(model=args.model, threads=args.threads, options=options)
+    config = EngineConfig(args.model, tuple(args.beside), args.threads, options)
     model = None if args.model is None else args.model.name
     kind = Speaker if args.kind == "tts" else Recogniser
     return kind(spec.name, model, lambda: spec.load(config))
@@ -76,6 +76,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--kind", choices=("stt", "tts"), required=True)
     parser.add_argument("--engine", required=True, help="a name of voice/stt or voice/tts")
     parser.add_argument("--model", type=Path, help="the model's file or folder, for engines that need one")
+    parser.add_argument(
+        "--beside", type=Path, action="append", default=[], metavar="FOLDER",
+        help="where further models lie that the engine may load when they are asked for; repeatable",
+    )  # fmt: skip
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument(

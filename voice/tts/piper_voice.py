@@ -1,0 +1,106 @@
+"""One loaded Piper voice: text in, samples and word times out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.errors import ModelUnreadable
+from voice.errors import NoModel
+from voice.port import Pcm, SpeechChunk, Word
+from voice.tts.onnx_durations import with_durations
+from voice.tts.pieces import pieces, plain
+from voice.tts.trim import leading_silence
+from voice.tts.word_times import from_units, spans
+
+__all__ = ["PiperVoice"]
+
+PIECE_CHARS = 240
+"""A piece is synthesised in one go, so it bounds what a cancelled reply still costs."""
+
+
+class PiperVoice:
+    """Confined to one thread. Raises NoModel, ModelUnreadable."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        self._voice, self._has_times = _load_voice(model, threads)
+
+    def synthesize(self, text: str, speaker: int | None, speed: float) -> Iterator[SpeechChunk]:
+        """One chunk per sentence, words with the last. `speaker` None: the first of the file."""
+        from piper import SynthesisConfig
+
+        length_scale = self._voice.config.length_scale / min(4.0, max(0.25, speed))
+        settings = SynthesisConfig(speaker_id=speaker, length_scale=length_scale)
+        rate_hz = self._voice.config.sample_rate
+        words: list[Word] = []
+        done = 0
+        # [[ ]] would switch Piper's text reader to raw phonemes; here it is text like any other.
+        for piece in pieces(plain(text).replace("[[", "[ [").replace("]]", "] ]"), PIECE_CHARS):
+            units: list[tuple[float, float]] = []
+            for chunk in self._voice.synthesize(piece, settings, include_alignments=self._has_times):
+                pcm: Pcm = chunk.audio_int16_array
+                skip = leading_silence(pcm, rate_hz) if done == 0 else 0
+                units += _units(chunk, (done - skip) / rate_hz, rate_hz)
+                done += len(pcm) - skip
+                if len(pcm) > skip:
+                    yield SpeechChunk(pcm[skip:], rate_hz)
+            words += self._words(piece, units, done / rate_hz)
+        yield SpeechChunk(np.zeros(0, np.int16), rate_hz, tuple(words))
+
+    def _words(self, piece: str, units: list[tuple[float, float]], end_s: float) -> list[Word]:
+        texts = [piece[start:end] for start, end in spans(piece)]
+        if len(texts) == len(units):
+            weights = [1.0] * len(texts)
+        else:  # how long each is expected to be, from how many phonemes it has by itself
+            weights = [1.0 + sum(len(sentence) for sentence in self._voice.phonemize(text)) for text in texts]
+        words = from_units(texts, weights, units)
+        return [Word(word.text, max(0.0, word.start_s), min(end_s, word.end_s)) for word in words]
+
+
+def _units(chunk: Any, offset_s: float, rate_hz: int) -> list[tuple[float, float]]:
+    """Start and end of what stands between spaces and punctuation in the phonemes of one sentence."""
+    units: list[tuple[float, float]] = []
+    at, start = 0, None
+    for part in chunk.phoneme_alignments or ():
+        sounds = any(char.isalpha() for char in part.phoneme)
+        if sounds and start is None:
+            start = at
+        elif not sounds and start is not None and part.phoneme in _BREAKS:
+            units.append((max(0.0, start / rate_hz + offset_s), max(0.0, at / rate_hz + offset_s)))
+            start = None
+        at += int(part.num_samples)
+    if start is not None:
+        units.append((max(0.0, start / rate_hz + offset_s), max(0.0, at / rate_hz + offset_s)))
+    return units
+
+
+_BREAKS = frozenset(" ,.;:!?$")
+
+
+def _load_voice(path: Path, threads: int) -> tuple[Any, bool]:
+    """The voice, and whether it tells its durations."""
+    import onnxruntime
+    from piper import PiperVoice as Voice
+    from piper.config import PiperConfig
+
+    config_path = path.with_name(path.name + ".json")
+    if not path.is_file() or not config_path.is_file():
+        raise NoModel(f"{path.name} is no Piper voice (x.onnx with x.onnx.json)")
+    try:
+        settings = json.loads(config_path.read_text(encoding="utf-8"))
+        config = PiperConfig.from_dict(settings)
+        model = path.read_bytes()
+        timed = with_durations(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(timed or model, options, providers=["CPUExecutionProvider"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ModelUnreadable(f"{path.name} cannot be loaded as a Piper voice: {error}") from error
+    except Exception as error:
+        # onnxruntime's own exceptions derive from Exception and have no name in its public interface.
+        raise ModelUnreadable(f"{path.name} cannot be loaded as a Piper voice: {error}") from error
+    return Voice(session=session, config=config), timed is not None
