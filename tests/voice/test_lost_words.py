@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tests.voice.conversation import RATE_HZ, Conversation
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
 from tests.voice.test_session import PCM, Wire
 from voice.ears.ears import load_ears
-from voice.session.config import AudioConfig, SessionConfig, TurnConfig, WakeConfig
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.session.hub import Hub
 from voice.session.outgoing import ReplyStarted, SpeechStarted, SpeechStopped, TurnComplete, WakeLost
 from voice.session.session import SessionParts
@@ -87,28 +89,55 @@ def test_a_reply_goes_on_where_the_word_was_for_another_device() -> None:
     assert not turn.interrupted
 
 
-async def test_one_of_two_devices_answers_a_phrase(tmp_path: Path) -> None:
+@asynccontextmanager
+async def two_devices(home: Path, first: SessionConfig, second: SessionConfig) -> AsyncIterator[list[Wire]]:
+    """Of one user; both hear the same sentence, the second one clearer."""
     sound = np.concatenate((np.zeros(8_000), spoken("hey computer, how late is it"), np.zeros(24_000)))
     stt, mind = ScriptedStt(text=lambda seconds: "hey computer how late is it"), ScriptedMind()
     ears = load_ears(VadSettings(), WakeSettings())
     parts = SessionParts(ears, stt, mind, ScriptedVoice(), mind.forget, SystemClock())
-    hub = Hub(VoiceSettings(resume_grace_s=0), tmp_path / "live", SystemClock(), lambda: parts)
-    config = SessionConfig(audio=PCM, wake=WakeConfig(True, ("hey computer",)))
+    hub = Hub(VoiceSettings(resume_grace_s=0), home / "live", SystemClock(), lambda: parts)
     hearing = asyncio.get_running_loop().create_task(ears.run())
     wires, rng = [Wire(), Wire()], np.random.default_rng(0)
     async with anyio.create_task_group() as tasks:
-        for wire in wires:
+        for wire, config in zip(wires, (first, second), strict=True):
             tasks.start_soon(hub.connect, hub.create("me", config)[0], wire)
             await wire.wait("ready")
         for wire, level in zip(wires, (0.2, 1.0), strict=True):
             noisy = sound * level + rng.normal(0, 20, len(sound))
             wire.put(noisy.clip(-32768, 32767).astype(np.int16).tobytes())
-        await wires[1].wait("turn_complete")
-        await wires[0].wait("wake_lost")
+        yield wires
         for wire in wires:
             wire.hang_up()
     for wire in wires:
         wire.dispose()
     hearing.cancel()
     await asyncio.wait([hearing])
+
+
+ANSWERING = SessionConfig(audio=PCM, wake=WakeConfig(True, ("hey computer",)))
+
+
+async def test_one_of_two_devices_answers_a_phrase(tmp_path: Path) -> None:
+    async with two_devices(tmp_path, ANSWERING, ANSWERING) as wires:
+        await wires[1].wait("turn_complete")
+        await wires[0].wait("wake_lost")
     assert not wires[0].of("turn_complete") and not wires[1].of("wake_lost")
+
+
+async def test_one_that_only_writes_down_takes_the_answer_from_nobody(tmp_path: Path) -> None:
+    """A dictation on the desk hears every word better than the device in the corner that is to answer."""
+    async with two_devices(tmp_path, ANSWERING, replace(ANSWERING, transcribe_only=True)) as wires:
+        await wires[0].wait("turn_complete")
+        with anyio.fail_after(10):
+            while not (written := [event["text"] for event in wires[1].of("transcript") if event["is_final"]]):
+                await anyio.sleep(0.01)
+    assert written == ["how late is it"]
+    assert not wires[0].of("wake_lost") and not wires[1].of("wake_lost") + wires[1].of("turn_complete")
+
+
+def test_who_asks_for_answers_itself_is_no_rival() -> None:
+    asking = replace(ANSWERING, turn_detection=TurnDetection(create_response=False))
+    assert [config.answers for config in (ANSWERING, asking, replace(ANSWERING, transcribe_only=True))] == [
+        True, False, False
+    ]  # fmt: skip

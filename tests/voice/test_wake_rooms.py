@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -21,18 +22,24 @@ from voice.settings import VadSettings, VoiceSettings, WakeSettings
 pytestmark = needs_recordings
 
 
-async def woken(home: Path, owners: tuple[str, str], levels: tuple[float, float]) -> list[bool]:
-    """Which of two devices woke, that hear one "alexa" at two levels over the same noise."""
+async def woken(
+    home: Path, owners: tuple[str, str], levels: tuple[float, float], *, second_writes: bool = False
+) -> list[bool]:
+    """Which of two devices woke, that hear one "alexa" at two levels over the same noise.
+
+    `second_writes`: the second one only writes down what is said.
+    """
     word = recording("wake/recordings/alexa/alexa_100.wav").pcm().astype(np.float64)
     ears, mind = load_ears(VadSettings(), WakeSettings()), ScriptedMind()
     parts = SessionParts(ears, ScriptedStt(), mind, ScriptedVoice(), mind.forget, SystemClock())
     hub = Hub(VoiceSettings(resume_grace_s=0), home / "live", SystemClock(), lambda: parts)
     config = SessionConfig(audio=PCM, wake=WakeConfig(True, ("alexa",)))
+    configs = (config, replace(config, transcribe_only=second_writes))
     hearing = asyncio.get_running_loop().create_task(ears.run())
     wires = [Wire(), Wire()]
     rng = np.random.default_rng(0)
     async with anyio.create_task_group() as tasks:
-        for wire, owner in zip(wires, owners, strict=True):
+        for wire, owner, config in zip(wires, owners, configs, strict=True):
             tasks.start_soon(hub.connect, hub.create(owner, config)[0], wire)
             await wire.wait("ready")
         for wire, level in zip(wires, levels, strict=True):
@@ -59,3 +66,7 @@ async def test_the_nearer_one_answers(tmp_path: Path) -> None:
 
 async def test_two_users_are_both_answered(tmp_path: Path) -> None:
     assert await woken(tmp_path, ("me", "you"), (0.5, 1.0)) == [True, True]
+
+
+async def test_one_that_only_writes_down_wakes_beside_the_one_that_answers(tmp_path: Path) -> None:
+    assert await woken(tmp_path, ("me", "me"), (0.2, 1.0), second_writes=True) == [True, True]

@@ -109,3 +109,8 @@ class SessionConfig:
     """Replies are spoken; otherwise text only."""
     transcribe_only: bool = False
     """What the user says is written down, and never answered."""
+
+    @property
+    def answers(self) -> bool:
+        """A turn that is over is answered, without being asked to be."""
+        return self.turn_detection.create_response and not self.transcribe_only

@@ -201,7 +201,10 @@ class Hub:
             await away.released.wait()
 
     def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
-        """Has this session won the wake word? None: no other device of its user listens for one."""
+        """Has this session won the wake word? None: no other device of its user listens for one, or this one is not
+        there to answer: a session that only writes down goes on doing so, and takes nothing from the others."""
+        if not record.config.answers:
+            return None
         rivals = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
         if len(rivals) < 2:
             return None
@@ -224,8 +227,9 @@ class Hub:
 
 
 def _listens(record: LiveRecord) -> bool:
-    """It is connected, and waits for a wake word."""
-    return record.session is not None and record.session.connected and record.config.wake.enabled
+    """It is connected, and waits for a wake word to answer."""
+    asked = record.config.wake.enabled and record.config.answers
+    return asked and record.session is not None and record.session.connected
 
 
 def _key(token: str) -> str:

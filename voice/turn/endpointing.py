@@ -79,7 +79,7 @@ class Manners:
         detection, turn = config.turn_detection, config.turn
         self.listening = detection.type != "none"
         """Turns end by silence, not only by the client's word."""
-        self.answers = detection.create_response and not config.transcribe_only
+        self.answers = config.answers
         """A turn that is over is answered."""
         silence_ms: float = settings.silence_ms
         if detection.type == "semantic_vad":
