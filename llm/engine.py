@@ -80,6 +80,8 @@ class EngineCard:
     """False for models that only make vectors."""
     dimensions: int = 0
     """Of a vector; 0 where it makes none."""
+    embeds_images: bool = False
+    """In the same space as texts."""
     ranks: bool = False
     """It scores a query and a document together."""
     hears: bool = False
@@ -147,6 +149,8 @@ class EmbedJob:
 
     id: int
     inputs: tuple[list[int], ...]
+    images: Mapping[int, bytes] = field(default_factory=dict)
+    """By place: the file that stands where `inputs` has no tokens. Only for engines that embed images."""
 
 
 @dataclass(frozen=True, slots=True)

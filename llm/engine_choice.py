@@ -6,14 +6,17 @@ from pathlib import Path
 
 from llm.engine import EngineSpec
 from models.errors import ModelUnreadable
+from models.formats.dual_encoder import is_dual_encoder
 from models.registry import discover
 
 __all__ = ["choose_engine", "format_of"]
 
 
 def format_of(model: Path) -> str:
-    """By its place on the disk only: a folder is of the Hugging Face kind, a file is a GGUF."""
-    return "safetensors" if model.is_dir() else "gguf"
+    """A file is a GGUF; a folder is of the Hugging Face kind, and its config.json tells which."""
+    if not model.is_dir():
+        return "gguf"
+    return "dual_encoder" if is_dual_encoder(model) else "safetensors"
 
 
 def choose_engine(format_name: str, model: Path, wanted: str) -> EngineSpec:

@@ -16,13 +16,14 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-from llm.errors import BackendUnreachable, ContextTooLong, LlmError, Overloaded, UnknownModel
+from llm.convert.vectors import shows_images
+from llm.errors import BackendUnreachable, ContextTooLong, LlmError, UnknownModel
 from llm.local_names import NAME as LOCAL
 from llm.messages import GenerateRequest
 from llm.port import Backend, ModelInfo, VectorPath
 from llm.routing.abilities import Ability, is_about_media, needs_of
 from llm.routing.backend_record import BackendRecord, BackendView, Problem
-from llm.routing.route_trace import RouteTrace
+from llm.routing.route_trace import RouteTrace, passed_over, refusal, tell
 from llm.routing.router import ANY, Candidate, Choice, Strategy, route
 from llm.routing.silence_watch import SilenceWatch
 from llm.stream import StreamEvent
@@ -46,6 +47,7 @@ KEPT_ROUTES, KEPT_NAME = 256, 200
 """Choices that are remembered, and how long their names may be: clients make names up."""
 
 _VECTORS: frozenset[Ability] = frozenset(("embedding",))
+_IMAGE_VECTORS: frozenset[Ability] = frozenset(("embedding", "vision"))
 
 log = structlog.get_logger(__name__)
 
@@ -107,10 +109,8 @@ class Router:
         first_error: ParleyError | None = None
         for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
-            if not record.admitted(choice.model):
-                error = record.refusal(choice.backend, choice.model)
-                trace.passed(choice, "cooling" if isinstance(error, Overloaded) else "breaker_open")
-                first_error = first_error or error
+            if (refused := refusal(record, choice, trace)) is not None:
+                first_error = first_error or refused
                 continue
             begun = False
             silence_s = self._silence_s(backend, choices[number:])
@@ -122,7 +122,7 @@ class Router:
                                 begun = True
                                 attempt.begun()
                                 trace.chosen = choice
-                                _tell(trace, request.on_route)
+                                tell(trace, request.on_route)
                             yield event
                     attempt.succeeded()
                     return
@@ -131,10 +131,7 @@ class Router:
                     if begun:
                         raise
                     first_error = first_error or error
-                    trace.passed(choice, error.code)
-                    log.warning("backend.passed_over", backend=choice.backend, code=error.code)
-                    if not record.admitted(choice.model):
-                        log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
+                    passed_over(record, choice, trace, error)
                     if isinstance(error, ContextTooLong) and choice.backend == LOCAL and not self._spills(request):
                         first_error = error
                         break
@@ -147,7 +144,7 @@ class Router:
                         break
                     first_error = first_error or error
         assert first_error is not None  # route() gives at least one choice
-        _tell(trace, request.on_route)
+        tell(trace, request.on_route)
         raise first_error
 
     async def vectors(
@@ -162,15 +159,14 @@ class Router:
         A request without a model is for what is made for it in our slots; where nothing is, for the default model.
         Raises as `generate` does.
         """
-        choices = await self._vector_choices(str(body.get("model") or ""))
+        needs = _IMAGE_VECTORS if path == "embeddings" and shows_images(body) else _VECTORS
+        choices = await self._vector_choices(str(body.get("model") or ""), needs)
         trace = RouteTrace(self._strategy)
-        first_error: LlmError | None = None
+        first_error: ParleyError | None = None
         for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
-            if not record.admitted(choice.model):
-                error = record.refusal(choice.backend, choice.model)
-                trace.passed(choice, "cooling" if isinstance(error, Overloaded) else "breaker_open")
-                first_error = first_error or error
+            if (refused := refusal(record, choice, trace)) is not None:
+                first_error = first_error or refused
                 continue
             with record.asked(choice.model) as attempt:
                 try:
@@ -179,28 +175,27 @@ class Router:
                         answer = await backend.vectors(path, {**body, "model": choice.model}, user, trace.placed)
                     attempt.succeeded()
                     trace.chosen = choice
-                    _tell(trace, on_route)
+                    tell(trace, on_route)
                     return answer
                 except LlmError as error:
                     attempt.failed(error, guarded=backend.config.type != "slot")
                     first_error = first_error or error
-                    trace.passed(choice, error.code)
-                    log.warning("backend.passed_over", backend=choice.backend, code=error.code)
-                    if not record.admitted(choice.model):
-                        log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
+                    passed_over(record, choice, trace, error)
                 except ParleyError as error:
                     trace.passed(choice, error.code)
-                    _tell(trace, on_route)
-                    raise
+                    if not is_about_media(error, needs):
+                        first_error = error
+                        break
+                    first_error = first_error or error
         assert first_error is not None
-        _tell(trace, on_route)
+        tell(trace, on_route)
         raise first_error
 
-    async def _vector_choices(self, name: str) -> tuple[Choice, ...]:
+    async def _vector_choices(self, name: str, needs: frozenset[Ability]) -> tuple[Choice, ...]:
         """Models that make vectors are not listed, but our slots know them all; so those are asked in any case."""
         ours = tuple(Choice(b.name, name) for b in self._backends() if b.name == LOCAL and "/" not in name)
         try:
-            found = await self._choices(name, _VECTORS)
+            found = await self._choices(name, needs)
         except UnknownModel:
             if not ours:
                 raise
@@ -384,15 +379,3 @@ class Router:
         if not silence_s:
             return events
         return self._watch.begun(events, backend.name, silence_s, self._record(backend.name).latency_s)
-
-
-def _tell(trace: RouteTrace, on_route: Callable[[RouteTrace], None] | None) -> None:
-    """Plain decisions are the log's at debug: at a thousand requests a second a line of each would cost more than the
-    request.
-    """
-    if trace.reasons:
-        log.info("backend.chosen", route=trace)
-    else:
-        log.debug("backend.chosen", route=trace)
-    if on_route is not None:
-        on_route(trace)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import anyio
 
+from llm.convert.vectors import shows_images
 from llm.errors import UnknownModel, WorkerDied
 from llm.local_names import NAME, UNNAMED
 from llm.port import SlotTold, VectorPath
@@ -27,6 +28,7 @@ _WANTED: Mapping[str, tuple[ModelType, ...]] = {
     "embeddings": ("embedding", "vision-embedding"),
     "rerank": ("rerank", "embedding"),
 }
+_SEEING: tuple[ModelType, ...] = ("vision-embedding",)
 
 
 async def ask_vectors(
@@ -44,7 +46,10 @@ async def ask_vectors(
     """
     name = str(body.get("model") or "")
     if name in ("", UNNAMED, "default"):
-        name = await _best(pool, _WANTED[path])
+        if path == "embeddings" and shows_images(body):
+            name = await pool.of_type(_SEEING)
+        else:
+            name = await _best(pool, _WANTED[path])
     async with pool.lease(name.removeprefix(f"{NAME}/"), user=user) as slot:
         if on_slot is not None:
             on_slot(slot.model.name, slot.number)

@@ -56,7 +56,8 @@ class Store:
         self.root = home / "models"
         self._folders = ((self.root, False), *((folder, False) for folder in directories), (bundled, True))
         self._formats: tuple[FormatSpec, ...] = tuple(discover("models.formats").values())
-        self._seen: dict[Path, _Seen] = {}
+        self._seen: dict[tuple[Path, str], _Seen] = {}
+        """By path and format: a folder may look like two kinds of model."""
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -86,7 +87,7 @@ class Store:
 
     def problems(self) -> tuple[Problem, ...]:
         """Files of the last scan that look like models and cannot be used."""
-        return tuple(Problem(path, seen.problem) for path, seen in self._seen.items() if seen.problem)
+        return tuple(Problem(path, seen.problem) for (path, _), seen in self._seen.items() if seen.problem)
 
     def _scan(self) -> Iterator[tuple[Installed, int]]:
         known = self._seen
@@ -97,17 +98,17 @@ class Store:
                     if form.claims(path) and (detected := self._read(form, path, known)):
                         yield _entry(detected, form, path, bundled), detected.weight
 
-    def _read(self, form: FormatSpec, path: Path, known: dict[Path, _Seen]) -> Detected | None:
+    def _read(self, form: FormatSpec, path: Path, known: dict[tuple[Path, str], _Seen]) -> Detected | None:
         inside = next((path / name for name in ("model.bin", "config.json") if (path / name).is_file()), path)
         stat = inside.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
-        seen = known.get(path)
+        seen = known.get((path, form.name))
         if seen is None or seen.stamp != stamp:
             try:
                 seen = _Seen(stamp, form.read(path), "")
             except ModelUnreadable as error:
                 seen = _Seen(stamp, None, error.message)
-        self._seen[path] = seen
+        self._seen[path, form.name] = seen
         return seen.detected
 
     def _at(self, path: Path, kind: Kind | None) -> Installed:

@@ -13,7 +13,7 @@ import aiohttp
 
 from llm.convert.chat import parse_body
 from llm.convert.vector_answers import floats_of, vectors_as_asked
-from llm.convert.vectors import inputs_of
+from llm.convert.vectors import texts_of
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
@@ -116,7 +116,7 @@ class Ollama(OpenAIClient):
         if path == "rerank":
             raise UnknownModel("Ollama does not rerank", hint="load a rerank model into a Parley slot")
         asked = parse_body(EmbeddingRequest, body)
-        texts = inputs_of(asked)
+        texts = texts_of(asked, self.name)
         if not all(isinstance(text, str) for text in texts):
             raise BadInput("Ollama makes vectors of texts, not of token numbers", param="input")
         model = asked.model or self.config.model

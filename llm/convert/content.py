@@ -15,7 +15,7 @@ from typing import Any
 from llm.messages import AudioPart, ContentPart, ImagePart, Message, TextPart
 from models.errors import BadInput
 
-__all__ = ["MAX_MEDIA_BYTES", "MAX_MEDIA_PARTS", "read_content", "wire_content"]
+__all__ = ["MAX_MEDIA_BYTES", "MAX_MEDIA_PARTS", "data_url", "read_content", "read_image", "wire_content"]
 
 MAX_MEDIA_BYTES = 20 << 20
 """Of one image or recording."""
@@ -23,7 +23,7 @@ MAX_MEDIA_PARTS = 32
 """In one message."""
 AUDIO_FORMATS = ("wav", "mp3", "flac")
 
-_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+*-]+)(?:;[\w=.+-]+)*;base64,", re.IGNORECASE)
 
 
 def read_content(content: object, where: str) -> tuple[str, tuple[ContentPart, ...]]:
@@ -53,7 +53,7 @@ def _part(part: object, where: str) -> ContentPart:
                 raise BadInput("the text of a part is a string", param=f"{where}.{name}")
             return TextPart(text)
         case "image_url" | "input_image":
-            return _image(part.get("image_url"), part.get("detail"), where)
+            return read_image(part.get("image_url"), part.get("detail"), f"{where}.image_url")
         case "input_audio":
             return _audio(part.get("input_audio"), where)
         case _:
@@ -64,21 +64,22 @@ def _part(part: object, where: str) -> ContentPart:
             )
 
 
-def _image(image: object, detail: object, where: str) -> ImagePart:
+def read_image(image: object, detail: object, where: str) -> ImagePart:
+    """An address or a data URL, or an object with such a `url`. Raises BadInput naming `where`."""
     if isinstance(image, Mapping):
         detail = image.get("detail", detail)
         image = image.get("url")
     if not isinstance(image, str) or not image:
-        raise BadInput("image_url needs a url", param=f"{where}.image_url")
+        raise BadInput("image_url needs a url", param=where)
     detail = detail if isinstance(detail, str) else None
     if image[:5].lower() != "data:":
         if not image.lower().startswith(("http://", "https://")):
-            raise BadInput("an image's url begins with data: or https://", param=f"{where}.image_url")
+            raise BadInput("an image's url begins with data: or https://", param=where)
         return ImagePart(b"", "", image, detail)
     head = _DATA_URL.match(image)
     if head is None or not head["type"].lower().startswith("image/"):
-        raise BadInput("a data URL of an image looks like data:image/png;base64,...", param=f"{where}.image_url")
-    return ImagePart(_bytes(image[head.end() :], f"{where}.image_url"), head["type"].lower(), "", detail)
+        raise BadInput("a data URL of an image looks like data:image/png;base64,...", param=where)
+    return ImagePart(_bytes(image[head.end() :], where), head["type"].lower(), "", detail)
 
 
 def _audio(audio: object, where: str) -> AudioPart:
@@ -103,6 +104,11 @@ def _bytes(text: str, where: str) -> bytes:
     return data
 
 
+def data_url(image: ImagePart) -> str:
+    """Its address, while nobody has fetched it."""
+    return image.url or f"data:{image.media_type};base64,{base64.b64encode(image.data).decode('ascii')}"
+
+
 def wire_content(message: Message, *, texts_apart: bool = True) -> str | list[dict[str, Any]]:
     """As a server wants it: text as text, else a list of parts. Not `texts_apart`: several texts are one."""
     parts = message.parts if texts_apart else message.media and message.parts
@@ -114,7 +120,7 @@ def _wire_part(part: ContentPart) -> dict[str, Any]:
         case TextPart(text):
             return {"type": "text", "text": text}
         case ImagePart():
-            url = part.url or f"data:{part.media_type};base64,{base64.b64encode(part.data).decode('ascii')}"
+            url = data_url(part)
             detail = {} if part.detail is None else {"detail": part.detail}
             return {"type": "image_url", "image_url": {"url": url, **detail}}
         case AudioPart():

@@ -6,7 +6,7 @@ models/outbound.py: https, public hosts alone, looked at again where the connect
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from urllib.parse import urljoin
 
@@ -14,11 +14,11 @@ import aiohttp
 import anyio
 
 from llm.convert.content import MAX_MEDIA_BYTES
-from llm.messages import ContentPart, GenerateRequest, ImagePart, Message
+from llm.messages import AudioPart, ContentPart, GenerateRequest, ImagePart, Message
 from models.errors import BadInput, DownloadRefused
 from models.outbound import GuardedResolver, check_url
 
-__all__ = ["MAX_FETCHED", "with_media"]
+__all__ = ["MAX_FETCHED", "check_size", "fetched", "with_media"]
 
 MAX_FETCHED = 8
 """Addresses in one request."""
@@ -37,12 +37,26 @@ async def with_media(
     request: GenerateRequest, open_session: Callable[[], aiohttp.ClientSession] = _open, trusted: tuple[str, ...] = ()
 ) -> GenerateRequest:
     """The same request with all images in it. Raises BadInput naming the address that cannot be used."""
-    named = {part.url for message in request.messages for part in message.media if isinstance(part, ImagePart)}
-    named.discard("")
+    images = (part for message in request.messages for part in message.media if isinstance(part, ImagePart))
+    found = await fetched(images, open_session, trusted)
+    if found:
+        request = replace(request, messages=tuple(_filled(message, found) for message in request.messages))
+    check_size(part for message in request.messages for part in message.media)
+    return request
+
+
+async def fetched(
+    images: Iterable[ImagePart],
+    open_session: Callable[[], aiohttp.ClientSession] = _open,
+    trusted: tuple[str, ...] = (),
+    param: str = "messages",
+) -> dict[str, ImagePart]:
+    """By address, those that only have one. Raises BadInput naming the address that cannot be used."""
+    named = {image.url for image in images} - {""}
     if not named:
-        return _fitting(request)
+        return {}
     if len(named) > MAX_FETCHED:
-        raise BadInput(f"{len(named)} images by address; {MAX_FETCHED} are fetched for one request", param="messages")
+        raise BadInput(f"{len(named)} images by address; {MAX_FETCHED} are fetched for one request", param=param)
     found: dict[str, ImagePart] = {}
     errors: list[BadInput] = []
     async with open_session() as http, anyio.create_task_group() as tasks:
@@ -51,6 +65,7 @@ async def with_media(
             try:
                 found[url] = await _fetch(http, url, trusted)
             except BadInput as error:  # raised below: a task group would wrap it
+                error.param = param
                 errors.append(error)
                 tasks.cancel_scope.cancel()
 
@@ -58,14 +73,14 @@ async def with_media(
             tasks.start_soon(fetch, url)
     if errors:
         raise errors[0]
-    return _fitting(replace(request, messages=tuple(_filled(message, found) for message in request.messages)))
+    return found
 
 
-def _fitting(request: GenerateRequest) -> GenerateRequest:
-    size = sum(len(part.data) for message in request.messages for part in message.media)
+def check_size(parts: Iterable[ImagePart | AudioPart], param: str = "messages") -> None:
+    """All of a request together. Raises BadInput."""
+    size = sum(len(part.data) for part in parts)
     if size > MOST_BYTES:
-        raise BadInput(f"images and audio of {size >> 20} MiB; {MOST_BYTES >> 20} MiB are taken", param="messages")
-    return request
+        raise BadInput(f"images and audio of {size >> 20} MiB; {MOST_BYTES >> 20} MiB are taken", param=param)
 
 
 def _filled(message: Message, found: dict[str, ImagePart]) -> Message:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import structlog
+
+from llm.errors import LlmError, Overloaded
+from llm.routing.backend_record import BackendRecord
 from llm.routing.router import Choice
 
-__all__ = ["RouteTrace"]
+__all__ = ["RouteTrace", "passed_over", "refusal", "tell"]
+
+log = structlog.get_logger(__name__)
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._:/@+-]")
 
@@ -50,3 +57,31 @@ def _clean(text: str) -> str:
     if not equals:
         return _UNSAFE.sub("_", text)
     return f"{name}={','.join(_UNSAFE.sub('_', part) for part in rest.split(','))}"
+
+
+def refusal(record: BackendRecord, choice: Choice, trace: RouteTrace) -> LlmError | None:
+    """Why nothing is sent to it now, if so."""
+    if record.admitted(choice.model):
+        return None
+    error = record.refusal(choice.backend, choice.model)
+    trace.passed(choice, "cooling" if isinstance(error, Overloaded) else "breaker_open")
+    return error
+
+
+def passed_over(record: BackendRecord, choice: Choice, trace: RouteTrace, error: LlmError) -> None:
+    trace.passed(choice, error.code)
+    log.warning("backend.passed_over", backend=choice.backend, code=error.code)
+    if not record.admitted(choice.model):
+        log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
+
+
+def tell(trace: RouteTrace, on_route: Callable[[RouteTrace], None] | None) -> None:
+    """Plain decisions are the log's at debug: at a thousand requests a second a line of each would cost more than the
+    request.
+    """
+    if trace.reasons:
+        log.info("backend.chosen", route=trace)
+    else:
+        log.debug("backend.chosen", route=trace)
+    if on_route is not None:
+        on_route(trace)

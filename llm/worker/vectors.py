@@ -5,13 +5,25 @@ A model that ranks scores query and document together. Any other ranks by the an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from llm.convert.chat import parse_body
-from llm.convert.vectors import cosine, document_texts, embedding_answer, inputs_of, normalised, rerank_answer
+from llm.convert.vectors import (
+    cosine,
+    document_texts,
+    embedding_answer,
+    inputs_of,
+    normalised,
+    rerank_answer,
+    texts_of,
+)
 from llm.engine import EmbedJob
+from llm.messages import ImagePart
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from llm.worker.answers import JsonAnswer, read_body, unless_gone
 from llm.worker.bridge import Bridge
@@ -31,8 +43,10 @@ async def _embeddings(request: Request) -> Response:
         raise BadInput(f"{card.name} ranks documents and makes no vectors", param="model", hint="POST /v1/rerank")
     if asked.dimensions is not None and asked.dimensions > card.dimensions:
         raise BadInput(f"the vectors of this model have {card.dimensions} dimensions", param="dimensions")
-    texts = [await _tokens(bridge, text) for text in inputs_of(asked)]
-    vectors = await unless_gone(request.receive, lambda: _vectors(bridge, texts))
+    inputs = inputs_of(asked) if card.embeds_images else texts_of(asked, card.name)
+    texts = [[] if isinstance(one, ImagePart) else await _tokens(bridge, one) for one in inputs]
+    images = {place: _data(one, place) for place, one in enumerate(inputs) if isinstance(one, ImagePart)}
+    vectors = await unless_gone(request.receive, lambda: _vectors(bridge, texts, images))
     if vectors is None:
         return Response(status_code=499)
     return JsonAnswer(embedding_answer(asked, vectors, server.name, sum(map(len, texts))))
@@ -66,8 +80,17 @@ async def _tokens(bridge: Bridge, text: str | list[int]) -> list[int]:
     return text
 
 
-async def _vectors(bridge: Bridge, texts: list[list[int]]) -> tuple[list[float], ...]:
-    async with bridge.replies([EmbedJob(0, tuple(texts))]) as mail:
+def _data(image: ImagePart, place: int) -> bytes:
+    if not image.data:
+        hint = "the gateway fetches them; a slot does not"
+        raise BadInput("an image by its address", param=f"input[{place}]", hint=hint)
+    return image.data
+
+
+async def _vectors(
+    bridge: Bridge, texts: list[list[int]], images: Mapping[int, bytes] = MappingProxyType({})
+) -> tuple[list[float], ...]:
+    async with bridge.replies([EmbedJob(0, tuple(texts), images)]) as mail:
         return await mail.vectors()
 
 

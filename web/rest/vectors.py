@@ -7,6 +7,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llm.convert.chat import parse_body
+from llm.convert.media_fetch import check_size, fetched
+from llm.convert.vectors import inputs_of, wire_inputs
+from llm.messages import ImagePart
 from llm.port import VectorPath
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from web.body import read_object
@@ -24,8 +27,23 @@ _CLIENT_CLOSED = 499
 async def _embeddings(request: Request) -> Response:
     """OpenAI's request and answer; without `model`, an embedding model if there is one, else the text model."""
     body = without_ours(await read_object(request))
-    parse_body(EmbeddingRequest, body)
+    asked = parse_body(EmbeddingRequest, body)
+    if asked.has_objects:
+        try:
+            body["input"] = await while_connected(request.receive, lambda: _as_sent(asked), scope=request.scope)
+        except ClientGone:
+            return Response(status_code=_CLIENT_CLOSED)
     return await _ask(request, "embeddings", body)
+
+
+async def _as_sent(asked: EmbeddingRequest) -> list[object]:
+    """Texts as texts; images that are only named are fetched, under the rules of those of a chat."""
+    inputs = inputs_of(asked)
+    images = [one for one in inputs if isinstance(one, ImagePart)]
+    found = await fetched(images, param="input")
+    filled = [found[one.url] if isinstance(one, ImagePart) and one.url else one for one in inputs]
+    check_size((one for one in filled if isinstance(one, ImagePart)), "input")
+    return wire_inputs(filled)
 
 
 async def _rerank(request: Request) -> Response:

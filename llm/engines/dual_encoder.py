@@ -1,0 +1,340 @@
+"""CLIP, SigLIP and their kin with PyTorch: texts and images as vectors of one space. Code that lies in a model's
+folder is never run.
+
+A job is worked off in passes of a few inputs, and jobs take turns pass by pass: a thousand images hold up nobody.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from llm.convert.image_size import MOST_PIXELS, pixels
+from llm.engine import (
+    EmbedJob,
+    Encoded,
+    Engine,
+    EngineCard,
+    EngineConfig,
+    EngineEvent,
+    EngineJob,
+    EngineSpec,
+    EngineState,
+    Prompt,
+    Sink,
+    SlotAction,
+)
+from llm.errors import BackendFailed, ContextTooLong, Overloaded
+from llm.messages import Message
+from models.errors import BadInput, ModelUnreadable, ParleyError
+from models.formats.dual_encoder import is_dual_encoder
+from models.formats.safetensors import read_weights
+
+__all__ = ["SPEC", "DualEncoder", "DualEncoderEngine", "load"]
+
+TEXTS, IMAGES = 32, 4
+"""In one pass."""
+MAX_JOBS = 512
+MAX_FAILURES = 3
+_IMAGE_KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_PADDED = ("siglip", "siglip2")
+"""They were trained with texts filled up to their full length, and look at the filling."""
+
+
+class DualEncoder:
+    """The model with its tokenizer and its way to cut images. Raises ModelUnreadable. `tokenize` from any thread, the
+    rest from one.
+    """
+
+    def __init__(self, folder: Path, device: str) -> None:
+        import torch
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+        self._torch, self._device = torch, device
+        local: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), **local)
+            self._processor: Any = AutoImageProcessor.from_pretrained(str(folder), **local)
+            dtype = torch.float32 if device == "cpu" else torch.float16
+            model = AutoModel.from_pretrained(str(folder), use_safetensors=True, dtype=dtype, **local)
+        except Exception as error:  # the library's many kinds
+            raise ModelUnreadable(f"{folder.name} cannot be loaded: {str(error)[:300]}") from error
+        self._model: Any = model.to(device).eval()
+        self._lock = threading.Lock()  # padding and truncation are state of the tokenizer
+        text = model.config.text_config
+        self.kind = str(model.config.model_type)
+        self.context = int(text.max_position_embeddings)
+        self.vocabulary = int(text.vocab_size)
+        self.parameters = sum(int(weights.numel()) for weights in model.parameters())
+
+    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
+        with self._lock:
+            return list(self._tokenizer(text, add_special_tokens=add_special, split_special_tokens=True)["input_ids"])
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        if not all(0 <= token < self.vocabulary for token in tokens):
+            raise BadInput(f"tokens of this model are numbers below {self.vocabulary}")
+        return str(self._tokenizer.decode(list(tokens)))
+
+    def texts(self, inputs: Sequence[Sequence[int]]) -> list[list[float]]:
+        """None longer than `context`."""
+        padded = self.kind in _PADDED
+        width = self.context if padded else max(map(len, inputs))
+        filling = self._tokenizer.pad_token_id or 0
+        rows = [[*tokens, *[filling] * (width - len(tokens))] for tokens in inputs]
+        given = {"input_ids": self._torch.tensor(rows, device=self._device)}
+        if not padded:
+            mask = [[1] * len(tokens) + [0] * (width - len(tokens)) for tokens in inputs]
+            given["attention_mask"] = self._torch.tensor(mask, device=self._device)
+        return self._vectors(self._model.get_text_features, given)
+
+    def pictures(self, files: Sequence[bytes]) -> list[list[float]]:
+        """Raises BadInput for one that cannot be read."""
+        cut = [self._processor(images=_picture(data), return_tensors="pt") for data in files]
+        given = {name: self._torch.cat([one[name] for one in cut]).to(self._device) for name in cut[0]}
+        floats = {
+            name: values.to(self._model.dtype) if values.is_floating_point() else values
+            for name, values in given.items()
+        }
+        return self._vectors(self._model.get_image_features, floats)
+
+    def close(self) -> None:
+        self._model = None
+
+    def _vectors(self, features: Callable[..., Any], given: dict[str, Any]) -> list[list[float]]:
+        with self._torch.inference_mode():
+            found = features(**given)
+            vectors = getattr(found, "pooler_output", found)
+        rows: list[list[float]] = vectors.float().cpu().tolist()
+        return rows
+
+
+def _picture(data: bytes) -> Any:
+    """Upright and in RGB. Raises BadInput."""
+    from PIL import Image, ImageOps
+
+    too_large = BadInput(f"an image has more than {MOST_PIXELS // 1_000_000} million pixels", param="input")
+    if (pixels(data) or 0) > MOST_PIXELS:
+        raise too_large
+    try:
+        with Image.open(io.BytesIO(data), formats=_IMAGE_KINDS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise too_large
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError) as error:
+        hint = f"{', '.join(_IMAGE_KINDS)} are read"
+        raise BadInput("an image cannot be read", param="input", hint=hint) from error
+
+
+@dataclass(slots=True)
+class _Work:
+    job: EmbedJob
+    vectors: list[list[float]] = field(default_factory=list)
+
+    def next(self) -> tuple[list[int], bool]:
+        """Places of the next pass, all texts or all images."""
+        first = len(self.vectors)
+        pictured = first in self.job.images
+        last = first + 1
+        while last < len(self.job.inputs) and last - first < (IMAGES if pictured else TEXTS):
+            if (last in self.job.images) is not pictured:
+                break
+            last += 1
+        return list(range(first, last)), pictured
+
+
+class DualEncoderEngine:
+    """An Engine."""
+
+    media_marker = ""
+
+    def __init__(self, config: EngineConfig, model: DualEncoder) -> None:
+        self._model = model
+        self._commands: deque[EmbedJob | int | Callable[[EngineState], None]] = deque()
+        self._work: deque[_Work] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._done = self._failures = 0
+        (first,) = model.texts([model.tokenize("a", add_special=True)])  # the first pass is slow
+        self.card = EngineCard(
+            name=config.name,
+            context=model.context,
+            trained_context=model.context,
+            vocabulary=model.vocabulary,
+            parameters=model.parameters,
+            size_bytes=read_weights(config.model).size_bytes,
+            places=1,
+            description=model.kind,
+            generates=False,
+            dimensions=len(first),
+            embeds_images=True,
+        )
+
+    def start(self, sink: Sink, on_death: Callable[[str], None]) -> None:
+        self._thread = threading.Thread(target=self._run, args=(sink, on_death), name="model", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: EngineJob | EmbedJob) -> None:
+        if isinstance(job, EngineJob):
+            raise self._writes_nothing()
+        self._command(job)
+
+    def cancel(self, job_id: int) -> None:
+        self._command(job_id)
+
+    def ask_state(self, answer: Callable[[EngineState], None]) -> None:
+        self._command(answer)
+
+    def close(self, timeout_s: float) -> bool:
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                return False
+        self._model.close()
+        return True
+
+    def encode(self, prompt: Prompt) -> Encoded:
+        return Encoded(self.tokenize(prompt.text, add_special=True, parse_special=True))
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """What looks like a special token is text: these models have no roles to write."""
+        return self._model.tokenize(text, add_special=add_special)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        return self._model.detokenize(tokens)
+
+    # ---- what other models would do --------------------------------------------------------------------------
+
+    def pair(self, query: str, document: str) -> list[int]:
+        raise BadInput("this model ranks nothing", hint="load a rerank model")
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]],
+        now: datetime,
+        thinking: bool | None = None,
+    ) -> Prompt:
+        raise self._writes_nothing()
+
+    def grammar(self, schema: Mapping[str, Any]) -> str:
+        raise self._writes_nothing()
+
+    def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
+        raise self._writes_nothing()
+
+    def forget(self, conversation: str) -> None:
+        """It remembers nothing."""
+
+    def keep(
+        self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
+    ) -> None:
+        answer(BadInput(f"there is no slot {sequence}: this model keeps no conversations", param="id"))
+
+    def _writes_nothing(self) -> BadInput:
+        hint = "POST /v1/embeddings, with texts or images"
+        return BadInput(f"{self.card.name} makes vectors and writes no text", param="model", hint=hint)
+
+    # ---- the engine's thread ---------------------------------------------------------------------------------
+
+    def _command(self, command: EmbedJob | int | Callable[[EngineState], None]) -> None:
+        """A cancellation always gets in: it makes room."""
+        with self._wake:
+            if len(self._commands) + len(self._work) >= MAX_JOBS and not isinstance(command, int):
+                raise Overloaded("the engine has more requests than it can look at", hint="try again in a second")
+            self._commands.append(command)
+            self._wake.notify()
+
+    def _run(self, sink: Sink, on_death: Callable[[str], None]) -> None:
+        try:
+            while True:
+                with self._wake:
+                    while not (self._commands or self._work or self._closing):
+                        self._wake.wait()
+                    if self._closing:
+                        return
+                    commands, self._commands = self._commands, deque()
+                for command in commands:
+                    self._take(command, sink)
+                if self._work:
+                    self._pass(self._work.popleft(), sink)
+        except Exception as error:  # whatever it was: the process is replaced and says why
+            on_death(f"{type(error).__name__}: {error}")
+
+    def _take(self, command: EmbedJob | int | Callable[[EngineState], None], sink: Sink) -> None:
+        if isinstance(command, EmbedJob):
+            longest = max(map(len, command.inputs))
+            if longest > self.card.context:
+                text = f"a text of {longest} tokens; {self.card.name} reads {self.card.context}"
+                sink([EngineEvent(command.id, error=ContextTooLong(text, hint="shorten it", param="input"))])
+                return
+            self._work.append(_Work(command))
+        elif isinstance(command, int):
+            self._work = deque(work for work in self._work if work.job.id != command)
+        else:
+            command(EngineState(0, len(self._work), (), {"steps": self._done}))
+
+    def _pass(self, work: _Work, sink: Sink) -> None:
+        places, pictured = work.next()
+        job = work.job
+        try:
+            if pictured:
+                work.vectors += self._model.pictures([job.images[place] for place in places])
+            else:
+                work.vectors += self._model.texts([job.inputs[place] for place in places])
+        except BadInput as error:
+            sink([EngineEvent(job.id, error=error)])
+            return
+        except Exception as error:  # out of memory, for one: this request ends, others go on
+            self._failures += 1
+            hint = "the worker's log says more"
+            sink([EngineEvent(job.id, error=BackendFailed("the model could not compute this request", hint=hint))])
+            if self._failures >= MAX_FAILURES:
+                raise RuntimeError(f"the model failed {MAX_FAILURES} times in a row: {error}") from error
+            return
+        self._failures = 0
+        self._done += 1
+        if len(work.vectors) < len(job.inputs):
+            self._work.append(work)
+        else:
+            sink([EngineEvent(job.id, vectors=tuple(work.vectors))])
+
+
+def load(config: EngineConfig) -> Engine:
+    """Takes seconds. Raises ModelUnreadable."""
+    import torch
+
+    settings = config.settings
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    config.on_progress(0.1)
+    gpu = torch.cuda.is_available() and settings.n_gpu_layers != 0
+    model = DualEncoder(config.model, "cuda" if gpu else "cpu")
+    config.on_progress(0.9)
+    return DualEncoderEngine(config, model)
+
+
+def _fitness(model: Path) -> int:
+    there = all(find_spec(name) is not None for name in ("torch", "transformers", "PIL"))
+    return 10 if there and is_dual_encoder(model) else 0
+
+
+SPEC = EngineSpec(
+    "dual_encoder",
+    load,
+    ("dual_encoder",),
+    "CLIP, SigLIP and their kin with PyTorch",
+    _fitness,
+    extra="transformers",
+)
