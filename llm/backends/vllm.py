@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import aiohttp
 
-from llm.messages import GenerateRequest
-from llm.port import BackendConfig, BackendSpec
+from llm.convert.chat import parse_body
+from llm.convert.content import data_url
+from llm.convert.vector_answers import embeddings_of
+from llm.convert.vectors import inputs_of, shows_images
+from llm.messages import GenerateRequest, ImagePart
+from llm.port import BackendConfig, BackendSpec, VectorPath
 from llm.remote.openai_client import OpenAIClient
 from llm.stream import StreamEvent
+from llm.wire.vectors import EmbeddingRequest
 from models.errors import BadInput
 
 __all__ = ["SPEC", "Vllm"]
@@ -64,6 +69,26 @@ class Vllm(OpenAIClient):
             async for event in events:
                 yield event
 
+    async def _vectors(self, path: VectorPath, body: Mapping[str, Any], model: str) -> Any:
+        """An image is the message of a chat, one in a request ("Multimodal embeddings" in vLLM's documentation)."""
+        if path != "embeddings" or not shows_images(body):
+            return await super()._vectors(path, body, model)
+        rest = {name: value for name, value in body.items() if name != "input"}
+        rows: list[Any] = []
+        tokens = 0
+        for one in inputs_of(parse_body(EmbeddingRequest, body)):
+            asked: dict[str, Any] = {"input": one}
+            if isinstance(one, ImagePart):
+                content = [{"type": "image_url", "image_url": {"url": data_url(one)}}]
+                asked = {"messages": [{"role": "user", "content": content}]}
+            answer = await super()._vectors(path, {**rest, **asked}, model)
+            found = embeddings_of(_ONE, answer, model)
+            rows.append({"index": len(rows), "embedding": found["data"][0]["embedding"]})
+            tokens += found["usage"]["prompt_tokens"]
+        return {"data": rows, "model": model, "usage": {"prompt_tokens": tokens}}
+
+
+_ONE = EmbeddingRequest(input="-")
 
 SPEC = BackendSpec(
     name="vllm",

@@ -265,3 +265,35 @@ async def test_ollama_says_what_it_cannot_do(tmp_path: Path) -> None:
         body = {"model": "ollama/e", "query": "q", "documents": ["a"]}
         async with found.client.post("/v1/rerank", json=body) as answer:
             assert answer.status == 404 and "slot" in (await answer.json())["error"]["hint"]
+
+
+async def test_images_go_to_each_server_in_its_own_form(tmp_path: Path) -> None:
+    """vLLM is asked with a message for each; Ollama has none, so another that can be asked is."""
+    shown = {"image": "data:image/png;base64,aGVsbG8="}
+    async with _servers(tmp_path, "ollama", "openai", "vllm") as (found, servers):
+        for kind in ("openai", "vllm"):
+            servers[kind].answers["/v1/embeddings"] = (200, _rows([0.5, 1.0]))
+        body: dict[str, Any] = {"model": "vllm/e", "input": ["one", {"image": "aGVsbG8="}, {"text": "two"}]}
+        async with found.client.post("/v1/embeddings", json={**body, "encoding_format": "base64"}) as answer:
+            rows = (await answer.json())["data"]
+        assert [struct.unpack("<2f", base64.b64decode(row["embedding"])) for row in rows] == [(0.5, 1.0)] * 3
+        first, second, third = (sent for _, sent in servers["vllm"].posted)
+        assert (first["input"], third["input"]) == ("one", "two") and "input" not in second
+        (message,) = second["messages"]
+        url = message["content"][0]["image_url"]["url"]
+        assert base64.b64decode(url.partition(",")[2]) == b"hello"
+        async with found.client.post("/v1/embeddings", json={"model": "openai/e", "input": shown}) as answer:
+            assert answer.status == 200
+        assert servers["openai"].posted[-1][1]["input"] == [shown]
+        async with found.client.post("/v1/embeddings", json={"model": "ollama/e", "input": shown}) as answer:
+            told = (await answer.json())["error"]
+        assert answer.status == 400 and told["param"] == "input[0]" and "vision-embedding" in told["hint"]
+        async with found.client.post("/v1/embeddings", json={"model": "qwen3:4b", "input": shown}) as answer:
+            assert answer.status == 200, await answer.text()
+            assert answer.headers["x-parley-route"].startswith("openai/")
+        for url in ("https://127.0.0.1/a.png", "http://example.org/a.png", "https://169.254.169.254/a"):
+            async with found.client.post(
+                "/v1/embeddings", json={"model": "vllm/e", "input": {"image": url}}
+            ) as answer:
+                told = (await answer.json())["error"]
+            assert answer.status == 400 and told["param"] == "input" and "cannot be used" in told["message"]
