@@ -7,10 +7,12 @@ that it knows and passes over those beside it without a word: `must_hold` finds 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from llm.replies.number_rules import BOUNDS, number_rule
+from llm.replies.exclusive_schemas import all_exclusive
+from llm.replies.number_rules import BOUNDS, held_multiple, number_rule
 from models.errors import BadInput
 
 __all__ = ["must_hold", "prepared"]
@@ -25,6 +27,7 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 MOST_NUMBERS = 256
 """A range of whole numbers up to this size is written out as what may be said."""
+MOST_BOUND = 1e15
 _ASSERTING = (
     ("type", "$ref", "const", "enum", "anyOf", "oneOf", "allOf", "not", "if", "then", "else")
     + ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -43,18 +46,21 @@ _FORMATS = ("duration", "email", "hostname", "ipv4", "ipv6", "uri", *_HELD_FORMA
 def must_hold(schema: Mapping[str, Any], param: str) -> None:
     """Raises BadInput naming a keyword that the grammar of this schema would not enforce."""
     try:
-        found = _not_held(prepared(schema, param), "")
+        plain = prepared(schema, param)
+        found = _not_held(plain, "", plain)
     except RecursionError:
         raise BadInput("the JSON schema is nested too deep", param=param) from None
     if found:
-        raise BadInput(
-            f"the JSON schema says {found}, which cannot be enforced",
-            param=param,
-            hint="leave that out, or leave out strict: then all else is enforced",
-        )
+        hint = "leave that out, or leave out strict: then all else is enforced"
+        if found.endswith("oneOf"):
+            hint = (
+                "more than one alternative could fit: give them different types, or a required property with another"
+                " `const` in each; or write anyOf"
+            )
+        raise BadInput(f"the JSON schema says {found}, which cannot be enforced", param=param, hint=hint)
 
 
-def _not_held(schema: object, where: str) -> str:
+def _not_held(schema: object, where: str, root: Mapping[str, Any]) -> str:
     """The place of the first keyword that is passed over; "" where there is none."""
     if not isinstance(schema, Mapping):
         return ""
@@ -62,6 +68,8 @@ def _not_held(schema: object, where: str) -> str:
     for name in _ASSERTING:
         if name in schema and name not in held and not _says_nothing(name, schema[name]):
             return f"{where}{name}"
+    if isinstance(schema.get("oneOf"), list) and not all_exclusive(schema["oneOf"], root):
+        return f"{where}oneOf"
     known = schema.get("properties") if isinstance(schema.get("properties"), Mapping) else {}
     required = schema.get("required")
     if isinstance(required, list) and not set(map(str, required)) <= set(known or ()):
@@ -69,17 +77,17 @@ def _not_held(schema: object, where: str) -> str:
     for name in _MAPS:
         inner = schema.get(name)
         for key, value in inner.items() if isinstance(inner, Mapping) else ():
-            if found := _not_held(value, f"{where}{name}.{key}."):
+            if found := _not_held(value, f"{where}{name}.{key}.", root):
                 return found
     for name in _LISTS:
         inner = schema.get(name)
         for number, value in enumerate(inner if isinstance(inner, list) else ()):
-            if found := _not_held(value, f"{where}{name}[{number}]."):
+            if found := _not_held(value, f"{where}{name}[{number}].", root):
                 return found
             if name == "allOf" and not {"properties", "$ref", "anyOf"} & set(value):
                 return f"{where}allOf"
     for name in ("items", "additionalProperties"):
-        if found := _not_held(schema.get(name), f"{where}{name}."):
+        if found := _not_held(schema.get(name), f"{where}{name}.", root):
             return found
     return ""
 
@@ -108,7 +116,7 @@ def _held(schema: Mapping[str, Any]) -> tuple[str, ...]:
         if kind == "string":
             return ("type", "minLength", "maxLength")
     if number_rule(schema):
-        return ("type", *BOUNDS)
+        return ("type", *BOUNDS, "multipleOf") if held_multiple(schema) else ("type", *BOUNDS)
     return ("type",)
 
 
@@ -170,9 +178,14 @@ def _written_out(schema: dict[str, Any], param: str) -> dict[str, Any]:
         if low is not None and high is not None:
             if low > high:
                 raise BadInput("minimum is above maximum", param=param)
-            if high - low < MOST_NUMBERS:
-                rest = {name: value for name, value in schema.items() if not name.lower().endswith("imum")}
-                return {**rest, "enum": list(range(low, high + 1))}
+            step = schema.get("multipleOf")
+            step = step if isinstance(step, int) and step > 0 and not isinstance(step, bool) else 1
+            found = range(-(-low // step) * step, high + 1, step)
+            if not found:
+                raise BadInput("no multiple of multipleOf lies between minimum and maximum", param=param)
+            if len(found) <= MOST_NUMBERS and schema.get("multipleOf") in (None, step):
+                said = ("multipleOf", *BOUNDS)
+                return {**{name: value for name, value in schema.items() if name not in said}, "enum": list(found)}
     return schema
 
 
@@ -182,9 +195,10 @@ def _bound(schema: Mapping[str, Any], end: str, inside: int) -> int | None:
     for value, more in ((plain, 0), (exclusive, inside)):
         if value is None:
             continue
-        if not isinstance(value, int) or isinstance(value, bool):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST_BOUND:
             return None
-        found.append(value + more)
+        nearest = math.ceil(value) if inside > 0 else math.floor(value)
+        found.append(nearest + more if nearest == value else nearest)
     return None if not found else max(found) if inside > 0 else min(found)
 
 

@@ -1,75 +1,178 @@
 """Numbers within bounds as rules of a grammar, which llama.cpp's converter of JSON schemas lacks. Pure.
 
 A grammar compares digits, not values: the numbers from 17 to 243 are 17 to 19, 20 to 99, 100 to 199, 200 to 239 and
-240 to 243. Exponents are left out where there are bounds.
+240 to 243, and those from 0.25 to 0.5 begin with 0.25 to 0.29, 0.3 or 0.4, or are 0.5. Exponents are left out where
+there are bounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-__all__ = ["BOUNDS", "number_rule"]
+__all__ = ["BOUNDS", "held_multiple", "number_rule"]
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 MOST = 10**15
-_ANY_FRACTION = '( "." [0-9]{1,15} )?'
-_NO_FRACTION = '( "." "0"{1,15} )?'
-_SOME_FRACTION = '"." [0-9]{0,14} [1-9]'
+PLACES = 15
+"""Digits behind the point, and of a bound's at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
     """A bound; `open`: the value itself is outside."""
 
-    value: int
+    value: Decimal
     open: bool
+
+    @property
+    def whole(self) -> int:
+        return int(self.value)
+
+    @property
+    def digits(self) -> str:
+        """Behind the point, without zeros at the end."""
+        return f"{self.value % 1:f}".partition(".")[2].rstrip("0")
+
+
+_Digits = tuple[list[str], bool]
+"""Ways to go on behind some digits, and whether the number may end there."""
+
+
+def held_multiple(schema: Mapping[str, Any]) -> bool:
+    """Whether the rule of this schema holds its `multipleOf`: powers of ten."""
+    step = _decimal(schema.get("multipleOf"))
+    return step is not None and step > 0 and step == Decimal(10) ** step.adjusted() and abs(step.adjusted()) <= PLACES
 
 
 def number_rule(schema: Mapping[str, Any]) -> str:
-    """The body of a GBNF rule for a schema of type integer or number with bounds; "" where it has none, or some that
-    no rule is made for: fractions, and beyond 10^15.
+    """The body of a GBNF rule for a schema of type integer or number that has bounds, or is a multiple of a power of
+    ten. "" where it has neither, or a bound beyond 10^15 or with more than 15 digits behind the point.
     """
     kind = schema.get("type")
-    given = {name: schema[name] for name in BOUNDS if schema.get(name) is not None}
-    if kind not in ("integer", "number") or not given or not all(map(_is_whole, given.values())):
+    given = {name: _decimal(schema[name]) for name in BOUNDS if schema.get(name) is not None}
+    step = _decimal(schema.get("multipleOf")) if held_multiple(schema) else None
+    ends = {name: end for name, end in given.items() if end is not None}
+    if kind not in ("integer", "number") or len(ends) < len(given) or not (ends or step):
         return ""
-    low = _tightest([_End(int(given[n]), n != "minimum") for n in BOUNDS[::2] if n in given], 1)
-    high = _tightest([_End(int(given[n]), n != "maximum") for n in BOUNDS[1::2] if n in given], -1)
+    low = _tightest([_End(ends[n], n != "minimum") for n in BOUNDS[::2] if n in ends], 1)
+    high = _tightest([_End(ends[n], n != "maximum") for n in BOUNDS[1::2] if n in ends], -1)
+    if kind == "integer":
+        step = max(step or Decimal(1), Decimal(1))
     ways: list[str] = []
     if high is None or high.value >= 0:
-        ways += _size(kind, low if low is not None and low.value >= 0 else _End(0, False), high)
+        ways += _size(low if low is not None and low.value >= 0 else _End(Decimal(0), False), high, step)
     if low is None or low.value < 0:
-        least = _End(-high.value, high.open) if high is not None and high.value < 0 else _End(0, True)
-        ways += [f'"-" ( {way} )' for way in _size(kind, least, None if low is None else _End(-low.value, low.open))]
+        least = _End(-high.value, high.open) if high is not None and high.value < 0 else _End(Decimal(0), True)
+        most = None if low is None else _End(-low.value, low.open)
+        ways += [f'"-" ( {way} )' for way in _size(least, most, step)]
     return f"( {' | '.join(ways)} ) space" if ways else ""
 
 
-def _is_whole(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return -MOST <= value <= MOST and value == int(value)
+def _decimal(value: object) -> Decimal | None:
+    """As it is written; None for what is no number or has too many digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
+        return None
+    found = Decimal(repr(value)).normalize()
+    exponent = found.as_tuple().exponent
+    return found if isinstance(exponent, int) and exponent >= -PLACES else None
 
 
 def _tightest(ends: list[_End], inside: int) -> _End | None:
     return max(ends, key=lambda end: (inside * end.value, end.open), default=None)
 
 
-def _size(kind: object, low: _End, high: _End | None) -> list[str]:
+def _size(low: _End, high: _End | None, step: Decimal | None) -> list[str]:
     """Ways to write what lies between two sizes, the sign aside."""
-    first = low.value + low.open
-    if kind == "integer":
-        return _whole(first, None if high is None else high.value - high.open)
-    ways = []
-    if low.open and (high is None or high.value > low.value):
-        ways.append(f'"{low.value}" {_SOME_FRACTION}')
-    between = _whole(first, None if high is None else high.value - 1)
-    if between:
-        ways.append(f"( {' | '.join(between)} ) {_ANY_FRACTION}")
-    if high is not None and not high.open and high.value >= first:
-        ways.append(f'"{high.value}" {_NO_FRACTION}')
-    return ways
+    if step is None:
+        return _between(low, high, PLACES)
+    low = _End(_stepped(low, step, ROUND_CEILING), False)
+    high = None if high is None else _End(_stepped(high, step, ROUND_FLOOR), False)
+    if high is not None and high.value < low.value:
+        return []
+    if step < 1:
+        return _between(low, high, -step.adjusted())
+    first, last = int(low.value / step), None if high is None else int(high.value / step)
+    zeros = f' "{"0" * step.adjusted()}"' if step > 1 else ""
+    some = _whole(max(first, 1), last)
+    return (['"0"'] if first == 0 else []) + ([f"( {' | '.join(some)} ){zeros}"] if some else [])
+
+
+def _stepped(end: _End, step: Decimal, rounding: str) -> Decimal:
+    """The first multiple inside."""
+    found = (end.value / step).to_integral_value(rounding)
+    if end.open and found * step == end.value:
+        found += 1 if rounding == ROUND_CEILING else -1
+    return found * step
+
+
+def _between(low: _End, high: _End | None, places: int) -> list[str]:
+    if high is not None and high.value < low.value:
+        return []
+    if high is not None and low.whole == high.whole:
+        within = _within(low.digits, low.open, high.digits, high.open, places)
+        return _written([f'"{low.whole}"'], within)
+    ways = _written([f'"{low.whole}"'], _above(low.digits, low.open, places))
+    ways += _written(_whole(low.whole + 1, None if high is None else high.whole - 1), _above("", False, places))
+    return ways + ([] if high is None else _written([f'"{high.whole}"'], _below(high.digits, high.open, places)))
+
+
+def _written(wholes: list[str], behind: _Digits) -> list[str]:
+    """Whole numbers with a point and these digits behind them."""
+    ways, ends = behind
+    if not wholes or not (ways or ends):
+        return []
+    before = wholes[0] if len(wholes) == 1 else f"( {' | '.join(wholes)} )"
+    return [f'{before} ( "." {_any_of(ways)} ){"?" if ends else ""}' if ways else before]
+
+
+def _above(digits: str, open: bool, places: int) -> _Digits:
+    """At least these digits behind the point, of at most `places`."""
+    if not digits:
+        if open:
+            return ([f'"0"{{0,{places - 1}}} {_first(1, 9, places)[0]}'] if places else []), False
+        return ([f"[0-9]{{1,{places}}}"] if places else []), True
+    return _first(int(digits[0]) + 1, 9, places) + _then(digits[0], _above(digits[1:], open, places - 1)), False
+
+
+def _below(digits: str, open: bool, places: int) -> _Digits:
+    """At most these."""
+    if not digits:
+        return ([f'"0"{{1,{places}}}'] if places and not open else []), not open
+    return _first(0, int(digits[0]) - 1, places) + _then(digits[0], _below(digits[1:], open, places - 1)), True
+
+
+def _within(low: str, low_open: bool, high: str, high_open: bool, places: int) -> _Digits:
+    if not low and not low_open:
+        return _below(high, high_open, places)
+    if not high:
+        return [], False  # nothing is above low and at most its whole number
+    first, last = int(low[:1] or 0), int(high[0])
+    if first > last:
+        return [], False
+    if first == last:
+        return _then(high[0], _within(low[1:], low_open, high[1:], high_open, places - 1)), False
+    ways = _then(str(first), _above(low[1:], low_open, places - 1)) + _first(first + 1, last - 1, places)
+    return ways + _then(high[0], _below(high[1:], high_open, places - 1)), False
+
+
+def _first(low: int, high: int, places: int) -> list[str]:
+    """Any digits behind a first one."""
+    more = f" [0-9]{{0,{places - 1}}}" if places > 1 else ""
+    return [f"[{low}-{high}]{more}"] if low <= high else []
+
+
+def _then(digit: str, behind: _Digits) -> list[str]:
+    ways, ends = behind
+    if not ways:
+        return [f'"{digit}"'] if ends else []
+    return [f'"{digit}" {_any_of(ways)}{"?" if ends else ""}']
+
+
+def _any_of(ways: list[str]) -> str:
+    return f"( {' | '.join(ways)} )"
 
 
 def _whole(low: int, high: int | None) -> list[str]:

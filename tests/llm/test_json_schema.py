@@ -16,11 +16,24 @@ def _of(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"x": schema}, "required": ["x"], "additionalProperties": False}
 
 
+def _pet(kind: str, **more: Any) -> dict[str, Any]:
+    kinds = {"type": {"type": "string", "const": kind}, **more}
+    return {"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False}
+
+
 @pytest.mark.parametrize(
     ("schema", "keyword"),
     [
-        (_of({"type": "number", "minimum": 0.5, "maximum": 6}), "properties.x.minimum"),
+        (_of({"type": "number", "minimum": 0.5e-20, "maximum": 6}), "properties.x.minimum"),
+        (_of({"type": "number", "multipleOf": 0.25}), "properties.x.multipleOf"),
         (_of({"type": "integer", "minimum": 1e20}), "properties.x.minimum"),
+        (_of({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "properties.x.oneOf"),
+        (_of({"oneOf": [{"type": "string"}, {}]}), "properties.x.oneOf"),
+        (_of({"oneOf": [{"enum": ["a", "b"]}, {"const": "b"}]}), "properties.x.oneOf"),
+        (_of({"oneOf": [_of({"const": 1}), _of({"const": 1.0})]}), "properties.x.oneOf"),
+        (_of({"oneOf": [PERSON, {**PERSON, "required": []}]}), "properties.x.oneOf"),
+        (_of({"oneOf": [_pet("cat"), {**_pet("dog"), "required": []}]}), "properties.x.oneOf"),
+        ({"oneOf": [{"$ref": "#"}, {"type": "null"}]}, "oneOf"),
         (_of({"type": "integer", "multipleOf": 5}), "properties.x.multipleOf"),
         (_of({"type": "array", "items": {"type": "string"}, "uniqueItems": True}), "properties.x.uniqueItems"),
         (_of({"type": "array", "minItems": 2}), "properties.x.minItems"),
@@ -31,8 +44,8 @@ def _of(schema: dict[str, Any]) -> dict[str, Any]:
         ({**PERSON, "anyOf": [PERSON]}, "type"),
         (_of({"type": "string", "format": "email"}), "properties.x.format"),
         (_of({"type": "string", "pattern": "^a+$", "maxLength": 3}), "properties.x.maxLength"),
-        (_of({"anyOf": [{"type": "number", "minimum": 0.1}, {"type": "null"}]}), "properties.x.anyOf[0].minimum"),
-        ({"$defs": {"d": {"type": "number", "maximum": 1.5}}, **_of({"$ref": "#/$defs/d"})}, "$defs.d.maximum"),
+        (_of({"anyOf": [{"type": "number", "minimum": 1e-17}, {"type": "null"}]}), "properties.x.anyOf[0].minimum"),
+        ({"$defs": {"d": {"type": "number", "maximum": 1e16}}, **_of({"$ref": "#/$defs/d"})}, "$defs.d.maximum"),
         (_of({"type": ["number", "null"], "multipleOf": 3}), "properties.x.anyOf[0].multipleOf"),
         ({"allOf": [{"minProperties": 1}]}, "allOf[0].minProperties"),
     ],
@@ -59,6 +72,17 @@ def test_a_strict_schema_is_refused_for_what_no_grammar_holds(schema: dict[str, 
         _of({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3, "uniqueItems": False}),
         {"$defs": {"d": PERSON}, **_of({"$ref": "#/$defs/d", "description": "x"})},
         {"$ref": "#/$defs/d", "$defs": {"d": {**_of({"anyOf": [{"$ref": "#/$defs/d"}, {"type": "null"}]})}}},
+        _of({"type": "number", "minimum": 0.5, "exclusiveMaximum": 0.75}),
+        _of({"type": "number", "minimum": 0, "multipleOf": 0.01}),
+        _of({"type": "integer", "minimum": 0, "maximum": 1000, "multipleOf": 5}),
+        _of({"oneOf": [{"type": "string"}, {"type": ["number", "null"]}, {"type": "boolean"}]}),
+        _of({"oneOf": [{"const": 1}, {"const": True}, {"enum": ["a", None]}]}),
+        _of({"oneOf": [_pet("cat"), _pet("dog", age={"type": "integer"})]}),
+        _of({"oneOf": [PERSON, _pet("cat")]}),
+        {
+            "$defs": {"cat": _pet("cat"), "dog": _pet("dog"), "pet": {"anyOf": [{"$ref": "#/$defs/dog"}]}},
+            **_of({"oneOf": [{"$ref": "#/$defs/cat"}, {"$ref": "#/$defs/pet"}]}),
+        },
         {},
     ],
 )
@@ -68,9 +92,18 @@ def test_a_strict_schema_that_a_grammar_holds_passes(schema: dict[str, Any]) -> 
 
 def test_small_ranges_and_lists_of_types_are_written_out() -> None:
     assert prepared({"type": "integer", "exclusiveMinimum": 4, "maximum": 6}, "p")["enum"] == [5, 6]
+    assert prepared({"type": "integer", "minimum": 0.5, "maximum": 20, "multipleOf": 7}, "p")["enum"] == [7, 14]
     assert "enum" not in prepared({"type": "integer", "minimum": 0, "maximum": 1000}, "p")
     assert prepared({"type": ["string", "null"], "maxLength": 4}, "p") == {
         "anyOf": [{"type": "string", "maxLength": 4}, {"type": "null"}]
     }
     with pytest.raises(BadInput):
         prepared({"type": "integer", "minimum": 6, "maximum": 5}, "p")
+    with pytest.raises(BadInput, match="no multiple"):
+        prepared({"type": "integer", "minimum": 6, "maximum": 7, "multipleOf": 5}, "p")
+
+
+def test_the_hint_says_how_alternatives_exclude_each_other() -> None:
+    with pytest.raises(BadInput) as caught:
+        must_hold({"oneOf": [{"type": "string"}, {"type": "string", "minLength": 2}]}, "p")
+    assert "const" in str(caught.value.hint) and "anyOf" in str(caught.value.hint)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.replies.number_rules import BOUNDS, number_rule
+from llm.replies.number_rules import BOUNDS, held_multiple, number_rule
 
 BOUND = st.none() | st.integers(-1200, 1200)
 
@@ -21,7 +22,7 @@ def pattern(rule: str) -> re.Pattern[str]:
     return re.compile(text.replace(" ", ""))
 
 
-def within(value: float, bounds: dict[str, Any]) -> bool:
+def within(value: Any, bounds: dict[str, Any]) -> bool:
     low, high = bounds.get("minimum"), bounds.get("maximum")
     above, below = bounds.get("exclusiveMinimum"), bounds.get("exclusiveMaximum")
     return (
@@ -55,12 +56,58 @@ def test_numbers(ends: tuple[int | None, ...], values: list[Any]) -> None:
         assert bool(rule and pattern(rule).fullmatch(text)) == wanted, (bounds, text, rule)
 
 
+FRACTION = st.none() | st.decimals(-13, 13, places=2).map(float)
+
+
+@given(st.tuples(FRACTION, FRACTION, FRACTION, FRACTION), st.lists(st.decimals(-14, 14, places=3), max_size=8))
+def test_numbers_between_fractions(ends: tuple[float | None, ...], values: list[Any]) -> None:
+    bounds = {name: end for name, end in zip(BOUNDS, ends, strict=True) if end is not None}
+    exact = {name: Decimal(repr(end)) for name, end in bounds.items()}
+    rule = number_rule({"type": "number", **bounds})
+    near = [end + by * Decimal("0.001") for end in exact.values() for by in (-10, -1, 0, 1, 10)]
+    whole = [end.to_integral_value() for end in exact.values()]
+    for value in (*values, *near, *whole):
+        for places in (0, 1, 2, 3, 5):
+            written = f"{value:.{places}f}"
+            if value != Decimal(written):
+                continue
+            text = written.removeprefix("-") if value == 0 else written  # "-0.0" need not be possible
+            wanted = bool(bounds) and within(value, exact)
+            assert bool(rule and pattern(rule).fullmatch(text)) == wanted, (bounds, text, rule)
+
+
+@given(
+    st.sampled_from([0.01, 0.1, 1, 10, 1000]),
+    st.tuples(FRACTION, FRACTION),
+    st.lists(st.decimals(-14, 14, places=3) | st.integers(-5, 5).map(lambda n: Decimal(n * 1000)), max_size=15),
+)
+def test_multiples_of_powers_of_ten(step: float, ends: tuple[float | None, ...], values: list[Decimal]) -> None:
+    bounds = {name: end * 100 for name, end in zip(BOUNDS[:2], ends, strict=True) if end is not None}
+    schema = {"type": "number", "multipleOf": step, **bounds}
+    exact = {name: Decimal(repr(end)) for name, end in bounds.items()}
+    rule = number_rule(schema)
+    assert held_multiple(schema)
+    for value in (*values, *exact.values(), Decimal(0), Decimal("0.05"), Decimal("0.005")):
+        text = f"{value.normalize():f}"
+        wanted = value % Decimal(repr(step)) == 0 and within(value, exact)
+        assert bool(rule and pattern(rule).fullmatch("0" if value == 0 else text)) == wanted, (schema, text, rule)
+
+
+def test_other_multiples_have_no_rule() -> None:
+    for step in (0.5, 3, 25, 0, -1, True, "1", 1e-20, 1e300):
+        assert not held_multiple({"type": "number", "multipleOf": step})
+        assert number_rule({"type": "number", "multipleOf": step}) == ""
+    assert number_rule({"type": "number", "multipleOf": 3, "minimum": 0.5})
+
+
 @pytest.mark.parametrize(
     "schema",
     [
         {"type": "integer"},
         {"type": "string", "minimum": 1},
-        {"type": "number", "minimum": 0.5},
+        {"type": "number", "minimum": 1e-20},
+        {"type": "number", "minimum": 0.3, "exclusiveMaximum": 0.3},
+        {"type": "number", "minimum": 0.1234567890123456789e-5},
         {"type": "integer", "minimum": 1e20},
         {"type": "integer", "minimum": True},
         {"type": "integer", "minimum": 5, "maximum": 4},

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,9 @@ class TestGrammars:
             "age": {"type": "integer", "minimum": 18, "exclusiveMaximum": 1317},
             "share": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
             "cold": {"type": "number", "maximum": -7},
+            "warm": {"type": "number", "minimum": 36.123456789012, "exclusiveMaximum": 37.5},
+            "price": {"type": "number", "minimum": 0.5, "maximum": 2.75, "multipleOf": 0.01},
+            "pet": {"oneOf": [{"type": "string", "maxLength": 3}, {"type": "integer", "multipleOf": 10}]},
         }
         schema = {"type": "object", "properties": bounds, "required": [*bounds], "additionalProperties": False}
         format = {"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": schema}}
@@ -170,7 +174,9 @@ class TestGrammars:
         said = json.loads(choices(worker.ask(CHAT, body))[0]["message"]["content"])
         assert isinstance(said["age"], int) and 18 <= said["age"] < 1317
         assert said["share"] is None or 0 < said["share"] <= 1
-        assert said["cold"] <= -7
+        assert said["cold"] <= -7 and 36.123456789012 <= said["warm"] < 37.5
+        assert 0.5 <= said["price"] <= 2.75 and Decimal(repr(said["price"])) % Decimal("0.01") == 0
+        assert isinstance(said["pet"], str) or said["pet"] % 10 == 0
 
     @pytest.mark.parametrize(
         "schema",
