@@ -4,6 +4,7 @@
 #   PYTHON=python3.12        the interpreter for a new virtual environment (3.11 or newer)
 #   VENV=.venv               where that environment lies
 #   ARGS="--no-browser"      passed on: to `parley up` (make up), to pytest (make test), to the bench (make bench)
+#   AT_ONCE=0                how many test files run at a time (make test); 0: one after the other, in one process
 #   CMAKE_ARGS=...           how llama.cpp is compiled; empty means: for this very CPU, without a GPU
 #   SKIP_COMPILER_CHECK=1    when pip finds a prebuilt llama-cpp-python (see docs/troubleshooting.md)
 
@@ -16,8 +17,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
-# Two at a time; most others speak and listen in real time, and want the machine for themselves.
-SIDE_BY_SIDE := $(addprefix tests/,architecture conformance docs llm models properties web)
+# Test files at a time, on 2 cores: half of them wait for speech, not for the processor. What wants the machine for
+# itself is in ALONE; docs/testing.md says why.
+AT_ONCE ?= 3
+ALONE := tests/browser
 
 .PHONY: help up install test check format bench clean compiler
 
@@ -31,8 +34,8 @@ install: $(VENV)/.installed ## virtual environment and everything Parley needs, 
 
 test: check $(VENV)/.installed-js $(VENV)/.installed-engines ## check, then every test that can run on this machine (the others say why they are skipped)
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(SIDE_BY_SIDE))
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder $(addprefix --ignore=,$(ALONE))
+	$(BIN)/python -m pytest $(ALONE)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif

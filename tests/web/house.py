@@ -60,6 +60,8 @@ async def house(home: Path, config: str) -> AsyncIterator[House]:
         waiting.cancel()
         if task.done():
             task.result()
+        # As `parley up` is waited for until it is healthy: the first question to the backends may still be open.
+        await built[0].router.refresh()
         headers = {"Authorization": f"Bearer {KEY}"}
         async with aiohttp.ClientSession(url, headers=headers) as client:
             yield House(url, built[0], client)
