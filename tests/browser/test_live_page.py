@@ -151,15 +151,14 @@ async def test_interrupting(
 ) -> None:
     scripted_service.reset()
     words = "stop it please" if how == "stop word" else "and what did the cat do"
-    heard = [[2.2, "tell me a story"], [60, words]]
-    scripted_service.script(transcripts_by_length=heard, replies=[LONG, "All right."])
+    scripted_service.script(transcripts=[words], replies=[LONG, "All right."])
     over = say("Please stop that now, I have heard enough of it.") if how in ("voice", "stop word") else 0.0
-    question = say("Tell me a story.")
-    microphone = write_microphone(tmp_path / "mic.wav", 1.0, question, 5.0, over, 60.0)
+    microphone = write_microphone(tmp_path / "mic.wav", 1.0, over, 60.0)
     async with live_page(scripted_parley, microphone) as page:
         await page.evaluate(RECORD_STATES)
-        await start_talking(page)
+        await type_turn(page, "tell me a story")
         await page.wait_for("parley.state === 'speaking' && parley.playback.samples > 24000", "a second of the story")
+        await start_talking(page)  # the recording begins with the microphone
         if how == "space":
             await page.press(" ", "Space")
         elif how == "button":
@@ -193,13 +192,14 @@ async def test_a_cough_only_pauses(
 ) -> None:
     scripted_service.reset()
     reply = "It is a long story about a miller, his three sons, a donkey and a cat who could speak to people."
-    scripted_service.script(transcripts_by_length=[[1.1, ""], [60, "tell me a story"]], replies=[reply])
-    question = say("Tell me a story.")
+    scripted_service.script(transcripts=[""], replies=[reply])
     cough = say("Ah ha!")[: int(0.25 * RATE_HZ)]
-    microphone = write_microphone(tmp_path / "mic.wav", 1.0, question, 3.5, cough, 60.0)
+    microphone = write_microphone(tmp_path / "mic.wav", 1.0, cough, 60.0)
     async with live_page(scripted_parley, microphone) as page:
         await page.evaluate(RECORD_STATES)
-        await start_talking(page)
+        await type_turn(page, "tell me a story")
+        await page.wait_for("parley.state === 'speaking'", "the story")
+        await start_talking(page)  # the recording begins with the microphone
         told = await turn(page, 1)
         seen = await page.evaluate("window.seen")
         assert not told["interrupted"]
