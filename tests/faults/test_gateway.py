@@ -82,7 +82,7 @@ def _said(events: list[Any]) -> str:
 
 async def _nothing_open(upstream: SickUpstream) -> None:
     """The gateway has let go of every request it made."""
-    with anyio.fail_after(2):
+    with anyio.fail_after(10):
         while any(upstream.open.values()):
             await asyncio.sleep(0.01)
 

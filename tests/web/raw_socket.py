@@ -29,7 +29,7 @@ async def open_raw(url: str, path: str, receive_buffer: int = 0) -> socket.socke
     )
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):  # byte by byte, so that no frame behind it is taken
-        answer += await asyncio.wait_for(loop.sock_recv(raw, 1), 5)
+        answer += await asyncio.wait_for(loop.sock_recv(raw, 1), 20)
     assert answer.startswith(b"HTTP/1.1 101"), answer
     return raw
 
