@@ -32,8 +32,9 @@ def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, 
     table.add_column(justify="right")
     table.add_column(style="dim")
     table.add_row("weights", mib(fit.weights), f"{subject.parameters / 1e6:,.0f} M parameters")
-    per_token = f"{fit.kv_per_token / 1024:.1f} KiB a token"
-    table.add_row("KV cache", mib(fit.kv), f"{fit.cells} tokens, {per_token}, {fit.attention_layers} layers")
+    if fit.cells:
+        per_token = f"{fit.kv_per_token / 1024:.1f} KiB a token"
+        table.add_row("KV cache", mib(fit.kv), f"{fit.cells} tokens, {per_token}, {fit.attention_layers} layers")
     if fit.recurrent_layers:
         table.add_row("state", mib(fit.state), f"{fit.sequences} sequences, {fit.recurrent_layers} recurrent layers")
     table.add_row("compute", mib(fit.compute), "scratch of one pass")
@@ -43,12 +44,19 @@ def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, 
         sign = "-" if corrected < 0 else ""
         table.add_row("correction", f"{sign}{mib(abs(corrected))}", f"x {ratio:.2f}, from loads on this machine")
     total = int(fit.total * ratio)
-    table.add_row(Text("sum", "bold"), Text(mib(total), "bold"), f"for conversations of {fit.context} tokens")
+    table.add_row(
+        Text("sum", "bold"),
+        Text(mib(total), "bold"),
+        f"for conversations of {fit.context} tokens" if fit.cells else "",
+    )
     table.add_row("free", mib(host.available), f"of {mib(host.total)}")
     fits = total <= host.available
     verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} are missing."
     trained = subject.trained
+    most = max(most, fit.context if fits else 0)  # steps are coarse, and some models know less than one
     reach = f"One conversation of up to {most} tokens would fit" if most else "Not even a short context would fit"
     reach += f"; the model was trained on {trained}." if trained else "."
+    if not fit.cells:
+        reach = "It keeps nothing between requests."
     title = Text(f"{subject.name}: {subject.architecture or 'unknown architecture'}", "bold")
     return Group(title, table, Text(f"{verdict} {reach}", "" if fits else "red"))

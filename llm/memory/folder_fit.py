@@ -14,11 +14,13 @@ from llm.memory.fit import FitSum
 from llm.settings import EngineSettings
 from models.formats.safetensors import FolderWeights, ModelConfig
 
-__all__ = ["largest_folder_context", "predict_folder"]
+__all__ = ["largest_folder_context", "predict_encoder", "predict_folder"]
 
 PROCESS_BYTES = 375 << 20
 """A worker with a model of 0.3 MB, transformers or mlx, on Linux; measured."""
 STEP = 256
+_PASS = 0.3
+"""A pass of four images, over the weights. Guessed; measuring corrects it."""
 _OVERHEAD = 1.06
 """What scales and zero points add to weights of 4 or 8 bits in groups of 64."""
 
@@ -49,6 +51,24 @@ def predict_folder(
         sequences=places + IDLE_SEQUENCES,
         kv_per_token=per_token * number / 2,
         attention_layers=config.layers,
+        recurrent_layers=0,
+    )
+
+
+def predict_encoder(weights: FolderWeights) -> FitSum:
+    """Of a model that only makes vectors of texts and images: in 32 bit, and nothing is kept between requests."""
+    wide = 4 * weights.parameters
+    return FitSum(
+        weights=wide,
+        kv=0,
+        state=0,
+        compute=int(wide * _PASS),
+        process=PROCESS_BYTES,
+        context=0,
+        cells=0,
+        sequences=1,
+        kv_per_token=0.0,
+        attention_layers=0,
         recurrent_layers=0,
     )
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from llm.engine_choice import choose_engine
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum, predict
-from llm.memory.folder_fit import PROCESS_BYTES, predict_folder
+from llm.memory.folder_fit import predict_encoder, predict_folder
 from llm.memory.learned import Learned, model_key
 from llm.memory.machine import gpus
 from llm.routing.abilities import Abilities
@@ -190,8 +190,8 @@ def plan_for(
     elif model.format == "safetensors":
         fit = folder_fit(model.path, engine, memory_bytes)
         context, predicted = fit.context, fit.total
-    elif model.format == "dual_encoder":  # in 32 bit, with the layers of a few images at a time
-        predicted = int(4 * read_weights(model.path).parameters * _GROWTH) + PROCESS_BYTES
+    elif model.format == "dual_encoder":
+        predicted = predict_encoder(read_weights(model.path)).total
     division = Division(predicted)
     if model.kind in launchers:
         launch = launchers[model.kind](model)

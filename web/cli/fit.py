@@ -31,10 +31,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from llm.memory.fit import largest_context, predict
-    from llm.memory.folder_fit import largest_folder_context, predict_folder
+    from llm.memory.folder_fit import largest_folder_context, predict_encoder, predict_folder
     from llm.memory.learned import Learned, model_key
     from llm.memory.machine import HostMemory, host_memory
     from llm.workers.launch import changed_settings, keeps_wide
+    from models.formats.dual_encoder import is_dual_encoder
     from models.formats.gguf import read_header
     from models.formats.safetensors import read_config, read_weights
     from models.store import Store
@@ -59,7 +60,12 @@ def _run(arguments: argparse.Namespace) -> int:
     given = (arguments.memory_mib or 0) << 20
     host = HostMemory(given, given) if given else host_memory()
     learned = Learned(settings.home / "measured.json")
-    if path.is_dir():
+    if path.is_dir() and is_dual_encoder(path):
+        found, weights = read_config(path), read_weights(path)
+        ratio = learned.ratio(model_key(path, weights.size_bytes))
+        fit, most = predict_encoder(weights), 0
+        subject = FitSubject(path.name, found.architecture, weights.parameters, None)
+    elif path.is_dir():
         found, weights, wide = read_config(path), read_weights(path), keeps_wide(path, engine)
         ratio = learned.ratio(model_key(path, weights.size_bytes))
         fit = predict_folder(found, weights, engine, host.total, wide=wide)
