@@ -70,6 +70,7 @@ CORES = (
     "voice/ears/audio_time.py",
     "voice/ears/echo.py",
     "voice/ears/echo_guard.py",
+    "voice/ears/likeness.py",
     "voice/ears/pace.py",
     "voice/ears/soft_onset.py",
     "voice/ears/segmenter.py",

@@ -99,8 +99,9 @@ class LiveClient:
                 frame = np.concatenate([frame, room[start : start + _FRAME - len(frame)]])
             self._sent += _FRAME
             # a sound card's samples do not wait for a busy machine: what is due is sent, however late it is
-            if (wait_s := self._started_s + self._sent / RATE_HZ - time.monotonic()) > 0:
-                await anyio.sleep(wait_s)
+            wait_s = self._started_s + self._sent / RATE_HZ - time.monotonic()
+            if wait_s > 0 or self._sent % (5 * _FRAME) == 0:
+                await anyio.sleep(max(0.0, wait_s))
             await self.socket.send(self._in_the_air(frame).tobytes())
 
     def _in_the_air(self, frame: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:

@@ -50,6 +50,8 @@ class Acoustics:
     rt60_s: float = 0.3
     noise: float = 12.0
     """RMS of the room's own noise, of 32767."""
+    stalls: tuple[tuple[float, float], ...] = ()
+    """(from, for) seconds in which the network carries nothing, either way: it all comes at their end."""
 
 
 @dataclass(frozen=True)
@@ -124,30 +126,33 @@ class Room:
         """The user types at `asked_at_s` and is answered by voice; then time passes."""
         vad, segmenter = _vad(), self._segmenter()
         stream, pending, at = vad.open(), np.zeros(0, np.int16), 0
+        recorded: list[Pcm] = []
         self._at(asked_at_s, heard.Typed("tell me a story"))
         self._step(heard.EchoHeard(self.guard.state))
         try:
             for start in range(0, round(until_s * RATE_HZ), FRAME):
                 self._until((start + FRAME) / RATE_HZ)
-                before = self.guard.state
-                clean = self.guard.hear(self._microphone(start), self.now)
-                self._again(self.guard.take_past())
-                if self.guard.state != before:
-                    if self.guard.state == "present":
-                        segmenter = self._segmenter()
-                    self._step(heard.EchoHeard(self.guard.state))
-                self.heard_pcm.append(clean)
-                pending = np.concatenate((pending, clean))
-                while len(pending) >= VAD_FRAME:
-                    frame, pending = pending[:VAD_FRAME], pending[VAD_FRAME:]
-                    at += VAD_FRAME
-                    probability = float(vad.step([stream], frame[None].astype(np.float32) / 32768)[0])
-                    edge = segmenter.step(probability, at / RATE_HZ)
-                    if edge is not None:
-                        began = isinstance(edge, Onset)
-                        self._step(heard.SpeechBegan(edge.at_s) if began else heard.SpeechEnded(edge.at_s))
-                    voiced = segmenter.voiced or probability >= 0.5
-                    self._step(heard.AudioClock(at / RATE_HZ, voiced, rising=segmenter.rising))
+                recorded.append(self._microphone(start))
+                while recorded and self._arrives_s() <= self.now:
+                    before = self.guard.finding
+                    clean = self.guard.hear(recorded.pop(0), self.now)
+                    self._again(self.guard.take_past())
+                    if self.guard.finding != before:
+                        if self.guard.state == "present":
+                            segmenter = self._segmenter()
+                        self._step(heard.EchoHeard(self.guard.state))
+                    self.heard_pcm.append(clean)
+                    pending = np.concatenate((pending, clean))
+                    while len(pending) >= VAD_FRAME:
+                        frame, pending = pending[:VAD_FRAME], pending[VAD_FRAME:]
+                        at += VAD_FRAME
+                        probability = float(vad.step([stream], frame[None].astype(np.float32) / 32768)[0])
+                        edge = segmenter.step(probability, at / RATE_HZ)
+                        if edge is not None:
+                            began = isinstance(edge, Onset)
+                            self._step(heard.SpeechBegan(edge.at_s) if began else heard.SpeechEnded(edge.at_s))
+                        voiced = segmenter.voiced or probability >= 0.5
+                        self._step(heard.AudioClock(at / RATE_HZ, voiced, rising=segmenter.rising))
         finally:
             vad.close(stream)
         return self
@@ -211,13 +216,13 @@ class Room:
             case Tell(event=AudioOut() as audio):
                 self.said.append((self.now, audio))
                 self.guard.sent(audio, self.now)
-                begin = max(len(self._played), round(self.now * RATE_HZ))
+                begin = max(len(self._played), round(self._arrives_s() * RATE_HZ))
                 self._played = np.concatenate((self._played, np.zeros(begin - len(self._played)), audio.pcm))
             case Tell(event=event):
                 self.said.append((self.now, event))
                 if isinstance(event, Interrupted):
                     self.guard.stopped(self.now)
-                    self._played = self._played[: round(self.now * RATE_HZ)]
+                    self._played = self._played[: round(self._arrives_s() * RATE_HZ)]
             case Think(revision=revision):
                 self._at(self.now + 0.1, heard.TokensArrived(revision, self.reply))
                 self._at(self.now + 0.1, heard.MindFinished(revision, 30, 40))
@@ -257,6 +262,11 @@ class Room:
             return " ".join(words)
         raw = self.acoustics.gain_db is not None and self.guard.state != "present"
         return " ".join(self.reply.split()[:4]) if raw else ""
+
+    def _arrives_s(self) -> float:
+        """When what is sent now arrives."""
+        ends = (begin + length for begin, length in self.acoustics.stalls if begin <= self.now < begin + length)
+        return max(ends, default=self.now)
 
     def _microphone(self, start: int) -> Pcm:
         mixed = self._rng.normal(0, self.acoustics.noise, FRAME)

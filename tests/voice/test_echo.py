@@ -39,6 +39,20 @@ def test_the_echo_of_a_short_reply_is_no_question(reply: str) -> None:
     assert room.requests == ["tell me a story"]
 
 
+@pytest.mark.parametrize(
+    ("gain_db", "delay_ms", "stall"), [(-6, 400, (2.0, 0.6)), (-6, 120, (4.0, 0.45)), (-15, 120, (4.0, 0.8))]
+)
+def test_a_network_that_stalls_does_not_make_it_stop_itself(
+    gain_db: float, delay_ms: float, stall: tuple[float, float]
+) -> None:
+    """The client's playout runs dry, and what comes back from then on is later than it was."""
+    room = Room(Acoustics(gain_db, delay_ms, 0.3, stalls=(stall,))).run(8.0)
+    assert room.told(Interrupted) == []
+    assert room.guard.finding[1] >= 1  # found somewhere else
+    late = np.concatenate(room.heard_pcm)[round((sum(stall) + 1.4) * RATE_HZ) :]
+    assert level_db(late) < 30
+
+
 def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:
     question = spoken("what time is it")
     room = Room(sounds=(Sound(12.0, question, "what time is it"),), reply="Fine, thank you.").run(14.0)
@@ -208,10 +222,11 @@ def is_found_again(shift: int) -> bool:
 
 
 def test_a_playout_that_moves_in_the_middle_of_a_reply_is_followed_at_once() -> None:
-    """A buffer of the client's ran dry. Looked for twice a second only, the echo was heard for 1.4 s. Espeak speaks a
-    little differently each time: one of the three may take longer."""
-    heard = [heard_again_s(shift) for shift in (100, -150, 300)]
-    assert sum(each <= 0.9 for each in heard) >= 2, heard
+    """A buffer of the client's ran dry, or it skipped. Espeak speaks a little differently each time: one may take
+    longer."""
+    limits = {20: 0.6, -800: 0.9, 300: 0.8, 5600: 1.1}
+    heard = {shift: heard_again_s(shift) for shift in limits}
+    assert sum(heard[shift] <= limit for shift, limit in limits.items()) >= len(limits) - 1, heard
 
 
 def heard_again_s(shift: int) -> float:

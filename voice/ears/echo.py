@@ -17,6 +17,8 @@ client's buffers, the room, the way back.
    time, and a filter that was right is wrong by that. So what begins after a silence is compared with what the filter
    expects, until one shift of the reference makes them alike; the filter learns nothing meanwhile, and what is no
    louder than our own voice would be there is silent.
+   Where a network stalls it may be off by half a second, in the midst of a reply: what the filter suddenly does not
+   explain is looked for elsewhere, and where the filter that was right explains it, there it is.
 4. *Keep pace.* A loudspeaker that is not on the microphone's clock drifts away from the filter (pace.py).
 5. *Suppress the rest.* What the filter leaves (the far end of the reverberation, what a small loudspeaker adds) is
    estimated from how the residual's power follows the echo's, and taken off band by band. Where hardly anything else
@@ -33,6 +35,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from voice.ears.likeness import correlate, shift_of
 from voice.ears.pace import Pace
 from voice.port import Pcm
 
@@ -102,6 +105,13 @@ _ALIKE = 0.5
 _FIRST_TRY = 1600
 _LAST_TRY = 12_000
 """Samples of echo after which it is compared, first and for the last time."""
+_GLANCE = 6400
+"""Samples of the microphone in which an echo that has moved is looked for."""
+_LEAST_MOVE = 10
+"""What is off by less is followed by the filter."""
+_ASTRAY = 0.5
+_RIGHT = 0.25
+"""Share of the loud echo's power that a filter leaves: it is wrong, or drowned by another voice; it is right."""
 _LOUDER = 6.0
 """A voice has so many times the power of the expected echo."""
 
@@ -133,6 +143,8 @@ class EchoCanceller:
         self.state: EchoState = "unknown"
         self.delay = 0
         """Samples between what we send and what comes back, where the state is "present"."""
+        self.moves = 0
+        """How often that proved to be wrong: until then, our voice was not taken out."""
         self._mic = np.zeros(_KEPT, np.float32)
         self._ref = np.zeros(_KEPT, np.float32)
         """The last `_KEPT` samples before `_at`."""
@@ -153,6 +165,13 @@ class EchoCanceller:
         self._level = self._recent = 0.0
         """How much of our power comes back; the power that may still reverberate."""
         self._candidate = -1
+        self._astray = 0.0
+        """Share of the loud echo's power that the filter leaves, lately: little, unless somebody speaks over it or it
+        comes at another time than we think."""
+        self._proven: tuple[Spectra, Floats] | None = None
+        """The filter when it was last right."""
+        self._jump = 0
+        """By how much the last burst that was not where it was expected was off."""
         self._pace = Pace(RATE_HZ, BLOCK)
         self._window = np.sqrt(np.hanning(2 * BLOCK + 1)[:-1]).astype(np.float32)
         self._reset()
@@ -193,7 +212,6 @@ class EchoCanceller:
                 self._look()
             if self._engaged:
                 self._burst_at = None
-                self._rehearse()
                 self._look_back()
             return pcm
         if len(pcm) > _BURST:
@@ -214,9 +232,10 @@ class EchoCanceller:
             if self._skip:
                 self._skip = False
                 pieces.clear()  # the block before was given out as it was
-            if self._active and self._at >= self._look_at:
+            if self._active and self._at >= self._look_at - (_LOOK_RARELY - _LOOK_EVERY) * (self._astray > _ASTRAY):
                 self._look_at = self._at + _LOOK_RARELY
-                self._look()
+                if not self._elsewhere():
+                    self._look()
         if not pieces:
             return np.zeros(0, np.int16)
         return _samples(np.concatenate(pieces))
@@ -252,7 +271,7 @@ class EchoCanceller:
             if self.state == "unknown" and np.sqrt(np.mean(ref[: _WINDOW - 2 * _LOOK_EVERY] ** 2)) >= _QUIET:
                 self.state = "absent"
             return
-        lag, height = _correlate(mic, ref)
+        lag, height = correlate(mic, ref, RATE_HZ)
         again = abs(lag - self._candidate) <= 32
         enough = loud_s >= _LOUD_S
         self._candidate = lag if enough and height >= _PEAK_PRESENT else -1
@@ -271,11 +290,13 @@ class EchoCanceller:
                 return  # it will be placed
             if self.state == "present" and again and abs(lag - self.delay) > _MOVED and not self._relearn_at:
                 self._relearn_at = [self._at, self._at + _RELEARN[0]]  # the client's playout has moved
+                self.moves += 1
                 return
             if self.state != "present" or not -_EARLY // 2 <= lag - self.delay <= PARTS * BLOCK // 2:
                 self.state, self.delay = "present", lag
-                self._reset()
                 if self._engaged:
+                    self.moves += 1
+                    self._reset()
                     self._rehearse()
                 self._relearn_at = [self._at + later for later in _RELEARN]
                 self._skip = self._skip or not self._engaged
@@ -284,6 +305,38 @@ class EchoCanceller:
             self._votes = (self._votes + 1 if height < _PEAK_PRESENT else 0) if loud_s >= 0.4 else self._votes
             if self._votes >= _VOTES:
                 self.state = "absent"
+
+    def _elsewhere(self) -> bool:
+        """Our voice is not where we thought, but the filter that was right explains it somewhere else."""
+        if self._astray <= _ASTRAY or self._proven is None:
+            return False
+        there = self._mic[-_GLANCE:]
+        if np.mean(there**2) < _QUIET**2:
+            return False
+        lag, height = correlate(there, self._ref[-_GLANCE - round(LONGEST_S * RATE_HZ) :], RATE_HZ)
+        shift = lag - self.delay
+        if height < _PEAK_PRESENT or abs(shift) < _LEAST_MOVE:
+            return False
+        filter_before, doubt_before = self._filter, self._doubt
+        self._filter, self._doubt = (each.copy() for each in self._proven)
+        expected = self._expected(_GLANCE + 2 * _SHIFT, lag)
+        off, alike = shift_of(there, expected, _SHIFT)
+        if alike < _ALIKE or abs(off) > _LEAST_MOVE:
+            self._filter, self._doubt = filter_before, doubt_before
+            return False
+        begun, self._burst_at = self._burst_at, None
+        again = begun is not None and abs(shift - self._jump) < _LEAST_MOVE
+        if again or len(self._ahead) < -shift:
+            self.delay, self._jump = lag, 0  # twice the same: so it is from now on
+            self._move(0, _KEPT)
+        else:
+            self._jump = shift if begun is not None else 0
+            begin = _KEPT - (_GLANCE + lag if begun is None else min(self._at - begun, _KEPT))
+            self._move(shift, max(0, begin))
+        self._relearn_at.clear()
+        self._astray = 0.0
+        self.moves += 1
+        return True
 
     def _loud_s(self) -> float:
         """How much of the last second is more than the room, in s; 0 if nothing was just now."""
@@ -296,7 +349,7 @@ class EchoCanceller:
     def _relearn(self) -> None:
         """A delay and a filter that were found in a tenth of a second are rough."""
         self._relearn_at = self._relearn_at[1:]
-        lag, height = _correlate(self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :])
+        lag, height = correlate(self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :], RATE_HZ)
         if height >= _PEAK_PRESENT:
             self.delay = lag
         self._forget_filter()
@@ -416,34 +469,34 @@ class EchoCanceller:
         expected = self._expected(count + 2 * _SHIFT)
         there = self._mic[-count:]
         if heard >= _FIRST_TRY and heard // BLOCK % 2 == 0:
-            shift, alike = _shift(there, expected)
+            shift, alike = shift_of(there, expected, _SHIFT)
             if alike >= _ALIKE:
-                self._move(shift)
-                self._burst_at = None
+                self._move(shift, _KEPT - (self._at - self._burst_at))
+                self._burst_at, self._jump = None, 0
                 return False
         loudest = float(np.sqrt(np.convolve(expected**2, np.ones(BLOCK) / BLOCK, "same").max()))
         return bool(np.mean(there[-BLOCK:] ** 2) < _LOUDER * loudest**2)
 
-    def _expected(self, count: int) -> Floats:
+    def _expected(self, count: int, delay: int | None = None) -> Floats:
         """What the filter makes of the reference: `count` samples, up to `_SHIFT` after the newest heard."""
+        delay = self.delay if delay is None else delay
         taps = np.fft.irfft(self._filter, axis=1)[:, :BLOCK].reshape(-1)
         whole = np.concatenate((self._ref, self._ahead[:_SHIFT], np.zeros(max(0, _SHIFT - len(self._ahead)))))
-        end = len(whole) - max(0, self.delay - _EARLY)
+        end = len(whole) - max(0, delay - _EARLY)
         x = whole[max(0, end - count - len(taps)) : end]
         size = 1 << (len(x) + len(taps)).bit_length()
         made: Floats = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(taps, size), size)[: len(x)]
         made = made[-count:]
         return np.concatenate((np.zeros(count - len(made)), made))
 
-    def _move(self, shift: int) -> None:
-        """The reference since the burst began is `shift` samples later than we thought."""
-        assert self._burst_at is not None
+    def _move(self, shift: int, begin: int) -> None:
+        """The reference from its sample `begin` on is `shift` samples later than we thought."""
         whole = np.concatenate((self._ref, self._ahead))
-        begin = _KEPT - (self._at - self._burst_at)
         if shift >= 0:
             whole = np.concatenate((whole[:begin], np.zeros(shift, np.float32), whole[begin:]))
         else:
             whole = np.concatenate((whole[: max(0, begin + shift)], whole[begin:]))
+        whole = np.concatenate((whole, np.zeros(max(0, _KEPT - len(whole)), np.float32)))
         self._ref, self._ahead = whole[:_KEPT], whole[_KEPT:]
         self._spoke_until += shift
         for part in range(PARTS):  # as the next block expects them: the newest of these becomes the one before it
@@ -465,6 +518,11 @@ class EchoCanceller:
             tail.echo, tail.residual, tail.out = echo, residual, plain[BLOCK:]
             return out
         echo, residual = self._cancel(ago, learn=self._burst_at is None)
+        if not ago:
+            self._judge(residual)
+        there = self._mic[_KEPT - ago - BLOCK : _KEPT - ago]
+        if np.mean(residual**2) > np.mean(there**2):
+            residual = there  # we are not heard: what was expected is no sound
         both = np.concatenate((tail.echo, echo)), np.concatenate((tail.residual, residual))
         tail.echo, tail.residual = echo, residual
         spectrum, expected = np.fft.rfft(both[1] * self._window), np.fft.rfft(both[0] * self._window)
@@ -476,6 +534,15 @@ class EchoCanceller:
         out = tail.out + frame[:BLOCK]
         tail.out = frame[BLOCK:]
         return out
+
+    def _judge(self, residual: Floats) -> None:
+        """Is the filter right? Told by blocks in which the echo should be loud."""
+        there = float(np.mean(self._mic[-BLOCK:] ** 2))
+        if self._power.max() < BLOCK * _QUIET**2 or there < _QUIET**2:
+            return
+        self._astray += 0.15 * (min(float(np.mean(residual**2)) / there, 1.0) - self._astray)
+        if self._astray < _RIGHT and not self._relearn_at and self._burst_at is None and self._turn == 0:
+            self._proven = self._filter.copy(), self._doubt.copy()
 
     def _gain(self, heard: Floats, ours: Floats) -> Floats:
         tail = self._tail
@@ -507,31 +574,3 @@ def _samples(signal: Floats) -> Pcm:
 def _power(spectrum: Spectra) -> Floats:
     power: Floats = spectrum.real**2 + spectrum.imag**2
     return power
-
-
-def _shift(there: Floats, expected: Floats) -> tuple[int, float]:
-    """(how much later than expected it came, likeness there). `expected` is longer by `_SHIFT` on both sides."""
-    size = 1 << (len(expected) + len(there)).bit_length()
-    products = np.fft.irfft(np.fft.rfft(expected, size) * np.fft.rfft(there, size).conj(), size)
-    sums = np.concatenate((np.zeros(1), np.cumsum(expected.astype(np.float64) ** 2)))
-    energy = sums[len(there) :] - sums[: -len(there)]
-    energy = np.maximum(energy, 0.1 * float((expected**2).sum()))
-    alike = products[: len(energy)] / np.sqrt(energy * float((there**2).sum()) + 1e-12)
-    best = int(np.argmax(alike))
-    return _SHIFT - best, float(alike[best])
-
-
-def _correlate(mic: Floats, ref: Floats) -> tuple[int, float]:
-    """(delay of `ref` in `mic` in samples, height of the peak over the RMS). `ref` reaches further back."""
-    size = 1 << (len(mic) + len(ref) - 1).bit_length()
-    cross = np.fft.rfft(mic, size) * np.fft.rfft(ref, size).conj()
-    hertz = np.arange(len(cross)) * RATE_HZ / size
-    cross[(hertz < 200) | (hertz > 4000)] = 0
-    sizes = np.abs(cross)
-    # what neither of the two has is not to be raised to the level of what they have
-    whole = np.fft.irfft(cross / (sizes + 0.02 * sizes.mean() + 1e-12))
-    # mic[i] = ref[i + extra - delay]: the lag is delay - extra
-    extra = len(ref) - len(mic)
-    lags = np.roll(whole, extra)[: extra + 1]
-    peak = int(np.argmax(np.abs(lags)))
-    return peak, float(np.abs(lags[peak]) / (np.sqrt(np.mean(whole**2)) + 1e-12))

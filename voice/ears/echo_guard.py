@@ -22,7 +22,7 @@ __all__ = ["EchoGuard", "EchoMode"]
 
 EchoMode = Literal["auto", "headphones", "speaker"]
 
-_LATE_S = 1.0
+_LATE_S = 3.0
 """The last audio of the microphone is taken to be at most this old."""
 _REMEMBERED_S = 2.0
 """For one to two times this long a piece that came early tells where the microphone is. Clocks drift apart by less
@@ -50,6 +50,11 @@ class EchoGuard:
     def state(self) -> EchoState:
         """What is known of this client: does its microphone hear us?"""
         return "absent" if self._canceller is None else self._canceller.state
+
+    @property
+    def finding(self) -> tuple[EchoState, int]:
+        """The state, and how often the echo was found somewhere else since: until then it was heard."""
+        return self.state, 0 if self._canceller is None else self._canceller.moves
 
     def hear(self, pcm: Pcm, now: float) -> Pcm:
         """Microphone audio, int16 16 kHz, any length: the same without our voice, some of it a little later."""

@@ -406,9 +406,9 @@ class Session:
 
     def _audio(self, pcm: Pcm) -> None:
         if len(pcm):
-            before, pcm = self._echo.state, self._echo.hear(pcm, self._parts.clock.now())
+            before, pcm = self._echo.finding, self._echo.hear(pcm, self._parts.clock.now())
             self._ring.rewrite(self._echo.take_past())
-            if self._echo.state != before:
+            if self._echo.finding != before:
                 self._echo_known()
         if len(pcm):
             self._ring.append(pcm)
