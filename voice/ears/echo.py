@@ -173,6 +173,9 @@ class EchoCanceller:
         self._jump = 0
         """By how much the last burst that was not where it was expected was off."""
         self._pace = Pace(RATE_HZ, BLOCK)
+        self._filter: Spectra
+        self._doubt: Floats
+        """How far the filter may be off: the variance of each of its coefficients."""
         self._window = np.sqrt(np.hanning(2 * BLOCK + 1)[:-1]).astype(np.float32)
         self._reset()
 
@@ -317,12 +320,12 @@ class EchoCanceller:
         shift = lag - self.delay
         if height < _PEAK_PRESENT or abs(shift) < _LEAST_MOVE:
             return False
-        filter_before, doubt_before = self._filter, self._doubt
-        self._filter, self._doubt = (each.copy() for each in self._proven)
+        before = self._filter, self._doubt
+        self._filter, self._doubt = self._proven[0].copy(), self._proven[1].copy()
         expected = self._expected(_GLANCE + 2 * _SHIFT, lag)
         off, alike = shift_of(there, expected, _SHIFT)
         if alike < _ALIKE or abs(off) > _LEAST_MOVE:
-            self._filter, self._doubt = filter_before, doubt_before
+            self._filter, self._doubt = before
             return False
         begun, self._burst_at = self._burst_at, None
         again = begun is not None and abs(shift - self._jump) < _LEAST_MOVE
@@ -404,10 +407,9 @@ class EchoCanceller:
         self._spectra: Spectra = np.zeros((PARTS, bins), np.complex64)
         self._power: Floats = np.zeros((PARTS, bins), np.float32)
         self._turn = 0
-        self._filter: Spectra = np.zeros((PARTS, bins), np.complex64)
+        self._filter = np.zeros((PARTS, bins), np.complex64)
         fading = np.exp(-0.4 * np.arange(PARTS, dtype=np.float32))
-        self._doubt: Floats = np.repeat(fading[:, None], bins, axis=1)
-        """How far the filter may be off: the variance of each of its coefficients. Rooms fade: 60 dB in 0.5 s."""
+        self._doubt = np.repeat(fading[:, None], bins, axis=1)  # rooms fade: 60 dB in 0.5 s
         self._noise: Floats = np.full(bins, 1e-6, np.float32)
 
     def _cancel(self, ago: int = 0, *, learn: bool = True) -> tuple[Floats, Floats]:
