@@ -71,6 +71,7 @@ CORES = (
     "voice/ears/echo.py",
     "voice/ears/echo_guard.py",
     "voice/ears/likeness.py",
+    "voice/ears/loudness.py",
     "voice/ears/pace.py",
     "voice/ears/soft_onset.py",
     "voice/ears/segmenter.py",

@@ -116,6 +116,25 @@ def test_a_silent_microphone_while_we_speak_hears_no_echo() -> None:
     assert canceller.state == "absent"
 
 
+def test_a_quiet_headset_is_known_before_its_user_could_speak() -> None:
+    """Nothing comes back within half a second, and something should have."""
+    room = Room(Acoustics(None, noise=30.0)).run(1.9)  # the reply begins at 0.65 s
+    assert room.guard.state == "absent"
+
+
+@needs_recordings
+def test_an_echo_is_found_in_noise_as_loud() -> None:
+    """A filter explains little of it; but the delay stays the same."""
+    office = recording("noise/office_ambience.wav").pcm()[: 6 * RATE_HZ].astype(np.float64)
+    echo_rms = np.sqrt(np.mean(spoken(STORY).astype(np.float64) ** 2)) * 10 ** (-15 / 20)
+    noise = (office * echo_rms / np.sqrt(np.mean(office**2))).clip(-32768, 32767).astype(np.int16)
+    room = Room(Acoustics(-15, 150, 0.3), (Sound(0.0, noise),)).run(5.0)
+    assert room.guard.state == "present"
+    assert room.told(Interrupted) == []
+    headset = Room(Acoustics(None), (Sound(0.0, noise),)).run(3.5)
+    assert headset.guard.state == "absent"
+
+
 def test_any_size_of_pieces_gives_the_same_length() -> None:
     ours = spoken(STORY)[: 5 * RATE_HZ]
     canceller, rng, out, at = EchoCanceller(), np.random.default_rng(3), 0, 0

@@ -36,6 +36,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voice.ears.likeness import correlate, shift_of
+from voice.ears.loudness import QUIET, floor, lasts_s, loud_s, unheard
 from voice.ears.pace import Pace
 from voice.port import Pcm
 
@@ -57,15 +58,10 @@ _KEPT = 3 * RATE_HZ
 """Samples of both signals that are kept."""
 _LOOK_EVERY = RATE_HZ // 10
 _LOOK_RARELY = RATE_HZ // 2
-_FRAME = 320
-_LOUD = 6.0
-"""Over the quietest of the last seconds, in power: less is the room, and says nothing."""
 _BURST = 5 * RATE_HZ
 """So much at once is a file and no microphone: it passes as it is."""
 _EARLY = 2 * BLOCK
 """The filter begins so many samples before the delay: the strongest path need not be the first."""
-_QUIET = 1e-3
-"""RMS of full scale (-60 dB): a signal below says nothing."""
 
 _PEAK_SURE = ((0.15, 50.0), (0.25, 25.0), (0.5, 20.0))
 """From so many loud seconds on, the highest peak of the correlation over its RMS is an echo. With an echo of 0 to
@@ -82,6 +78,9 @@ _MOVED = 80
 _UNEXPLAINED = 0.7
 """Of the power of the last second, left by a filter that has learned from it: 0.2 and less of an echo, 0.6 where
 somebody speaks over it as loud, 0.75 and more of other voices."""
+_NOISY = 0.85
+"""The same, where the delay is the same in another second."""
+_DOUBT = 3 * RATE_HZ // 2
 _RELEARN = (RATE_HZ // 2, 5 * RATE_HZ // 4)
 """So long after an echo was found the filter begins anew, with more to learn from."""
 _OVER = 3.0
@@ -165,6 +164,9 @@ class EchoCanceller:
         self._level = self._recent = 0.0
         """How much of our power comes back; the power that may still reverberate."""
         self._candidate = -1
+        self._doubted_at: int | None = None
+        self._doubted = -1, 0, 0
+        """A delay at which there may be an echo, and where it was found first and last."""
         self._astray = 0.0
         """Share of the loud echo's power that the filter leaves, lately: little, unless somebody speaks over it or it
         comes at another time than we think."""
@@ -266,24 +268,35 @@ class EchoCanceller:
 
     def _look(self) -> None:
         mic, ref = self._mic[-_WINDOW:], self._ref[-_WINDOW - round(LONGEST_S * RATE_HZ) :]
-        if np.sqrt(np.mean(ref**2)) < _QUIET:
+        if np.sqrt(np.mean(ref**2)) < QUIET:
             return
-        loud_s = self._loud_s()
-        if loud_s <= 0:
+        if self.state == "unknown" and unheard(ref[-_WINDOW:], mic):
+            self.state = "absent"
+            return
+        loud = loud_s(self._mic, _WINDOW)
+        noisy = loud <= 0 and floor(mic) >= QUIET**2
+        lag, height = correlate(mic, ref, RATE_HZ) if loud > 0 or noisy else (-1, 0.0)
+        if noisy and height >= _PEAK_PRESENT:
+            loud = lasts_s(ref[len(ref) - _WINDOW - lag : len(ref) - lag])
+        if noisy and self.state == "absent":
+            self._look_at = self._at + _LOOK_RARELY
+        if loud <= 0:
             # what we said may still be on its way; later, silence is the surest sign of no echo
-            if self.state == "unknown" and np.sqrt(np.mean(ref[: _WINDOW - 2 * _LOOK_EVERY] ** 2)) >= _QUIET:
+            if self.state == "unknown" and np.sqrt(np.mean(ref[: _WINDOW - 2 * _LOOK_EVERY] ** 2)) >= QUIET:
                 self.state = "absent"
             return
-        lag, height = correlate(mic, ref, RATE_HZ)
         again = abs(lag - self._candidate) <= 32
-        enough = loud_s >= _LOUD_S
+        enough = loud >= _LOUD_S
         self._candidate = lag if enough and height >= _PEAK_PRESENT else -1
-        sure = any(loud_s >= least_s and height >= peak for least_s, peak in _PEAK_SURE)
+        sure = any(loud >= least_s and height >= peak for least_s, peak in _PEAK_SURE)
         if sure and not enough and self.state == "absent":
             return
         found = sure or (height >= _PEAK_PRESENT and again and enough)
-        if found and not self._engaged and not self._explains(lag):
+        if found and not self._engaged and not self._explains(lag, self._persists(lag)):
             self._candidate, found, height = -1, False, 0.0
+            self._doubted_at = self._at if self._doubted_at is None else self._doubted_at
+            if self.state == "unknown" and self._at - self._doubted_at <= _DOUBT:
+                return  # noise may hide it: another second will tell
         if self._engaged and not again and height >= _PEAK_PRESENT and abs(lag - self.delay) > _MOVED:
             self._look_at = self._at + _LOOK_EVERY  # the client's playout may have moved: be sure of it soon
         if found:
@@ -305,16 +318,23 @@ class EchoCanceller:
                 self._skip = self._skip or not self._engaged
                 self._engaged = True
         elif self.state == "unknown":
-            self._votes = (self._votes + 1 if height < _PEAK_PRESENT else 0) if loud_s >= 0.4 else self._votes
+            self._votes = (self._votes + 1 if height < _PEAK_PRESENT else 0) if loud >= 0.4 else self._votes
             if self._votes >= _VOTES:
                 self.state = "absent"
+
+    def _persists(self, lag: int) -> bool:
+        """The same delay was found before, in audio that this look does not see."""
+        if abs(lag - self._doubted[0]) > 32 or self._at - self._doubted[2] > 2 * _WINDOW:
+            self._doubted = lag, self._at, self._at
+        self._doubted = *self._doubted[:2], self._at
+        return self._at - self._doubted[1] >= _WINDOW + _LOOK_EVERY
 
     def _elsewhere(self) -> bool:
         """Our voice is not where we thought, but the filter that was right explains it somewhere else."""
         if self._astray <= _ASTRAY or self._proven is None:
             return False
         there = self._mic[-_GLANCE:]
-        if np.mean(there**2) < _QUIET**2:
+        if np.mean(there**2) < QUIET**2:
             return False
         lag, height = correlate(there, self._ref[-_GLANCE - round(LONGEST_S * RATE_HZ) :], RATE_HZ)
         shift = lag - self.delay
@@ -337,17 +357,8 @@ class EchoCanceller:
             begin = _KEPT - (_GLANCE + lag if begun is None else min(self._at - begun, _KEPT))
             self._move(shift, max(0, begin))
         self._relearn_at.clear()
-        self._astray = 0.0
         self.moves += 1
         return True
-
-    def _loud_s(self) -> float:
-        """How much of the last second is more than the room, in s; 0 if nothing was just now."""
-        frames = np.mean(self._mic.reshape(-1, _FRAME) ** 2, axis=1)
-        floor = float(np.quantile(frames[frames > 0], 0.1)) if frames.any() else 0.0
-        loud = frames[-_WINDOW // _FRAME :] >= max(_QUIET**2, _LOUD * floor)
-        just_now = loud[-2 * _LOOK_EVERY // _FRAME :].sum() >= 3
-        return float(loud.sum()) * _FRAME / RATE_HZ if just_now else 0.0
 
     def _relearn(self) -> None:
         """A delay and a filter that were found in a tenth of a second are rough."""
@@ -358,14 +369,18 @@ class EchoCanceller:
         self._forget_filter()
         self._rehearse(_KEPT - BLOCK)
 
-    def _explains(self, lag: int) -> bool:
-        """A filter makes what was heard of what we played: a tone is correlated with any voice, and is none."""
+    def _explains(self, lag: int, persists: bool) -> bool:
+        """A filter makes what was heard of what we played: a tone is correlated with any voice, and is none.
+
+        Where there is noise as loud as the echo that cannot be much, but the delay `persists`.
+        """
         before, self.delay = self.delay, lag
         self._reset()
         left = self._rehearse()
-        if left > _UNEXPLAINED:
+        enough = left <= (_NOISY if persists else _UNEXPLAINED)
+        if not enough:
             self.delay = before
-        return left <= _UNEXPLAINED
+        return enough
 
     def _rehearse(self, until: int = _KEPT) -> float:
         """Let the filter learn from what was heard. Gives the share of the last second's power that it leaves."""
@@ -501,6 +516,7 @@ class EchoCanceller:
         whole = np.concatenate((whole, np.zeros(max(0, _KEPT - len(whole)), np.float32)))
         self._ref, self._ahead = whole[:_KEPT], whole[_KEPT:]
         self._spoke_until += shift
+        self._astray = 0.0  # until it proves wrong again
         for part in range(PARTS):  # as the next block expects them: the newest of these becomes the one before it
             end = _KEPT - (part + 1) * BLOCK - max(0, self.delay - _EARLY)
             x = self._ref[max(0, end - 2 * BLOCK) : max(0, end)]
@@ -540,7 +556,7 @@ class EchoCanceller:
     def _judge(self, residual: Floats) -> None:
         """Is the filter right? Told by blocks in which the echo should be loud."""
         there = float(np.mean(self._mic[-BLOCK:] ** 2))
-        if self._power.max() < BLOCK * _QUIET**2 or there < _QUIET**2:
+        if self._power.max() < BLOCK * QUIET**2 or there < QUIET**2:
             return
         self._astray += 0.15 * (min(float(np.mean(residual**2)) / there, 1.0) - self._astray)
         if self._astray < _RIGHT and not self._relearn_at and self._burst_at is None and self._turn == 0:
