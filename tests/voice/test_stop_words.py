@@ -34,6 +34,13 @@ def paused(talk: Conversation) -> list[float]:
     return [time for time, event in talk.said if isinstance(event, StateOut) and event.state == "paused"]
 
 
+def spot(talk: Conversation, at_s: float, phrase: str) -> None:
+    """The recogniser's word on what it was last asked about."""
+    talk.run(at_s)
+    asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+    talk.at(at_s, heard.PhraseSpotted(asked.revision, phrase))
+
+
 class TestHold:
     def test_a_click_holds_for_a_moment_and_no_sample_is_lost(self) -> None:
         calm, clicked = story().run(40.0), story()
@@ -193,6 +200,34 @@ class TestStopWords:
             talk.at(at, heard.PhraseSpotted(asked.revision, phrase))
             talk.run(at + 0.005)
             assert bool(talk.told(Interrupted)) == (phrase == "okay stop")
+
+    def test_a_murmur_goes_on_before_the_silence_is_a_pause(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.4, "yeah"))
+        spot(talk, 6.47, "yeah")
+        talk.run(6.5)
+        assert talk.machine.state is State.SPEAKING and not talk.told(Interrupted)
+        talk.run(9.0)
+        assert len(paused(talk)) == 1 and not talk.told(Interrupted)
+
+    def test_a_murmur_that_was_the_beginning_of_something_is_judged_again_whole(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.4, "yeah"), (6.5, 7.4, "but what about the dog"))
+        spot(talk, 6.47, "yeah")
+        talk.run(9.5)
+        assert len(paused(talk)) == 2 and talk.told(Interrupted)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert thinks[-1].messages[-1].content == "yeah but what about the dog"
+
+    def test_what_a_murmur_becomes_is_heard_though_the_reply_ends_under_it(self) -> None:
+        whole = story().run(60.0)
+        ends = next(time for time, event in whole.said if isinstance(event, TurnComplete))
+        talk = story()
+        talk.speak((ends - 0.45, ends - 0.05, "yeah"), (ends + 0.05, ends + 1.4, "and where did it live"))
+        spot(talk, ends + 0.02, "yeah")
+        talk.run(ends + 4.0)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert thinks[-1].messages[-1].content == "yeah and where did it live"
 
     def test_it_is_asked_in_the_silence_after_a_word_and_not_again(self) -> None:
         talk = story()

@@ -62,7 +62,7 @@ class PocketsphinxStt:
         narrow = {"fwdflat": False, "bestpath": False, "maxhmmpf": 5000, "beam": 1e-40, "wbeam": 1e-24}
         number = _whole(options.get("partial_decoders", "2"), "partial_decoders")
         self._partial_decoders = [self._new_decoder(**narrow) for _ in range(number)]
-        self.short_phrases = ShortPhrases(self._dictionary)
+        self.short_phrases = ShortPhrases(_acoustic_model(), self._dictionary, BUNDLED / "short-phrases.json")
 
     def open(self, language: str | None) -> _Stream:
         """Raises BadInput for a language other than English."""
@@ -193,6 +193,12 @@ class _Stream:
         if self._along is not None:
             self._engine.give_back(self._along)
             self._along = None
+
+
+def _acoustic_model() -> Path:
+    import pocketsphinx
+
+    return Path(pocketsphinx.get_model_path()) / "en-us" / "en-us"
 
 
 def _existing(path: str) -> Path:

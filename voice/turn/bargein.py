@@ -17,6 +17,7 @@ __all__ = [
     "INTERRUPTERS",
     "LONGEST_STOP_MS",
     "MURMURS",
+    "MURMURS_ELSEWHERE",
     "is_phrase",
     "BACK_CHANNELS",
     "QUESTION_WORDS",
@@ -35,12 +36,14 @@ __all__ = [
 
 BACK_CHANNELS = frozenset(
     "mhm mm hm hmm uh huh um ah oh yeah yes yep yup okay ok right sure i see aha wow nice cool great good"
-    " mm-hm uh-huh ja genau aha klar".split()
+    " mm-hm uh-huh yup alright really exactly absolutely"
+    " ja jaja genau aha klar ach achso stimmt richtig gut toll super prima verstehe natürlich".split()
 )
 """Words that say "go on", not "stop"."""
 
 STOP_WORDS = frozenset(
-    "stop wait no cancel quiet enough pause shut hold hey nevermind never halt stopp warte nein ruhe".split()
+    "stop wait no cancel quiet enough pause shut hold hey nevermind never halt stopp warte nein ruhe"
+    " moment genug schluss aufhören hör".split()
 )
 """One of these is an interruption however short it is."""
 
@@ -58,9 +61,12 @@ INTERRUPTERS = (
 MURMURS = (
     "mm-hm", "mm", "uh-huh", "hm", "aha", "ah", "oh", "oh wow", "wow", "yeah", "yes", "yep", "okay", "right", "sure",
     "yeah yeah", "yes yes", "okay okay", "oh okay", "oh yeah", "oh i see", "i see", "got it", "cool", "great", "good",
-    "nice", "really", "of course", "exactly",
+    "nice", "really", "of course", "exactly", "alright", "absolutely", "oh really", "oh right", "oh good", "i know",
 )  # fmt: skip
 """... and what says "go on"."""
+
+MURMURS_ELSEWHERE = ("ach so", "ach ja", "na klar", "alles klar", "ich verstehe", "ja klar", "sehr gut")
+"""The same of recognisers that write German."""
 
 LONGEST_STOP_MS = 1200.0
 """Voiced: nobody takes longer to say one of the stop words."""
@@ -142,7 +148,9 @@ def spotted_phrases(stop_words: Sequence[str]) -> tuple[str, ...]:
 def murmured(text: str) -> bool:
     """Nothing but back-channel words, and at least one."""
     words = _words(text)
-    return bool(words) and (all(word in BACK_CHANNELS for word in words) or is_phrase(text, MURMURS))
+    return bool(words) and (
+        all(word in BACK_CHANNELS for word in words) or is_phrase(text, (*MURMURS, *MURMURS_ELSEWHERE))
+    )
 
 
 def ends_like_us(text: str, said: str) -> bool:

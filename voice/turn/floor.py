@@ -81,6 +81,8 @@ class Floor:
         self._outcry: Outcry | None = None
         self._aside_cry: Outcry | None = None
         """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
+        self._let_go: Outcry | None = None
+        """A murmur that the reply went on after, before the silence after it was a pause."""
         self._braced_at, self._brace_from, self._clicks = 0.0, -inf, 0
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
         self._heads: dict[int, str | None] = {}  # pieces of a long turn that is not committed yet, see pieces.py

@@ -33,6 +33,8 @@ FIRST_ASK_MS = 192.0
 ASK_EVERY_MS = 160.0
 AGAIN_SHARE = 0.5
 """Of the voice before a gap, when the sound comes again: two coughs are no word, two words are a sentence."""
+GOES_ON_S = 0.16
+"""A murmur that was over goes on: so much more voice, and it was the beginning of something else."""
 CANCELLED_FACTOR = 1.3
 """Over the residue of our own voice, a voice has to last longer."""
 SETTLED_S = 1.5
@@ -55,7 +57,7 @@ class Judging(Deciding):
             self._missed_until_s = None
             self._start_overhearing(event)
             return
-        self._clicks = 0
+        self._clicks, self._let_go, self._missed_s = 0, None, None
         turn = self._new_turn(self._with_preroll(event.at_s), True)
         over_speech = self.state in (State.SPEAKING, State.BRACED)
         self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
@@ -74,12 +76,27 @@ class Judging(Deciding):
         if self._aside_cry is not None:
             self._aside_cry.hear(event.at_s, event.voiced)
         reply = self._answer.reply
+        if self._let_go is not None and self._goes_on(self._let_go, event):
+            return
         if self._now < self._brace_from:
             return
         if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
             reply.playout.hold(self._now)
             self._braced_at = self._now
             self._go(State.BRACED)
+
+    def _goes_on(self, sound: Outcry, event: AudioClock) -> bool:
+        """ "Yeah, but wait": what was over, as it seemed, and let go is judged again, all of it."""
+        if not self._speaking:
+            self._let_go = self._missed_s = None
+            return False
+        before = sound.voiced_s
+        sound.hear(event.at_s, event.voiced)
+        sound.since_s += sound.voiced_s - before
+        if sound.since_s < GOES_ON_S:
+            return False
+        self._start_judging(SpeechBegan(sound.onset_s))
+        return True
 
     def _braced_clock(self, event: AudioClock) -> None:
         if not event.rising:
@@ -104,6 +121,9 @@ class Judging(Deciding):
 
     def _overheard(self, event: SpeechEnded) -> None:
         """Speech over a reply that it may not interrupt is over: was it a stop word and nothing else?"""
+        if self._let_go is not None:
+            self._let_go = self._missed_s = None
+            return
         self._missed_until_s = event.at_s
         sound = self._aside_cry
         if sound is None:
@@ -174,10 +194,10 @@ class Judging(Deciding):
         elif self._outcry is not None and event.revision == self._outcry.revision:
             sound = self._outcry
             before = sound.spots_phrase(event.phrase)
-            # what is half said may sound like one of them: once more, or when it is over
+            # what is half said may sound like one of them, the first syllable most of all
             command = self._is_command(event.phrase)
             # and what is left of our own voice may sound like anything
-            sure = sound.whole if self._echo == "absent" else sound.ended
+            sure = sound.whole or sound.asked > 1 if self._echo == "absent" else sound.ended
             sound.commands = command and not self._echo_learning and (sure or self._is_command(before))
             sound.hint = event.phrase if command and self._echo == "absent" else sound.hint
             self._judge()
@@ -221,6 +241,9 @@ class Judging(Deciding):
         self._outcry = None
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
+        if sound.over_speech and sound.murmured and not sound.ended and self._speaking:
+            # if the reply ends before the sound does, what it becomes is heard then
+            self._let_go, self._missed_s, self._missed_until_s = sound, sound.onset_s, None
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
 
     def _rules(self) -> BargeInRules:

@@ -15,6 +15,8 @@ from voice.turn.tool_rounds import Rounds
 __all__ = ["Outcry", "Revision", "Turn", "agreed"]
 
 
+PATIENT = 1.5
+"""Times the voice of an interruption: so long a word on what it is is waited for, if one is to come."""
 LULL_S = 0.06
 """Two frames without a voice: the end of a word, or the closure of a "p"."""
 
@@ -154,6 +156,8 @@ class Outcry:
     fresh_text: bool = False
     fresh_spot: bool = False
     """It has answered that."""
+    since_s: float = 0.0
+    """Its voice since it was let go."""
 
     def ask(self) -> None:
         """The recogniser is being asked, now."""
@@ -190,6 +194,11 @@ class Outcry:
         """It has fallen silent, perhaps for good, and the recogniser has not been asked about it."""
         return self.voiced_s > 0 and self.last_s - self.voice_s >= LULL_S and not self.whole
 
+    @property
+    def murmured(self) -> bool:
+        """It was a back-channel and there is silence after it, perhaps for good."""
+        return self.whole and self.fresh_spot and murmured(self.spotted)
+
     def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: Said) -> Verdict:
         """`said`: the words of ours that may be its echo."""
         elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
@@ -197,11 +206,14 @@ class Outcry:
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
         if self.commands and not sounds_like_us(self.spotted, said):
             return Verdict.INTERRUPT
+        if self.over_speech and self.murmured:
+            return Verdict.RESUME  # and judged again if it was not over
         answered = self.ended and self.whole and self.fresh_text
         if answered and self.hint and not sounds_like_us(self.hint, said):
             if not murmured(self.spotted or self.text or ""):
                 return Verdict.INTERRUPT  # the half of it was clearer than the whole
-        if self.spots and not self.ended and self.voiced_s * 1000 < rules.sure_ms:
+        early = self.voiced_s * 1000 < rules.sure_ms * (1 if self.fresh_spot else PATIENT)
+        if self.spots and not self.ended and early:
             return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
         text = self.spotted if murmured(self.spotted) else self.text
         return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)

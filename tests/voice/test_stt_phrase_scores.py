@@ -1,0 +1,128 @@
+"""Scores of phrases, and the table that weighs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.voice.test_stt_short_phrases import said
+from voice.errors import SttFailed
+from voice.stt.phrase_scores import PhraseScores, Scores
+from voice.stt.pocketsphinx import BUNDLED
+from voice.stt.short_phrases import PhraseTable, ShortPhrases, hear, pronunciations
+from voice.stt.speech_span import speech_span
+from voice.stt.sphinx_acoustics import Acoustics
+from voice.stt.sphinx_features import ENERGY_OFFSET, features
+
+PHRASES = ("stop", "wait a second", "yeah", "okay", "no", "never mind")
+
+
+@pytest.fixture(scope="module")
+def model() -> Path:
+    pocketsphinx = pytest.importorskip("pocketsphinx")
+    return Path(pocketsphinx.get_model_path()) / "en-us" / "en-us"
+
+
+@pytest.fixture(scope="module")
+def scores(model: Path) -> PhraseScores:
+    return PhraseScores(Acoustics(model), PHRASES, pronunciations(BUNDLED / "assistant.dic"))
+
+
+@pytest.fixture(scope="module")
+def decoder(model: Path) -> Any:
+    import pocketsphinx
+
+    config = pocketsphinx.Config(
+        hmm=str(model), dict=str(BUNDLED / "assistant.dic"), lm=None, loglevel="FATAL", lw=1.0, bestpath=False,
+        beam=1e-64, pbeam=1e-64, wbeam=1e-64, wip=1.0, pip=1.0, silprob=1.0, fillprob=1e-8,
+    )  # fmt: skip
+    return pocketsphinx.Decoder(config)
+
+
+def decoded(decoder: Any, cepstra: np.ndarray) -> dict[str, float]:
+    """What pocketsphinx itself makes of each phrase, in nats: its scores are in steps of 1024."""
+    found = {}
+    for phrase in PHRASES:
+        words = phrase.split()
+        arcs = [(at, at + 1, 1.0, word) for at, word in enumerate(words)]
+        decoder.add_fsg(phrase, decoder.create_fsg(phrase, 0, len(words), arcs))
+        decoder.activate_search(phrase)
+        decoder.start_utt()
+        decoder.process_cep(np.ascontiguousarray(cepstra, np.float32).tobytes(), no_search=False, full_utt=True)
+        decoder.end_utt()
+        best = decoder.hyp()
+        if best is not None and best.score > 0:
+            found[phrase] = float(np.log(best.score)) * 1024
+    return found
+
+
+@pytest.mark.parametrize("text", PHRASES)
+def test_phrases_stand_to_one_another_as_pocketsphinx_has_them(decoder: Any, scores: PhraseScores, text: str) -> None:
+    audio = said(text, "en-us")
+    span = speech_span(audio)
+    assert span is not None
+    cepstra = features(audio, *span, (1.0,))[0]
+    theirs = decoded(decoder, cepstra)
+    cepstra[:, 0] -= ENERGY_OFFSET
+    ours = dict(zip(PHRASES, scores.score(cepstra).phrases, strict=True))
+    assert max(ours, key=lambda phrase: ours[phrase]) == text
+    both = [phrase for phrase in theirs if ours[phrase] > -1e8]
+    assert len(both) >= 3
+    pairs = np.array([(ours[phrase], theirs[phrase]) for phrase in both])
+    assert np.corrcoef(pairs.T)[0, 1] > 0.9, "theirs may fill what does not fit with noises"
+
+
+def test_a_sound_that_is_too_short_for_a_phrase_is_not_it(scores: PhraseScores) -> None:
+    found = scores.score(np.zeros((10, 13), np.float32))
+    assert found.phrases[PHRASES.index("wait a second")] < -1e8 < found.loop
+    assert found.phrases[PHRASES.index("no")] > -1e8
+
+
+def test_silence_and_a_long_sound_are_not_scored(scores: PhraseScores) -> None:
+    assert hear(np.zeros(16_000, np.int16), scores) is None
+    assert hear(np.tile(said("okay", "en-us"), 4), scores) is None
+
+
+class TestTable:
+    def test_what_is_scored_best_of_its_kind_is_told(self) -> None:
+        table = PhraseTable.read(BUNDLED / "short-phrases.json")
+        worst = np.full(len(table.phrases), -300.0, np.float32)
+        for phrase, kind in (("stop", "stop"), ("yeah", "murmur"), ("what", "else")):
+            scored = worst.copy()
+            scored[table.phrases.index(phrase)] = 20.0
+            found = table.weigh(Scores(scored, 0.0, 60))
+            assert (found.kind, found.phrase) == (kind, phrase) and found.probability > 0.5
+
+    def test_where_the_loop_fits_best_it_is_none(self) -> None:
+        table = PhraseTable.read(BUNDLED / "short-phrases.json")
+        worst = np.full(len(table.phrases), -1e9, np.float32)
+        assert table.weigh(Scores(worst, 0.0, 60)).kind == "else"
+
+    def test_more_phrases_that_stop_change_nothing_where_they_do_not_fit(self) -> None:
+        table = PhraseTable.read(BUNDLED / "short-phrases.json")
+        more = table.with_stops(("pack it in", "basta"))
+        dice = np.random.default_rng(0)
+        for _ in range(20):
+            scored = dice.uniform(-200, 20, len(table.phrases)).astype(np.float32)
+            wider = np.concatenate((scored, np.full(2, -1e9, np.float32)))
+            a, b = table.weigh(Scores(scored, 0.0, 60)), more.weigh(Scores(wider, 0.0, 60))
+            assert (a.kind, a.phrase) == (b.kind, b.phrase) and a.probability == pytest.approx(
+                b.probability, abs=1e-3
+            )
+
+
+def test_a_stop_word_of_ones_own_is_found_and_one_that_was_taken_out_is_not(model: Path) -> None:
+    short = ShortPhrases(model, BUNDLED / "assistant.dic", BUNDLED / "short-phrases.json")
+    assert short.spot(said("turn it off", "en-us"), ("turn it off",)) == "turn it off"
+    assert short.spot(said("wait", "en-us"), ("yeah", "okay")) == ""
+
+
+def test_files_that_are_no_model_are_named(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(SttFailed):
+        ShortPhrases(tmp_path, BUNDLED / "assistant.dic", BUNDLED / "short-phrases.json")
+    (tmp_path / "table.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SttFailed):
+        ShortPhrases(model, BUNDLED / "assistant.dic", tmp_path / "table.json")
