@@ -22,7 +22,7 @@ OTHERS = (
     "but why is that", "who is that", "when was that", "where is it", "which one", "turn off the light",
     "tell me more", "louder please", "I have a question", "next song", "five minutes", "alexa", "computer", "go back",
     "the kitchen", "play music", "can you repeat", "seven", "in the morning", "my name is Tom", "open the door",
-    "set a timer", "excuse me", "listen", "lights", "weather", "hello", "volume up", "tomorrow", "and then", "a coffee",
+    "set a timer", "excuse me", "listen", "lights", "weather", "hello", "volume up", "tomorrow", "and then",
 )  # fmt: skip
 SPOKEN = {"mm-hm": ("mm hm", "[[m'hm]]", "[[m@'hm]]"), "uh-huh": ("uh huh", "[[V'hV]]"), "i see": ("I see",)}
 """How a synthesiser is made to say it; [[...]] are espeak-ng's phonemes."""
