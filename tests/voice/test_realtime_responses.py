@@ -199,6 +199,8 @@ def test_an_unknown_voice_of_the_session_is_refused() -> None:
 )
 @settings(max_examples=40, deadline=None)
 def test_what_is_told_of_a_response_is_what_was_done(wish: dict[str, Any]) -> None:
+    if isinstance(wish.get("tool_choice"), dict):
+        wish = {"tools": [TOOL], **wish}
     talk = _talk(instructions="Be brief.")
     talk.say("response.create", response=wish)
     talk.run(10)
@@ -238,3 +240,55 @@ def test_the_names_that_the_installed_engine_takes_are_known() -> None:
                 known.check(name, None, "voice")
     for name in ("amy", "amy#low", "low"):
         Voices(VOICES).check(name, None, "voice")
+
+
+NOPE = {"type": "function", "name": "nope"}
+
+
+@pytest.mark.parametrize("beside", [{}, {"conversation": "none", "output_modalities": ["text"]}])
+@pytest.mark.parametrize(
+    ("tools", "wish", "taken"),
+    [
+        ([TOOL], {"tool_choice": NOPE}, False),
+        ([], {"tool_choice": "required"}, False),
+        ([TOOL], {"tool_choice": "required", "tools": []}, False),
+        ([], {"tool_choice": NOPE, "tools": [{**TOOL, "name": "nope"}]}, True),
+        ([TOOL], {"tool_choice": "required"}, True),
+        ([], {"tool_choice": "auto"}, True),
+    ],
+)
+def test_a_tool_that_is_to_be_called_must_be_there(
+    tools: list[dict[str, Any]], wish: dict[str, Any], taken: bool, beside: dict[str, Any]
+) -> None:
+    talk = RealtimeTalk(tools=tools)
+    talk.say("conversation.item.create", item=HI)
+    talk.say("response.create", response={**wish, **beside}, event_id="mine")
+    talk.run(20)
+    assert len(talk.of("response.done")) == taken
+    assert [(error["code"], error["event_id"]) for error in talk.errors] == [("invalid_tool_choice", "mine")] * (
+        not taken
+    )
+    talk.say("response.create")
+    talk.run(40)
+    assert len(talk.of("response.done")) == taken + 1
+    check(talk)
+
+
+def test_a_choice_of_the_session_that_cannot_be_made_is_the_model_s_own() -> None:
+    talk = RealtimeTalk(tools=[TOOL], tool_choice=NOPE)
+    talk.say("conversation.item.create", item=HI)
+    talk.say("response.create")
+    talk.run(20)
+    [think] = [action for _, action in talk.actions if isinstance(action, Think)]
+    assert think.tool_choice is None and len(think.tools) == 1
+
+
+def test_a_commit_in_which_no_words_are_is_not_our_fault() -> None:
+    talk = RealtimeTalk(audio={"input": {"turn_detection": None}})
+    talk.append(500)
+    talk.run(1.0)
+    talk.say("input_audio_buffer.commit")
+    talk.run(10)
+    assert [(error["type"], error["code"]) for error in talk.errors] == [("invalid_request_error", "empty_request")]
+    assert len(talk.of("conversation.item.deleted")) == 1
+    check(talk)

@@ -41,7 +41,7 @@ from voice.turn.events import (
 from voice.turn.history import History, Item
 from voice.turn.report import turn_complete
 from voice.turn.revision import Revision, Turn
-from voice.turn.thinking import think_of
+from voice.turn.thinking import choice_among, think_of
 from voice.turn.tool_rounds import Replying, ToolDesk
 
 __all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
@@ -137,7 +137,15 @@ class Answer:
         if revision.rounds.number:  # a model that must call a tool would call it for ever
             last = self._desk.is_last(revision) or choice == "none"
             choice = "none" if last else None
-        self.out.append(replace(think, tools=self._desk.offered(think.tools), tool_choice=choice))
+        tools = self._desk.offered(think.tools)
+        self.out.append(replace(think, tools=tools, tool_choice=choice_among(choice, tools)))
+
+    def can_choose(self, options: ReplyOptions, *, aside: bool) -> bool:
+        """The tool that the client wants called in this reply is there."""
+        if options.tool_choice is None:
+            return True
+        tools = think_of(0, (), options, self.config).tools
+        return choice_among(options.tool_choice, tools if aside else self._desk.offered(tools)) is not None
 
     def read_ahead(self, words: str) -> None:
         """The conversation so far, and how the user's turn begins: most of the next prompt."""

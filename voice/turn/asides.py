@@ -6,7 +6,7 @@ A client asks for them to classify, to summarise or to moderate while the conver
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from voice.measuring.ledger import Ledger, Stage
 from voice.mouth.reply_options import ReplyOptions
@@ -15,7 +15,7 @@ from voice.turn.actions import Abandon, Action, Tell
 from voice.turn.answer import REPLY_TIMEOUT_S, Answer
 from voice.turn.events import MindFailed, MindFinished, TokensArrived, UsageKnown
 from voice.turn.report import status_of
-from voice.turn.thinking import think_of
+from voice.turn.thinking import choice_among, think_of
 
 __all__ = ["MAX_ASIDES", "Asides"]
 
@@ -53,7 +53,8 @@ class Asides:
         self._running[number] = _Aside(number, reply, options.key, Ledger(now), now)
         self._do(Tell(ReplyStarted(reply, "", options.key, spoken=False)))
         messages = self._answer.prompt(options, None)
-        self._do(think_of(number, messages, options, self._answer.config, aside=True))
+        think = think_of(number, messages, options, self._answer.config, aside=True)
+        self._do(replace(think, tool_choice=choice_among(think.tool_choice, think.tools)))
 
     def hear(self, event: object, now: float) -> bool:
         """True if it was for an aside."""

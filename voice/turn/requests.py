@@ -101,6 +101,9 @@ class Requests(Waking):
             self._complain(
                 "transcription_session", "This session only transcribes", "open another one", event.event_id
             )
+        elif not self._answer.can_choose(options, aside=not options.remembered and not spoken):
+            hint = "name one of the tools, or bring them along"
+            self._complain("invalid_tool_choice", "tool_choice is none of the tools", hint, event.event_id)
         elif not options.remembered and not spoken:
             if self._asides.full:
                 self._complain(
