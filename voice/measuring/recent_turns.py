@@ -15,7 +15,7 @@ from statistics import median
 from llm.measuring.statistics import quantile
 from models.clock import Clock
 from voice.measuring.ledger import Stage
-from voice.session.outgoing import TurnComplete
+from voice.session.outgoing import TurnComplete, TurnNoted
 
 __all__ = ["FIRST_SOUND", "KEPT", "RecentTurns", "Spread", "TurnFigures"]
 
@@ -76,6 +76,12 @@ class RecentTurns:
                 dict(turn.latency),
             )
         )
+
+    def add_noted(self, session: str, turn: TurnNoted) -> None:
+        """One that had no answer."""
+        self.count += 1
+        figures = ("", turn.status, turn.reason, False, 0, 0, dict(turn.latency))
+        self._turns.append(TurnFigures(self.count, self._clock.wall(), session, *figures))
 
     def latest(self, most: int = KEPT) -> tuple[TurnFigures, ...]:
         """The latest first."""

@@ -6,7 +6,7 @@ word that anybody said gets here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,7 +14,7 @@ import structlog
 from models.metrics import Metrics
 from voice.measuring.recent_turns import RecentTurns
 from voice.port import Pcm
-from voice.session.outgoing import ErrorOut, Interrupted, ServerEvent, StateOut, TurnComplete, WakeOut
+from voice.session.outgoing import ErrorOut, Interrupted, ServerEvent, StateOut, TurnComplete, TurnNoted, WakeOut
 from voice.turn.actions import Abandon, Action, Speak, Tell, Think, Transcribe
 from voice.turn.events import (
     ClauseAudio,
@@ -141,6 +141,8 @@ class TurnMetrics:
         match event:
             case TurnComplete():
                 self._turn_over(event)
+            case TurnNoted():
+                self._noted(event)
             case Interrupted():
                 self._paused = False
             case StateOut(state="paused"):
@@ -161,9 +163,7 @@ class TurnMetrics:
             self._metrics.interruptions.labels(turn.reason or "turn_detected").inc()
         self._metrics.tokens.labels("in").inc(turn.tokens_in)
         self._metrics.tokens.labels("out").inc(turn.tokens_out)
-        for stage, ms in turn.latency.items():
-            if stage != "speech_end":
-                self._metrics.stages.labels(stage).observe(max(0.0, ms) / 1000)
+        self._stages(turn.latency)
         log.info(
             "turn.complete",
             session=self._name,
@@ -175,3 +175,16 @@ class TurnMetrics:
             tokens_out=turn.tokens_out,
             **{f"{stage}_ms": ms for stage, ms in turn.latency.items()},
         )
+
+    def _noted(self, turn: TurnNoted) -> None:
+        """A turn without an answer: no reply, no tokens."""
+        self._metrics.recent.add_noted(self._name, turn)
+        self._metrics.turns.labels(turn.status).inc()
+        self._stages(turn.latency)
+        stages = {f"{stage}_ms": ms for stage, ms in turn.latency.items()}
+        log.info("turn.noted", session=self._name, status=turn.status, reason=turn.reason, **stages)
+
+    def _stages(self, latency: Mapping[str, float]) -> None:
+        for stage, ms in latency.items():
+            if stage != "speech_end":
+                self._metrics.stages.labels(stage).observe(max(0.0, ms) / 1000)

@@ -65,6 +65,7 @@ from voice.session.outgoing import (
     TranscriptOut,
     TurnCommitted,
     TurnComplete,
+    TurnNoted,
     WakeLost,
     WakeOut,
     WakeWordRequired,
@@ -303,6 +304,8 @@ def _message(event: ServerEvent) -> dict[str, Any]:
             return {"type": "text", "text": text, "is_final": is_final, "reply": reply}
         case TurnComplete():
             return _turn_complete(event)
+        case TurnNoted(_, status, reason, latency):
+            return {"type": "turn_noted", "status": status, "reason": reason, "latency": _rounded(latency)}
         case Interrupted(reply, partial_output):
             return {"type": "interrupted", "partial_output": partial_output, "reply": reply}
         case WakeLost(word, at_s):
@@ -342,8 +345,12 @@ def _turn_complete(event: TurnComplete) -> dict[str, Any]:
         "latency_ms": round(event.latency_ms, 1),
         "reply": event.reply,
         "heard_transcript": event.heard_transcript,
-        "latency": {stage: round(ms, 1) for stage, ms in event.latency.items()},
+        "latency": _rounded(event.latency),
     }
+
+
+def _rounded(latency: Mapping[str, float]) -> dict[str, float]:
+    return {stage: round(ms, 1) for stage, ms in latency.items()}
 
 
 class _AudioWriter:

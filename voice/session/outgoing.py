@@ -28,6 +28,7 @@ __all__ = [
     "TranscriptOut",
     "TurnCommitted",
     "TurnComplete",
+    "TurnNoted",
     "WakeLost",
     "WakeOut",
     "WakeWordRequired",
@@ -152,6 +153,19 @@ class TurnComplete:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnNoted:
+    """A spoken turn that had no answer is over, once for each: its words are written down, or are not to be had.
+
+    `latency` is the ledger as in TurnComplete; `reason`: the code of the error, for one that failed.
+    """
+
+    item: str
+    status: Literal["transcribed", "failed"]
+    reason: str = ""
+    latency: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """Output stops now: drop what is still buffered. `partial_output` is what was heard."""
 
@@ -238,6 +252,7 @@ ServerEvent = (
     | TextOut
     | AudioOut
     | TurnComplete
+    | TurnNoted
     | Interrupted
     | WakeWordRequired
     | ErrorOut

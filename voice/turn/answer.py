@@ -274,6 +274,7 @@ class Answer:
                 revision.completion_tokens = (revision.completion_tokens or 0) + event.completion_tokens
                 revision.finish = event.reason
                 if event.calls:
+                    revision.ledger.mark(Stage.FIRST_TOKEN, now)  # of an answer that is nothing but calls
                     revision.rounds.calls = event.calls
                     reply.end_sentence()
                     self._use_tools(revision, now)

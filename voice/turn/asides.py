@@ -72,6 +72,8 @@ class Asides:
             case UsageKnown():
                 aside.spent = event.prompt_tokens, event.completion_tokens
             case MindFinished():
+                if event.calls:
+                    aside.ledger.mark(Stage.FIRST_TOKEN, now)  # of an answer that is nothing but calls
                 for call in event.calls:  # beside the conversation every call is the client's to make
                     self._do(Tell(ToolCallOut(call.id, call.name, call.arguments, aside.reply)))
                 self._end(aside, now, event)

@@ -190,6 +190,7 @@ class TurnMachine(Requests):
         if revision is None or revision.answering or not revision.heard(text):
             return
         if revision.number in self._notes:
+            revision.ledger.mark(Stage.TRANSCRIPT, self._now)
             self._land_notes()
             return
         revision.language, revision.progress_at = event.language, self._now
@@ -232,6 +233,7 @@ class TurnMachine(Requests):
         self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
         if revision.confirmed and revision.user_item:
             self._tell(ItemDeleted(revision.user_item))
+        self._noted(revision, event.code)
         self._no_answer()
 
     # ---- every step ends here -------------------------------------------------------------------------------

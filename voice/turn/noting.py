@@ -5,8 +5,11 @@ Such a turn leaves the floor as soon as it is over, so that the user can go on s
 
 from __future__ import annotations
 
+from typing import Literal
+
 from llm.messages import Message
-from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut
+from voice.measuring.ledger import Stage
+from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut, TurnNoted
 from voice.turn.actions import Abandon, StopListening
 from voice.turn.gate import Request
 from voice.turn.history import Item
@@ -43,6 +46,7 @@ class Noting(Pieces):
             if request.problem is None and request.text:
                 self._tell(TranscriptOut(request.text, True, revision.user_item))
                 self._answer.remember(Item(revision.user_item, Message("user", request.text)))
+                self._noted(revision)
             else:
                 self._turn_away(revision, request)
 
@@ -52,7 +56,14 @@ class Noting(Pieces):
         self._stop_listening(revision)
         self._tell(ErrorOut(code, message, hint, item=revision.user_item))
         self._tell(ItemDeleted(revision.user_item))
+        self._noted(revision, code)
         self._land_notes()
+
+    def _noted(self, revision: Revision, code: str = "") -> None:
+        """The turn has had no answer, and is over. `code`: of the error that it failed with."""
+        revision.ledger.mark(Stage.DONE, self._now)
+        status: Literal["transcribed", "failed"] = "failed" if code else "transcribed"
+        self._tell(TurnNoted(revision.user_item, status, code, revision.ledger.milliseconds()))
 
     def _turn_away(self, revision: Revision, request: Request) -> None:
         """A turn that is no request: tell what the client must know of it, and open the gate if it was woken."""
