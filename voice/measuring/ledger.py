@@ -1,7 +1,7 @@
 """The latency ledger of one turn: when each stage was reached, counted from the user's last speech sample. Pure.
 
-It is told to the client with `turn_complete`, written to the log as `turn.complete`, and summed up at GET /metrics; of
-turns that have no answer with `turn_noted` and as `turn.noted`.
+It is told to the client with `turn_complete`, written to the log as `turn.complete`, and summed up at GET /metrics;
+of a turn that has no answer with `turn_noted` and as `turn.noted`.
 """
 
 from __future__ import annotations
