@@ -80,7 +80,6 @@ MIN_COMMIT_MS = 100
 """OpenAI's: less audio is no turn."""
 CAUSES = 256
 _OURS = {"empty_audio": "input_audio_buffer_commit_empty", "empty_request": "empty_request"}
-"""What comes of the client's audio, though no event of its own is to blame: codes of ours, and what they are here."""
 
 
 class Lifecycle:

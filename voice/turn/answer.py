@@ -2,6 +2,8 @@
 
 The turn machine says when a revision begins, is confirmed, abandoned or cut off; here is what lies between: tokens
 into clauses, clauses into audio, audio out at the pace of playout, and the one place where a turn is closed.
+
+Why this file is long: whatever comes of an answer, tokens, samples, calls or an end, in any order, meets one state.
 """
 
 from __future__ import annotations
