@@ -10,6 +10,8 @@ client's buffers, the room, the way back.
    ten times a second (GCC-PHAT, Knapp and Carter 1976). A clear peak is the delay: a tenth of a second of echo is
    enough. The microphone loud and no peak, again and again, means that what it hears is not us. Until one of the two
    is known the signal passes as it is; once there is an echo, what passed is gone over again (`hindsight`).
+   A microphone far quieter than any echo of us hears none; noise as loud as the echo hides it from the filter, so a
+   delay that is the same in another second counts, too.
 2. *Cancel it.* A partitioned frequency-domain Kalman filter (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014)
    follows the way from loudspeaker to microphone, 256 ms from just before the delay on. It weighs its error by how
    much else is in the signal, so that it neither needs nor has a detector of double talk.
