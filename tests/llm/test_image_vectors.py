@@ -6,27 +6,39 @@ import base64
 import io
 import json
 import struct
+import threading
+import time
+import urllib.error
+import urllib.request
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+import uvicorn
 
 from llm.convert.vectors import normalised
+from llm.engine import EngineConfig
 from llm.engine_choice import choose_engine, format_of
 from llm.engines.dual_encoder import DualEncoder
 from llm.errors import UnknownModel
 from llm.local_vectors import ask_vectors
+from llm.settings import EngineSettings
+from llm.worker import about, chat, status, vectors
+from llm.worker.server import ModelServer, create_app
 from llm.workers.launch import quick_type
+from models.clock import SystemClock
 from models.errors import ModelUnreadable, ParleyError
 from models.store import Store
 from tests.llm.slot_house import slot_house
 from tests.llm.tiny_clip import CONTEXT, DIMENSIONS, make_dual_encoder, picture
 from tests.llm.tiny_folder import make_folder
-from tests.llm.worker_process import RunningWorker, running_worker
+from tests.llm.worker_process import Answer
+from tests.ports import free_port
 
 TEXTS = ["a red house", "two lamps in the kitchen, and a cat"]
 
@@ -37,16 +49,47 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worker(folder: Path) -> Iterator[RunningWorker]:
-    with running_worker("--threads", "1", model=folder) as running:
+def worker(folder: Path) -> Iterator[WorkerHere]:
+    """In this process, which has PyTorch already; the slot below has a process of its own."""
+    config = EngineConfig(folder, folder.name, EngineSettings(), SystemClock())
+    failed: list[str] = []
+    model = ModelServer(choose_engine("dual_encoder", folder, "auto"), config, failed.append)
+    app = create_app(model, [*status.ROUTES, *about.ROUTES, *chat.ROUTES, *vectors.ROUTES])
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, ws="none", log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    running = WorkerHere(port)
+    try:
+        deadline = time.monotonic() + 60.0
+        while not model.ready:
+            assert not failed and time.monotonic() < deadline, failed
+            time.sleep(0.02)
         yield running
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHere:
+    port: int
+
+    def ask(self, path: str, body: Any = None) -> Answer:
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", data, timeout=60) as answer:
+                return Answer(answer.status, json.loads(answer.read()), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, json.loads(error.read()), dict(error.headers))
 
 
 def url(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def embed(worker: RunningWorker, given: Any, **more: Any) -> list[Any]:
+def embed(worker: WorkerHere, given: Any, **more: Any) -> list[Any]:
     answer = worker.ask("/v1/embeddings", {"input": given, **more})
     assert answer.status == 200, answer.body
     return [row["embedding"] for row in answer.body["data"]]
@@ -71,7 +114,7 @@ def expected(folder: Path, texts: list[str], files: list[bytes], filled: bool) -
     return wanted
 
 
-def test_vectors_are_those_of_transformers(worker: RunningWorker, folder: Path) -> None:
+def test_vectors_are_those_of_transformers(worker: WorkerHere, folder: Path) -> None:
     files = [picture(1), picture(2, "JPEG"), picture(3, "WEBP", (90, 33))]
     mixed = [TEXTS[0], {"image": url(files[0])}, {"image": url(files[1], "jpeg")}, {"text": TEXTS[1]}]
     mixed.append({"image": base64.b64encode(files[2]).decode()})
@@ -87,23 +130,23 @@ def test_siglips_texts_are_filled_up(tmp_path: Path) -> None:
     assert np.allclose(np.array([normalised(vector) for vector in found]), wanted, atol=1e-4)
 
 
-def test_every_way_to_write_an_image_is_the_same_image(worker: RunningWorker) -> None:
+def test_every_way_to_write_an_image_is_the_same_image(worker: WorkerHere) -> None:
     at = url(picture(7))
     part = {"type": "image_url", "image_url": {"url": at}}
     ways = [{"image": at}, part, {"type": "image_url", "image_url": at}, {"content": [part]}]
-    vectors = [embed(worker, way)[0] for way in ways] + embed(worker, ways)
-    assert all(vector == pytest.approx(vectors[0], abs=1e-5) for vector in vectors)
+    found = [embed(worker, way)[0] for way in ways] + embed(worker, ways)
+    assert all(vector == pytest.approx(found[0], abs=1e-5) for vector in found)
     text = embed(worker, TEXTS[0])[0]
     assert embed(worker, [{"type": "text", "text": TEXTS[0]}])[0] == pytest.approx(text, abs=1e-5)
     (packed,) = embed(worker, {"image": at}, encoding_format="base64", dimensions=8)
     assert len(struct.unpack("<8f", base64.b64decode(packed))) == 8
 
 
-def test_many_at_once_and_in_any_order(worker: RunningWorker) -> None:
+def test_many_at_once_and_in_any_order(worker: WorkerHere) -> None:
     given: list[Any] = [{"image": url(picture(n % 5))} if n % 3 else f"text {n % 5}" for n in range(40)]
-    vectors = embed(worker, given)
-    assert len(vectors) == 40 and vectors[1] == pytest.approx(vectors[16], abs=1e-4)
-    assert vectors[0] == pytest.approx(vectors[15], abs=1e-4)
+    found = embed(worker, given)
+    assert len(found) == 40 and found[1] == pytest.approx(found[16], abs=1e-4)
+    assert found[0] == pytest.approx(found[15], abs=1e-4)
 
 
 def bomb() -> bytes:
@@ -138,13 +181,13 @@ def bomb() -> bytes:
         ("word " * 200, "tokens"),
     ],
 )
-def test_what_is_wrong_is_said(worker: RunningWorker, given: Any, said: str) -> None:
+def test_what_is_wrong_is_said(worker: WorkerHere, given: Any, said: str) -> None:
     answer = worker.ask("/v1/embeddings", {"input": given})
     assert answer.status == 400 and said in answer.body["error"]["message"], answer.body
     assert len(embed(worker, "still there")[0])
 
 
-def test_it_says_what_it_is_and_writes_nothing(worker: RunningWorker) -> None:
+def test_it_says_what_it_is_and_writes_nothing(worker: WorkerHere) -> None:
     assert worker.ask("/props").body["embedding_dimensions"] == DIMENSIONS
     chat = worker.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": "hello"}]})
     assert chat.status == 400 and "writes no text" in chat.body["error"]["message"]
