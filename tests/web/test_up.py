@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.parley_process import end_with_parent
 from tests.ports import free_port, free_port_block
 from tests.scripted.process import ScriptedProcess
 from web.foreground import wants_browser
@@ -90,6 +91,7 @@ def _up(home: Path, config: str, *arguments: str, port: int | None = None, **env
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
     found = Up(process, home, port, log_path)
     try:
