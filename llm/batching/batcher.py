@@ -252,7 +252,7 @@ class Batcher:
         self._running_since = now
         self.statistics.steps += 1
         self.statistics.widths[len(self._running)] += 1
-        return [Run(self._running, self._adapters)]
+        return [Run(self._running, self._adapters, self._more())]
 
     def _admit(self, now: float) -> list[Action]:
         """Move the first of the queue that may start to a sequence.
@@ -403,23 +403,39 @@ class Batcher:
             rows.append(next_row(active, part, sample=len(part) == active.unread))
         return tuple(rows)
 
+    def _more(self) -> int:
+        """Steps that may follow the one that was just planned: while all there is to do is to write these replies."""
+        writing = len(self._running) == len(self._active) and not self._waiting
+        if not writing or any(
+            len(row.tokens) > 1 or not row.sample or row.media is not None for row in self._running
+        ):
+            return 0
+        left = min(active.limit - active.written for active in self._active.values())
+        return min(self._pace.burst(), left) - 1
+
     # ---- what came of it -------------------------------------------------------------------------------------
 
     def _ran(self, event: Ran, now: float) -> list[Action]:
         rows, self._running = self._running, ()
         if event.failed:
             return self._fail(rows, now)
-        if event.preempted:
+        self.statistics.preempted += event.preempted
+        if event.preempted and not event.sampled:
             return self._undo(rows)
-        self.statistics.prompt_tokens += self._pace.ran(rows, now - self._running_since)
+        steps = 1 + max((len(sampled.read) for sampled in event.sampled), default=0)
+        self.statistics.prompt_tokens += self._pace.ran(rows, now - self._running_since, steps)
+        self.statistics.steps += steps - 1
+        self.statistics.widths[len(rows)] += steps - 1
         actions: list[Action] = []
         for sampled in event.sampled:
             active = self._active.get(sampled.job_id)
             if active is None or not active.sampling:
                 continue  # cancelled while its step ran
             active.sampling = False
-            active.written += 1 + sampled.right
-            self.statistics.completion_tokens += 1 + sampled.right
+            active.row.tokens.extend(sampled.read)
+            written = 1 + sampled.right + len(sampled.read)
+            active.written += written
+            self.statistics.completion_tokens += written
             actions += judge(active, rows, sampled, self.statistics)
             if sampled.done:
                 actions += self._end(active, "stop", now)
@@ -443,7 +459,6 @@ class Batcher:
         """As if the step had never been planned; a request may have ended in the meantime."""
         self.statistics.steps -= 1
         self.statistics.widths[len(rows)] -= 1
-        self.statistics.preempted += 1
         actions: list[Action] = []
         for row in rows:
             held = self.sequences.all[row.sequence]

@@ -135,19 +135,21 @@ class Next:
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """`done`: the model or a stop string ended the reply with this token. `right`: so many guessed tokens came before
-    it, one after the other.
+    it, one after the other. `read`: these came before it, each in a step of its own.
     """
 
     job_id: int
     token: int
     done: bool = False
     right: int = 0
+    read: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache. With `preempted` it
-    was broken off for something more urgent: nothing of it is in the KV cache, and it is to be run again."""
+    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache. With `preempted` it,
+    or the last of those that followed it, was broken off for something more urgent: nothing of that one is in the
+    cache, and it is to be run again."""
 
     sampled: tuple[Sampled, ...] = ()
     failed: bool = False
@@ -259,10 +261,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One step: all rows with the same adapters, at most one of them media. A row with guessed tokens is alone."""
+    """One step: all rows with the same adapters, at most one of them media. A row with guessed tokens is alone.
+
+    `more`: so many steps may follow it at once, each with the tokens that the one before gave, as long as no reply
+    ends and nobody comes.
+    """
 
     rows: tuple[Row, ...]
     adapters: Adapters = ()
+    more: int = 0
 
 
 @dataclass(frozen=True, slots=True)

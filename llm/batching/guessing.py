@@ -33,7 +33,7 @@ def judge(active: Active, rows: tuple[Row, ...], sampled: Sampled, counted: Stat
         return []
     counted.right_tokens += sampled.right
     active.lookup.told(row.guessed, sampled.right)
-    active.lookup.add((*row.tokens[1 : 1 + sampled.right], sampled.token))
+    active.lookup.add((*row.tokens[1 : 1 + sampled.right], *sampled.read, sampled.token))
     if wrong := row.guessed - sampled.right:
         del active.row.tokens[-wrong:]
         return [Trim(active.row.id, len(active.row.tokens))]

@@ -24,6 +24,8 @@ turn has to wait for the end of the step it comes in."""
 QUICK_S = 0.01
 QUICK_CHUNK = 8
 PAUSE_S = 0.3
+BURST_S = 0.01
+"""Steps of a small model take a fraction of this; between them the batcher is not asked for so long."""
 
 
 class Pace:
@@ -34,6 +36,7 @@ class Pace:
         self._token_s: float | None = None  # what one prompt token costs in a wide step, or in any that was seen
         self._narrow_s: float | None = None  # and in others
         self._voice_at = -VOICE_LATELY_S
+        self._step_s: float | None = None  # of a step of replies only
         self._paused_at: float | None = None  # since then steps have been for voice turns only
 
     def voice(self, now: float) -> None:
@@ -57,10 +60,16 @@ class Pace:
         lately = now < self._voice_at + VOICE_LATELY_S
         return most, self._chunk(replies, QUICK_S, QUICK_CHUNK) if lately else most
 
-    def ran(self, rows: Sequence[Row], seconds: float) -> int:
+    def burst(self) -> int:
+        """Steps of replies only that may follow each other at once."""
+        return 1 if self._step_s is None else max(1, int(BURST_S / max(self._step_s, 1e-6)))
+
+    def ran(self, rows: Sequence[Row], seconds: float, steps: int = 1) -> int:
         """Learn what a prompt token costs; the prompt tokens of the step. A lone token is a reply (or costs as much)
-        and says little about prompts; an image less."""
+        and says little about prompts; an image less. After the first of several steps each row had one token."""
         tokens = sum(len(row.tokens) for row in rows)
+        if tokens == len(rows):
+            self._step_s = _learned(self._step_s, seconds / steps)
         prompt = sum(len(row.tokens) for row in rows if len(row.tokens) > 1 and not row.guessed)
         if prompt >= QUICK_CHUNK and all(row.media is None for row in rows):
             cost = seconds / tokens

@@ -40,7 +40,7 @@ from llm.engine import (
 )
 from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.option_text import parse_shares
-from llm.llamacpp.replies import News, Reply
+from llm.llamacpp.replies import Reply
 from llm.llamacpp.reports import refusal, state_of
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum
@@ -218,11 +218,11 @@ class LlamaCppEngine:
                         sink([refused])
                 case batch.Cancel(job_id):
                     self._embeds.cancel(job_id)
-                    self._execute(self._batcher.step(command, self._now()), {}, sink)
+                    self._execute(self._batcher.step(command, self._now()), sink)
                 case batch.Forget(conversation):
                     if self._loaded.shelf is not None:
                         self._loaded.shelf.forget(conversation)
-                    self._execute(self._batcher.step(command, self._now()), {}, sink)
+                    self._execute(self._batcher.step(command, self._now()), sink)
                 case _Ask(answer):
                     answer(state_of(self._batcher, self._loaded.shelf))
                 case _Keep():
@@ -252,59 +252,30 @@ class LlamaCppEngine:
         work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters, draft, job.asked_at)
         if self._loaded.shelf:
             fetch(self._loaded, self._batcher, work, now)
-        self._execute(self._batcher.step(batch.Submit(work), now), {}, sink)
+        self._execute(self._batcher.step(batch.Submit(work), now), sink)
 
     def _turn(self, sink: Sink) -> None:
-        """One round: admissions if there are any, else one decode step and what came of it."""
-        run = self._execute(self._batcher.step(batch.Next(), self._now()), {}, sink)
+        """One round: admissions if there are any, else one decode step or several, and what came of them."""
+        run = self._execute(self._batcher.step(batch.Next(), self._now()), sink)
         if run is None:
             return
-        rows = run.rows
-        outcome = self._run(run)
-        if outcome == "preempted":
-            self._execute(self._batcher.step(batch.Ran(preempted=True), self._now()), {}, sink)
-            return
-        if outcome == "failed":
-            self._failures += 1
-            self._execute(self._batcher.step(batch.Ran(failed=True), self._now()), {}, sink)
-            if self._failures >= MAX_FAILURES:
-                raise RuntimeError("llama_decode failed several times in a row")
-            return
-        self._failures = 0
-        if rows[0].guessed:
-            self._check(rows[0], sink)
-            return
-        replies = [self._replies.get(row.job_id) for row in rows]
-        tokens = self._decoder.sample(rows, [reply.chain if reply else None for reply in replies])
-        now = self._now()
-        news: dict[int, News] = {}
-        sampled = []
-        for row, reply, token in zip(rows, replies, tokens, strict=True):
-            if reply is not None and token is not None:
-                reply.first_at = reply.first_at or now
-                news[reply.job.id], done = self._read(reply, token)
-                most = reply.job.sampling.logprobs
-                if most is not None and not self._vocab.ends_turn(token):
-                    one = self._decoder.logprobs(rows, row, token, most, self._vocab)
-                    news[reply.job.id].logprobs = (one,)
-                sampled.append(batch.Sampled(reply.job.id, token, done))
-        self._execute(self._batcher.step(batch.Ran(tuple(sampled)), now), news, sink)
+        outcome = self._begin(run)
+        sampled: tuple[batch.Sampled, ...] = ()
+        preempted = outcome == "preempted"
+        if outcome == "done" and run.rows[0].guessed:
+            sampled = self._check(run.rows[0])
+        elif outcome == "done":
+            sampled, preempted = self._write(run)
+        if self._preemption is not None:
+            with self._wake:
+                self._preemption.end()
+        self._failures = self._failures + 1 if outcome == "failed" else 0
+        ran = batch.Ran(sampled, failed=outcome == "failed", preempted=preempted)
+        self._execute(self._batcher.step(ran, self._now()), sink, [row.job_id for row in run.rows])
+        if self._failures >= MAX_FAILURES:
+            raise RuntimeError("llama_decode failed several times in a row")
 
-    def _check(self, row: batch.Row, sink: Sink) -> None:
-        """Guessed tokens: each is sampled as if it had been the only one, and the first that is another ends it."""
-        reply = self._replies[row.job_id]
-        guess = row.tokens[len(row.tokens) - row.guessed :]
-        news, right = News(), 0
-        for token in self._decoder.check(row, reply.chain):
-            one, done = self._read(reply, token)
-            news = News(news.text + one.text, tokens=(*news.tokens, token))
-            if done or right == len(guess) or token != guess[right]:
-                break
-            right += 1
-        sampled = batch.Sampled(row.job_id, token, done, right)
-        self._execute(self._batcher.step(batch.Ran((sampled,)), self._now()), {row.job_id: news}, sink)
-
-    def _run(self, run: batch.Run) -> Outcome:
+    def _begin(self, run: batch.Run) -> Outcome:
         if run.adapters != self._adapters:
             self._adapters = run.adapters
             self._decoder.use_adapters(self._loaded.lora.pointers(run.adapters))
@@ -314,16 +285,60 @@ class LlamaCppEngine:
                 if reply is not None and not self._loaded.show(reply.job.media[row.media], row):
                     return "failed"
         self._let_preempt(run.rows)
-        began = self._now()
-        alone = self._replies.get(run.rows[0].job_id) if len(run.rows) == 1 else None
-        exact = alone is not None and alone.exact
-        outcome = self._decoder.run(run.rows, exact)
-        if self._preemption is not None:
-            with self._wake:
-                self._preemption.end()
-        if outcome == "done":
-            self._decoder.took(self._now() - began)
-        return outcome
+        return self._decoder.run(run.rows, self._exact(run.rows))
+
+    def _exact(self, rows: Sequence[batch.Row]) -> bool:
+        alone = self._replies.get(rows[0].job_id) if len(rows) == 1 else None
+        return alone is not None and alone.exact
+
+    def _write(self, run: batch.Run) -> tuple[tuple[batch.Sampled, ...], bool]:
+        """After the step a token for each row that asked; and as many more as the run allows, each in a step that
+        follows at once, while no reply ends and nobody comes. And whether the last of these steps was broken off.
+        """
+        rows = run.rows
+        replies = [self._replies.get(row.job_id) for row in rows]
+        chains = [reply.chain if reply else None for reply in replies]
+        read: list[list[int]] = []
+        outcome: Outcome = "done"
+        while True:
+            tokens = self._decoder.sample(rows, chains)
+            now = self._now()
+            over: set[int] = set()
+            for row, reply, token in zip(rows, replies, tokens, strict=True):
+                if reply is None or token is None:
+                    continue
+                reply.first_at = reply.first_at or now
+                if self._read(reply, token):
+                    over.add(row.job_id)
+                most = reply.job.sampling.logprobs
+                if most is not None and not self._vocab.ends_turn(token):
+                    reply.add_logprob(self._decoder.logprobs(rows, row, token, most, self._vocab))
+            written = [token for token in tokens if token is not None]
+            if over or len(read) == run.more or self._commands or self._closing or len(written) < len(rows):
+                break
+            outcome = self._decoder.go_on(written, self._exact(rows))
+            if outcome != "done":
+                break  # it comes again, as a step of its own
+            read.append(written)
+        before: list[tuple[int, ...]] = list(zip(*read, strict=True)) if read else [()] * len(rows)
+        sampled = tuple(
+            batch.Sampled(row.job_id, token, row.job_id in over, read=past)
+            for row, token, past in zip(rows, tokens, before, strict=True)
+            if token is not None
+        )
+        return sampled, outcome == "preempted"
+
+    def _check(self, row: batch.Row) -> tuple[batch.Sampled, ...]:
+        """Guessed tokens: each is sampled as if it had been the only one, and the first that is another ends it."""
+        reply = self._replies[row.job_id]
+        guess = row.tokens[len(row.tokens) - row.guessed :]
+        right = 0
+        for token in self._decoder.check(row, reply.chain):
+            done = self._read(reply, token)
+            if done or right == len(guess) or token != guess[right]:
+                break
+            right += 1
+        return (batch.Sampled(row.job_id, token, done, right),)
 
     def _let_preempt(self, rows: Sequence[batch.Row]) -> None:
         """From here on a command may break the step off, unless an image of it is already in the cache."""
@@ -335,19 +350,20 @@ class LlamaCppEngine:
             for command in self._commands:
                 self._preemption.heard(command, self._now())
 
-    def _read(self, reply: Reply, token: int) -> tuple[News, bool]:
-        """(what is certain now, whether the reply is over)."""
+    def _read(self, reply: Reply, token: int) -> bool:
+        """Whether the reply is over with this token."""
+        text = ""
+        ends = self._vocab.ends_turn(token)
         if token in reply.visible:
             text = reply.assembler.push(self._vocab.written(token))
-        elif self._vocab.ends_turn(token):
-            return News(tokens=(token,)), True
-        else:
+        elif not ends:
             text = reply.assembler.push(self._vocab.piece(token))
-        over = reply.assembler.stopped is not None or self._vocab.ends_turn(token)
-        return News(text, tokens=(token,)), over
+        reply.add(token, text)
+        return ends or reply.assembler.stopped is not None
 
-    def _execute(self, actions: list[batch.Action], news: dict[int, News], sink: Sink) -> batch.Run | None:
-        """Do what the batcher wants and tell the sink, once; returns the Run, if there is one."""
+    def _execute(self, actions: list[batch.Action], sink: Sink, written: Sequence[int] = ()) -> batch.Run | None:
+        """Do what the batcher wants and tell the sink, once; returns the Run, if there is one. `written`: the jobs
+        that may have something new."""
         run: batch.Run | None = None
         events: list[EngineEvent] = []
         for action in actions:
@@ -375,13 +391,14 @@ class LlamaCppEngine:
                     events.append(EngineEvent(action.job_id, error=refusal(action.why, self._batcher.limits, count)))
                     self._drop(action.job_id)
                 case batch.End():
-                    events.append(self._ended(action, news.pop(action.job_id, News())))
+                    events.append(self._ended(action))
                     self._drop(action.job_id)
                 case _:
                     assert_never(action)
-        for job_id, one in news.items():
-            if self._replies[job_id].add(one):
-                events.append(self._replies[job_id].event())
+        for job_id in written:
+            reply = self._replies.get(job_id)
+            if reply is not None and reply.awaited:
+                events.append(reply.event())
         if events:
             sink(events)
         return run
@@ -393,18 +410,17 @@ class LlamaCppEngine:
         actions, answer = keep_sequence(
             self._loaded, self._batcher, command.action, command.sequence, command.file, self._now()
         )
-        self._execute(actions, {}, sink)
+        self._execute(actions, sink)
         return answer() if callable(answer) else answer
 
     def _drop(self, job_id: int) -> None:
         self._replies.pop(job_id).chain.close()
 
-    def _ended(self, end: batch.End, news: News) -> EngineEvent:
+    def _ended(self, end: batch.End) -> EngineEvent:
         reply = self._replies[end.job_id]
         if end.reason == "failed":
             error = BackendFailed("the model could not decode this request", hint="the worker's log says more")
             return EngineEvent(end.job_id, error=error)
-        reply.add(news)
         rest = "" if end.reason == "cancelled" else reply.assembler.finish()
         reason: FinishReason = end.reason
         usage = Usage(end.prompt_tokens, end.completion_tokens, end.cached_tokens)

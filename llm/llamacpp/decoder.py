@@ -12,7 +12,7 @@ The batch lies in numpy arrays that llama.cpp reads in place: filling a step is 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -43,10 +43,11 @@ def set_rope(params: Any, settings: EngineSettings) -> None:
 
 
 class Decoder:
-    """Raises ModelUnreadable if there is not enough memory."""
+    """Raises ModelUnreadable if there is not enough memory. `now`: seconds of a clock."""
 
-    def __init__(self, model: Any, settings: EngineSettings, limits: Limits) -> None:
+    def __init__(self, model: Any, settings: EngineSettings, limits: Limits, now: Callable[[], float]) -> None:
         self.limits = limits
+        self._now = now
         params = native.llama_context_default_params()
         params.n_ctx = limits.pool
         params.n_batch = limits.step_tokens
@@ -83,8 +84,8 @@ class Decoder:
             native.llama_free(context)
 
     def run(self, rows: Sequence[Row], exact: bool = True) -> Outcome:
-        """Decode one step; afterwards `sample` may be asked, and `took` wants to hear. "failed": nothing of it may be
-        used. "preempted": nothing of it is in the cache. `exact`: the last digits matter (thread_choice.py)."""
+        """Decode one step; afterwards `sample` may be asked. "failed": nothing of it may be used. "preempted":
+        nothing of it is in the cache. `exact`: the last digits matter (thread_choice.py)."""
         at = 0
         for row in rows:
             if row.media is not None:
@@ -100,13 +101,24 @@ class Decoder:
         if not at:
             return "done"
         self._batch.n_tokens = at
-        self._use_threads(self._choice.choose(at, exact))
-        code: int = native.llama_decode(self.context, self._batch)
-        if code == PREEMPTED:
+        outcome = self._decode(exact)
+        if outcome == "preempted":
             for row in rows:  # of several passes over the weights the first may be in the cache
                 native.llama_memory_seq_rm(self._memory, row.sequence, row.start, -1)
-            return "preempted"
-        return "failed" if code else "done"
+        return outcome
+
+    def go_on(self, tokens: Sequence[int], exact: bool = True) -> Outcome:
+        """The next step with the same rows, which had one token each: now these. Nothing of it is in the cache but
+        when it is done."""
+        count = len(tokens)
+        self._token[:count] = tokens
+        self._position[:count] += 1
+        outcome = self._decode(exact)
+        if outcome == "done":
+            return outcome
+        for sequence, position in zip(self._sequence[:count].tolist(), self._position[:count].tolist(), strict=True):
+            native.llama_memory_seq_rm(self._memory, sequence, position, -1)
+        return outcome
 
     def sample(self, rows: Sequence[Row], chains: Sequence[SamplerChain | None]) -> list[int | None]:
         """A token for every row that asked for one and still has a chain."""
@@ -161,10 +173,14 @@ class Decoder:
         last: int = native.llama_memory_seq_pos_max(self._memory, sequence)
         return last + 1
 
-    def took(self, seconds: float) -> None:
-        """How long the last `run` took: what is learned of it is the number of threads."""
-        if self._batch.n_tokens:
-            self._choice.ran(seconds)
+    def _decode(self, exact: bool) -> Outcome:
+        self._use_threads(self._choice.choose(self._batch.n_tokens, exact))
+        began = self._now()
+        code: int = native.llama_decode(self.context, self._batch)
+        if code == 0:
+            self._choice.ran(self._now() - began)
+            return "done"
+        return "preempted" if code == PREEMPTED else "failed"
 
     def _use_threads(self, count: int) -> None:
         if count != self._used:

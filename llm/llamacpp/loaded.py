@@ -43,7 +43,7 @@ class Loaded:
         self.projector = None if file is None else Projector(file, model, threads(settings.threads_batch))
         self.prompts = Prompts(header, self.vocab, settings.chat_template, self.projector)
         self.lora = LoraSet(model, settings.lora)
-        self.decoder = Decoder(model, settings, limits)
+        self.decoder = Decoder(model, settings, limits, config.clock.now)
         self.stowage = Stowage(self.decoder.context)
         embedder = Embedder(model, settings, header, alone=False)
         self.embeds = EmbedQueue(embedder)

@@ -12,16 +12,7 @@ from llm.stream import TokenLogprob
 if TYPE_CHECKING:
     from llm.llamacpp.sampling import SamplerChain
 
-__all__ = ["News", "Reply"]
-
-
-@dataclass(slots=True)
-class News:
-    """What a step gave for one reply."""
-
-    text: str = ""
-    logprobs: tuple[TokenLogprob, ...] = ()
-    tokens: tuple[int, ...] = ()
+__all__ = ["Reply"]
 
 
 @dataclass(slots=True)
@@ -40,12 +31,19 @@ class Reply:
     _logprobs: list[TokenLogprob] = field(default_factory=list)
     _tokens: list[int] = field(default_factory=list)
 
-    def add(self, news: News) -> bool:
-        """Whether somebody waits for it: not while its text is held back, or wanted whole."""
-        self._text.append(news.text)
-        self._logprobs += news.logprobs
-        self._tokens += news.tokens
-        return not self.job.whole and bool(news.text or news.logprobs)
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for what there is: not while its text is held back, or wanted whole."""
+        return not self.job.whole and (any(self._text) or bool(self._logprobs))
+
+    def add(self, token: int, text: str) -> None:
+        """What a step gave: a token, and the text that is certain with it."""
+        self._tokens.append(token)
+        self._text.append(text)
+
+    def add_logprob(self, logprob: TokenLogprob) -> None:
+        """Of the token that was added last."""
+        self._logprobs.append(logprob)
 
     def event(self, rest: str = "", finish: EngineFinish | None = None) -> EngineEvent:
         """All that nobody was told yet, and `rest`."""

@@ -66,6 +66,7 @@ class Engine:
         self.admitted: dict[int, Admit] = {}
         self.running: Run | None = None
         self.keeps_states = keeps_states
+        self.disturbed = False  # somebody came or went while the step ran
         self.now = 0.0
         self._cells = 0
 
@@ -75,6 +76,7 @@ class Engine:
         self.tell(Submit(self.jobs[number]))
 
     def tell(self, event: object) -> None:
+        self.disturbed = not isinstance(event, Next | Ran)
         for action in self.batcher.step(event, self.now):  # type: ignore[arg-type]
             match action:
                 case Refuse(job_id) | End(job_id):
@@ -149,20 +151,31 @@ class Engine:
             assert row.guessed <= of.draft and (of.rewind or not row.guessed)
             assert row.start + len(row.tokens) <= of.context
 
-    def ran(self, done: frozenset[int] = frozenset(), failed: bool = False, seconds: float = 0.01) -> None:
+    def ran(
+        self,
+        done: frozenset[int] = frozenset(),
+        failed: bool = False,
+        seconds: float = 0.01,
+        more: int = 0,
+        preempted: bool = False,
+    ) -> None:
+        """The step is over, and as many of those that may follow it as there may be of `more`."""
         run, self.running = self.running, None
         assert run is not None
-        self.now += seconds
+        more = 0 if failed or self.disturbed else min(more, run.more)
+        self.now += seconds * (1 + more)
         sampled = []
         for row in run.rows:
             if row.sample and not failed:
+                read = tuple(self._says(row.job_id) for _ in range(more))
+                self.kv[row.sequence] += [(self._new_cell(), token) for token in read]
                 guess, right = row.tokens[len(row.tokens) - row.guessed :], 0
                 token = self._says(row.job_id)
                 while row.job_id not in done and right < len(guess) and guess[right] == token:
                     right += 1
                     token = self._says(row.job_id)
-                sampled.append(Sampled(row.job_id, token, row.job_id in done, right))
-        self.tell(Ran(tuple(sampled), failed))
+                sampled.append(Sampled(row.job_id, token, row.job_id in done, right, read))
+        self.tell(Ran(tuple(sampled), failed, preempted and more > 0))
 
     def preempted(self) -> None:
         """The step was broken off, and what it had put into the cache is gone."""
@@ -202,6 +215,35 @@ def test_eight_requests_are_decoded_together() -> None:
     engine.finish()
     assert engine.batcher.statistics.widths[8] >= 4
     assert all(end.reason == "length" and end.completion_tokens == 5 for end in engine.ended.values())  # type: ignore[union-attr]
+
+
+def test_quick_steps_of_replies_follow_each_other_at_once_while_nobody_else_comes() -> None:
+    engine = Engine(limits(places=2, context=200))
+    engine.submit(1, [1, 2], max_tokens=50)
+    engine.submit(2, [3, 4], max_tokens=30)
+    engine.next()
+    engine.ran(seconds=0.001)
+    run = engine.next()
+    assert run is not None and run.more == 0, "how long a step takes is not known yet"
+    engine.ran(seconds=0.001)
+    run = engine.next()
+    assert run is not None and run.more == 9
+    engine.ran(seconds=0.001, more=9)
+    assert len(engine.written[1]) == len(engine.written[2]) == 12
+    assert engine.batcher.statistics.widths[2] == 12
+    engine.submit(3, [5, 6], priority=VOICE, max_tokens=1)
+    run = engine.next()
+    assert run is not None and run.more == 0, "somebody else's prompt is to be read"
+    while len(engine.written[2]) < 28:
+        engine.ran(seconds=0.001)
+        run = engine.next()
+    assert run is not None and run.more == 1, "one of them has two tokens left"
+    engine.ran(seconds=0.001, more=9)
+    assert engine.ended[2].completion_tokens == 30  # type: ignore[union-attr]
+    engine.next()
+    engine.ran(seconds=0.1)
+    run = engine.next()
+    assert run is not None and run.more == 0, "steps are slow now"
 
 
 def test_a_long_prompt_goes_in_chunks_beside_a_running_reply_that_gets_a_token_in_every_step() -> None:
@@ -650,9 +692,14 @@ class Walk(RuleBasedStateMachine):
         self.engine.next() if self.engine.running is None else None
 
     @precondition(lambda self: self.engine.running is not None)
-    @rule(done=st.frozensets(st.integers(1, 40), max_size=5), seconds=st.floats(0.0, 40.0))
-    def ran(self, done: frozenset[int], seconds: float) -> None:
-        self.engine.ran(done, seconds=seconds)
+    @rule(
+        done=st.frozensets(st.integers(1, 40), max_size=5),
+        seconds=st.floats(0.0, 0.002) | st.floats(0.0, 40.0),
+        more=st.integers(0, 12),
+        preempted=st.booleans(),
+    )
+    def ran(self, done: frozenset[int], seconds: float, more: int, preempted: bool) -> None:
+        self.engine.ran(done, seconds=seconds, more=more, preempted=preempted)
 
     @precondition(lambda self: self.engine.running is not None)
     @rule()

@@ -145,20 +145,20 @@ def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing
     sampling = Sampling(temperature=0.0, max_tokens=20, ignore_eos=True)
     loaded.submit(EngineJob(0, prompt, sampling, None))
     events.wait(1)
-    run, steps = loaded._decoder.run, 0
+    decode, steps = loaded._decoder._decode, 0
     decoded: list[tuple[int, Outcome]] = []
 
-    def while_it_runs(rows: Sequence[Row], exact: bool) -> Outcome:
+    def while_it_runs(exact: bool) -> Outcome:
         nonlocal steps
         steps += 1
         if steps == 4:
             loaded.submit(EngineJob(2, prompt[:20], sampling, None, None, Priority.VOICE))
         if steps == 6:
             loaded.submit(EngineJob(3, prompt[:9], sampling, None, None, Priority.VOICE))
-        decoded.append((rows[0].job_id, run(rows, exact)))
+        decoded.append((loaded._batcher._running[0].job_id, decode(exact)))
         return decoded[-1][1]
 
-    monkeypatch.setattr(loaded._decoder, "run", while_it_runs)
+    monkeypatch.setattr(loaded._decoder, "_decode", while_it_runs)
     loaded.submit(EngineJob(1, prompt, sampling, None, None, Priority.BATCH))
     events.wait(4)
     assert decoded[3:5] == [(1, "preempted"), (2, "done")]
