@@ -147,8 +147,8 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache. With `preempted` it,
-    or the last of those that followed it, was broken off for something more urgent: nothing of that one is in the
+    """The step of the last Run is over. With `failed` its rows did not all get into the KV cache. With `preempted`
+    it, or the last of those that followed it, was broken off for something more urgent: nothing of that one is in the
     cache, and it is to be run again."""
 
     sampled: tuple[Sampled, ...] = ()

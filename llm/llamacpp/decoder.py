@@ -12,12 +12,13 @@ The batch lies in numpy arrays that llama.cpp reads in place: filling a step is 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from llm.batching.events import Limits, Row
+from llm.llamacpp.crew import Crew
 from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
 from llm.llamacpp.logits import logits_at, token_logprob
 from llm.llamacpp.plan import value_type
@@ -43,11 +44,11 @@ def set_rope(params: Any, settings: EngineSettings) -> None:
 
 
 class Decoder:
-    """Raises ModelUnreadable if there is not enough memory. `now`: seconds of a clock."""
+    """Raises ModelUnreadable if there is not enough memory."""
 
-    def __init__(self, model: Any, settings: EngineSettings, limits: Limits, now: Callable[[], float]) -> None:
+    def __init__(self, model: Any, settings: EngineSettings, limits: Limits, crew: Crew) -> None:
         self.limits = limits
-        self._now = now
+        self._crew = crew
         params = native.llama_context_default_params()
         params.n_ctx = limits.pool
         params.n_batch = limits.step_tokens
@@ -175,10 +176,13 @@ class Decoder:
 
     def _decode(self, exact: bool) -> Outcome:
         self._use_threads(self._choice.choose(self._batch.n_tokens, exact))
-        began = self._now()
+        began = self._crew.now()
         code: int = native.llama_decode(self.context, self._batch)
+        seconds, changed = self._crew.worked(self._used, began)
         if code == 0:
-            self._choice.ran(self._now() - began)
+            self._choice.ran(seconds)
+            if changed:
+                self._choice.try_soon()
             return "done"
         return "preempted" if code == PREEMPTED else "failed"
 

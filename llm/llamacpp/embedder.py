@@ -15,6 +15,7 @@ import numpy as np
 
 from llm.engine import EmbedJob, EngineEvent
 from llm.errors import BackendFailed, ContextTooLong, Overloaded
+from llm.llamacpp.crew import Crew
 from llm.llamacpp.decoder import set_rope
 from llm.llamacpp.library import native, threads
 from llm.settings import EngineSettings, Pooling
@@ -37,9 +38,11 @@ MOST_WAITING = 4096
 class Embedder:
     """The context is made at the first text. Raises ModelUnreadable if there is no memory for it."""
 
-    def __init__(self, model: Any, settings: EngineSettings, header: GgufHeader, *, alone: bool) -> None:
+    def __init__(self, model: Any, settings: EngineSettings, header: GgufHeader, crew: Crew, *, alone: bool) -> None:
         self._model = model
+        self._crew = crew
         self._settings = settings
+        self._threads = threads(settings.threads_batch or settings.threads)
         most = settings.ctx_size or (MOST_TOKENS if alone else MOST_BESIDE_REPLIES)
         self.longest = min(header.context_length or most, most)
         """Tokens of the longest text."""
@@ -73,7 +76,10 @@ class Embedder:
                     batch.logits[at] = 1
                     at += 1
             batch.n_tokens = count
-            if native.llama_decode(context, batch) != 0:
+            began = self._crew.now()
+            code: int = native.llama_decode(context, batch)
+            self._crew.worked(self._threads, began)
+            if code != 0:
                 return None
         finally:
             native.llama_batch_free(batch)
@@ -90,7 +96,7 @@ class Embedder:
         params.n_ctx = params.n_batch = params.n_ubatch = self.longest
         params.n_seq_max = MOST_TEXTS
         params.n_threads = threads(self._settings.threads)
-        params.n_threads_batch = threads(self._settings.threads_batch or self._settings.threads)
+        params.n_threads_batch = self._threads
         params.flash_attn_type = -1 if self._settings.flash_attention is None else int(self._settings.flash_attention)
         params.embeddings = True
         params.pooling_type = self._pooling

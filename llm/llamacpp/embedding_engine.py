@@ -21,6 +21,7 @@ from llm.engine import (
     SlotAction,
 )
 from llm.errors import Overloaded
+from llm.llamacpp.crew import Crew
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native
 from llm.llamacpp.model import load_model
@@ -44,7 +45,8 @@ class EmbeddingEngine:
         self._model, _ = load_model(config, header)
         self._vocab = Vocab(self._model)
         self._prompts = Prompts(header, self._vocab, "", None)
-        self._embedder = Embedder(self._model, config.settings, header, alone=True)
+        self._crew = Crew(config.clock.now)
+        self._embedder = Embedder(self._model, config.settings, header, self._crew, alone=True)
         self._queue = EmbedQueue(self._embedder)
         self._commands: deque[EmbedJob | int | Callable[[EngineState], None]] = deque()
         self._wake = threading.Condition()
@@ -90,6 +92,7 @@ class EmbeddingEngine:
             if self._thread.is_alive():
                 return False
         self._embedder.close()
+        self._crew.close()
         model, self._model = self._model, None
         if model:
             native.llama_model_free(model)

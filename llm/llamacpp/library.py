@@ -8,14 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-# libgomp reads these once, when it is loaded. Its default lets a thread that waits for another burn its core for
-# milliseconds; on a machine that also hears and speaks that made decoding a hundred times slower. Not waiting at all
-# makes a step with hundreds of operations sleep and wake at each. A few microseconds of waiting are nearly as fast as
-# many on a free machine (parley-mini, two cores, 8 replies: 5.4 ms a step with 0 spins, 4.1 with 300, 4.2 with 10000)
-# and nearly as good as none on a busy one (8.9, 10.1 and 24.6 ms).
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-os.environ.setdefault("GOMP_SPINCOUNT", "300")
+import llm.llamacpp.openmp  # noqa: F401
 
+# isort: split
+# OpenMP reads its settings when it is loaded: before this line.
 import llama_cpp.llama_cpp as native
 import llama_cpp.mtmd_cpp as mtmd
 

@@ -13,6 +13,7 @@ from llm.batching.events import Limits, Row
 from llm.engine import EncodedMedia, EngineCard, EngineConfig
 from llm.llamacpp import states
 from llm.llamacpp.adapters import LoraSet
+from llm.llamacpp.crew import Crew
 from llm.llamacpp.decoder import Decoder
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
@@ -43,9 +44,10 @@ class Loaded:
         self.projector = None if file is None else Projector(file, model, threads(settings.threads_batch))
         self.prompts = Prompts(header, self.vocab, settings.chat_template, self.projector)
         self.lora = LoraSet(model, settings.lora)
-        self.decoder = Decoder(model, settings, limits, config.clock.now)
+        self._crew = Crew(config.clock.now)
+        self.decoder = Decoder(model, settings, limits, self._crew)
         self.stowage = Stowage(self.decoder.context)
-        embedder = Embedder(model, settings, header, alone=False)
+        embedder = Embedder(model, settings, header, self._crew, alone=False)
         self.embeds = EmbedQueue(embedder)
         self._embedder = embedder
         self.shelf = _shelf(config, limits)
@@ -72,6 +74,7 @@ class Loaded:
         if self.projector is not None:
             self.projector.close()
         self.decoder.close()
+        self._crew.close()
         model, self._model = self._model, None
         if model:
             native.llama_model_free(model)

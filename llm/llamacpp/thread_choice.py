@@ -76,12 +76,20 @@ class ThreadChoice:
         if size.trial is None:
             size.times.append(seconds)
             size.steps += 1
-            if size.steps >= size.wait and median(size.times) < TRY_BELOW_S:
+            if size.steps >= size.wait and len(size.times) > 2 and median(size.times) < TRY_BELOW_S:
                 size.trial, size.trial_steps = self._neighbour(size), 0
             return
         size.trial_steps += 1
         if size.trial_steps == 2:  # the first had threads to wake
             self._judge(size, size.trial, seconds)
+
+    def try_soon(self) -> None:
+        """Somebody else computes now, or no longer."""
+        for size in self._sizes.values():
+            size.wait, size.steps = TRY_AFTER, TRY_AFTER
+            size.up = self._numbers[size.current] == 1
+            size.trial = None
+            size.times.clear()
 
     def _judge(self, size: _Size, trial: int, seconds: float) -> None:
         size.trial, size.steps = None, 0

@@ -1,0 +1,39 @@
+"""Whether threads that wait for each other may spin: only while each of them has a core. Pure.
+
+A thread that waits for another of its team by spinning is the fastest where every one has a core, and the slowest
+where one has lost its core to somebody else: beside one busy core of two, steps of a model of 120 M parameters took
+42 ms with 1000 spins and 95 with 100,000; on a free machine 22 and 17. The kernel knows: it counts for how long a
+thread was ready to run and had no core.
+"""
+
+from __future__ import annotations
+
+__all__ = ["LOOK_S", "Patience"]
+
+LOOK_S = 0.02
+"""Work between two looks."""
+CROWDED = 0.2
+"""Of their time the threads waited for a core: 0.27 to 0.5 beside one busy core of two, 0.1 beside small work."""
+HOLD_S, HOLD_MOST_S = 0.25, 8.0
+"""So long nobody spins then; twice as long if it was in vain."""
+
+
+class Patience:
+    """Times are seconds of one clock."""
+
+    def __init__(self) -> None:
+        self.spins = True
+        self._hold_s = HOLD_S
+        self._since = 0.0
+
+    def looked(self, waited_s: float, worked_s: float, now: float) -> None:
+        """Since the last look the threads together worked for so long, and of that waited for a core."""
+        crowded = waited_s > CROWDED * worked_s
+        if self.spins and crowded:
+            again = now < self._since + self._hold_s
+            self._hold_s = min(2 * self._hold_s, HOLD_MOST_S) if again else HOLD_S
+            self.spins, self._since = False, now
+        elif not self.spins and crowded:
+            self._since = max(self._since, now - self._hold_s + HOLD_S)
+        elif not self.spins and now >= self._since + self._hold_s:
+            self.spins, self._since = True, now
