@@ -55,8 +55,8 @@ def run(options: Options) -> Section:
         "model has random weights and shows what size costs. llama.cpp's own server (from the xllamacpp wheel, its "
         "defaults, 8 slots of the same context) runs in the same minutes with the same file; the two take turns, and "
         "the ratio is the median of the rounds' own ratios. A "
-        "slot's threads spin for microseconds only (GOMP_SPINCOUNT=300), for the machine of a voice assistant has "
-        f"other work; llama.cpp's server lets all its threads spin.{without}",
+        "slot's threads spin while they wait for each other, as those of llama.cpp's server do, but not while others "
+        f"compute on the machine.{without}",
         (
             Table(("tokens/s", *(f"{n} request{'s' * (n > 1)}" for n in CLIENTS)), tuple(rows)),
             Table(("first token, ms (median)", "600 new tokens", "the next turn, 10 more", "ratio"), tuple(turns)),

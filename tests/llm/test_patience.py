@@ -1,0 +1,46 @@
+"""Whether threads may spin, by how long they had to wait for a core."""
+
+from __future__ import annotations
+
+from llm.llamacpp.patience import HOLD_MOST_S, HOLD_S, LOOK_S, Patience
+
+
+def spun(share_of: object, seconds: float) -> tuple[float, Patience]:
+    """The share of the time in which threads span. `share_of(now)`: what part of it they wait for a core."""
+    patience, now, spinning = Patience(), 0.0, 0.0
+    while now < seconds:
+        now += LOOK_S
+        spinning += LOOK_S if patience.spins else 0.0
+        patience.looked(share_of(now) * 2 * LOOK_S, 2 * LOOK_S, now)  # type: ignore[operator]
+    return spinning / now, patience
+
+
+def test_on_a_free_machine_and_beside_small_work_threads_spin() -> None:
+    assert spun(lambda now: 0.0, 10.0)[0] == 1.0
+    assert spun(lambda now: 0.1, 10.0)[0] == 1.0
+
+
+def test_beside_somebody_who_computes_nobody_spins_after_the_first_look() -> None:
+    share, patience = spun(lambda now: 0.4, 10.0)
+    assert share < 0.01 and not patience.spins
+
+
+def test_when_the_others_are_done_they_spin_again() -> None:
+    patience = Patience()
+    patience.looked(0.02, 0.04, 1.0)
+    assert not patience.spins
+    patience.looked(0.0, 0.04, 1.0 + HOLD_S - 0.01)
+    assert not patience.spins
+    patience.looked(0.0, 0.04, 1.0 + HOLD_S)
+    assert patience.spins
+
+
+def test_who_is_only_seen_while_threads_spin_is_tried_less_and_less_often() -> None:
+    patience, now, tries = Patience(), 0.0, []
+    while now < 120.0:
+        now += LOOK_S
+        if patience.spins:
+            tries.append(now)
+        patience.looked(0.4 * LOOK_S if patience.spins else 0.0, LOOK_S, now)
+    waits = [round(after - before, 1) for before, after in zip(tries, tries[1:], strict=False)]
+    assert waits == sorted(waits) and waits[0] < 1.0 and waits[-1] == HOLD_MOST_S
