@@ -297,7 +297,8 @@ class EchoCanceller:
         if found and not self._engaged and not self._explains(lag, self._persists(lag)):
             self._candidate, found, height = -1, False, 0.0
             self._doubted_at = self._at if self._doubted_at is None else self._doubted_at
-            if self.state == "unknown" and self._at - self._doubted_at <= _DOUBT:
+            steady = floor(mic) >= QUIET**2
+            if steady and self.state == "unknown" and self._at - self._doubted_at <= _DOUBT:
                 return  # noise may hide it: another second will tell
         if self._engaged and not again and height >= _PEAK_PRESENT and abs(lag - self.delay) > _MOVED:
             self._look_at = self._at + _LOOK_EVERY  # the client's playout may have moved: be sure of it soon
