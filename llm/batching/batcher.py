@@ -18,6 +18,7 @@ from dataclasses import replace
 from math import inf
 from typing import assert_never
 
+from llm.batching.drafting import Payoff
 from llm.batching.events import (
     Action,
     Adapters,
@@ -78,6 +79,7 @@ class Batcher:
         self._running_since = 0.0
         self._adapters: Adapters = ()  # of the last step
         self._pace = Pace(limits)
+        self._payoff = Payoff()
 
     @property
     def waiting(self) -> int:
@@ -377,7 +379,7 @@ class Batcher:
         alone = len(self._active) == 1 and not self._waiting
         for active in mine:
             if active.pending is not None:
-                ahead = guess(active, active.pending, self.limits, self.statistics, alone)
+                ahead = guess(active, active.pending, self.limits, self.statistics, self._payoff, alone)
                 rows.append(next_row(active, [active.pending, *ahead], sample=True, guessed=len(ahead)))
                 active.pending = None
         chunk, others = self._pace.chunks(len(rows), now)
@@ -436,7 +438,7 @@ class Batcher:
             written = 1 + sampled.right + len(sampled.read)
             active.written += written
             self.statistics.completion_tokens += written
-            actions += judge(active, rows, sampled, self.statistics)
+            actions += judge(active, rows, sampled, self.statistics, self._payoff, now - self._running_since)
             if sampled.done:
                 actions += self._end(active, "stop", now)
             elif active.written >= active.limit:

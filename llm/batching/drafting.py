@@ -8,10 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["PromptLookup"]
+__all__ = ["Payoff", "PromptLookup"]
 
+FIRST = 2.0
+"""Tokens of the first guess."""
+TRIES = 4
+"""Steps with a guess before it is judged whether they pay."""
+SKIP, SKIP_MOST = 32, 512
+"""Tokens without a guess where they do not pay; twice as many each time in a row."""
 LONGEST, SHORTEST = 4, 2
 """Tokens that must be the same: more of them are right more often, fewer are found more often."""
+
+
+class Payoff:
+    """Whether guesses gain time, with this model on this machine and what is written of late: a wider step takes
+    longer, on CPUs much, and so does the step after it, for llama.cpp has to plan anew.
+    """
+
+    def __init__(self) -> None:
+        self._plain_s: float | None = None  # what a token costs without a guess
+        self._gained_s = 0.0
+        self._tries = 0
+        self._after_guess = False
+        self._skip, self._skips = 0, SKIP
+
+    @property
+    def wanted(self) -> bool:
+        return self._skip <= 0
+
+    def ran(self, guessed: int, tokens: int, seconds: float) -> None:
+        """A step of a reply that was alone, or several without a guess, gave so many tokens."""
+        after, self._after_guess = self._after_guess, guessed > 0
+        if not guessed and not after:
+            token_s = seconds / tokens
+            self._plain_s = token_s if self._plain_s is None else 0.7 * self._plain_s + 0.3 * token_s
+            self._skip -= tokens
+            return
+        self._tries += guessed > 0
+        self._gained_s += tokens * (self._plain_s or 0.0) - seconds
+        if self._tries >= (4 * TRIES if guessed else TRIES):
+            pays = self._gained_s > 0 and self._plain_s is not None
+            self._gained_s, self._tries = 0.0, 0
+            self._skip = 0 if pays else self._skips
+            self._skips = SKIP if pays else min(2 * self._skips, SKIP_MOST)
 
 
 class PromptLookup:
@@ -21,7 +60,7 @@ class PromptLookup:
         self._most = most
         self._tokens: list[int] = []
         self._after: dict[tuple[int, ...], int] = {}
-        self._width = float(most)
+        self._width = min(float(most), FIRST)
         self.add(tokens)
 
     def add(self, tokens: Iterable[int]) -> None:
