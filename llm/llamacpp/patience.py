@@ -8,11 +8,15 @@ thread was ready to run and had no core.
 
 from __future__ import annotations
 
+from collections import deque
+
 __all__ = ["LOOK_S", "Patience"]
 
 LOOK_S = 0.02
 """Work between two looks."""
-CROWDED = 0.2
+LOOKS = 4
+"""In a row that count together: a client that asks and is answered takes a core for some milliseconds, too."""
+CROWDED = 0.25
 """Of their time the threads waited for a core: 0.27 to 0.5 beside one busy core of two, 0.1 beside small work."""
 HOLD_S, HOLD_MOST_S = 0.25, 8.0
 """So long nobody spins then; twice as long if it was in vain."""
@@ -25,15 +29,21 @@ class Patience:
         self.spins = True
         self._hold_s = HOLD_S
         self._since = 0.0
+        self._looks: deque[tuple[float, float]] = deque(maxlen=LOOKS)
 
     def looked(self, waited_s: float, worked_s: float, now: float) -> None:
         """Since the last look the threads together worked for so long, and of that waited for a core."""
-        crowded = waited_s > CROWDED * worked_s
+        self._looks.append((waited_s, worked_s))
+        if len(self._looks) < LOOKS:
+            return
+        crowded = sum(waited for waited, _ in self._looks) > CROWDED * sum(worked for _, worked in self._looks)
         if self.spins and crowded:
             again = now < self._since + self._hold_s
             self._hold_s = min(2 * self._hold_s, HOLD_MOST_S) if again else HOLD_S
             self.spins, self._since = False, now
+            self._looks.clear()
         elif not self.spins and crowded:
             self._since = max(self._since, now - self._hold_s + HOLD_S)
         elif not self.spins and now >= self._since + self._hold_s:
             self.spins, self._since = True, now
+            self._looks.clear()

@@ -15,7 +15,7 @@ pytest.importorskip("llama_cpp")
 
 from llm.llamacpp.crew import Crew
 from llm.llamacpp.openmp import openmp
-from llm.llamacpp.patience import LOOK_S
+from llm.llamacpp.patience import LOOK_S, LOOKS
 from models.clock import SystemClock
 
 
@@ -51,7 +51,7 @@ def test_threads_that_wait_for_a_core_do_not_spin_until_they_have_one_again(
         return crew.worked(2, crew.now() - LOOK_S)[1]
 
     assert not work(0.0) and holders() == before
-    assert work(LOOK_S) and holders() == before + 1
+    assert any(work(LOOK_S) for _ in range(LOOKS)) and holders() == before + 1
     assert not work(LOOK_S) and holders() == before + 1
     deadline = time.monotonic() + 20.0
     while not work(0.0) and time.monotonic() < deadline:
