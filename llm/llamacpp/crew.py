@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llm.llamacpp.openmp import openmp
-from llm.llamacpp.patience import LOOK_S, Patience
+from llm.llamacpp.spin_choice import LOOK_S, SpinChoice
 
 __all__ = ["Crew"]
 
@@ -26,7 +26,7 @@ class Crew:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
-        self._patience = Patience()
+        self._choice = SpinChoice()
         self._enough: threading.Event | None = None  # there is a team that does nothing, until this is set
         self._worked_s = 0.0
         self._waited: dict[str, int] = {}
@@ -49,13 +49,13 @@ class Crew:
         before, self._waited = self._waited, _waits_ns()
         waited = sum(waited - before[thread] for thread, waited in self._waited.items() if thread in before)
         worked_s, self._worked_s = self._worked_s, 0.0
-        spun = self._patience.spins
-        self._patience.looked(waited / 1e9, worked_s, now)
-        if self._patience.spins:
+        spun = self._choice.spins
+        self._choice.looked(waited / 1e9, worked_s, now)
+        if self._choice.spins:
             self._let_spin()
         else:
             self._do_not_spin()
-        return spun != self._patience.spins
+        return spun != self._choice.spins
 
     def _let_spin(self) -> None:
         if self._enough is not None:

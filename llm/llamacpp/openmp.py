@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,8 +29,9 @@ def _load() -> ctypes.CDLL | None:
     packages = Path(spec.origin).parent.parent if spec is not None and spec.origin is not None else Path()
     own = [str(file) for file in sorted(packages.glob("llama_cpp*/**/libgomp*.so*"))]
     given = "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
-    os.environ.setdefault("OMP_WAIT_POLICY", "active")
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS if sys.platform == "linux" else FEW_SPINS)
+    counted = Path("/proc/self/schedstat").exists()  # for crew.py
+    os.environ.setdefault("OMP_WAIT_POLICY", "active" if counted else "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS if counted else FEW_SPINS)
     try:
         library = ctypes.CDLL([*own, "libgomp.so.1"][0])
         library.GOMP_parallel.restype = None

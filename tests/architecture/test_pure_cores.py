@@ -31,7 +31,7 @@ CORES = (
     "llm/eviction.py",
     "llm/memory/cards.py",
     "llm/llamacpp/grammar_guard.py",
-    "llm/llamacpp/patience.py",
+    "llm/llamacpp/spin_choice.py",
     "llm/llamacpp/thread_choice.py",
     "llm/remote/llamacpp_completion.py",
     "llm/memory/fit.py",

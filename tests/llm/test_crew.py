@@ -15,7 +15,7 @@ pytest.importorskip("llama_cpp")
 
 from llm.llamacpp.crew import Crew
 from llm.llamacpp.openmp import openmp
-from llm.llamacpp.patience import LOOK_S, LOOKS
+from llm.llamacpp.spin_choice import LOOK_S, LOOKS
 from models.clock import SystemClock
 
 

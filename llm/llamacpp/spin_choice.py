@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["LOOK_S", "Patience"]
+__all__ = ["LOOK_S", "SpinChoice"]
 
 LOOK_S = 0.02
 """Work between two looks."""
@@ -22,7 +22,7 @@ HOLD_S, HOLD_MOST_S = 0.25, 8.0
 """So long nobody spins then; twice as long if it was in vain."""
 
 
-class Patience:
+class SpinChoice:
     """Times are seconds of one clock."""
 
     def __init__(self) -> None:
