@@ -276,7 +276,7 @@ class EchoCanceller:
             self.state = "absent"
             return
         loud = loud_s(self._mic, _WINDOW)
-        noisy = loud <= 0 and floor(mic) >= QUIET**2
+        noisy = not self._engaged and loud <= 0 and floor(mic) >= QUIET**2
         lag, height = correlate(mic, ref, RATE_HZ) if loud > 0 or noisy else (-1, 0.0)
         if noisy and height >= _PEAK_PRESENT:
             loud = lasts_s(ref[len(ref) - _WINDOW - lag : len(ref) - lag])
