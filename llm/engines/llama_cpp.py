@@ -265,7 +265,7 @@ class LlamaCppEngine:
         if outcome == "done" and run.rows[0].guessed:
             sampled = self._check(run.rows[0])
         elif outcome == "done":
-            sampled, preempted = self._write(run)
+            sampled, preempted = self._write(run, sink)
         if self._preemption is not None:
             with self._wake:
                 self._preemption.end()
@@ -291,7 +291,7 @@ class LlamaCppEngine:
         alone = self._replies.get(rows[0].job_id) if len(rows) == 1 else None
         return alone is not None and alone.exact
 
-    def _write(self, run: batch.Run) -> tuple[tuple[batch.Sampled, ...], bool]:
+    def _write(self, run: batch.Run, sink: Sink) -> tuple[tuple[batch.Sampled, ...], bool]:
         """After the step a token for each row that asked; and as many more as the run allows, each in a step that
         follows at once, while no reply ends and nobody comes. And whether the last of these steps was broken off.
         """
@@ -316,6 +316,8 @@ class LlamaCppEngine:
             written = [token for token in tokens if token is not None]
             if over or len(read) == run.more or self._commands or self._closing or len(written) < len(rows):
                 break
+            if events := [reply.event() for reply in replies if reply is not None and reply.awaited]:
+                sink(events)
             outcome = self._decoder.go_on(written, self._exact(rows))
             if outcome != "done":
                 break  # it comes again, as a step of its own

@@ -92,7 +92,7 @@ class TestAnswers:
         body = chat("what is the capital of france", stream_options=wanted, max_tokens=40)
         async with streaming(http, worker, body) as events:
             usages = [chunk["usage"] async for chunk in events if chunk != "[DONE]" and chunk.get("usage")]
-        assert len(usages) > 2 and len({usage["prompt_tokens"] for usage in usages}) == 1
+        assert len(usages) > 1 and len({usage["prompt_tokens"] for usage in usages}) == 1
         written = [usage["completion_tokens"] for usage in usages]
         assert written == sorted(written) and written[0] >= 1
 
