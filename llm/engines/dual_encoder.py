@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,16 +23,13 @@ from llm.engine import (
     EngineCard,
     EngineConfig,
     EngineEvent,
-    EngineJob,
     EngineSpec,
-    EngineState,
     Prompt,
     Sink,
-    SlotAction,
 )
-from llm.errors import BackendFailed, ContextTooLong, Overloaded
-from llm.messages import Message
-from models.errors import BadInput, ModelUnreadable, ParleyError
+from llm.errors import BackendFailed, ContextTooLong
+from llm.vector_engine import VectorEngine
+from models.errors import BadInput, ModelUnreadable
 from models.formats.dual_encoder import is_dual_encoder
 from models.formats.safetensors import read_weights
 
@@ -41,7 +37,7 @@ __all__ = ["SPEC", "DualEncoder", "DualEncoderEngine", "load"]
 
 TEXTS, IMAGES = 32, 4
 """In one pass."""
-MAX_JOBS = 512
+MOST_JOBS = 512
 MAX_FAILURES = 3
 _IMAGE_KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 _PADDED = ("siglip", "siglip2")
@@ -150,19 +146,14 @@ class _Work:
         return list(range(first, last)), pictured
 
 
-class DualEncoderEngine:
+class DualEncoderEngine(VectorEngine):
     """An Engine."""
 
-    media_marker = ""
-
     def __init__(self, config: EngineConfig, model: DualEncoder) -> None:
+        super().__init__(MOST_JOBS)
         self._model = model
-        self._commands: deque[EmbedJob | int | Callable[[EngineState], None]] = deque()
-        self._work: deque[_Work] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
-        self._thread: threading.Thread | None = None
-        self._done = self._failures = 0
+        self._jobs: deque[_Work] = deque()
+        self._failures = 0
         (first,) = model.texts([model.tokenize("a", add_special=True)])  # the first pass is slow
         self.card = EngineCard(
             name=config.name,
@@ -178,32 +169,6 @@ class DualEncoderEngine:
             embeds_images=True,
         )
 
-    def start(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        self._thread = threading.Thread(target=self._run, args=(sink, on_death), name="model", daemon=True)
-        self._thread.start()
-
-    def submit(self, job: EngineJob | EmbedJob) -> None:
-        if isinstance(job, EngineJob):
-            raise self._writes_nothing()
-        self._command(job)
-
-    def cancel(self, job_id: int) -> None:
-        self._command(job_id)
-
-    def ask_state(self, answer: Callable[[EngineState], None]) -> None:
-        self._command(answer)
-
-    def close(self, timeout_s: float) -> bool:
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
-                return False
-        self._model.close()
-        return True
-
     def encode(self, prompt: Prompt) -> Encoded:
         return Encoded(self.tokenize(prompt.text, add_special=True, parse_special=True))
 
@@ -214,78 +179,31 @@ class DualEncoderEngine:
     def detokenize(self, tokens: Sequence[int]) -> str:
         return self._model.detokenize(tokens)
 
-    # ---- what other models would do --------------------------------------------------------------------------
-
     def pair(self, query: str, document: str) -> list[int]:
         raise BadInput("this model ranks nothing", hint="load a rerank model")
 
-    def render(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]],
-        now: datetime,
-        thinking: bool | None = None,
-    ) -> Prompt:
-        raise self._writes_nothing()
-
-    def grammar(self, schema: Mapping[str, Any]) -> str:
-        raise self._writes_nothing()
-
-    def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
-        raise self._writes_nothing()
-
-    def forget(self, conversation: str) -> None:
-        """It remembers nothing."""
-
-    def keep(
-        self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
-    ) -> None:
-        answer(BadInput(f"there is no slot {sequence}: this model keeps no conversations", param="id"))
-
-    def _writes_nothing(self) -> BadInput:
-        hint = "POST /v1/embeddings, with texts or images"
-        return BadInput(f"{self.card.name} makes vectors and writes no text", param="model", hint=hint)
-
     # ---- the engine's thread ---------------------------------------------------------------------------------
 
-    def _command(self, command: EmbedJob | int | Callable[[EngineState], None]) -> None:
-        """A cancellation always gets in: it makes room."""
-        with self._wake:
-            if len(self._commands) + len(self._work) >= MAX_JOBS and not isinstance(command, int):
-                raise Overloaded("the engine has more requests than it can look at", hint="try again in a second")
-            self._commands.append(command)
-            self._wake.notify()
+    @property
+    def _waiting(self) -> int:
+        return len(self._jobs)
 
-    def _run(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        try:
-            while True:
-                with self._wake:
-                    while not (self._commands or self._work or self._closing):
-                        self._wake.wait()
-                    if self._closing:
-                        return
-                    commands, self._commands = self._commands, deque()
-                for command in commands:
-                    self._take(command, sink)
-                if self._work:
-                    self._pass(self._work.popleft(), sink)
-        except Exception as error:  # whatever it was: the process is replaced and says why
-            on_death(f"{type(error).__name__}: {error}")
+    def _accept(self, job: EmbedJob) -> EngineEvent | None:
+        longest = max(map(len, job.inputs), default=0)
+        if longest > self.card.context:
+            text = f"a text of {longest} tokens; {self.card.name} reads {self.card.context}"
+            return EngineEvent(job.id, error=ContextTooLong(text, hint="shorten it", param="input"))
+        self._jobs.append(_Work(job))
+        return None
 
-    def _take(self, command: EmbedJob | int | Callable[[EngineState], None], sink: Sink) -> None:
-        if isinstance(command, EmbedJob):
-            longest = max(map(len, command.inputs))
-            if longest > self.card.context:
-                text = f"a text of {longest} tokens; {self.card.name} reads {self.card.context}"
-                sink([EngineEvent(command.id, error=ContextTooLong(text, hint="shorten it", param="input"))])
-                return
-            self._work.append(_Work(command))
-        elif isinstance(command, int):
-            self._work = deque(work for work in self._work if work.job.id != command)
-        else:
-            command(EngineState(0, len(self._work), (), {"steps": self._done}))
+    def _drop(self, job_id: int) -> None:
+        self._jobs = deque(work for work in self._jobs if work.job.id != job_id)
 
-    def _pass(self, work: _Work, sink: Sink) -> None:
+    def _free(self) -> None:
+        self._model.close()
+
+    def _step(self, sink: Sink) -> None:
+        work = self._jobs.popleft()
         places, pictured = work.next()
         job = work.job
         try:
@@ -304,9 +222,8 @@ class DualEncoderEngine:
                 raise RuntimeError(f"the model failed {MAX_FAILURES} times in a row: {error}") from error
             return
         self._failures = 0
-        self._done += 1
         if len(work.vectors) < len(job.inputs):
-            self._work.append(work)
+            self._jobs.append(work)
         else:
             sink([EngineEvent(job.id, vectors=tuple(work.vectors))])
 
