@@ -11,8 +11,8 @@ from models.recipes.assistant_lm import evaluate
 from tests.recordings import FOLDER, needs_recordings
 from tests.speech_models import clear_speech
 from voice.errors import AudioError
+from voice.sphinx.features import CEPSTRA, features
 from voice.stt.pocketsphinx import SPEC
-from voice.stt.sphinx_features import CEPSTRA, features
 
 
 def engine() -> evaluate.Any:

@@ -22,9 +22,9 @@ import numpy.typing as npt
 from models.errors import BadInput, ModelNotFound
 from voice.errors import AudioError, SttFailed
 from voice.port import EngineConfig, Pcm, SttEngine, SttSpec, Transcript, Word
-from voice.stt.short_phrases import ShortPhrases
-from voice.stt.speech_span import pieces, sounding, speech_span
-from voice.stt.sphinx_features import features
+from voice.sphinx.features import features
+from voice.sphinx.short_phrases import ShortPhrases
+from voice.sphinx.speech_span import pieces, sounding, speech_span
 
 __all__ = ["SPEC", "PocketsphinxStt"]
 

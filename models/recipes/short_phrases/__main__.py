@@ -71,8 +71,8 @@ def _tools() -> tuple[Any, Any, Any]:
     """The product's own code: (module, pronunciations, acoustics)."""
     import pocketsphinx
 
-    short = importlib.import_module("voice.stt.short_phrases")
-    acoustics = importlib.import_module("voice.stt.sphinx_acoustics").Acoustics
+    short = importlib.import_module("voice.sphinx.short_phrases")
+    acoustics = importlib.import_module("voice.sphinx.acoustics").Acoustics
     model = acoustics(Path(pocketsphinx.get_model_path()) / "en-us" / "en-us")
     return short, short.pronunciations(BUNDLED / "assistant.dic"), model
 
@@ -80,7 +80,7 @@ def _tools() -> tuple[Any, Any, Any]:
 @cache
 def _scorer() -> Any:
     _, sounds, acoustics = _tools()
-    return importlib.import_module("voice.stt.phrase_scores").PhraseScores(acoustics, _phrases()[0], sounds)
+    return importlib.import_module("voice.sphinx.phrase_scores").PhraseScores(acoustics, _phrases()[0], sounds)
 
 
 def _examples(job: tuple[int, Clip]) -> Sequence[Example]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 FLOOR, WORST, FRAMES = -400.0, -4.0, 50.0
-"""As in voice/stt/short_phrases.py."""
+"""As in voice/sphinx/short_phrases.py."""
 STEPS, RATE = 500, 0.05
 DECAY = 1e-4
 STOP, MURMUR, ELSE = range(3)

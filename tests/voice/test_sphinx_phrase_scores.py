@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.voice.test_stt_short_phrases import said
+from tests.voice.test_sphinx_short_phrases import said
 from voice.errors import SttFailed
-from voice.stt.phrase_scores import PhraseScores, Scores
+from voice.sphinx.acoustics import Acoustics
+from voice.sphinx.features import ENERGY_OFFSET, features
+from voice.sphinx.phrase_scores import PhraseScores, Scores
+from voice.sphinx.short_phrases import PhraseTable, ShortPhrases, hear, pronunciations
+from voice.sphinx.speech_span import speech_span
 from voice.stt.pocketsphinx import BUNDLED
-from voice.stt.short_phrases import PhraseTable, ShortPhrases, hear, pronunciations
-from voice.stt.speech_span import speech_span
-from voice.stt.sphinx_acoustics import Acoustics
-from voice.stt.sphinx_features import ENERGY_OFFSET, features
 
 PHRASES = ("stop", "wait a second", "yeah", "okay", "no", "never mind")
 

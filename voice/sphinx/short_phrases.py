@@ -22,10 +22,10 @@ import structlog
 
 from voice.errors import SttFailed
 from voice.port import Pcm
-from voice.stt.phrase_scores import PhraseScores, Scores
-from voice.stt.speech_span import speech_span
-from voice.stt.sphinx_acoustics import Acoustics, Floats
-from voice.stt.sphinx_features import ENERGY_OFFSET, features
+from voice.sphinx.acoustics import Acoustics, Floats
+from voice.sphinx.features import ENERGY_OFFSET, features
+from voice.sphinx.phrase_scores import PhraseScores, Scores
+from voice.sphinx.speech_span import speech_span
 
 __all__ = ["KINDS", "Heard", "PhraseTable", "ShortPhrases", "hear", "pronunciations"]
 

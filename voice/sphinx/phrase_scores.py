@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from voice.stt.sphinx_acoustics import BEGIN, END, INTERNAL, SINGLE, Acoustics, Floats, Phone
+from voice.sphinx.acoustics import BEGIN, END, INTERNAL, SINGLE, Acoustics, Floats, Phone
 
 __all__ = ["PhraseScores", "Scores"]
 

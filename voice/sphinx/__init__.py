@@ -1,0 +1,1 @@
+"""What pocketsphinx's recogniser is made of: features, acoustic model, short phrases and their scores; numpy."""
