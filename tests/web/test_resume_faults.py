@@ -21,13 +21,6 @@ PACE = {"tts_ms_per_character": 25}
 
 
 @pytest.fixture
-def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
-    scripted_service.reset()
-    scripted_service.script(stt_delay_ms=10, first_token_ms=10, tokens_per_s=400, tts_delay_ms=10)
-    return scripted_service
-
-
-@pytest.fixture
 async def home(tmp_path: Path, service: ScriptedProcess) -> AsyncIterator[House]:
     config = service.parley_config('[llm]\nmodel = "none"\n[voice]\nresume_grace_s = 2.0\n')
     async with house(tmp_path, config) as found:
