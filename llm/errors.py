@@ -43,9 +43,17 @@ class LlmError(ParleyError):
 
 
 class BackendUnreachable(LlmError):
+    """`silent`: it lists its models, and says nothing to a request for one of them."""
+
     code = "backend_unreachable"
     retryable = True
-    of_server = True
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, param: str | None = None, silent: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, param=param)
+        self.silent = silent
+        self.of_server = not silent
 
 
 class BackendFailed(LlmError):

@@ -25,7 +25,7 @@ from llm.routing.abilities import Ability, is_about_media, needs_of
 from llm.routing.backend_record import BackendRecord, BackendView, Problem
 from llm.routing.route_trace import RouteTrace, passed_over, refusal, tell
 from llm.routing.router import ANY, Candidate, Choice, Strategy, route
-from llm.routing.silence_watch import SilenceWatch
+from llm.routing.silence_watch import USUAL, SilenceWatch
 from llm.stream import StreamEvent
 from models.errors import ParleyError
 
@@ -113,7 +113,7 @@ class Router:
                 first_error = first_error or refused
                 continue
             begun = False
-            silence_s = self._silence_s(backend, choices[number:])
+            silence_s = self._silence_s(backend, choice.model, choices[number:])
             with record.asked(choice.model) as attempt:
                 try:
                     async with aclosing(self._asked(backend, request, choice.model, silence_s, trace)) as events:
@@ -170,8 +170,9 @@ class Router:
                 continue
             with record.asked(choice.model) as attempt:
                 try:
-                    watched = self._silence_s(backend, choices[number:]) > 0  # many texts may take their time
-                    with self._watch.patience(choice.backend, inf, None) if watched else nullcontext():
+                    watched = self._silence_s(backend, choice.model, choices[number:]) > 0
+                    patience = self._watch.patience(choice.backend, choice.model, inf, None)  # many texts take time
+                    with patience if watched else nullcontext():
                         answer = await backend.vectors(path, {**body, "model": choice.model}, user, trace.placed)
                     attempt.succeeded()
                     trace.chosen = choice
@@ -209,15 +210,24 @@ class Router:
         name = self._default if request.model in ANY else request.model
         return self._spill or name in self._aliases
 
-    def _silence_s(self, backend: Backend, others: Sequence[Choice]) -> float:
-        """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line."""
+    def _silence_s(self, backend: Backend, model: str, others: Sequence[Choice]) -> float:
+        """How long it may be silent before another is asked; 0: there is no other, or it is ours and has a line. One
+        that let the last request wait in vain is tried for a shorter time, though longer from trial to trial: it may
+        be slow and no more.
+        """
         if backend.config.type == "slot":
             return 0.0
         records = [(self._record(choice.backend), choice.model) for choice in others]
         if self._record(backend.name).healthy is False and any(record.admitted(model) for record, model in records):
             return min(UNWELL_S, backend.config.first_token_timeout_s)  # it did not even list its models
         able = any(record.healthy is not False and record.admitted(model) for record, model in records)
-        return backend.config.first_token_timeout_s if able else 0.0
+        if not able:
+            return 0.0
+        record, config = self._record(backend.name), backend.config
+        limit_s = min(config.first_token_timeout_s, config.timeout_s)
+        if not (silences := record.breakers.silences(model)):
+            return limit_s
+        return min(limit_s, max(UNWELL_S, USUAL * (record.latency_s or 0.0)) * 2.0 ** min(silences - 1, 10))
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Keep the backends' health and models fresh, so that nobody who asks has to wait for a dead one."""
@@ -378,4 +388,4 @@ class Router:
         events = backend.generate(replace(request, **changed) if changed else request)
         if not silence_s:
             return events
-        return self._watch.begun(events, backend.name, silence_s, self._record(backend.name).latency_s)
+        return self._watch.begun(events, backend.name, model, silence_s, self._record(backend.name).latency_s)

@@ -12,6 +12,7 @@ latent attention (MLA) and models whose layers differ; else from the metadata.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from llm.llamacpp.plan import KV_BYTES, plan_limits, value_type
@@ -26,7 +27,7 @@ PROCESS_BYTES = 72 << 20
 """A worker with a model of 1 MB, less that model's own sums; measured, see docs/models.md."""
 CELL_STEP = 256
 """llama.cpp rounds the number of cells up to this."""
-_RECURRENT = ("ssm_", "time_mix", "shortconv")
+_RECURRENT = re.compile(r"blk\.(\d+)\.(?:ssm_|time_mix|shortconv)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,8 @@ def predict(header: GgufHeader, settings: EngineSettings, memory_bytes: int) -> 
     """`memory_bytes` is what the machine has: the engine sizes its cache by it where the settings do not."""
     shapes = {tensor.name: tensor.shape for tensor in header.tensors}
     layers = range(_number(header, "block_count"))
-    recurrent = [
-        n for n in layers if any(name.startswith(f"blk.{n}.{part}") for part in _RECURRENT for name in shapes)
-    ]
+    with_state = {found[1] for name in shapes if (found := _RECURRENT.match(name))}
+    recurrent = [n for n in layers if str(n) in with_state]
     limits = plan_limits(
         header, settings, rewind=not recurrent, most_sequences=MOST_SEQUENCES, memory_bytes=memory_bytes
     )

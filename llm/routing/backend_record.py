@@ -157,7 +157,7 @@ class Attempt:
     def failed(self, error: LlmError, *, guarded: bool) -> None:
         """`guarded` False: one of our own slots, whose pool knows better when to ask it again."""
         record, now_s = self._record, anyio.current_time()
-        unreachable = isinstance(error, BackendUnreachable)
+        unreachable = isinstance(error, BackendUnreachable) and not error.silent
         if unreachable or isinstance(error, WorkerDied):
             record.healthy = False
         if not guarded:
@@ -173,4 +173,5 @@ class Attempt:
         if error.of_server:
             breakers.server_failed(now_s, unreachable=unreachable, retry_after_s=pause_s)
         else:
-            breakers.model_failed(self._model, now_s, retry_after_s=pause_s)
+            silent = isinstance(error, BackendUnreachable) and error.silent
+            breakers.model_failed(self._model, now_s, silent=silent, retry_after_s=pause_s)

@@ -1,8 +1,8 @@
 """When a backend, or a model of it, is left alone for a while. Pure: the time is an argument.
 
 closed     everything passes; failures in a row are counted
-open       nothing passes until a time: after THRESHOLD failures in a row, longer each time; or as long as the server
-           itself asked for (Retry-After)
+open       nothing passes until a time: after THRESHOLD failures in a row, longer each time; after one where it cost
+           somebody a long silence; or as long as the server itself asked for (Retry-After)
 half open  that time is over: one request tries, the others still go elsewhere. It decides
 """
 
@@ -16,6 +16,8 @@ __all__ = ["Breaker", "admits", "failed", "probed", "state", "succeeded", "tried
 THRESHOLD = 3
 FIRST_S = 2.0
 LONGEST_S = 30.0
+SILENT_FIRST_S, SILENT_LONGEST_S = 10.0, 300.0
+"""The same for one that lets requests wait in vain: each trial keeps somebody waiting."""
 TRIAL_S = 30.0
 """A trial that has not ended after this long keeps nobody else away."""
 
@@ -29,6 +31,8 @@ class Breaker:
     """The last failure was that nobody answered: then a probe that is answered is news."""
     cooling: bool = False
     """It is not broken: it asked for a pause."""
+    silences: int = 0
+    """So many of the last failures in a row were long silences."""
 
 
 def state(breaker: Breaker, now_s: float) -> Literal["closed", "open", "half_open"]:
@@ -69,13 +73,26 @@ _WELL = Breaker()
 
 
 def failed(
-    breaker: Breaker, now_s: float, *, unreachable: bool = False, retry_after_s: float | None = None
+    breaker: Breaker,
+    now_s: float,
+    *,
+    unreachable: bool = False,
+    silent: bool = False,
+    retry_after_s: float | None = None,
 ) -> Breaker:
-    """`retry_after_s`: the server is well and said when to come again."""
+    """`retry_after_s`: the server is well and said when to come again. `silent`: a request waited for long, and in
+    vain; several that waited together are one failure.
+    """
     if retry_after_s is not None:
         return replace(
             breaker, open_until_s=now_s + retry_after_s, trial_until_s=None, unreachable=False, cooling=True
         )
+    if silent:
+        if breaker.silences and state(breaker, now_s) == "open":
+            return breaker
+        silences = breaker.silences + 1
+        pause_s = min(SILENT_LONGEST_S, SILENT_FIRST_S * 2.0 ** min(silences - 1, 10))
+        return Breaker(max(THRESHOLD, breaker.failures + 1), now_s + pause_s, silences=silences)
     failures = breaker.failures + 1
     if failures < THRESHOLD:
         return Breaker(failures, unreachable=unreachable)

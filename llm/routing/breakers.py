@@ -57,12 +57,18 @@ class Breakers:
     def server_failed(self, now_s: float, *, unreachable: bool = False, retry_after_s: float | None = None) -> None:
         self.server = breaker.failed(self.server, now_s, unreachable=unreachable, retry_after_s=retry_after_s)
 
-    def model_failed(self, model: str, now_s: float, *, retry_after_s: float | None = None) -> None:
+    def silences(self, model: str) -> int:
+        """How often in a row requests for this model have waited in vain."""
+        return self.models[model].silences if model in self.models else 0
+
+    def model_failed(
+        self, model: str, now_s: float, *, silent: bool = False, retry_after_s: float | None = None
+    ) -> None:
         """The server itself is well, for it has answered."""
         if not self.server.cooling:
             self.server = breaker.succeeded(self.server)
         known = self.models.pop(model, Breaker())
-        self.models[model] = breaker.failed(known, now_s, retry_after_s=retry_after_s)
+        self.models[model] = breaker.failed(known, now_s, silent=silent, retry_after_s=retry_after_s)
         while len(self.models) > KEPT_MODELS:
             del self.models[next(iter(self.models))]
 

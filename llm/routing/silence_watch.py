@@ -1,6 +1,7 @@
 """Backends that begin to hang between two probes: one that keeps somebody waiting for a first event is asked for its
 health, and is given up where it does not say that either. One that answers is slow and waited for, as long as its
-settings say: a long prompt takes minutes on a CPU.
+settings say: a long prompt takes minutes on a CPU. When that time is over for one, and nobody has heard a word of
+that model meanwhile, it is over for all who wait for it.
 
 One task looks at all requests that wait; a request itself costs an entry in a table.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from math import inf
 from types import TracebackType
 
 import anyio
@@ -23,6 +25,7 @@ HUSH_S = 2.0
 USUAL = 4.0
 """Or so many times the backend's usual time to its first token, where that is longer."""
 TICK_S = 0.25
+KEPT = 1024
 
 
 class SilenceWatch:
@@ -35,21 +38,28 @@ class SilenceWatch:
         self._answers = answers
         self._waiting: dict[str, dict[Patience, float]] = {}
         """By backend: until when nobody doubts."""
+        self._spoke_s: dict[tuple[str, str], float] = {}
+        """When a backend's model was last heard by somebody who waited."""
         self._doubted: set[str] = set()
         self._asleep: anyio.Event | None = None
 
-    def patience(self, name: str, limit_s: float, usual_s: float | None) -> Patience:
-        """To be entered around the wait for `name`; it ends with BackendUnreachable after `limit_s`, or before, where
-        the backend does not say that it is well.
+    def patience(self, name: str, model: str, limit_s: float, usual_s: float | None) -> Patience:
+        """To be entered around the wait for `model` of `name`; it ends with BackendUnreachable after `limit_s`, or
+        before, where the backend does not say that it is well.
         """
-        return Patience(self, name, limit_s, max(HUSH_S, USUAL * (usual_s or 0.0)))
+        return Patience(self, name, model, limit_s, max(HUSH_S, USUAL * (usual_s or 0.0)))
 
     async def begun(
-        self, events: AsyncGenerator[StreamEvent, None], name: str, limit_s: float, usual_s: float | None
+        self,
+        events: AsyncGenerator[StreamEvent, None],
+        name: str,
+        model: str,
+        limit_s: float,
+        usual_s: float | None,
     ) -> AsyncGenerator[StreamEvent, None]:
         """The same events. Raises BackendUnreachable where the first takes too long."""
         async with aclosing(events):
-            with self.patience(name, limit_s, usual_s):
+            with self.patience(name, model, limit_s, usual_s):
                 first = await anext(events, None)
             if first is not None:
                 yield first
@@ -93,21 +103,42 @@ class SilenceWatch:
     def leave(self, name: str, patience: Patience) -> None:
         del self._waiting[name][patience]
 
+    def spoke(self, name: str, model: str) -> None:
+        if len(self._spoke_s) >= KEPT and (name, model) not in self._spoke_s:
+            self._spoke_s.clear()  # clients make names up; what is forgotten costs somebody his whole time
+        self._spoke_s[name, model] = anyio.current_time()
+
+    def over(self, name: str, model: str, since_s: float) -> None:
+        """Somebody has waited in vain since then."""
+        if self._spoke_s.get((name, model), 0.0) <= since_s:
+            for patience in tuple(self._waiting[name]):
+                if patience.model == model and patience.bounded:
+                    patience.give_up(silent=True)
+
 
 class Patience:
     """One wait. A `with` block of its own."""
 
-    __slots__ = ("_doubt_s", "_limit_s", "_name", "_scope", "_watch")
+    __slots__ = ("_doubt_s", "_limit_s", "_name", "_scope", "_silent", "_since_s", "_watch", "model")
 
-    def __init__(self, watch: SilenceWatch, name: str, limit_s: float, doubt_s: float) -> None:
+    def __init__(self, watch: SilenceWatch, name: str, model: str, limit_s: float, doubt_s: float) -> None:
         self._watch, self._name, self._limit_s, self._doubt_s = watch, name, limit_s, doubt_s
+        self.model = model
         self._scope = anyio.CancelScope()
+        self._since_s = 0.0
+        self._silent = False
 
-    def give_up(self) -> None:
+    @property
+    def bounded(self) -> bool:
+        return self._limit_s < inf
+
+    def give_up(self, *, silent: bool = False) -> None:
+        """`silent`: the server says that it is well."""
+        self._silent = silent
         self._scope.cancel()
 
     def __enter__(self) -> None:
-        now_s = anyio.current_time()
+        self._since_s = now_s = anyio.current_time()
         self._scope.deadline = now_s + self._limit_s
         self._scope.__enter__()
         self._watch.enter(self._name, self, now_s + self._doubt_s)
@@ -116,13 +147,20 @@ class Patience:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         self._watch.leave(self._name, self)
-        late = anyio.current_time() >= self._scope.deadline
+        now_s = anyio.current_time()
+        late = now_s >= self._scope.deadline
         swallowed = self._scope.__exit__(kind, error, trace)
         if not self._scope.cancelled_caught:
+            if kind is None:
+                self._watch.spoke(self._name, self.model)
             return swallowed
         if late:
+            self._watch.over(self._name, self.model, self._since_s)
+        if late or self._silent:
             raise BackendUnreachable(
-                f"{self._name} said nothing for {self._limit_s:g} s", hint="see first_token_timeout_s of this backend"
+                f"{self._name} said nothing for {now_s - self._since_s:.3g} s",
+                hint="see first_token_timeout_s of this backend",
+                silent=True,
             ) from None
         raise BackendUnreachable(
             f"{self._name} was silent, and does not say that it is well",

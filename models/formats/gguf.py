@@ -28,6 +28,8 @@ MAX_KEYS = 65_536
 MAX_TENSORS = 1_000_000
 MAX_DIMS = 8
 MAX_TEXT_BYTES = 4 << 20
+MAX_LAYERS = 4096
+"""llama.cpp itself ends at 512 (LLAMA_MAX_LAYERS)."""
 
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING = 8
@@ -185,6 +187,7 @@ def _header(cursor: _Cursor, size: int) -> GgufHeader:
         value = _value(cursor, cursor.number("<I"), key, lengths)
         if value is not None:
             metadata[key] = value
+    _check_numbers(metadata)
     tensors = tuple(_tensor(cursor) for _ in range(tensor_count))
     _check_extent(tensors, metadata.get("general.alignment", 32), cursor.at, size)
     return GgufHeader(version, metadata, lengths, tensors, size)
@@ -220,6 +223,18 @@ def _tensor(cursor: _Cursor) -> GgufTensor:
         raise _Bad(f"tensor {name[:80]} has {dims} dimensions")
     shape = tuple(cursor.number("<Q") for _ in range(dims))
     return GgufTensor(name, shape, cursor.number("<I"), cursor.number("<Q"))
+
+
+def _check_numbers(metadata: Mapping[str, Value]) -> None:
+    """Whoever adds up a model counts its layers one by one and trusts its widths: both are 32-bit counts."""
+    architecture = str(metadata.get("general.architecture", ""))
+    for key, value in metadata.items():
+        if not key.startswith(f"{architecture}."):
+            continue
+        most = MAX_LAYERS if key == f"{architecture}.block_count" else (1 << 32) - 1
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, int) and not -1 <= item <= most:
+                raise _Bad(f"{key[:80]} = {item} cannot be")
 
 
 def _check_extent(tensors: tuple[GgufTensor, ...], alignment: Value, header_end: int, size: int) -> None:

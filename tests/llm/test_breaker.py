@@ -44,6 +44,16 @@ def test_a_server_that_is_back_is_tried_at_once() -> None:
     assert not breaker.admits(breaker.probed(_broken(3), 0.1), 0.1)
 
 
+def test_one_long_silence_is_enough_and_what_it_says_of_itself_no_news() -> None:
+    silent = breaker.failed(Breaker(), 0.0, silent=True)
+    assert breaker.waits(silent, 0.0) == breaker.SILENT_FIRST_S
+    assert not breaker.admits(breaker.probed(silent, 0.1), 0.1)
+    assert breaker.failed(silent, 0.2, silent=True) == silent, "they waited together"
+    again = breaker.failed(silent, 10.0, silent=True)
+    assert (again.silences, breaker.waits(again, 10.0)) == (2, 2 * breaker.SILENT_FIRST_S)
+    assert breaker.succeeded(again) == Breaker()
+
+
 def test_a_model_that_fails_is_left_alone_and_the_others_are_not() -> None:
     found = Breakers()
     for _ in range(3):

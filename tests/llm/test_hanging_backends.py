@@ -16,7 +16,7 @@ from llm.errors import BackendFailed, BackendUnreachable
 from llm.generate import Router
 from llm.messages import GenerateRequest, Message
 from llm.port import BackendConfig
-from llm.routing import silence_watch
+from llm.routing import breaker, silence_watch
 from llm.routing.configured_backends import load_backends
 from llm.routing.route_trace import RouteTrace
 from llm.stream import Finish, Relayed, TextDelta
@@ -135,6 +135,48 @@ async def test_one_that_is_slow_and_says_that_it_is_well_is_waited_for(
     async with asking("slow", "well") as asker:
         assert await asker.ask(relay) == "slow" and not asker.passed
         assert asker.upstream.asked == ["slow"] and asker.router.views()[0].healthy
+
+
+async def test_one_that_lists_its_models_and_answers_nothing_costs_one_request_its_time() -> None:
+    async with asking("silent", "well", first_token_timeout_s=0.3) as asker:
+        assert await asker.ask() == "well" and asker.passed == ["silent:backend_unreachable"]
+        await asker.router.refresh()  # it says that it is well, which is no news
+        assert asker.router.views()[0].healthy and asker.router.views()[0].left_alone
+        for _ in range(3):
+            assert await asker.ask() == "well" and not asker.passed
+        assert asker.upstream.asked.count("silent") == 1
+
+
+async def test_its_next_trial_is_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "SILENT_FIRST_S", 0.1)
+    monkeypatch.setattr(generate, "UNWELL_S", 0.1)
+    async with asking("silent", "well", first_token_timeout_s=0.5) as asker:
+        assert await asker.ask() == "well"
+        while asker.router.views()[0].left_alone:
+            await anyio.sleep(0.02)
+        begun_s = anyio.current_time()
+        assert await asker.ask() == "well" and asker.passed == ["silent:backend_unreachable"]
+        assert anyio.current_time() - begun_s < 0.5
+
+
+async def test_what_one_has_waited_in_vain_nobody_else_waits_again() -> None:
+    async def well(name: str) -> bool:
+        return True
+
+    watch, told = silence_watch.SilenceWatch(well), []
+
+    async def wait(model: str, limit_s: float) -> None:
+        try:
+            with watch.patience("gpu", model, limit_s, None):
+                await anyio.sleep(60)
+        except BackendUnreachable as error:
+            told.append((model, error.silent, error.of_server))
+
+    with anyio.move_on_after(0.4):
+        async with anyio.create_task_group() as tasks:
+            for model, limit_s in (("large", 0.1), ("large", 50.0), ("small", 50.0)):
+                tasks.start_soon(wait, model, limit_s)
+    assert told == [("large", True, False)] * 2
 
 
 async def test_an_error_is_an_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,26 @@ def test_hostile_headers_cost_an_error_and_no_memory(tmp_path: Path, head: bytes
         read_header(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("llama.block_count", 2**32 - 1),
+        ("llama.block_count", 2**62),
+        ("llama.embedding_length", 2**40),
+        ("llama.context_length", -(2**31)),
+    ],
+)
+def test_counts_that_cannot_be_are_refused_and_not_counted_up_to(tmp_path: Path, key: str, value: int) -> None:
+    writer = GGUFWriter(tmp_path / "lie.gguf", "llama")
+    writer.add_int64(key, value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(ModelUnreadable, match=f"{key} = {value} cannot be"):
+        read_header(tmp_path / "lie.gguf")
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_damage_is_an_error_or_a_header(tmp_path: Path, data: st.DataObject) -> None:
