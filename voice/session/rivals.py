@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from math import inf
 
 from models.clock import Clock
 from voice.ears.events import WakeHeard
@@ -15,12 +16,28 @@ __all__ = ["Enter", "Rivals"]
 Enter = Callable[[Claim], Awaitable[bool] | None]
 """Enter a contest: whether it was won, when that is decided. None: there is no other device."""
 
+LOST_S = 8.0
+"""So long after another device was woken, what this one hears is the request to the other."""
+
 
 class Rivals:
     """`name` is the session's, `ring` holds its audio."""
 
     def __init__(self, name: str, ring: AudioRing, clock: Clock, enter: Enter) -> None:
         self._name, self._ring, self._clock, self._enter = name, ring, clock, enter
+        self._lost_at = -inf
+
+    def lost(self) -> None:
+        """Another device was woken by what was said to both."""
+        self._lost_at = self._clock.now()
+
+    def forget(self) -> None:
+        self._lost_at = -inf
+
+    @property
+    def took_it(self) -> bool:
+        """Another device was, just now."""
+        return self._clock.now() - self._lost_at < LOST_S
 
     def contest(self, heard: WakeHeard) -> Awaitable[bool] | None:
         """For a word that the ears heard."""

@@ -1,58 +1,42 @@
 """The shell of one connected session: it carries events in and actions out, and decides nothing.
 
-bytes -> codec -> audio -> ring, ears -> events -> TurnMachine.step -> actions -> recogniser, model, synthesiser
--> events -> TurnMachine.step -> actions -> codec -> bytes.
+bytes -> codec -> audio -> listening.py -> events -> TurnMachine.step -> actions -> work.py: recogniser, model,
+synthesiser -> events -> TurnMachine.step -> actions -> telling.py -> codec -> bytes.
 
 `_hear` is synchronous and is called by every task that has something to tell the machine, so events reach it in
 order and at once. All tasks belong to one task group; those of a revision can be cancelled
 together by its number.
-
-Why this file is long: the connection that comes, goes and comes back, and the audio and events that must not be lost
-meanwhile, are one order of things; taken apart, each half would have to know the state of the other.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from math import inf
 
 import anyio
-import anyio.lowlevel
-import numpy as np
 import structlog
 
 from models.errors import ParleyError
-from voice.ears.ears import Ear
-from voice.ears.echo_guard import EchoGuard
-from voice.ears.events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
-from voice.ears.intake import RATE_HZ, Intake
+from voice.ears.events import WakeHeard
 from voice.ears.ring import AudioRing
-from voice.ears.segmenter import Offset, Onset, Segmenter
-from voice.ears.soft_onset import SoftOnset
-from voice.errors import FrameTooLarge, NothingToResume
-from voice.port import Pcm
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
 from voice.session import incoming
 from voice.session.config import SessionConfig
 from voice.session.connection import Channel, ClientClosed, Connection
+from voice.session.listening import Listening
 from voice.session.outgoing import (
-    AudioOut,
     ErrorOut,
-    Interrupted,
     ItemAdded,
-    Pong,
     ServerEvent,
     StateOut,
-    ToolCallOut,
-    TranscriptOut,
     TurnComplete,
     WakeWordRequired,
 )
-from voice.session.resume import AwayTime, Resumable, Resumed, SentAudio, Unsent
+from voice.session.reading import Reading, position_of
+from voice.session.resume import AwayTime, Resumable, Resumed
 from voice.session.rivals import Enter, Rivals
+from voice.session.telling import Telling
 from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
 from voice.settings import VoiceSettings
@@ -60,23 +44,14 @@ from voice.turn import events as heard
 from voice.turn.actions import Action, Contest, Tell
 from voice.turn.history import History
 from voice.turn.machine_start import MachineStart
-from voice.turn.tool_rounds import MAX_CALLS
 
 __all__ = ["Channel", "ClientClosed", "Session", "SessionParts"]
 
-MAX_ERRORS = 50
-"""Frames in a row that make no sense, after which the connection is closed."""
 RING_SLACK_S = 10.0
-FADING = 0.2
-"""Over the threshold of speech: a voice that may be ending. Silero falls below this up to three frames before it
-says silence; on 92 recordings the worst delay falls from 196 to 164 ms, for 0.1 more wrong guesses a request."""
 RESUME_WAIT_S = 0.5
 """A client that is back says within this time where it stopped playing; else our own clock says it."""
 TAKEN_OVER = 4001
 """Close code: the client has connected anew."""
-LOST_S = 8.0
-"""So long after another device was woken, what this one hears is the request to the other."""
-SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
 
@@ -113,11 +88,20 @@ class Session:
         self._on_turn, self._on_update, self._on_item = on_turn, on_update, on_item
         self._anew = anew
         self._codec: Codec = LiveCodec(config) if codec is None else codec
-        self._intake = Intake(config.audio)
-        self._echo = EchoGuard(config.turn.echo)
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
         self._rivals = Rivals(name, self._ring, parts.clock, contest)
-        self._segmenter, self._soft_onset = self._new_segmenter(), SoftOnset()
+        self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
+        self._listening = Listening(
+            name,
+            config,
+            settings,
+            parts.clock,
+            self._ring,
+            hear=self._hear,
+            woken=self._woken,
+            failed=self._ears_failed,
+            came=self._work.audio_came,
+        )
         start = MachineStart(
             config,
             settings.turn,
@@ -129,24 +113,26 @@ class Session:
             scoring=parts.scorer is not None,
         )
         self._machine = start.machine(history)
-        self._watchers = watch(start)
+        self._watchers = self._listening.watchers = watch(start)
         self.released = anyio.Event()
         """Set by whoever ran the session, when another one may be run in its place."""
-        self._line: Connection | None = None
         self._next: Connection | None = None
         self._returned = anyio.Event()
         self._reader = anyio.CancelScope()
         self._over = False
-        self._time, self._sent, self._unsent = AwayTime(), SentAudio(), Unsent()
-        self._calls: OrderedDict[str, ToolCallOut] = OrderedDict()  # that the client was told to run
-        self._input_samples = self._input_bytes = 0
-        self._lost_at = -inf  # when another device was woken by what was said to both
-        self._announce = False  # on a new connection the first audio says which clause it belongs to
-        self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
-        self._errors = 0
+        self._time = AwayTime()
+        self._telling = Telling(self._codec, self._time, self._stop, self._give_up)
+        self._reading = Reading(
+            self._codec,
+            self._listening,
+            self._telling,
+            settings.idle_close_s,
+            hear=self._hear,
+            reconfigure=self._reconfigure,
+            complain=self._complain,
+            typed=self._rivals.forget,
+        )
         self._rearm = anyio.Event()
-        self._ear_events: list[EarEvent] = []  # bounded by the ears: they hold seconds of audio
-        self._ear_news = anyio.Event()
 
     @property
     def state(self) -> str:
@@ -154,7 +140,7 @@ class Session:
 
     @property
     def connected(self) -> bool:
-        return self._line is not None
+        return self._telling.line is not None
 
     async def run(self, channel: Channel) -> None:
         """Serve until the client leaves for good. Leaves no task, stream or KV sequence behind.
@@ -164,18 +150,16 @@ class Session:
 
         Raises ClientTooSlow when more waits for the client than is kept.
         """
-        first = line = Connection(channel, self._name, self._leaves)
-        ear: Ear | None = None
+        first = line = Connection(channel, self._name, self._listening.leaves)
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = self._work.tasks = tasks
-                ear = self._parts.ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
-                self._ear = ear
-                self._line = line
+                self._listening.open(self._parts.ears)
+                self._telling.line = line
                 self._send(self._greeting())
-                self._hear(heard.EchoHeard(self._echo.state))
+                self._hear(heard.EchoHeard(self._listening.echo))
                 tasks.start_soon(self._tick)
-                tasks.start_soon(self._attend)
+                tasks.start_soon(self._listening.run)
                 while not await self._serve(line) and not self._over:
                     back = await self._wait_for_return(line)
                     if back is None:
@@ -186,12 +170,11 @@ class Session:
         finally:
             self._over = True
             self._hear(heard.Closed())
-            for left in (first, self._line, self._next):
+            for left in (first, self._telling.line, self._next):
                 if left is not None:
                     left.discard()
                     left.over.set()
-            if ear is not None:
-                ear.close()
+            self._listening.close()
             for watcher in self._watchers:
                 watcher.ended(self._now())
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
@@ -205,8 +188,8 @@ class Session:
         """
         if self._over or not isinstance(self._codec, Resumable):
             return False
-        line = Connection(channel, self._name, self._leaves)
-        for older in (self._next, self._line):
+        line = Connection(channel, self._name, self._listening.leaves)
+        for older in (self._next, self._telling.line):
             if older is not None:
                 older.served = True
                 self._tasks.start_soon(self._close, older, TAKEN_OVER, "connected elsewhere")
@@ -222,8 +205,8 @@ class Session:
         """End the session from our side, and its connection with this code."""
         if not self._over:
             self._over = True
-            if self._line is not None:
-                self._tasks.start_soon(self._close, self._line, code, reason)
+            if self._telling.line is not None:
+                self._tasks.start_soon(self._close, self._telling.line, code, reason)
             self._returned.set()
             self._reader.cancel()
 
@@ -241,7 +224,7 @@ class Session:
             self._reader = group.cancel_scope
             group.start_soon(line.write)
             try:
-                over = await self._read(line, await self._greet(line) if self._time.away else None)
+                over = await self._reading.run(line, await self._greet(line) if self._time.away else None)
             except ClientClosed as closed:
                 over = closed.final or not self._machine.busy
             except anyio.EndOfStream:
@@ -259,16 +242,15 @@ class Session:
         if not isinstance(self._codec, Resumable) or (grace_s <= 0 and self._next is None):
             return None
         self._time.leave(self._parts.clock.now())
-        self._line = None
-        for event in line.undelivered():
-            self._unsent.add(event)
+        self._telling.line = None
+        self._telling.keep(line.undelivered())
         if self._next is None:
             line.over.set()
             log.info("session.away", session=self._name, state=self.state)
             with anyio.move_on_after(grace_s):
                 await self._returned.wait()
-        self._line, self._next, self._returned = self._next, None, anyio.Event()
-        return self._line
+        self._telling.line, self._next, self._returned = self._next, None, anyio.Event()
+        return self._telling.line
 
     def _greeting(self) -> Sequence[Draft]:
         if self._anew and isinstance(self._codec, Resumable):
@@ -281,45 +263,34 @@ class Session:
         reply, played_s, text = self._machine.playing(self._now()) or ("", 0.0, "")
         facts = Resumed(
             self._machine.shown,
-            self._input_samples,
-            self._input_bytes,
+            self._listening.samples,
+            self._listening.bytes,
             reply,
             round(played_s * 1000, 1),
             text,
-            self._open_calls(),
+            self._telling.waiting_calls(self._machine.open_calls),
         )
         line.send(self._codec.resumed(self._token, facts))
         frame: str | bytes | None = None
         with anyio.move_on_after(RESUME_WAIT_S):
             frame = await line.channel.receive()
-        position = _position(self._codec, frame)
+        position = position_of(self._codec, frame)
         self._go_on(position)
         return frame if position is None else None
-
-    def _open_calls(self) -> tuple[ToolCallOut, ...]:
-        """Those that were told and may not have arrived."""
-        waiting = self._unsent.calls()
-        names = (name for name in self._machine.open_calls if name in self._calls and name not in waiting)
-        return tuple(self._calls[name] for name in names)
 
     def _go_on(self, position: incoming.Resume | None) -> None:
         """Say what could not be said, send the audio again that the client has not played, and let time pass."""
         self._time.come_back(self._parts.clock.now())
-        playing, reply = self._machine.playing(self._now()), self._sent.reply
+        playing, reply = self._machine.playing(self._now()), self._telling.reply
         at_s: float | None = None
         if position is not None and position.reply is not None:
             at_s = position.ms / 1000 if position.reply == reply else 0.0
         elif playing is not None and playing[0] == reply:
             at_s = playing[1]
-        if self._unsent.interrupted(reply):
+        if self._telling.was_interrupted(reply):
             at_s = None
-        pieces = self._sent.since(at_s) if at_s is not None else []
-        self._announce = not pieces
-        self._echo.came_back(self._parts.clock.now())
-        for event in self._unsent.take():
-            self._send(self._codec.tell(event), event)
-        for piece in pieces:
-            self._send(self._codec.tell(piece), piece)
+        self._listening.came_back()
+        self._telling.go_on(at_s)
         log.info("session.resumed", session=self._name, state=self.state)
         if at_s is not None and position is not None:
             self._hear(heard.PlayedReport(reply, at_s * 1000))
@@ -327,139 +298,8 @@ class Session:
 
     # ---- ears -----------------------------------------------------------------------------------------------
 
-    async def _read(self, line: Connection, frame: str | bytes | None) -> bool:
-        """Hear the client, beginning with `frame`. True: it is over; raises EndOfStream when the client is gone."""
-        channel = line.channel
-        while True:
-            if frame is None:
-                with anyio.move_on_after(self._settings.idle_close_s):
-                    frame = await channel.receive()
-            if frame is None:
-                await channel.close(4000, "idle")
-                return True
-            try:
-                for said in self._codec.receive(frame):
-                    if isinstance(said, incoming.Close):
-                        return True
-                    if callable(said):
-                        self._send((said,))
-                    else:
-                        self._client_said(said)
-                self._errors = 0
-            except FrameTooLarge as error:
-                self._complain(error)
-                await anyio.lowlevel.checkpoint()
-                await channel.close(1009, error.code)
-                return True
-            except ParleyError as error:
-                self._complain(error)
-                self._errors += 1
-                if self._errors >= MAX_ERRORS:
-                    await channel.close(1008, "too many invalid frames")
-                    return True
-            frame = None
-            await line.room()
-
-    def _client_said(self, event: incoming.ClientEvent) -> None:
-        match event:
-            case incoming.RawAudio(data=data):
-                self._input_samples += len(data) // 2
-                self._audio(self._intake.raw(data))
-            case incoming.ContainerAudio():
-                if event.data:
-                    self._input_bytes += len(event.data)
-                    self._audio(self._intake.container(event.data))
-                if event.transcript:
-                    self._say(TranscriptOut(event.transcript, event.is_final))
-            case incoming.EndTurn(transcript=text, event_id=event_id):
-                incoming.check_length(text or "")
-                if text and text.strip():
-                    self._lost_at = -inf  # written, and not said to both
-                    self._hear(heard.Typed(text))
-                else:
-                    self._hear(heard.Committed(self._ring.end / RATE_HZ, event_id))
-            case incoming.Interrupt():
-                self._hear(heard.InterruptAsked())
-            case incoming.Ping():
-                self._say(Pong())
-            case incoming.Played():
-                self._hear(heard.PlayedReport(event.reply, event.ms))
-            case incoming.Clear():
-                self._hear(heard.Cleared(self._ring.end / RATE_HZ))
-            case incoming.Update(fields=fields):
-                self._reconfigure(self._codec.apply(fields))
-            case incoming.AddMessage(message=message):
-                incoming.check_length(message.content)
-                self._hear(event)
-            case incoming.Respond(options=options):
-                incoming.check_length("".join(message.content for message in options.input or ()), incoming.MAX_INPUT)
-                self._hear(event)
-            case incoming.DeleteItem() | incoming.CancelResponse() | incoming.Truncate():
-                self._hear(event)
-            case incoming.ToolResult(output=output):
-                incoming.check_length(output, incoming.MAX_INPUT)
-                self._hear(event)
-            case incoming.Resume():
-                raise NothingToResume("There is nothing to resume")
-            case incoming.Close():
-                raise AssertionError("handled by the reader")
-
-    def _audio(self, pcm: Pcm) -> None:
-        if len(pcm):
-            before, pcm = self._echo.finding, self._echo.hear(pcm, self._parts.clock.now())
-            self._ring.rewrite(self._echo.take_past())
-            if self._echo.finding != before:
-                self._echo_known()
-        if len(pcm):
-            self._ring.append(pcm)
-            for watcher in self._watchers:
-                watcher.heard(pcm)
-            self._ear.feed(pcm)
-            self._work.audio_came()
-
-    def _echo_known(self) -> None:
-        """From here on the audio is without our voice: what was heard of it so far is over."""
-        if self._echo.state == "present":
-            self._segmenter = self._new_segmenter()
-        self._hear(heard.EchoHeard(self._echo.state))
-
-    def _listened(self, events: list[EarEvent]) -> None:
-        """The ears' callback: it runs in the event loop, but in no task, so it only passes on."""
-        self._ear_events.extend(events)
-        self._ear_news.set()
-
-    async def _attend(self) -> None:
-        while True:
-            await self._ear_news.wait()
-            self._ear_news = anyio.Event()
-            events, self._ear_events = self._ear_events, []
-            self._take_in(events)
-
-    def _take_in(self, events: list[EarEvent]) -> None:
-        """What the ears made of the audio, in order."""
-        for event in events:
-            match event:
-                case VadFrame(probability=probability, end_s=end_s, level_db=level_db):
-                    self._soft_onset.hear(probability, level_db, end_s)
-                    edge = self._segmenter.step(probability, end_s)
-                    voiced = self._segmenter.voiced or probability >= self._threshold
-                    if edge is not None:
-                        self._hear(self._edge(edge))
-                    fading = probability < self._threshold + FADING
-                    self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising))
-                case WakeHeard():
-                    self._woken(event)
-                case AudioLost(start_s=start_s, end_s=end_s):
-                    log.warning("ears fell behind", session=self._name, lost_s=round(end_s - start_s, 2))
-                case EarFailed(part=part, final=final):
-                    log.error("ears failed", session=self._name, part=part, final=final)
-                    if final:
-                        self._say(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
-
-    def _edge(self, edge: Onset | Offset) -> heard.TurnEvent:
-        if isinstance(edge, Onset):
-            return heard.SpeechBegan(edge.at_s, self._soft_onset.begin(edge.at_s))
-        return heard.SpeechEnded(edge.at_s)
+    def _ears_failed(self, part: str) -> None:
+        self._say(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
 
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""
@@ -474,7 +314,7 @@ class Session:
         if await verdict:
             self._hear(word)
             return
-        self._lost_at = self._now()
+        self._rivals.lost()
         self._hear(heard.WordLost(word.word, word.start_s, word.end_s))
         self._say(StateOut(self._machine.shown))
 
@@ -482,7 +322,7 @@ class Session:
         """The same for a word that was found in a transcript."""
         won = await self._rivals.answers(action)
         if not won:
-            self._lost_at = self._now()
+            self._rivals.lost()
         self._hear(heard.ContestDecided(action.revision, won))
 
     # ---- turn -----------------------------------------------------------------------------------------------
@@ -522,34 +362,20 @@ class Session:
     # ---- out ------------------------------------------------------------------------------------------------
 
     def _say(self, event: ServerEvent) -> None:
-        if isinstance(event, WakeWordRequired) and self._now() - self._lost_at < LOST_S:
+        if isinstance(event, WakeWordRequired) and self._rivals.took_it:
             return  # it was said, and another device took it
-        if isinstance(event, AudioOut):
-            if self._announce and not self._time.away:
-                self._announce = False
-                event = replace(event, starts_clause=True)
-            self._sent.add(event)
-        elif isinstance(event, Interrupted):
-            self._sent.forget()
-        elif isinstance(event, ToolCallOut):
-            self._calls[event.call_id] = event
-            while len(self._calls) > MAX_CALLS:
-                self._calls.popitem(last=False)
-        if not self._time.away:
-            self._send(self._codec.tell(event), event)
-        elif not self._unsent.add(event):
-            self._returned.set()  # without a connection: the session ends
+        self._telling.say(event)
 
-    def _send(self, drafts: Sequence[Draft], event: ServerEvent | None = None) -> None:
-        if self._line is not None and not self._line.send(drafts, event):
-            self._over = True
-            self._tasks.cancel_scope.cancel()
+    def _send(self, drafts: Sequence[Draft]) -> None:
+        self._telling.send(drafts)
 
-    def _leaves(self, event: ServerEvent) -> None:
-        if isinstance(event, AudioOut):
-            self._echo.sent(event, self._parts.clock.now())
-        elif isinstance(event, Interrupted):
-            self._echo.stopped(self._parts.clock.now())
+    def _stop(self) -> None:
+        self._over = True
+        self._tasks.cancel_scope.cancel()
+
+    def _give_up(self) -> None:
+        """There is no connection: the session ends without one."""
+        self._returned.set()
 
     def _now(self) -> float:
         return self._time.now(self._parts.clock.now())
@@ -557,43 +383,13 @@ class Session:
     # ---- configuration --------------------------------------------------------------------------------------
 
     def _reconfigure(self, config: SessionConfig) -> None:
-        old, self.config = self.config, config
-        self._codec.config = self._work.config = config
-        self._intake.reconfigure(config.audio)
-        if old.turn.echo != config.turn.echo:
-            self._echo = EchoGuard(config.turn.echo)
-            self._hear(heard.EchoHeard(self._echo.state))
-        if old.wake != config.wake:
-            self._ear.set_wake_words(self._wake_words())
-        if old.turn_detection != config.turn_detection:
-            self._segmenter = self._new_segmenter()
+        self.config = self._codec.config = self._work.config = config
+        self._listening.reconfigure(config)
         self._hear(heard.ConfigChanged(config))
         self._on_update(config)
         self._send(self._codec.updated(self._token))
-
-    def _wake_words(self) -> tuple[str, ...]:
-        return self.config.wake.words if self.config.wake.enabled else ()
-
-    @property
-    def _threshold(self) -> float:
-        asked = self.config.turn_detection.threshold
-        return asked if asked is not None else self._settings.vad.threshold
-
-    def _new_segmenter(self) -> Segmenter:
-        turn = self._settings.turn
-        pause_ms = min(turn.pause_ms, self.config.turn_detection.silence_duration_ms or turn.pause_ms)
-        return Segmenter(self._threshold, pause_ms, turn.min_speech_ms)
 
     def _complain(self, error: ParleyError) -> None:
         for watcher in self._watchers:
             watcher.refused(error.code)
         self._send(self._codec.complain(error))
-
-
-def _position(codec: Codec, frame: str | bytes | None) -> incoming.Resume | None:
-    """Where the client stopped playing, if the frame says that."""
-    try:
-        said = codec.receive(frame) if frame is not None else ()
-    except ParleyError:
-        return None  # the reader will complain
-    return next((event for event in said if isinstance(event, incoming.Resume)), None)
