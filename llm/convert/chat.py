@@ -99,7 +99,7 @@ def to_request(
         tools=_tools(chat),
         tool_choice=_tool_choice(chat),
         conversation=chat.parley_conversation,
-        priority=Priority[chat.parley_priority.upper()] if chat.parley_priority else priority,
+        priority=Priority[chat.parley_priority.upper()] if chat.parley_priority else _priority(chat, priority),
         user=chat.parley_user or user,
         response_format=chat.response_format,
         grammar=chat.grammar or None,
@@ -114,6 +114,11 @@ def to_request(
         on_route=on_route,
         on_wait=on_wait,
     )
+
+
+def _priority(chat: ChatRequest, otherwise: Priority) -> Priority:
+    """OpenAI's `service_tier: "flex"` is for work that may wait."""
+    return Priority.BATCH if (chat.model_extra or {}).get("service_tier") == "flex" else otherwise
 
 
 def _tools(chat: ChatRequest) -> tuple[Mapping[str, Any], ...]:

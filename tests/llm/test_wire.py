@@ -149,6 +149,11 @@ class TestRequests:
             to_request(parse_chat(body))
         assert caught.value.param == param
 
+    def test_flex_is_work_that_may_wait(self) -> None:
+        flex = to_request(parse_chat({"messages": HELLO, "service_tier": "flex"}))
+        assert flex.priority is Priority.BATCH and flex.extra["service_tier"] == "flex"
+        assert to_request(parse_chat({"messages": HELLO, "service_tier": "auto"})).priority is Priority.INTERACTIVE
+
     def test_unknown_fields_pass(self) -> None:
         assert parse_chat({"messages": HELLO, "service_tier": "auto", "metadata": {"a": "b"}}).model == ""
 

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -243,6 +244,35 @@ def test_the_public_list_tells_what_is_loaded(server: ParleyProcess) -> None:
 def test_bad_orders_are_typed(server: ParleyProcess, path: str, body: object, status: int, code: str) -> None:
     got, answer = ask(server, path, body)
     assert (got, answer["error"]["code"]) == (status, code)
+
+
+def test_one_who_asks_once_does_not_wait_behind_all_of_one_who_asks_much(server: ParleyProcess) -> None:
+    over: list[str] = []
+
+    def complete(user: str, tokens: int) -> None:
+        status, _ = ask(
+            server,
+            "/v1/chat/completions",
+            {
+                "model": "parley-mini",
+                "messages": [{"role": "user", "content": f"hello from {user} for {tokens}"}],
+                "max_tokens": tokens,
+                "ignore_eos": True,
+                "user": user,
+            },
+        )
+        assert status == 200
+        over.append(user)
+
+    with ThreadPoolExecutor(12) as threads:
+        asked = [threads.submit(complete, "many", 120 + number) for number in range(10)]
+        while ask(server, "/admin/api/slots")[1]["slots"][0].get("waiting", 0) < 3 and len(over) < 5:
+            time.sleep(0.01)
+        before = len(over)
+        asked.append(threads.submit(complete, "few", 2))
+        for one in asked:
+            one.result()
+    assert over.index("few") <= before + 4 < 10
 
 
 def test_it_needs_the_admin_key(server: ParleyProcess) -> None:

@@ -31,6 +31,12 @@ class Principal:
     tier: str
     via: str
 
+    def share(self, end_user: str | None) -> str:
+        """Whose fair share of the slots a request uses. With the admin key, which may belong to a program that serves
+        many, that is whoever its `user` names; with another key nobody gets more by making names up.
+        """
+        return f"{self.user}/{end_user[:64]}" if self.tier == "admin" and end_user else self.user
+
 
 def principal_of(connection: HTTPConnection) -> Principal:
     """Who sent this request. Raises Unauthorized on a path that needs nobody and got nobody."""

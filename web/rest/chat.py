@@ -46,7 +46,7 @@ async def _complete(request: Request) -> Response:
     usage = chat.stream_options is not None and bool(chat.stream_options.include_usage)
     asked = to_request(
         chat,
-        user=principal.user,
+        user=principal.share(chat.user),
         relay="stream" if chat.stream else "whole",
         relay_usage=usage,
         on_route=told,

@@ -54,7 +54,8 @@ async def _rerank(request: Request) -> Response:
 
 
 async def _ask(request: Request, path: VectorPath, body: dict[str, object]) -> Response:
-    router, user, told = services_of(request).router, principal_of(request).user, RouteHeader(request)
+    router, told, named = services_of(request).router, RouteHeader(request), body.get("user")
+    user = principal_of(request).share(named if isinstance(named, str) else None)
     try:
         answer = await while_connected(
             request.receive, lambda: router.vectors(path, body, user, told), scope=request.scope
