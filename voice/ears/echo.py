@@ -63,6 +63,16 @@ class EchoCanceller:
     def state(self) -> EchoState:
         return self._finder.state
 
+    def searches(self, count: int) -> bool:
+        """To hear `count` more samples may take ten times as long as usual, 50 ms: there is a look at what was heard,
+        and what was heard before may be gone over again."""
+        line, path = self._line, self._path
+        at = line.at + len(self._held) + count
+        if self._engaged and path.relearn_at and at >= path.relearn_at[0]:
+            return True
+        early = (LOOK_RARELY - LOOK_EVERY) * (self._engaged and self._placing.astray)
+        return line.active and at >= self._finder.look_at - early
+
     @property
     def delay(self) -> int:
         """Samples between what we send and what comes back, where the state is "present"."""

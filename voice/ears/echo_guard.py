@@ -56,6 +56,10 @@ class EchoGuard:
         """The state, and how often the echo was found somewhere else since: until then it was heard."""
         return self.state, 0 if self._canceller is None else self._canceller.moves
 
+    def searches(self, count: int) -> bool:
+        """To hear `count` more samples may take up to 50 ms of a core."""
+        return self._canceller is not None and self._canceller.searches(count)
+
     def hear(self, pcm: Pcm, now: float) -> Pcm:
         """Microphone audio, int16 16 kHz, any length: the same without our voice, some of it a little later."""
         if self._canceller is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from models.clock import Clock
@@ -57,6 +58,8 @@ class Listening:
         self._hear, self._woken, self._failed, self._came = hear, woken, failed, came
         self._intake = Intake(config.audio)
         self._echo = EchoGuard(config.turn.echo)
+        self._left: list[tuple[ServerEvent, float]] | None = None
+        """What has left for the client while the canceller is busy, and when: 50 ms of a reply."""
         self._ring = ring
         self._segmenter, self._soft_onset = self._new_segmenter(), SoftOnset()
         self._ear: Ear | None = None
@@ -74,6 +77,11 @@ class Listening:
     @property
     def echo(self) -> EchoState:
         return self._echo.state
+
+    @property
+    def searching(self) -> bool:
+        """The canceller is busy, in a thread."""
+        return self._left is not None
 
     def open(self, ears: Ears) -> None:
         self._ear = ears.open(self._listened, self._wake_words(), self._settings.wake.threshold)
@@ -95,19 +103,19 @@ class Listening:
 
     # ---- audio ----------------------------------------------------------------------------------------------
 
-    def raw(self, data: bytes) -> None:
+    async def raw(self, data: bytes) -> None:
         """PCM16 at the client's rate."""
         self.samples += len(data) // 2
-        self._audio(self._intake.raw(data))
+        await self._audio(self._intake.raw(data))
 
-    def container(self, data: bytes) -> None:
+    async def container(self, data: bytes) -> None:
         """The next piece of a stream in the client's format. Raises AudioError."""
         self.bytes += len(data)
-        self._audio(self._intake.container(data))
+        await self._audio(self._intake.container(data))
 
-    def _audio(self, pcm: Pcm) -> None:
+    async def _audio(self, pcm: Pcm) -> None:
         if len(pcm):
-            before, pcm = self._echo.finding, self._echo.hear(pcm, self._clock.now())
+            before, pcm = self._echo.finding, await self._without_echo(pcm)
             self._ring.rewrite(self._echo.take_past())
             if self._echo.finding != before:
                 self._echo_known()
@@ -120,12 +128,34 @@ class Listening:
 
     # ---- our own voice --------------------------------------------------------------------------------------
 
+    async def _without_echo(self, pcm: Pcm) -> Pcm:
+        """What takes long is done in a thread: no other session waits for it. The client's next frame does, and what
+        leaves for the client meanwhile is told to the canceller afterwards, with the time at which it left."""
+        now = self._clock.now()
+        if not self._echo.searches(len(pcm)):
+            return self._echo.hear(pcm, now)
+        self._left = []
+        try:
+            with anyio.CancelScope(shield=True):
+                clean = await anyio.to_thread.run_sync(self._echo.hear, pcm, now)
+        finally:
+            left, self._left = self._left, None
+            for event, at in left:
+                self._leave(event, at)
+        return clean
+
     def leaves(self, event: ServerEvent) -> None:
         """It leaves for the client, now."""
+        if self._left is not None:
+            self._left.append((event, self._clock.now()))
+        else:
+            self._leave(event, self._clock.now())
+
+    def _leave(self, event: ServerEvent, at: float) -> None:
         if isinstance(event, AudioOut):
-            self._echo.sent(event, self._clock.now())
+            self._echo.sent(event, at)
         elif isinstance(event, Interrupted):
-            self._echo.stopped(self._clock.now())
+            self._echo.stopped(at)
 
     def came_back(self) -> None:
         """The client was away."""

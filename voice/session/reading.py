@@ -63,7 +63,7 @@ class Reading:
                     if callable(said):
                         self._telling.send((said,))
                     else:
-                        self._client_said(said)
+                        await self._client_said(said)
                 self._errors = 0
             except FrameTooLarge as error:
                 self._complain(error)
@@ -79,13 +79,13 @@ class Reading:
             frame = None
             await line.room()
 
-    def _client_said(self, event: incoming.ClientEvent) -> None:
+    async def _client_said(self, event: incoming.ClientEvent) -> None:
         match event:
             case incoming.RawAudio(data=data):
-                self._listening.raw(data)
+                await self._listening.raw(data)
             case incoming.ContainerAudio():
                 if event.data:
-                    self._listening.container(event.data)
+                    await self._listening.container(event.data)
                 if event.transcript:
                     self._telling.say(TranscriptOut(event.transcript, event.is_final))
             case incoming.EndTurn(transcript=text, event_id=event_id):
