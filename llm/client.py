@@ -9,6 +9,7 @@ Errors (llm/errors.py): BackendUnreachable, UnknownModel, BackendFailed; BadInpu
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, fields, replace
@@ -80,6 +81,8 @@ class LLMClient:
         known = {field.name for field in fields(BackendConfig)}
         if unknown := settings.keys() - known:
             raise BadInput(f"there is no setting {sorted(unknown)[0]!r}", hint=f"known: {', '.join(sorted(known))}")
+        if base_url and not str(base_url).startswith(("http://", "https://")):
+            raise BadInput("base_url must start with http:// or https://", param="base_url")
         given = {"name": backend_type, **settings}
         self._config = BackendConfig(
             **given, type=self._spec.name, base_url=base_url or self._spec.default_url, api_key=api_key or ""
@@ -243,9 +246,11 @@ class BackendFactory:
 
 def _spec(name: str) -> BackendSpec:
     specs: dict[str, BackendSpec] = discover("llm.backends")
-    wanted = name.strip().lower()
+    if not isinstance(name, str):
+        raise BadInput("backend_type is the name of a type", hint=f"there are: {', '.join(specs)}")
+    wanted = _letters(name)
     for spec in specs.values():
-        if wanted == spec.name or wanted in spec.aliases:
+        if wanted in map(_letters, (spec.name, *spec.aliases)):
             return spec
     near = difflib.get_close_matches(wanted, specs, n=1)
     raise BadInput(
@@ -253,6 +258,11 @@ def _spec(name: str) -> BackendSpec:
         hint=f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(specs)}",
         param="backend_type",
     )
+
+
+def _letters(name: str) -> str:
+    """People write LM Studio, lm-studio and lm_studio."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _metrics(finish: Finish, started_s: float, first_s: float | None, ended_s: float) -> ChatMetrics:

@@ -11,13 +11,13 @@ from typing import Any, TypeGuard
 
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, QuotaExceeded, RateLimited, UnknownModel
 from llm.remote.call_index import CallIndex
+from llm.remote.inline_thoughts import InlineThoughts
 from llm.stream import (
     ChoiceEnd,
     Finish,
     FinishReason,
     ReasoningDelta,
     StreamEvent,
-    TextDelta,
     TokenLogprob,
     ToolCallDelta,
     Usage,
@@ -44,7 +44,8 @@ class ChunkReader:
     """A server's chunks into stream events; forgiving where servers differ.
 
     Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx); tool calls may lack an
-    index or an id (Ollama sends index 0 for all: a new id begins a new call). `finish()` gives the last event.
+    index or an id (Ollama sends index 0 for all: a new id begins a new call). Thoughts that stand in the content
+    before the answer are told apart. `close()` gives the last events.
     """
 
     reason: FinishReason | None = None
@@ -52,6 +53,7 @@ class ChunkReader:
     model: str = ""
     choices: int = 1
     """How many were asked for."""
+    thoughts: InlineThoughts = field(default_factory=InlineThoughts)
     _told: Usage | None = None
     _calls: dict[int, CallIndex] = field(default_factory=dict)
     """The tool calls of every choice."""
@@ -85,20 +87,26 @@ class ChunkReader:
             raise BackendFailed("the server sent a delta that is no object")
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(reasoning, str) and reasoning:
+            self.thoughts.told_apart(number)
             events.append(ReasoningDelta(reasoning, number))
         content, logprobs = delta.get("content"), _logprobs(choice.get("logprobs"))
         if (isinstance(content, str) and content) or logprobs:
-            events.append(TextDelta(content if isinstance(content, str) else "", number, logprobs))
+            events += self.thoughts.said(content if isinstance(content, str) else "", number, logprobs)
         if calls := delta.get("tool_calls"):
             known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
             events.extend(self._tool_call(call, number) for call in known)
         finish = choice.get("finish_reason")
         if finish:
+            events += self.thoughts.ended(number)
             reason = _REASONS.get(str(finish), "stop")
             self.reason = self.reason or reason if number else reason
             if self.choices > 1:
                 events.append(ChoiceEnd(number, reason))
         return events
+
+    def close(self) -> list[StreamEvent]:
+        """The last events of a stream."""
+        return [*self.thoughts.all_ended(), self.finish()]
 
     def finish(self) -> Finish:
         """The end of the stream. Servers that count no tokens leave `usage` None."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm.convert.sampling import sampling_body
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
-from llm.remote.chunk_reader import error_of
-from llm.stream import Finish, StreamEvent, TextDelta, Usage
+from llm.remote.chunk_reader import count_of, error_of
+from llm.remote.inline_thoughts import InlineThoughts
+from llm.stream import Finish, StreamEvent, Usage
 
 __all__ = ["CompletionReader", "completion_body"]
 
@@ -34,6 +35,7 @@ def completion_body(
 @dataclass(slots=True)
 class CompletionReader:
     done: bool = False
+    _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
 
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object."""
@@ -43,9 +45,10 @@ class CompletionReader:
             raise error_of(0, chunk)
         events: list[StreamEvent] = []
         if isinstance(text := chunk.get("content"), str) and text:
-            events.append(TextDelta(text))
+            events += self._thoughts.said(text)
         if chunk.get("stop") is True:
             self.done = True
+            events += self._thoughts.ended()
             reason = chunk.get("stop_type")
             limited = reason == "limit" or (reason is None and bool(chunk.get("stopped_limit")))
             events.append(Finish("length" if limited else "stop", _usage(chunk), str(chunk.get("model") or "")))
@@ -56,7 +59,7 @@ def _usage(chunk: Mapping[str, Any]) -> Usage:
     found = chunk.get("timings")
     timings = found if isinstance(found, Mapping) else {}
     return Usage(
-        int(chunk.get("tokens_evaluated") or 0),
-        int(chunk.get("tokens_predicted") or 0),
-        int(timings.get("cache_n") or 0),
+        count_of(chunk.get("tokens_evaluated")),
+        count_of(chunk.get("tokens_predicted")),
+        count_of(timings.get("cache_n")),
     )

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm.convert.formats import grammar_schema
@@ -14,7 +14,8 @@ from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig
 from llm.remote.chunk_reader import count_of, error_of, logprob_of
-from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta, Usage
+from llm.remote.inline_thoughts import InlineThoughts
+from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, ToolCallDelta, Usage
 from models.errors import BadInput
 
 __all__ = ["OllamaReader", "chat_body", "kept", "model_options", "num_ctx_of"]
@@ -136,6 +137,7 @@ class OllamaReader:
 
     done: bool = False
     _calls: int = 0
+    _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
 
     def read(self, line: object) -> list[StreamEvent]:
         """Raises an LlmError where the line is an error object."""
@@ -147,6 +149,7 @@ class OllamaReader:
         message = found if isinstance(found, Mapping) else {}
         events: list[StreamEvent] = []
         if isinstance(thinking := message.get("thinking"), str) and thinking:
+            self._thoughts.told_apart(0)
             events.append(ReasoningDelta(thinking))
         rows = line.get("logprobs")
         logprobs = (
@@ -154,12 +157,13 @@ class OllamaReader:
         )
         text = message.get("content")
         if (isinstance(text, str) and text) or logprobs:
-            events.append(TextDelta(text if isinstance(text, str) else "", 0, logprobs))
+            events += self._thoughts.said(text if isinstance(text, str) else "", 0, logprobs)
         calls = message.get("tool_calls")
         known = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
         events.extend(self._call(call["function"], call.get("id")) for call in known if "function" in call)
         if line.get("done"):
             self.done = True
+            events += self._thoughts.ended()
             events.append(Finish(self._reason(line), _usage(line), str(line.get("model") or "")))
         return events
 

@@ -30,6 +30,7 @@ from llm.remote.backend_http import (
     read_out,
 )
 from llm.remote.chunk_reader import ChunkReader
+from llm.remote.inline_thoughts import InlineThoughts
 from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
 from llm.remote.request_defaults import with_defaults
 from llm.remote.sse import SseReader
@@ -87,7 +88,7 @@ class OpenAIClient:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         body = self.body(with_defaults(request, self.config))
-        reader, events = ChunkReader(choices=request.n), SseReader()
+        reader, events = ChunkReader(choices=request.n, thoughts=InlineThoughts(not self.ours)), SseReader()
         begun = False
         quiet_s: float | None = anyio.current_time()  # since when nothing of the answer has come
         passes = self.relays and not self.ours and may_relay(request)
@@ -112,7 +113,8 @@ class OpenAIClient:
                         yield event
                     if reader.reason is None:
                         raise self.broken()
-                    yield reader.finish()
+                    for event in reader.close():
+                        yield event
                     return
                 async for piece in response.pieces():
                     if relay is not None and events.idle and (same := relay.as_it_is(piece)) is not None:
@@ -129,7 +131,8 @@ class OpenAIClient:
                     if isinstance(ended, Exception):
                         raise ended
                     if ended:
-                        yield reader.finish()
+                        for event in reader.close():
+                            yield event
                         await read_out(response)
                         return
                     quiet_s = anyio.current_time() if quiet_s is None else quiet_s
@@ -141,7 +144,8 @@ class OpenAIClient:
                     raise ended
                 if reader.reason is None:
                     raise self.broken()
-                yield reader.finish()
+                for event in reader.close():
+                    yield event
         except SERVER_GONE as error:
             raise self.gone(error) from error
         except SERVER_BROKE as error:

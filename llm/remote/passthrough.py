@@ -4,7 +4,8 @@ Each chunk is still read: an error must become an error, usage is counted, and w
 is not taken apart and written again. What is not quite OpenAI's form (no id, no date) is left to the conversion
 (chunk_reader.py and convert/chat.py); a stream is judged by its first chunk. The one thing that is added is
 `reasoning_content` where a server says `reasoning` (vLLM, mlx-lm): clients read one name or the other. What
-would break clients is put right: numbers that JSON does not have, and counts of tokens that are none.
+would break clients is put right: numbers that JSON does not have, and counts of tokens that are none. A reply that
+begins with `<think>` is converted, too.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     """The events of a whole answer that may pass; None where it must be converted. Raises what ChunkReader raises."""
     reader = ChunkReader()
     reader.read(value)
-    if reader.reason is None or not is_openais(value, "chat.completion"):
+    if reader.reason is None or reader.thoughts.found or not is_openais(value, "chat.completion"):
         return None
     mended = _mended(value, b"NaN" in data or b"Infinity" in data)
     if (b'"reasoning"' in data and _named_twice(value, "message")) or mended:
@@ -82,6 +83,8 @@ class StreamRelay:
         events = self._reader.read(chunk)
         if self._converting is None:
             self._converting = not is_openais(chunk, "chat.completion.chunk")
+        if self._reader.thoughts.found and not self._wrote:
+            self._converting = True  # the words before were none: only beginnings of the mark
         if self._converting:
             return events
         if '"reasoning"' in data and _named_twice(chunk, "delta"):

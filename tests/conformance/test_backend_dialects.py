@@ -249,6 +249,11 @@ async def test_what_cannot_be_is_said(free_port: int) -> None:
         BackendFactory.create("olama")
     with pytest.raises(BadInput, match="no setting"):
         LLMClient("ollama", colour="red")
+    with pytest.raises(BadInput, match="http://"):
+        LLMClient("ollama", "localhost:11434")
+    with pytest.raises(BadInput, match="name of a type"):
+        BackendFactory.create(None)  # type: ignore[arg-type]
+    assert all(BackendFactory.create(name) for name in ("LM Studio", "lm_studio", "Llama-CPP", "OLLAMA"))
     async with LLMClient("auto", f"http://127.0.0.1:{free_port}") as client:
         assert not await client.health_check()
         assert (await client.get_backend_info())["healthy"] is False
