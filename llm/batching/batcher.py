@@ -413,7 +413,8 @@ class Batcher:
         ):
             return 0
         left = min(active.limit - active.written for active in self._active.values())
-        return min(self._pace.burst(), left) - 1
+        guessing = self._payoff.wanted and any(active.lookup is not None for active in self._active.values())
+        return min(self._pace.burst(guessing), left) - 1
 
     # ---- what came of it -------------------------------------------------------------------------------------
 

@@ -24,8 +24,9 @@ turn has to wait for the end of the step it comes in."""
 QUICK_S = 0.01
 QUICK_CHUNK = 8
 PAUSE_S = 0.3
-BURST_S = 0.01
-"""Steps of a small model take a fraction of this; between them the batcher is not asked for so long."""
+GUESSING_S, BURST_S = 0.01, 0.05
+"""Steps of a small model take a fraction of this; between them the batcher is not asked for so long, or, where it may
+have a guess what comes next, for less."""
 
 
 class Pace:
@@ -60,9 +61,10 @@ class Pace:
         lately = now < self._voice_at + VOICE_LATELY_S
         return most, self._chunk(replies, QUICK_S, QUICK_CHUNK) if lately else most
 
-    def burst(self) -> int:
+    def burst(self, guessing: bool) -> int:
         """Steps of replies only that may follow each other at once."""
-        return 1 if self._step_s is None else max(1, int(BURST_S / max(self._step_s, 1e-6)))
+        longest_s = GUESSING_S if guessing else BURST_S
+        return 1 if self._step_s is None else max(1, int(longest_s / max(self._step_s, 1e-6)))
 
     def ran(self, rows: Sequence[Row], seconds: float, steps: int = 1) -> int:
         """Learn what a prompt token costs; the prompt tokens of the step. A lone token is a reply (or costs as much)

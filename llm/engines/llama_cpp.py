@@ -264,8 +264,10 @@ class LlamaCppEngine:
         preempted = outcome == "preempted"
         if outcome == "done" and run.rows[0].guessed:
             sampled = self._check(run.rows[0])
+        elif outcome == "done" and run.more:
+            sampled, preempted = self._write_on(run.rows, run.more, sink)
         elif outcome == "done":
-            sampled, preempted = self._write(run, sink)
+            sampled = self._write(run.rows)
         if self._preemption is not None:
             with self._wake:
                 self._preemption.end()
@@ -291,44 +293,52 @@ class LlamaCppEngine:
         alone = self._replies.get(rows[0].job_id) if len(rows) == 1 else None
         return alone is not None and alone.exact
 
-    def _write(self, run: batch.Run, sink: Sink) -> tuple[tuple[batch.Sampled, ...], bool]:
-        """After the step a token for each row that asked; and as many more as the run allows, each in a step that
-        follows at once, while no reply ends and nobody comes. And whether the last of these steps was broken off.
-        """
-        rows = run.rows
+    def _write(self, rows: Sequence[batch.Row]) -> tuple[batch.Sampled, ...]:
+        """After the step a token for each row that asked."""
         replies = [self._replies.get(row.job_id) for row in rows]
-        chains = [reply.chain if reply else None for reply in replies]
-        read: list[list[int]] = []
+        tokens = self._decoder.sample(rows, [reply.chain if reply else None for reply in replies])
+        now = self._now()
+        sampled: list[batch.Sampled] = []
+        for row, reply, token in zip(rows, replies, tokens, strict=True):
+            if reply is not None and token is not None:
+                reply.first_at = reply.first_at or now
+                sampled.append(batch.Sampled(row.job_id, token, self._read(reply, token)))
+                self._add_logprob(reply, rows, row, token)
+        return tuple(sampled)
+
+    def _write_on(self, rows: Sequence[batch.Row], more: int, sink: Sink) -> tuple[tuple[batch.Sampled, ...], bool]:
+        """After a step in which each row had the last token of a reply: the next token of each, and of up to `more`
+        steps that follow at once, while no reply ends and nobody comes. And whether the last of these was broken off.
+
+        With small models a step takes as long as a page of Python: what can wait until the end of the run does.
+        """
+        decoder, ends, exact = self._decoder, self._vocab.ends(), self._exact(rows)
+        replies = [self._replies[row.job_id] for row in rows]
+        chains, places = [reply.chain for reply in replies], range(len(rows))
+        told = [(row, reply, at) for at, row, reply in zip(places, rows, replies, strict=True) if not reply.gathered]
+        written: list[list[int]] = []
+        over: set[int] = set()
         outcome: Outcome = "done"
         while True:
-            tokens = self._decoder.sample(rows, chains)
-            now = self._now()
-            over: set[int] = set()
-            for row, reply, token in zip(rows, replies, tokens, strict=True):
-                if reply is None or token is None:
-                    continue
-                reply.first_at = reply.first_at or now
-                if self._read(reply, token):
+            tokens = decoder.choose(places, chains)
+            written.append(tokens)
+            for row, reply, at in told:
+                if self._read(reply, tokens[at]):
                     over.add(row.job_id)
-                most = reply.job.sampling.logprobs
-                if most is not None and not self._vocab.ends_turn(token):
-                    reply.add_logprob(self._decoder.logprobs(rows, row, token, most, self._vocab))
-            written = [token for token in tokens if token is not None]
-            if over or len(read) == run.more or self._commands or self._closing or len(written) < len(rows):
+                self._add_logprob(reply, rows, row, tokens[at])
+            if over or len(written) > more or self._commands or self._closing or not ends.isdisjoint(tokens):
                 break
-            if events := [reply.event() for reply in replies if reply is not None and reply.awaited]:
+            if told and (events := [reply.event() for _, reply, _ in told if reply.awaited]):
                 sink(events)
-            outcome = self._decoder.go_on(written, self._exact(rows))
+            outcome = decoder.go_on(tokens, exact)
             if outcome != "done":
                 break  # it comes again, as a step of its own
-            read.append(written)
-        before: list[tuple[int, ...]] = list(zip(*read, strict=True)) if read else [()] * len(rows)
-        sampled = tuple(
-            batch.Sampled(row.job_id, token, row.job_id in over, read=past)
-            for row, token, past in zip(rows, tokens, before, strict=True)
-            if token is not None
-        )
-        return sampled, outcome == "preempted"
+        sampled: list[batch.Sampled] = []
+        for row, reply, tokens_of in zip(rows, replies, zip(*written, strict=True), strict=True):
+            if reply.gathered and self._read_all(reply, tokens_of):
+                over.add(row.job_id)
+            sampled.append(batch.Sampled(row.job_id, tokens_of[-1], row.job_id in over, read=tokens_of[:-1]))
+        return tuple(sampled), outcome == "preempted"
 
     def _check(self, row: batch.Row) -> tuple[batch.Sampled, ...]:
         """Guessed tokens: each is sampled as if it had been the only one, and the first that is another ends it."""
@@ -362,6 +372,23 @@ class LlamaCppEngine:
             text = reply.assembler.push(self._vocab.piece(token))
         reply.add(token, text)
         return ends or reply.assembler.stopped is not None
+
+    def _read_all(self, reply: Reply, tokens: Sequence[int]) -> bool:
+        """The same for many tokens of a reply that is gathered: none but the last may end it."""
+        vocab, visible = self._vocab, reply.visible
+        ends = vocab.ends_turn(tokens[-1])
+        shown = [
+            vocab.written(token) if token in visible else vocab.piece(token)
+            for token in tokens
+            if token in visible or not vocab.ends_turn(token)
+        ]
+        reply.add_all(tokens, reply.assembler.push(b"".join(shown)))
+        return ends
+
+    def _add_logprob(self, reply: Reply, rows: Sequence[batch.Row], row: batch.Row, token: int) -> None:
+        most = reply.job.sampling.logprobs
+        if most is not None and not self._vocab.ends_turn(token):
+            reply.add_logprob(self._decoder.logprobs(rows, row, token, most, self._vocab))
 
     def _execute(self, actions: list[batch.Action], sink: Sink, written: Sequence[int] = ()) -> batch.Run | None:
         """Do what the batcher wants and tell the sink, once; returns the Run, if there is one. `written`: the jobs

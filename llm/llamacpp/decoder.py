@@ -24,6 +24,7 @@ from llm.llamacpp.logits import logits_at, token_logprob
 from llm.llamacpp.plan import value_type
 from llm.llamacpp.preemption import PREEMPTED, Preemption
 from llm.llamacpp.sampling import SamplerChain
+from llm.llamacpp.shortlist import Shortlist
 from llm.llamacpp.thread_choice import ThreadChoice
 from llm.llamacpp.vocab import Vocab
 from llm.settings import EngineSettings
@@ -31,6 +32,9 @@ from llm.stream import TokenLogprob
 from models.errors import ModelUnreadable
 
 __all__ = ["Decoder", "Outcome", "set_rope"]
+
+SHORTLIST_FROM = 16_384
+"""Tokens of the vocabulary. Of a smaller one llama.cpp itself makes its choice sooner."""
 
 Outcome = Literal["done", "failed", "preempted"]
 
@@ -77,6 +81,8 @@ class Decoder:
         self._choice = ThreadChoice(self._threads[0], size, fixed=settings.threads > 0)
         self._memory = native.llama_get_memory(self.context)
         self.preemption = Preemption(self.context) if limits.rewind else None
+        vocabulary = native.llama_vocab_n_tokens(native.llama_model_get_vocab(model))
+        self._shortlist = Shortlist(self.context, vocabulary) if vocabulary >= SHORTLIST_FROM else None
         self._make_batch(limits.step_tokens, limits.pool)
 
     def close(self) -> None:
@@ -111,31 +117,44 @@ class Decoder:
     def go_on(self, tokens: Sequence[int], exact: bool = True) -> Outcome:
         """The next step with the same rows, which had one token each: now these. Nothing of it is in the cache but
         when it is done."""
-        count = len(tokens)
-        self._token[:count] = tokens
-        self._position[:count] += 1
+        ids, positions = self._ids, self._places
+        for at, token in enumerate(tokens):
+            ids[at] = token
+            positions[at] += 1
         outcome = self._decode(exact)
         if outcome == "done":
             return outcome
-        for sequence, position in zip(self._sequence[:count].tolist(), self._position[:count].tolist(), strict=True):
-            native.llama_memory_seq_rm(self._memory, sequence, position, -1)
+        for at in range(len(tokens)):
+            native.llama_memory_seq_rm(self._memory, int(self._sequence[at]), positions[at], -1)
         return outcome
 
     def sample(self, rows: Sequence[Row], chains: Sequence[SamplerChain | None]) -> list[int | None]:
         """A token for every row that asked for one and still has a chain."""
-        tokens: list[int | None] = []
+        wanted: list[tuple[int, SamplerChain]] = []
         at = 0
         for row, chain in zip(rows, chains, strict=True):
             at += 0 if row.media is not None else len(row.tokens)
-            tokens.append(chain.sample(self.context, at - 1) if row.sample and chain is not None else None)
-        return tokens
+            if row.sample and chain is not None:
+                wanted.append((at - 1, chain))
+        found = iter(self.choose([place for place, _ in wanted], [chain for _, chain in wanted]))
+        return [
+            next(found) if row.sample and chain is not None else None for row, chain in zip(rows, chains, strict=True)
+        ]
+
+    def choose(self, places: Sequence[int], chains: Sequence[SamplerChain]) -> list[int]:
+        """The tokens that follow these places of the step, which are all that asked for one."""
+        if self._shortlist is not None and places:
+            tokens = self._shortlist.sample(places, chains)
+            if tokens is not None:
+                return tokens
+        return [chain.sample(self.context, at) for at, chain in zip(places, chains, strict=True)]
 
     def check(self, row: Row, chain: SamplerChain) -> Iterator[int]:
         """What the model says in place of each guessed token of a row that was alone, and after them, one by one: to
         be asked on only while the guess was right.
         """
         for at in range(len(row.tokens) - 1 - row.guessed, len(row.tokens)):
-            yield chain.sample(self.context, at)
+            yield self.choose((at,), (chain,))[0]
 
     def logprobs(self, rows: Sequence[Row], row: Row, token: int, most: int, vocab: Vocab) -> TokenLogprob:
         """Of a token that `sample` gave for this row."""
@@ -195,6 +214,7 @@ class Decoder:
     def _make_batch(self, size: int, positions: int) -> None:
         self._token = np.zeros(size, np.int32)
         self._position = np.zeros(size, np.int32)
+        self._ids, self._places = self._token.data, self._position.data  # quicker for one at a time
         self._sequence = np.zeros(size, np.int32)
         self._wanted = np.zeros(size, np.int8)
         self._numbers = np.arange(positions, dtype=np.int32)

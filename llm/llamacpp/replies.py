@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,21 @@ class Reply:
         """Whether somebody waits for what there is: not while its text is held back, or wanted whole."""
         return not self.job.whole and (any(self._text) or bool(self._logprobs))
 
+    @property
+    def gathered(self) -> bool:
+        """Whether nothing but a token that ends the turn can end it, and nobody waits for its text: that may be put
+        together later, for many tokens at once."""
+        sampling = self.job.sampling
+        return self.job.whole and not sampling.stop and sampling.logprobs is None
+
     def add(self, token: int, text: str) -> None:
         """What a step gave: a token, and the text that is certain with it."""
         self._tokens.append(token)
+        self._text.append(text)
+
+    def add_all(self, tokens: Iterable[int], text: str) -> None:
+        """The same for several steps."""
+        self._tokens.extend(tokens)
         self._text.append(text)
 
     def add_logprob(self, logprob: TokenLogprob) -> None:

@@ -40,6 +40,8 @@ DRY_BASE = 1.75
 DRY_ALLOWED_LENGTH = 2
 DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 MAX_GRAMMAR_BYTES = 256 * 1024
+MOST_SEEN = 256
+"""Tokens; beyond that a short list is none."""
 
 
 def recommended(metadata: Mapping[str, object]) -> Sampling:
@@ -84,6 +86,19 @@ def _greedy(sampling: Sampling) -> bool:
     return sampling.temperature is not None and sampling.temperature <= 0.0
 
 
+def _seen(sampling: Sampling, ends: int) -> int:
+    """With top-k first, whatever follows looks at k tokens, and those that were made less likely may have been above
+    these. What looks back at the text, or at the whole distribution, is left to llama.cpp."""
+    looks_back = (sampling.repeat_penalty or 1.0) != 1.0 or sampling.frequency_penalty or sampling.presence_penalty
+    if looks_back or sampling.dry_multiplier or sampling.mirostat or (sampling.top_n_sigma or 0.0) > 0.0:
+        return 0
+    if any(bias > 0.0 for bias in sampling.logit_bias.values()):
+        return 0
+    k = 1 if _greedy(sampling) else TOP_K if sampling.top_k is None else sampling.top_k
+    seen = k + len(sampling.logit_bias) + (ends if sampling.ignore_eos else 0)
+    return seen if 0 < k and seen <= MOST_SEEN else 0
+
+
 class SamplerChain:
     """Must be closed. `sample(ctx, index)` also remembers the token, for penalties and grammar.
 
@@ -100,6 +115,10 @@ class SamplerChain:
         self._grammar: Any = None
         self._candidates: Candidates | None = None
         self._chain = native.llama_sampler_chain_init(native.llama_sampler_chain_default_params())
+        self.address: int = ctypes.cast(self._chain, ctypes.c_void_p).value or 0
+        self.sees = 0 if grammar is not None else _seen(sampling, len(vocab.ends()))
+        """The chain makes the same choice among so many of the likeliest tokens; 0: it has to see all of them, and be
+        told what was chosen."""
         try:
             if grammar is not None:
                 self._grammar = _grammar(grammar, vocab)

@@ -1,7 +1,8 @@
 """How many threads a step gets: tried out, because it depends on the model, the machine and who else is busy. Pure.
 
 On a free machine two threads shorten a small step by a third; beside a busy core they double it. So now and then a
-step of each size runs with a neighbouring number of threads, and what was faster twice is used from then on.
+few steps of each size run with a neighbouring number of threads, and what was much faster, or faster twice, is used
+from then on.
 
 Several threads add up the attention of a lone token in parts that depend on where its cells lie. A reply with a seed
 would not come out the same: its steps of one token are never tried out, and a small model gets one thread for them.
@@ -21,10 +22,14 @@ SMALL_MODEL = 15_000_000
 """Parameters; a step of one token takes it a millisecond on one thread."""
 TRY_BELOW_S = 0.02
 """Longer steps get all threads: a trial would cost too much, and they wait for each other rarely."""
+TRY_FIRST = 12
+"""Steps of one size before the first trial."""
 TRY_AFTER = 50
-"""Steps of one size between two trials at first; twice as many after each that was in vain."""
+"""Steps between two trials then; twice as many after each that was in vain."""
 TRY_AFTER_MOST = 800
-FASTER = 0.95
+TRIAL = 4
+"""Steps of a trial; the first has threads to wake and does not count."""
+FASTER, MUCH_FASTER = 0.95, 0.8
 
 
 @dataclass(slots=True)
@@ -33,9 +38,9 @@ class _Size:
     """Index of the number of threads that is used."""
     times: deque[float] = field(default_factory=lambda: deque(maxlen=7))
     steps: int = 0
-    wait: int = TRY_AFTER
+    wait: int = TRY_FIRST
     trial: int | None = None
-    trial_steps: int = 0
+    trial_times: list[float] = field(default_factory=list)
     wins: dict[int, int] = field(default_factory=dict)
     up: bool = True
 
@@ -77,11 +82,11 @@ class ThreadChoice:
             size.times.append(seconds)
             size.steps += 1
             if size.steps >= size.wait and len(size.times) > 2 and median(size.times) < TRY_BELOW_S:
-                size.trial, size.trial_steps = self._neighbour(size), 0
+                size.trial, size.trial_times = self._neighbour(size), []
             return
-        size.trial_steps += 1
-        if size.trial_steps == 2:  # the first had threads to wake
-            self._judge(size, size.trial, seconds)
+        size.trial_times.append(seconds)
+        if len(size.trial_times) == TRIAL:
+            self._judge(size, size.trial, median(size.trial_times[1:]))
 
     def try_soon(self) -> None:
         """Somebody else computes now, or no longer."""
@@ -93,11 +98,12 @@ class ThreadChoice:
 
     def _judge(self, size: _Size, trial: int, seconds: float) -> None:
         size.trial, size.steps = None, 0
-        if seconds > FASTER * median(size.times):
+        before = median(size.times)
+        if seconds > FASTER * before:
             size.wins[trial] = 0
-            size.wait = min(2 * size.wait, TRY_AFTER_MOST)
+            size.wait = max(TRY_AFTER, min(2 * size.wait, TRY_AFTER_MOST))
             return
-        size.wins[trial] = size.wins.get(trial, 0) + 1
+        size.wins[trial] = size.wins.get(trial, 0) + (1 if seconds > MUCH_FASTER * before else 2)
         size.wait = TRY_AFTER
         if size.wins[trial] > 1:
             size.current = trial

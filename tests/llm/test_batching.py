@@ -225,7 +225,7 @@ def test_quick_steps_of_replies_follow_each_other_at_once_while_nobody_else_come
     engine.ran(seconds=0.001)
     run = engine.next()
     assert run is not None and run.more == 0, "how long a step takes is not known yet"
-    engine.ran(seconds=0.001)
+    engine.ran(seconds=0.005)
     run = engine.next()
     assert run is not None and run.more == 9
     engine.ran(seconds=0.001, more=9)

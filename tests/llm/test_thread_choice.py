@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from llm.llamacpp.thread_choice import TRY_AFTER, TRY_AFTER_MOST, ThreadChoice
+from llm.llamacpp.thread_choice import TRIAL, TRY_AFTER, TRY_AFTER_MOST, ThreadChoice
 
 SMALL, LARGE = 6_000_000, 100_000_000_000
 
@@ -37,7 +37,7 @@ def test_beside_a_busy_core_it_ends_with_one_and_comes_back_when_the_core_is_fre
 
 def test_trials_become_rare_where_they_are_in_vain() -> None:
     used = walk(ThreadChoice(2, SMALL), 8, 20_000, lambda threads: 0.004 / threads)
-    assert 2 * 20_000 // TRY_AFTER_MOST <= used.count(1) <= 3 * 20_000 // TRY_AFTER_MOST
+    assert TRIAL * 20_000 // TRY_AFTER_MOST <= used.count(1) <= 1.5 * TRIAL * 20_000 // TRY_AFTER_MOST
 
 
 def test_of_many_threads_it_finds_the_best_number() -> None:
