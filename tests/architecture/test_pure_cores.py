@@ -86,6 +86,7 @@ CORES = (
     "voice/measuring/turn_metrics.py",
     "voice/mouth/chunker.py",
     "voice/mouth/fillers.py",
+    "voice/mouth/heard_words.py",
     "voice/mouth/playout.py",
     "voice/mouth/reply.py",
     "voice/mouth/reply_options.py",

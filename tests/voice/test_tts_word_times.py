@@ -3,8 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voice.mouth.heard_words import spans
 from voice.port import Word
-from voice.tts.word_times import from_positions, from_units, spans
+from voice.tts.word_times import from_positions, from_units
 
 
 def test_words_are_what_has_letters_or_digits() -> None:

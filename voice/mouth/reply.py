@@ -5,13 +5,13 @@ It holds everything back until `release()`: a reply may be made for a turn that 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from voice.mouth.chunker import Chunker, Clause
+from voice.mouth.heard_words import expected_s, raw_ends, spans
 from voice.mouth.playout import Playout
 from voice.port import Pcm, Word
 from voice.session.outgoing import AudioOut
@@ -22,8 +22,6 @@ PREFETCH_S = 4.0
 """No further clause is synthesised while this much audio waits to be sent: it may never be heard."""
 SLICE_S = 0.1
 """Audio leaves in pieces of this length, the end of a clause excepted."""
-CHARACTERS_PER_S = 14.0
-"""English speech, for the length of a clause that is still being synthesised."""
 WORD_S = 0.4
 """A long word."""
 EDGE_S = 0.03
@@ -41,6 +39,8 @@ class _Spoken:
     complete: bool = False
     failed: bool = False
     words: tuple[Word, ...] = ()
+    ends: list[int] | None = None
+    """For every word that is said of it: characters of its raw text that are over then."""
     unsent: deque[Pcm] = field(default_factory=deque)
     sent_any: bool = False
 
@@ -57,10 +57,12 @@ class Reply:
         lag_s: float = 0.0,
         unsure_s: float = 0.0,
         spoken: bool = True,
+        speed: float = 1.0,
     ) -> None:
         self.id = id
         self.rate_hz = rate_hz
         self.spoken = spoken
+        self._speed = speed
         self.text = ""
         self.tokens = 0
         self.playout = Playout(lead_s, lag_s, unsure_s=unsure_s)
@@ -236,17 +238,18 @@ class Reply:
 
     def _heard_of(self, spoken: _Spoken, elapsed_s: float) -> int:
         """Characters of the clause's raw text whose words were over after `elapsed_s` of it."""
-        raw = self.text[spoken.clause.start : spoken.clause.end]
-        tokens = list(re.finditer(r"\S+", raw))
-        if not tokens or elapsed_s <= 0:
+        if elapsed_s <= 0:
             return 0
+        if spoken.ends is None:
+            spoken.ends = raw_ends(self.text[spoken.clause.start : spoken.clause.end], spoken.clause.text)
         if spoken.complete and spoken.words:
             over = sum(1 for w in spoken.words if w.start_s < elapsed_s and w.end_s <= elapsed_s + EDGE_S)
-            count = over if len(spoken.words) == len(tokens) else len(tokens) * over // len(spoken.words)
+            count = len(spoken.ends) * over // len(spoken.words)
         else:
+            said = spoken.clause.text
             length_s = spoken.duration_s
             if not spoken.complete:
-                length_s = max(length_s, len(spoken.clause.text) / CHARACTERS_PER_S)
-            reached = len(raw) * elapsed_s / max(length_s, 1e-6)
-            count = sum(1 for token in tokens if token.end() <= reached)
-        return tokens[min(count, len(tokens)) - 1].end() if count else 0
+                length_s = max(length_s, expected_s(said) / self._speed)
+            reached = len(said) * elapsed_s / max(length_s, 1e-6)
+            count = sum(1 for _, end in spans(said) if end <= reached)
+        return spoken.ends[count - 1] if count else 0

@@ -11,11 +11,12 @@ import numpy as np
 
 from models.errors import ModelUnreadable
 from voice.errors import NoModel
+from voice.mouth.heard_words import spans
 from voice.port import Pcm, SpeechChunk, Word
 from voice.tts.onnx_durations import with_durations
 from voice.tts.pieces import pieces, plain
 from voice.tts.trim import leading_silence
-from voice.tts.word_times import from_units, spans
+from voice.tts.word_times import from_units
 
 __all__ = ["PiperVoice"]
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from voice.mouth.heard_words import spans
 from voice.port import Word
 
-__all__ = ["from_positions", "from_units", "spans"]
-
-
-def spans(text: str) -> list[tuple[int, int]]:
-    """Start and end of every word of `text`: what stands between white space and has a letter or digit in it."""
-    return [m.span() for m in re.finditer(r"\S+", text) if any(c.isalnum() for c in m.group())]
+__all__ = ["from_positions", "from_units"]
 
 
 def from_positions(

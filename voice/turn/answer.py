@@ -113,6 +113,7 @@ class Answer:
         options = revision.options
         spoken = self.config.spoken if options.spoken is None else options.spoken
         lead_s = self._settings.lead_ms / 1000
+        revision.voice = self._voice(revision)
         revision.reply = Reply(
             self.new_reply_id(),
             self.config.audio.sample_rate,
@@ -120,9 +121,9 @@ class Answer:
             lag_s=self._lag_s,
             unsure_s=self._settings.unsure_ms / 1000,
             spoken=spoken,
+            speed=revision.voice.speed,
         )
         revision.messages = self.prompt(options, revision.request or None)
-        revision.voice = self._voice(revision)
         self._ask(revision)
 
     def _voice(self, revision: Revision) -> VoiceConfig:

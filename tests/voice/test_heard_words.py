@@ -1,0 +1,95 @@
+"""What was written laid beside what was said of it: no word counts as heard before it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voice.mouth.heard_words import expected_s, raw_ends, spans
+from voice.mouth.reply import Reply
+from voice.mouth.speakable import speakable
+
+RATE_HZ = 8_000
+
+
+def heard_after(text: str, share: float) -> tuple[str, str]:
+    """What is said of one clause in that share of its time, every character alike; and what counts as heard of it."""
+    reply = Reply("r", RATE_HZ, lead_s=1000.0)
+    reply.add_tokens(text, 1)
+    reply.finish_text()
+    reply.release()
+    index, said = reply.next_clause() or (0, "")
+    reply.add_audio(index, np.ones(len(said) * 400, np.int16), (), True)
+    reply.pump(0.0)
+    return said[: int(len(said) * share)], reply.heard_at(len(said) * 400 / RATE_HZ * share)
+
+
+def test_an_address_that_is_not_said_takes_no_time() -> None:
+    text = "Look at this nice page [link](https://example.com/a/very/long/path/that/goes/on)."
+    assert heard_after(text, 0.3) == ("Look at ", "Look at")
+    assert heard_after(text, 0.9) == ("Look at this nice page li", "Look at this nice page")
+    assert heard_after(text, 1.0)[1] == text
+
+
+def test_code_counts_with_its_notice() -> None:
+    raw = "```python\nprint('hello world')\nfor i in range(10):\n    print(i)\n```\n"
+    said = speakable(raw)
+    assert said == "A code example in Python."
+    ends = raw_ends(raw, said)
+    assert ends[:4] == [0, 0, 0, 0] and raw[: ends[4]].endswith("print(i)")
+
+
+@pytest.mark.parametrize(
+    ("raw", "after"),
+    [
+        ("You get 😀 a lot", ["You", "You get", "You get 😀 a", "You get 😀 a lot"]),
+        ("# A **bold** start", ["# A", "# A **bold**", "# A **bold** start"]),
+        ("a snake_case name", ["a", "a", "a snake_case", "a snake_case name"]),
+        ("今天很好，走吧。", ["今", "今天", "今天很", "今天很好，", "今天很好，走", "今天很好，走吧。"]),
+        ("ไปไหน", ["ไ", "ไป", "ไปไ", "ไปไห", "ไปไหน"]),
+        ("It costs 5 € now", ["It", "It costs", "It costs 5", "It costs 5 € now"]),
+    ],
+)
+def test_words_one_after_the_other(raw: str, after: list[str]) -> None:
+    assert [raw[:end] for end in raw_ends(raw, speakable(raw))] == after
+
+
+PIECES = (
+    "plain words",
+    "**bold**",
+    "`code_here`",
+    "[a link](https://example.com/x/y/z)",
+    "😀",
+    "天气",
+    "1,234.5",
+    "|",
+    "- x",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8), st.sampled_from((" ", "\n")))
+def test_every_word_said_has_its_end_and_they_never_go_back(pieces: list[str], between: str) -> None:
+    raw = between.join(pieces)
+    said = speakable(raw)
+    ends = raw_ends(raw, said)
+    assert len(ends) == len(spans(said))
+    assert ends == sorted(ends) and all(0 <= end <= len(raw) for end in ends)
+
+
+def test_a_clause_that_is_still_made_is_taken_to_be_long() -> None:
+    def heard(text: str, speed: float) -> str:
+        reply = Reply("r", RATE_HZ, lead_s=1000.0, speed=speed)
+        reply.add_tokens(text, 1)
+        reply.release()
+        reply.finish_text()
+        index, _ = reply.next_clause() or (0, "")
+        reply.add_audio(index, np.ones(RATE_HZ, np.int16), (), False)
+        reply.pump(0.0)
+        return reply.heard_at(1.0)
+
+    assert heard("one two three four five six seven", 1.0) == "one two three"
+    assert heard("one two three four five six seven", 0.5) == "one"
+    assert heard("今天天气很好我们去公园", 1.0) == "今天天气很"
+    assert expected_s("天") == pytest.approx(0.2)
