@@ -151,6 +151,17 @@ async def test_a_broken_voice_is_told_and_the_text_still_comes(
         assert not any(message["type"] == "error" for message in got)
 
 
+async def test_a_voice_without_a_sound_is_told_and_nothing_was_heard(
+    scripted_parley: ParleyProcess, service: ScriptedProcess
+) -> None:
+    service.script(tts_ms_per_character=0)
+    async with talk(scripted_parley) as session:
+        await session.type("hello")
+        got = await session.until("turn_complete")
+    assert [message["code"] for message in got if message["type"] == "error"] == ["tts_failed"]
+    assert (got[-1]["output_transcript"], got[-1]["heard_transcript"]) == ("All well.", "")
+
+
 async def test_a_broken_recogniser_is_told_and_the_next_turn_works(
     scripted_parley: ParleyProcess, service: ScriptedProcess
 ) -> None:

@@ -289,6 +289,25 @@ async def test_other_files_are_an_error_and_not_noise(
             await speak(http, replace(settings, base_url=url))
 
 
+async def test_mp3_without_a_head_is_known_by_its_type_and_first_frame(
+    http: aiohttp.ClientSession, settings: SpeechServiceSettings
+) -> None:
+    frame = b"\xff\xfb\x90\x00" + bytes(5000)
+    async with answering(http_answer(frame, "audio/mpeg"), http_answer(frame, "audio/pcm")) as (url, _):
+        with pytest.raises(TtsFailed, match="cannot be used"):
+            await speak(http, replace(settings, base_url=url))
+        assert await speak(http, replace(settings, base_url=url)), "PCM may begin with any bytes"
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/json", "application/problem+json"])
+async def test_a_page_is_an_error_and_not_noise(
+    http: aiohttp.ClientSession, settings: SpeechServiceSettings, kind: str
+) -> None:
+    async with answering(http_answer(b"<html>sign in, please</html>", kind)) as (url, _):
+        with pytest.raises(TtsFailed, match="and no audio"):
+            await speak(http, replace(settings, base_url=url))
+
+
 async def test_half_a_sample_at_the_end_is_left_out(
     http: aiohttp.ClientSession, settings: SpeechServiceSettings
 ) -> None:

@@ -28,6 +28,7 @@ from voice.ears.ears import Ears
 from voice.ears.hearing import Hearing
 from voice.ears.intake import RATE_HZ
 from voice.ears.ring import AudioRing
+from voice.errors import TtsFailed
 from voice.port import SpeakRequest, SpeechChunk, Stt, Tts, Word
 from voice.resample import StreamResampler
 from voice.session.config import SessionConfig
@@ -266,6 +267,7 @@ class Work:
         rate_hz = self.config.audio.sample_rate
         resampler: StreamResampler | None = None
         words: tuple[Word, ...] = ()
+        sounds = False
         try:
             async with aclosing(
                 self._spoken(SpeakRequest(action.text, asked, voice.speed), voice.language)
@@ -275,9 +277,12 @@ class Work:
                         resampler = StreamResampler(chunk.rate_hz, rate_hz)
                     words = chunk.words or words
                     pcm = resampler.process(chunk.pcm)
+                    sounds = sounds or len(chunk.pcm) > 0
                     if len(pcm):
                         self._hear(heard.ClauseAudio(action.revision, action.clause, pcm, rate_hz))
             tail = resampler.process(SILENCE, last=True) if resampler is not None else SILENCE
+            if not (sounds or len(tail)):
+                raise TtsFailed("the voice made no sound of what it was given", hint="see the log of the voice")
             self._hear(heard.ClauseAudio(action.revision, action.clause, tail, rate_hz, words, is_last=True))
         except ParleyError as error:
             failed = heard.ClauseFailed(action.revision, action.clause, error.code, error.message, error.hint)

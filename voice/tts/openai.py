@@ -24,6 +24,8 @@ __all__ = ["OpenAiTts"]
 
 PCM_RATE_HZ = 24_000
 DEFAULT_VOICE = "alloy"
+_MP3 = ("audio/mpeg", "audio/mp3")
+_MP3_FRAMES = (b"\xff\xfb", b"\xff\xfa", b"\xff\xf3", b"\xff\xf2")
 
 
 class OpenAiTts:
@@ -77,8 +79,11 @@ class OpenAiTts:
             headers=headers,
         ) as response:
             await raise_for(response, TtsFailed, hint=hint)
+            kind = response.content_type
+            if kind.startswith("text/") or kind.endswith("json"):
+                raise TtsFailed(f"the service sent {kind} and no audio", hint=hint)
             try:
-                async for chunk in _samples(_in_time(response.content.iter_any(), settings.timeout_s, hint)):
+                async for chunk in _samples(_in_time(response.content.iter_any(), settings.timeout_s, hint), kind):
                     yield chunk
             except AudioError as error:
                 raise TtsFailed(
@@ -103,17 +108,18 @@ async def _in_time(pieces: AsyncIterator[bytes], timeout_s: float, hint: str) ->
         yield piece
 
 
-async def _samples(pieces: AsyncIterator[bytes]) -> AsyncGenerator[SpeechChunk]:
+async def _samples(pieces: AsyncIterator[bytes], kind: str) -> AsyncGenerator[SpeechChunk]:
     """What the service sent, told by its first four bytes.
 
     1. RIFF: a WAV file. 2. A known other container: an error, not noise. 3. Anything else: the PCM asked for.
+    `kind` is its Content-Type, which is often wrong; but what is told to be MP3 and begins like it is no PCM.
     """
     head = b""
     async for piece in pieces:
         head += piece
         if len(head) >= 4:
             break
-    if head[:4] in (b"OggS", b"fLaC") or head[:3] == b"ID3":  # 2
+    if head[:4] in (b"OggS", b"fLaC") or head[:3] == b"ID3" or (kind in _MP3 and head[:2] in _MP3_FRAMES):  # 2
         raise AudioError(f"a file that begins with {head[:4]!r}")
     wav = WavStream() if head[:4] == b"RIFF" else None  # 1
     odd = b""
