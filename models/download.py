@@ -226,8 +226,12 @@ class Downloader:
     async def _open(self, http: aiohttp.ClientSession, url: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
         """The answer after redirects, each of them checked; credentials stay with the first host."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=STALL_S)
+        first = url
         for _ in range(REDIRECTS + 1):
-            check_url(url, self._trusted)
+            try:
+                check_url(url, self._trusted)
+            except DownloadRefused as error:
+                raise (DownloadRefused(error.message, hint=_OWN_HOST) if url == first else error) from None
             try:
                 response = await http.get(url, headers=headers, timeout=timeout, allow_redirects=False)
             except aiohttp.ClientConnectorError as error:
@@ -243,6 +247,7 @@ class Downloader:
         raise DownloadRefused("too many redirects")
 
 
+_OWN_HOST = "give an https:// address; a host of your own: [models] trusted_hosts of parley.toml"
 _STATUS_HINTS = {
     401: "the model wants a Hugging Face token: set HF_TOKEN",
     403: "accept the model's terms on its page, and set HF_TOKEN",

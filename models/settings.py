@@ -11,3 +11,5 @@ __all__ = ["ModelSettings"]
 class ModelSettings:
     directories: tuple[str, ...] = ()
     """More folders to look for models in, beside the `models` folder of PARLEY_HOME; never written to."""
+    trusted_hosts: tuple[str, ...] = ()
+    """Hosts that models may be fetched from though they are in a private network, or without encryption."""

@@ -1,11 +1,12 @@
 """What a person writes for a model, as files to fetch: a name of the catalogue, `owner/repo`, `owner/repo/file` or an
-address. Who fetches, and where to, is models/download.py's business.
+address, which may end with its checksum (`#sha256=...`, as pip has it). Who fetches, and where to, is
+models/download.py's business.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
@@ -36,15 +37,16 @@ class Wanted:
 def name_of(asked: str) -> str:
     """The name it will have in the store; asks nobody. Raises BadInput, ModelNotFound."""
     if "://" in asked:
-        return _file_of(asked).stem
+        return _file_of(_without_checksum(asked)[0]).stem
     if "/" not in asked:
         return catalog.find(asked).name
     _, repo, *rest = _parts(asked)
     return PurePosixPath(rest[-1]).stem if rest else repo
 
 
-def want(asked: str) -> Wanted:
-    """Asks the hub for the list of files, sizes and checksums. Blocks: call it in a thread.
+def want(asked: str, trusted_hosts: Collection[str] = ()) -> Wanted:
+    """Asks the hub for the list of files, sizes and checksums. Blocks: call it in a thread. Addresses of
+    `trusted_hosts` may be private and unencrypted.
 
     Raises BadInput, ModelNotFound, DownloadFailed.
     """
@@ -54,11 +56,17 @@ def want(asked: str) -> Wanted:
     hub = frozenset({host}), ({"Authorization": f"Bearer {token}"} if token else {})
     name = name_of(asked)
     if "://" in asked:
-        there = urlsplit(asked).hostname or ""
-        last = _file_of(asked).name
-        files = tuple(RemoteFile(asked.replace(quote(last), quote(part)), part) for part in _all_parts(last))
+        address, checksum = _without_checksum(asked)
+        there = urlsplit(address).hostname or ""
+        last = _file_of(address).name
+        parts = _all_parts(last)
+        if checksum is not None and len(parts) > 1:
+            raise BadInput("a checksum is that of one file, and this model has several parts", param="sha256")
+        files = tuple(RemoteFile(address.replace(quote(last), quote(part)), part, None, checksum) for part in parts)
         otherwise = f"{there.lstrip('.')}--{name}"
-        return Wanted(name, otherwise, files, *hub) if there == host else Wanted(name, otherwise, files)
+        if there == host:
+            return Wanted(name, otherwise, files, *hub)
+        return Wanted(name, otherwise, files, frozenset(trusted_hosts))
     if "/" not in asked:
         entry = catalog.find(asked)
         otherwise = f"{entry.repo.partition('/')[0]}--{name}"
@@ -66,6 +74,17 @@ def want(asked: str) -> Wanted:
     owner, repo, *rest = _parts(asked)
     wanted = _all_parts("/".join(rest)) if rest else ()
     return Wanted(name, f"{owner}--{name}", huggingface.list_files(f"{owner}/{repo}", wanted), *hub)
+
+
+def _without_checksum(address: str) -> tuple[str, str | None]:
+    """Raises BadInput for one that cannot be."""
+    address, _, mark = address.partition("#")
+    if not mark.startswith("sha256="):
+        return address, None
+    checksum = mark.removeprefix("sha256=").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", checksum):
+        raise BadInput("sha256 is 64 hexadecimal digits", param="sha256")
+    return address, checksum
 
 
 def _all_parts(file: str) -> tuple[str, ...]:

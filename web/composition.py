@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -24,6 +25,7 @@ from models.clock import Clock
 from models.download_jobs import DownloadJobs
 from models.metrics import Metrics
 from models.store import Store
+from models.wanted import want
 from voice.codecs.warm_up import warm_up
 from voice.ears.ears import Ears, load_ears
 from voice.parts import open_parts, wake_models
@@ -86,7 +88,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         await routing.restore()
         await group.start(pool.run)
         await group.start(router.run)
-        downloads = DownloadJobs(store.root, clock)
+        downloads = DownloadJobs(store.root, clock, partial(want, trusted_hosts=settings.models.trusted_hosts))
         await group.start(downloads.run)
         group.start_soon(load_servers, pool, servers)
         group.start_soon(fetch_missing, settings.llm, store, downloads, pool)

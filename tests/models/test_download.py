@@ -22,7 +22,15 @@ from gguf import GGUFWriter
 
 from models import catalog
 from models.download import Downloader, Progress
-from models.errors import ChecksumWrong, DiskFull, DownloadFailed, DownloadRefused, ModelError, ModelNotFound
+from models.errors import (
+    BadInput,
+    ChecksumWrong,
+    DiskFull,
+    DownloadFailed,
+    DownloadRefused,
+    ModelError,
+    ModelNotFound,
+)
 from models.half_file import RemoteFile
 from models.outbound import check_url
 from models.sources import huggingface
@@ -379,8 +387,42 @@ class TestHub:
         done = await anyio.run_process([*command[:-1], "owner/nothing"], env=environment, check=False)
         assert done.returncode != 0 and b"Traceback" not in done.stderr
 
+    async def test_the_command_with_an_address(self, hub: Hub, tmp_path: Path) -> None:
+        """From a host of one's own, which has to be named; its checksum is the address's."""
+        config = tmp_path / "parley.toml"
+        environment = {**os.environ, "PARLEY_CONFIG": str(config), "PARLEY_HOME": str(tmp_path / "home")}
+        command = [sys.executable, "-m", "web.main", "download-model"]
+
+        async def fetch(checksum: str) -> tuple[int, str]:
+            address = f"{hub.url}/file.gguf#sha256={checksum}"
+            done = await anyio.run_process(
+                [*command, address], env=environment, check=False, stderr=subprocess.STDOUT
+            )
+            return done.returncode, " ".join(done.stdout.decode().split())
+
+        config.write_text("")
+        status, told = await fetch(SHA)
+        assert status != 0 and "trusted_hosts" in told and not hub.ranges
+        config.write_text('[models]\ntrusted_hosts = ["127.0.0.1"]\n')
+        status, told = await fetch("0" * 64)
+        assert status != 0 and "is not what the source says it is" in told
+        status, told = await fetch(SHA.upper())
+        assert status == 0, told
+        assert (tmp_path / "home" / "models" / "file" / "file.gguf").read_bytes() == DATA
+
 
 class TestWanted:
+    def test_an_address_may_bring_its_checksum(self) -> None:
+        wanted = want(f"https://example.org/x.gguf?k=1#sha256={SHA}", ("example.org",))
+        assert wanted.files == (RemoteFile("https://example.org/x.gguf?k=1", "x.gguf", None, SHA),)
+        assert wanted.trusted_hosts == {"example.org"} and wanted.name == "x"
+        for wrong in (
+            "https://example.org/x.gguf#sha256=12",
+            f"https://example.org/x-00001-of-00002.gguf#sha256={SHA}",
+        ):
+            with pytest.raises(BadInput):
+                want(wrong)
+
     def test_a_model_in_parts_is_wanted_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         wanted = want("https://example.org/a%20b/x-00002-of-00003.gguf?k=1")
         assert [file.path for file in wanted.files] == [f"x-0000{n}-of-00003.gguf" for n in (1, 2, 3)]

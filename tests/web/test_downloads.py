@@ -39,6 +39,10 @@ async def test_a_model_can_be_named_by_its_repository_and_by_its_address(parley_
     async with aiohttp.ClientSession(parley_server.base_url, headers=parley_server.headers) as http:
         async with http.post(JOBS, json={"url": "https://localhost:1/other.gguf"}) as answer:
             assert answer.status == 202 and (await answer.json())["model"] == "https://localhost:1/other.gguf"
+        async with http.post(JOBS, json={"url": "https://localhost:1/sum.gguf", "sha256": "a" * 64}) as answer:
+            assert answer.status == 202 and (await answer.json())["name"] == "sum"
+        async with http.post(JOBS, json={"url": "https://localhost:1/sum.gguf", "sha256": "x" * 64}) as answer:
+            assert answer.status == 400 and (await answer.json())["error"]["param"] == "sha256"
         async with http.post(JOBS, json={"repo_id": "owner/repo", "filename": "../x.gguf"}) as answer:
             assert answer.status == 400 and "'owner/repo/../x.gguf'" in (await answer.json())["error"]["message"]
 

@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if "/" not in asked:
         entry = catalog.find(asked)
         print(f"{entry.name}: {entry.note}. About {entry.size_mb} MB, licence: {entry.licence}.")
-    path = fetch(folder, asked)
+    path = fetch(folder, asked, settings.models.trusted_hosts)
     print(f"Installed in {path}. A server that is running uses it after a restart.")
     return 0
 

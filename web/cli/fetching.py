@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,13 +24,13 @@ def memory_gib() -> float:
     return float(psutil.virtual_memory().total) / 2**30
 
 
-def fetch(folder: Path, asked: str) -> Path:
+def fetch(folder: Path, asked: str, trusted_hosts: Collection[str] = ()) -> Path:
     """Into the store at `folder`; asks the hub first. Raises what models/download.py does."""
     import anyio
 
     from models.wanted import want
 
-    return anyio.run(_fetch, folder, want(asked))
+    return anyio.run(_fetch, folder, want(asked, trusted_hosts))
 
 
 def offer(folder: Path, entries: Sequence[Entry], *, ask: bool) -> bool:

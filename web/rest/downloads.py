@@ -36,6 +36,8 @@ class _Download(BaseModel):
     filename: Annotated[str, Field(max_length=1000)] = ""
     """Of the repository; without it, all that a program needs."""
     url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    sha256: Annotated[str, Field(min_length=64, max_length=64)] | None = None
+    """Of the file at `url`."""
 
     def asked(self) -> str:
         """Raises BadInput unless it is asked for in one way."""
@@ -47,13 +49,17 @@ class _Download(BaseModel):
             raise BadInput("url must be an address", param="url", hint="https://...")
         if self.repo_id is not None and self.repo_id.strip().count("/") != 1:
             raise BadInput("repo_id must be owner/repo", param="repo_id")
+        if self.sha256 is not None:
+            if self.url is None:
+                raise BadInput("sha256 is for url", param="sha256", hint="the hub tells its files' checksums itself")
+            return f"{self.url.strip().partition('#')[0]}#sha256={self.sha256}"
         parts = (self.repo_id, self.filename) if self.repo_id is not None else (self.model or self.url,)
         return "/".join(part.strip() for part in parts if part)
 
 
 async def _start(request: Request) -> Response:
-    """POST /admin/api/models/download {"model"}, {"repo_id", "filename"} or {"url"}: 202 and the job; the same
-    one for all who want the same model.
+    """POST /admin/api/models/download {"model"}, {"repo_id", "filename"} or {"url", "sha256"?}: 202 and the job;
+    the same one for all who want the same model.
     """
     services = _for_admin(request)
     body = parse(_Download, await read_object(request))
