@@ -123,6 +123,7 @@ CORES = (
     "voice/turn/judging.py",
     "voice/turn/machine.py",
     "voice/turn/machine_start.py",
+    "voice/turn/nearness.py",
     "voice/turn/noting.py",
     "voice/turn/report.py",
     "voice/turn/requests.py",

@@ -122,12 +122,13 @@ class Room:
         self._response = impulse_response(self.acoustics.rt60_s, self.seed)
         self._rng = np.random.default_rng(self.seed)
 
-    def run(self, until_s: float, asked_at_s: float = 0.5) -> Room:
-        """The user types at `asked_at_s` and is answered by voice; then time passes."""
+    def run(self, until_s: float, asked_at_s: float | None = 0.5) -> Room:
+        """The user types at `asked_at_s` and is answered by voice; then time passes. None: nobody types."""
         vad, segmenter = _vad(), self._segmenter()
         stream, pending, at = vad.open(), np.zeros(0, np.int16), 0
         recorded: list[Pcm] = []
-        self._at(asked_at_s, heard.Typed("tell me a story"))
+        if asked_at_s is not None:
+            self._at(asked_at_s, heard.Typed("tell me a story"))
         self._step(heard.EchoHeard(self.guard.state))
         try:
             for start in range(0, round(until_s * RATE_HZ), FRAME):
@@ -152,7 +153,8 @@ class Room:
                             began = isinstance(edge, Onset)
                             self._step(heard.SpeechBegan(edge.at_s) if began else heard.SpeechEnded(edge.at_s))
                         voiced = segmenter.voiced or probability >= 0.5
-                        self._step(heard.AudioClock(at / RATE_HZ, voiced, rising=segmenter.rising))
+                        level_db = float(10 * np.log10(frame.astype(np.float64).var() + 1))
+                        self._step(heard.AudioClock(at / RATE_HZ, voiced, False, segmenter.rising, level_db))
         finally:
             vad.close(stream)
         return self

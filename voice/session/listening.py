@@ -192,7 +192,7 @@ class Listening:
                 if edge is not None:
                     self._hear(self._edge(edge))
                 fading = probability < self._threshold + FADING
-                self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising))
+                self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising, level_db))
             case WakeHeard():
                 self._woken(event)
             case AudioLost(start_s=start_s, end_s=end_s):

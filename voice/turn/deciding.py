@@ -18,6 +18,8 @@ __all__ = ["Deciding"]
 ECHO_WORDS = 3
 """Fewer words than that are easily said again by the user."""
 
+FAR_S = 0.5
+"""A far voice goes on for so long after the user's last loud frame: they have fallen silent."""
 FAINT_S = 0.07
 """A voice may fade for so long after a guess: two frames. After more of it the audio is transcribed anew."""
 SLIGHT_S = 0.002
@@ -91,6 +93,8 @@ class Deciding(Noting):
 
     def _go_on(self, event: SpeechBegan) -> None:
         """The user was only pausing: what was prepared is for the bin, their audio is not."""
+        if self._far_voice_now(event.at_s):
+            return
         if self._quiet_s is not None:
             self._habits.went_on(event.at_s - self._quiet_s)
         self._answer.abandon()
@@ -98,12 +102,17 @@ class Deciding(Noting):
 
     def _pause_clock(self, event: AudioClock) -> None:
         silence_s = event.at_s - (self._quiet_s or 0.0)
-        if not event.voiced and silence_s >= self._patience_s():
+        voiced = event.voiced and not self._far_voice_now(event.at_s)
+        if not voiced and silence_s >= self._patience_s():
             self._confirm()
 
     def _hearing_clock(self, event: AudioClock) -> None:
         """The absolute deadline of a turn: a television, a fan, a key that is held down."""
         if self._turn is None:
+            return
+        near_s = self._turn.near_s
+        if near_s is not None and event.at_s >= near_s + FAR_S and self._far_voice_now(event.at_s):
+            self._pause(SpeechEnded(near_s))  # the user has fallen silent, and a television goes on
             return
         self._guess(self._turn, event)
         length_s, most_s = event.at_s - self._turn.from_s, self._manners.max_turn_s
@@ -115,6 +124,9 @@ class Deciding(Noting):
             self._confirm()
 
     def _idle_clock(self, event: AudioClock) -> None:
+        if self._near_voice_now(event.at_s):
+            self._open_turn(SpeechBegan(event.at_s))
+            return
         if self._gate.expired(event.at_s):
             self._tell(ErrorOut("empty_request", "The wake word was heard and nothing after it", "say it again"))
         if self._gate.shut(event.at_s):
@@ -163,6 +175,8 @@ class Deciding(Noting):
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
         if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):
             request = Request("")  # the end of our own reply, from the loudspeaker
+        elif turn is not None and self._is_background(turn):
+            request = Request("")
         elif turn is not None and turn.missed and (murmured(words) or self._was_our_echo(words)):
             request = Request("")  # said along with the reply, not to be answered
         elif self._is_stop(revision):
@@ -176,7 +190,18 @@ class Deciding(Noting):
         self._stop_listening(revision)
         revision.request = request.text
         self._tell(TranscriptOut(request.text, True, revision.user_item))
+        if turn is not None:
+            self._near.learn(turn.loudness, sure=self._called(turn, request))
         self._give_answer(revision)
+
+    def _called(self, turn: Turn, request: Request) -> bool:
+        """By a wake word: it is the user's, however soft."""
+        return bool(request.word) or (self._gate.enabled and turn.woken and not turn.over_reply)
+
+    def _is_background(self, turn: Turn) -> bool:
+        """A far voice that has been going on for long and was not called by a wake word."""
+        asked = turn.woken or not self._manners.listening
+        return not asked and self._near.droning and self._is_far(turn)
 
     def _was_our_echo(self, words: str) -> bool:
         return self._echo != "absent" and sounds_like_us(words, Said(self._said, self._said))

@@ -20,7 +20,17 @@ from voice.turn.bargein import BargeInRules
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.spec import Detector, DetectorSpec, Patience
 
-__all__ = ["ALONE_S", "ECHO_S", "POST_PATIENCE_S", "SLACK_S", "STALL_S", "Manners", "detector_name", "detectors"]
+__all__ = [
+    "ALONE_S",
+    "ECHO_S",
+    "POST_PATIENCE_S",
+    "SLACK_S",
+    "SETTLED_S",
+    "STALL_S",
+    "Manners",
+    "detector_name",
+    "detectors",
+]
 
 STALL_S = 1.5
 """No audio for this long in mid-speech: the microphone stopped, the user has finished."""
@@ -32,6 +42,8 @@ ALONE_S = 0.2
 """Speech that ended this soon after the wake word was the wake word."""
 ECHO_S = 1.0
 """After a reply its echo may be heard for so long: buffers of the client, and the room."""
+SETTLED_S = 1.5
+"""So long the echo canceller learns; until then what it leaves of our voice may sound like one."""
 EAGERNESS_FACTOR = {"high": 0.6, "medium": 1.0, "auto": 1.0, "low": 2.0}
 EAGERNESS_DEADLINE_S = {"high": 2.0, "medium": 4.0, "auto": 4.0, "low": 8.0}
 

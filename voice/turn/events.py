@@ -57,6 +57,8 @@ class AudioClock:
     voiced: bool
     fading: bool = False
     rising: bool = False
+    level_db: float | None = None
+    """Of the last frame, over one sample step."""
 
 
 @dataclass(frozen=True, slots=True)

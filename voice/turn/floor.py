@@ -29,9 +29,11 @@ from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
 from voice.turn.bargein import LONGEST_STOP_MS, is_phrase
-from voice.turn.endpointing import ECHO_S, SLACK_S, Manners
+from voice.turn.endpointing import ECHO_S, SETTLED_S, SLACK_S, Manners
+from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
+from voice.turn.nearness import Nearness
 from voice.turn.revision import Outcry, Revision, Turn
 from voice.turn.states import SHOWN, State
 from voice.turn_detection.habits import Habits
@@ -73,6 +75,7 @@ class Floor:
         self._said = ""
         """The words of the last reply, and where in the audio it ended: its echo may still be on the way."""
         self._said_until_s = -inf
+        self._near = Nearness(settings.far_voice_db)
         self._scoring = scoring
         self._manners = Manners(config, settings, self._habits, scoring=scoring)
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
@@ -140,7 +143,10 @@ class Floor:
             self._answer.read_ahead(words)
 
     def _new_turn(self, from_s: float, woken: bool) -> Turn:
-        return Turn(self._number(), from_s, self.history.new_id(), woken)
+        turn = Turn(self._number(), from_s, self.history.new_id(), woken)
+        for level_db in self._near.lately(self._audio.s):
+            turn.loudness.hear(level_db)
+        return turn
 
     def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
         """`quiet_s`: where in the audio the user fell silent; None for now."""
@@ -240,6 +246,37 @@ class Floor:
         """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""
         speaking = self.state in (State.SPEAKING, State.BRACED, State.JUDGING)
         return self._echo != "absent" and (speaking or from_s < self._said_until_s + after_s)
+
+    @property
+    def _echo_learning(self) -> bool:
+        """What is left of our own voice may startle; a reply that is held for it leaves nothing to learn from."""
+        return self._echo_cancelled and self._audio.s < self._echo_since_s + SETTLED_S
+
+    # ---- voices that are far --------------------------------------------------------------------------------
+
+    def _hear_level(self, event: AudioClock) -> None:
+        """How loud it is, for whoever is listened to."""
+        if event.level_db is None or not event.voiced:
+            return
+        ours = self._may_be_us(event.at_s) and (not self._echo_cancelled or self._echo_learning)
+        self._near.hear(event.level_db, event.at_s, echo=self._echo_cancelled, sure=not ours)
+        sound = self._outcry or self._aside_cry
+        turn = self._turn if sound is None else sound.turn
+        if turn is not None:
+            turn.loudness.hear(event.level_db)
+            if self._near.is_near(event.level_db, event.at_s, echo=self._echo_cancelled):
+                turn.near_s = event.at_s
+
+    def _is_far(self, sound: Turn) -> bool:
+        return self._near.is_far(sound.loudness, self._audio.s, echo=self._echo_cancelled)
+
+    def _far_voice_now(self, at_s: float) -> bool:
+        """There has been a far voice, and what speaks now is no nearer."""
+        return self._near.expects(at_s) and self._near.far_now(at_s, echo=self._echo_cancelled)
+
+    def _near_voice_now(self, at_s: float) -> bool:
+        """Somebody near begins to speak while a far voice goes on, so that no detector sees a beginning."""
+        return self._speaking and self._near.near_now(at_s, echo=self._echo_cancelled)
 
     def _patience_s(self) -> float:
         """How much silence ends the open turn, by what is known of the pause so far."""

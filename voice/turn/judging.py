@@ -37,12 +37,12 @@ GOES_ON_S = 0.16
 """A murmur that was over goes on: so much more voice, and it was the beginning of something else."""
 CANCELLED_FACTOR = 1.3
 """Over the residue of our own voice, a voice has to last longer."""
-SETTLED_S = 1.5
-"""So long the canceller learns; until then what it leaves of our voice may sound like one."""
 UNKNOWN_S = 1.0
 """A voice waits so long for the word whether the microphone hears us. Its words do not shorten that, nor are first
 replies held at the first frames: a recogniser may make anything of an echo, and what is held leaves nothing to learn
 from. Both were tried; more first replies stopped themselves."""
+NEAR_S = 0.25
+"""Somebody near is known that long after they began, where far voices go on."""
 ECHOES_S = 1.0
 """Our words are heard back no later than this: buffers of the client, and the room."""
 
@@ -56,6 +56,11 @@ class Judging(Deciding):
             self._missed_s = event.at_s if self._missed_s is None else self._missed_s
             self._missed_until_s = None
             self._start_overhearing(event)
+            return
+        if self._far_voice_now(self._audio.s):
+            self._overhear(event)
+            if self.state is State.BRACED:
+                self._relax()
             return
         self._clicks, self._let_go, self._missed_s = 0, None, None
         turn = self._new_turn(self._with_preroll(event.at_s), True)
@@ -73,12 +78,18 @@ class Judging(Deciding):
 
     def _speaking_clock(self, event: AudioClock) -> None:
         """Hold at the first frames of what may be speech. Not where they may be our own."""
+        if self._near_voice_now(event.at_s) and self._interruptible():
+            self._stop_overhearing()
+            self._start_judging(SpeechBegan(max(event.at_s - NEAR_S, self._used_s)))
+            return
         if self._aside_cry is not None:
             self._aside_cry.hear(event.at_s, event.voiced)
         reply = self._answer.reply
         if self._let_go is not None and self._goes_on(self._let_go, event):
             return
         if self._now < self._brace_from:
+            return
+        if self._far_voice_now(event.at_s):
             return
         if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
             reply.playout.hold(self._now)
@@ -114,7 +125,12 @@ class Judging(Deciding):
 
     def _start_overhearing(self, event: SpeechBegan) -> None:
         if self._gate.acoustic and self._manners.barge_in and self._settings.stop_words:
-            self._stop_overhearing()
+            self._overhear(event)
+
+    def _overhear(self, event: SpeechBegan) -> None:
+        """Listen for a stop word, and hold nothing."""
+        self._stop_overhearing()
+        if self._settings.stop_words:
             turn = self._new_turn(self._with_preroll(event.at_s), True)
             self._aside_cry = Outcry(turn, True, event.at_s, self._now, last_s=event.at_s)
             self._do(Listen(turn.number, turn.from_s))
@@ -214,12 +230,25 @@ class Judging(Deciding):
         sound = self._outcry
         if sound is None:
             return
+        if self._is_far(sound.turn):
+            self._dismiss(sound)
+            return
         said = self._may_echo() if sound.over_speech else NOTHING_SAID
         verdict = sound.verdict(self._rules(), self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
             self._resume(sound)
         elif verdict is Verdict.INTERRUPT and not self._may_be_found_out(sound):
             self._interrupt()
+
+    def _dismiss(self, sound: Outcry) -> None:
+        """It is far below the user's own voice: the reply goes on, and a stop word ends it all the same."""
+        self._near.dismiss(self._audio.s)
+        self._outcry, self._aside_cry = None, sound
+        if self._answer.reply is not None:
+            self._answer.reply.playout.release(self._now)
+        self._go(State.SPEAKING if sound.over_speech else State.THINKING)
+        if sound.ended and not sound.waits:
+            self._aside_heard(sound.revision, sound.text or "")
 
     def _may_be_found_out(self, sound: Outcry) -> bool:
         """It is not known yet whether this is our own voice, and soon will be."""
@@ -258,11 +287,6 @@ class Judging(Deciding):
             voiced_ms = rules.voiced_ms * CANCELLED_FACTOR
             return replace(rules, voiced_ms=voiced_ms, words_needed=self._echo_learning)
         return replace(rules, words_needed=True)
-
-    @property
-    def _echo_learning(self) -> bool:
-        """What is left of our own voice may startle; a reply that is held for it leaves nothing to learn from."""
-        return self._echo_cancelled and self._audio.s < self._echo_since_s + SETTLED_S
 
     def _on_echo(self, event: EchoHeard) -> None:
         """What is being judged was our own voice; a voice that goes on without it begins anew."""

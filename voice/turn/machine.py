@@ -73,6 +73,7 @@ class TurnMachine(Requests):
         match event:
             case AudioClock():  # first: nearly all events are this one
                 self._audio.hear(event.at_s, now)
+                self._hear_level(event)
                 self._dispatch(event)
             case TranscriptReady():
                 self._on_transcript(event)

@@ -10,6 +10,7 @@ from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import VoiceConfig
 from voice.turn.bargein import BargeInRules, Said, Verdict, judge, murmured, sounds_like_us
+from voice.turn.nearness import Loudness
 from voice.turn.tool_rounds import Rounds
 
 __all__ = ["Outcry", "Revision", "Turn", "agreed"]
@@ -54,6 +55,9 @@ class Turn:
     """It interrupted a reply that was being heard."""
     missed: bool = False
     """It was said over a reply that it could not interrupt."""
+    loudness: Loudness = field(default_factory=Loudness)
+    near_s: float | None = None
+    """Where in the audio somebody near was heard last, where there are others."""
     spotted: str = ""
     """By what its first sound was recognised: one of the phrases of an interruption."""
 
