@@ -191,7 +191,7 @@ class Deciding(Noting):
         revision.request = request.text
         self._tell(TranscriptOut(request.text, True, revision.user_item))
         if turn is not None:
-            self._near.learn(turn.loudness, sure=self._called(turn, request))
+            self._near.learn(turn.loudness, turn.from_s, sure=self._called(turn, request))
         self._give_answer(revision)
 
     def _called(self, turn: Turn, request: Request) -> bool:

@@ -22,12 +22,12 @@ _LEAST_FRAMES, _LEAST_EXPECTED = 6, 3
 _EXPECTED_SHARE = 0.6
 """Of the distance: the loudest syllables of a television whose others were far enough are expected."""
 _KEPT_FRAMES = 1000
-_UP, _DOWN = 0.7, 0.3
-"""How far a request moves what is thought to be usual: whoever comes nearer is the user, who speaks softly perhaps."""
+_UP, _DOWN = 0.7, 0.15
+"""How far a request moves what is thought to be usual: whoever comes nearer is the user."""
 _ECHO_DB = 6.0
 """Where our own voice is taken out of the signal, some of the user's goes with it."""
-_DRONING_S, _WITHIN_S = 5.0, 30.0
-"""So much of a far voice in so long is no single request."""
+_DRONING_S, _WITHIN_S = 4.0, 30.0
+"""So much of a far voice in so long is more than requests; those that were answered count half."""
 _DISMISSED_S = 10.0
 """So long after a far voice was found to be one, the next one is expected."""
 _PATIENT_S = 0.5
@@ -74,8 +74,12 @@ class Nearness:
         """The voiced frames of the last moment: when, and how loud."""
         self._dismissed_s = -inf
 
-    def learn(self, sound: Loudness, *, sure: bool = False) -> None:
-        """It was a request. `sure`: it began with a wake word, so it was the user's."""
+    def learn(self, sound: Loudness, from_s: float, *, sure: bool = False) -> None:
+        """It was a request, that began at `from_s`. `sure`: with a wake word, so it was the user's."""
+        of_it = [at_s for at_s in self._background if at_s >= from_s]
+        for _ in of_it:
+            self._background.pop()
+        self._background.extend(of_it[::2])
         level = sound.db
         if level is None or sound.frames < _LEAST_FRAMES:
             return
