@@ -157,6 +157,34 @@ def test_a_file_that_ends_in_the_middle_of_a_line_replays_up_to_there() -> None:
     assert len(list(Replay([*lines[:50], lines[50][:20]]).steps())) == 49
 
 
+@pytest.mark.parametrize(
+    ("line", "old", "new"),
+    [
+        (0, '"silence_ms": 500', '"silence_ms": "long"'),
+        (0, '"silence_ms": 500', '"silence_ms": NaN'),
+        (0, '"detector": "auto"', '"detector": "oracle"'),
+        (0, '"$": "config.WakeConfig"', '"$": "config.VoiceConfig"'),
+        (1, '"$": "', '"$": "no.such.'),
+        (1, '"event": {', '"event": {"$": "actions.Tell"}, "x": {'),
+        (1, '"event": ', '"event": ' + "[" * 100_000),
+        (-1, '"$pcm": ', '"$pcm": 1000000000000'),
+        (-1, '"$pcm": ', '"$pcm": -'),
+    ],
+)
+def test_a_damaged_recording_says_so(line: int, old: str, new: str) -> None:
+    lines = [json.dumps(json.loads(text)) + "\n" for text in _story(Watched(None)).lines]
+    at = line if line >= 0 else next(at for at, text in enumerate(lines) if at and old in text.split('"actions"')[0])
+    damaged = lines[at].replace(old, new, 1)
+    assert damaged != lines[at]
+    with pytest.raises(BadRecording):
+        list(Replay([*lines[:at], damaged, *lines[at + 1 :]]).steps())
+
+
+def test_empty_lines_are_no_damage() -> None:
+    lines = _story(Watched(None)).lines
+    assert len(list(Replay([*lines[:50], "\n", *lines[50:], "\n"]).steps())) == len(lines) - 1
+
+
 # ---- files ------------------------------------------------------------------------------------------------------
 
 

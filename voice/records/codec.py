@@ -24,6 +24,7 @@ from voice.turn.machine_start import MachineStart
 
 __all__ = ["decode", "encode", "known_classes"]
 
+_MOST = 50_000_000
 _ROOTS: tuple[Any, ...] = (MachineStart, TurnEvent, Action)
 
 
@@ -62,18 +63,21 @@ def decode(data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     if "$pcm" in data:
-        return np.zeros(int(data["$pcm"]), np.int16)
+        return np.zeros(_count(data["$pcm"]), np.int16)
     if "$bytes" in data:
-        return bytes(int(data["$bytes"]))
+        return bytes(_count(data["$bytes"]))
     if "$" not in data:
         return {key: decode(inner) for key, inner in data.items()}
-    found = known_classes().get(data["$"])
+    found = known_classes().get(str(data["$"]))
     if found is None:
         raise BadRecording(
             f"this version knows no {str(data['$'])[:40]!r}", hint="replay it with the version that wrote it"
         )
     names = {entry.name for entry in fields(found)} if is_dataclass(found) else {"value"}
     values = {key: decode(inner) for key, inner in data.items() if key in names}
+    for key, hint in _hints(found).items():
+        if key in values and not _fits(values[key], hint):
+            raise BadRecording(f"{data['$']} has a {key} that cannot be")
     try:
         return found(**values)
     except (TypeError, ValueError) as error:
@@ -98,6 +102,41 @@ def known_classes() -> Mapping[str, Callable[..., Any]]:
         elif isinstance(hint, types.UnionType) or typing.get_origin(hint) is not None:
             waiting.extend(inner for inner in _arguments(hint))
     return found
+
+
+def _count(number: object) -> int:
+    if not isinstance(number, int) or not 0 <= number <= _MOST:
+        raise BadRecording("no event holds so many samples or bytes")
+    return number
+
+
+@cache
+def _hints(found: Callable[..., Any]) -> Mapping[str, Any]:
+    return typing.get_type_hints(found) if is_dataclass(found) else {}
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """A file may hold anything; the machine relies on its types."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any or hint is object:
+        return True
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is typing.Literal:
+        return value in arguments
+    if origin is typing.Union or origin is types.UnionType:
+        return any(_fits(value, each) for each in arguments)
+    if origin is typing.Annotated:
+        return _fits(value, arguments[0])
+    if origin is tuple and arguments[-1:] != (...,):
+        return isinstance(value, tuple) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if origin in (tuple, frozenset, set):
+        return isinstance(value, tuple | frozenset | set) and all(_fits(each, arguments[0]) for each in value)
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, dict) and all(_fits(each, arguments[1]) for each in value.values())
+    return isinstance(value, origin or hint) if isinstance(origin or hint, type) else True
 
 
 def _arguments(hint: Any) -> Iterable[Any]:

@@ -55,17 +55,26 @@ class Replay:
         start = decode(head.get("start"))
         if not isinstance(start, MachineStart):
             raise BadRecording("line 1 does not say how the session began")
-        self._machine = start.machine()
+        try:
+            self._machine = start.machine()
+        except Exception as error:
+            raise BadRecording(f"nothing can begin as line 1 says ({type(error).__name__}: {error})") from error
 
     def steps(self) -> Iterator[Step]:
         for number, text in enumerate(self._lines, 2):
             if not text.endswith("\n") and number > 2:
                 return  # written while the power went
+            if not text.strip():
+                continue
             data = _object(text, number)
             event, now, recorded = decode(data.get("event")), data.get("t"), data.get("actions")
-            if event is None or not isinstance(now, int | float) or not isinstance(recorded, list):
+            if not isinstance(event, TurnEvent) or not isinstance(now, int | float) or not isinstance(recorded, list):
                 raise BadRecording(f"line {number} is no step")
-            actions = tuple(self._machine.step(event, float(now)))
+            try:
+                actions = tuple(self._machine.step(event, float(now)))
+            except Exception as error:
+                said = f"line {number}: the turn machine breaks at this {type(event).__name__}"
+                raise BadRecording(f"{said} ({type(error).__name__}: {error})") from error
             then, done = _common(recorded, json.loads(json.dumps(encode(actions))))
             yield Step(number, float(now), event, actions, then, done)
 
@@ -115,7 +124,7 @@ def _shown(value: Any, most: int = 400) -> str:
 def _object(text: str, number: int) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRecording(f"line {number} is not JSON") from None
     if not isinstance(data, dict):
         raise BadRecording(f"line {number} is no object")
