@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm.chat_template import ChatTemplate, fallback
 from llm.engine import Encoded, Prompt
 from llm.llamacpp.grammar_guard import check_grammar
+from llm.llamacpp.schema_converter import new_converter
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
 from llm.replies.json_schema import prepared
-from llm.replies.number_rules import number_rule
 from llm.replies.reasoning import opened_by, thoughts_of
 from llm.replies.tool_calls import literal, tool_format
 from models.errors import BadInput, SettingsError
@@ -114,7 +113,7 @@ class _Rules:
 
     def __init__(self, param: str) -> None:
         self._param = param
-        self._converter = _converter()(prop_order={}, allow_fetch=False, dotall=False, raw_pattern=False)
+        self._converter = new_converter()
 
     def add(self, schema: Mapping[str, Any], name: str) -> str:
         """The name of the rule for a schema."""
@@ -124,27 +123,14 @@ class _Rules:
             return str(self._converter.visit(plain, name))
         except (ValueError, TypeError, KeyError, AttributeError, AssertionError, IndexError, RecursionError) as error:
             reason = str(error)[:200] or type(error).__name__
+            if isinstance(error, RecursionError):
+                reason = "it is nested too deep, or has too many properties that may be left out"
             raise BadInput(
                 f"this JSON schema cannot be turned into a grammar: {reason}", param=self._param
             ) from error
 
     def text(self) -> str:
         return str(self._converter.format_grammar())
-
-
-@cache
-def _converter() -> Any:
-    """llama.cpp's, that knows bounds of numbers too."""
-    from llama_cpp.llama_grammar import SchemaConverter
-
-    class Bounded(SchemaConverter):  # type: ignore[misc]
-        def visit(self, schema: dict[str, Any], name: str) -> str:
-            rule = "" if {"$ref", "anyOf", "oneOf", "enum", "const"} & set(schema) else number_rule(schema)
-            if not rule:
-                return str(super().visit(schema, name))
-            return str(self._add_rule(name or "root", rule))
-
-    return Bounded
 
 
 def _template(header: GgufHeader, vocab: Vocab, override: str) -> ChatTemplate:

@@ -147,6 +147,9 @@ def _prepared(schema: object, param: str, depth: int) -> dict[str, Any]:
         bound = schema.get(name)
         if bound is not None and (not isinstance(bound, int) or not 0 <= bound <= MOST_REPEATED):
             raise BadInput(f"{name}: a whole number up to {MOST_REPEATED}", param=param)
+    for most in ("Items", "Length"):
+        if (schema.get(f"min{most}") or 0) > schema.get(f"max{most}", math.inf):
+            raise BadInput(f"min{most} is above max{most}", param=param)
     out = _written_out(dict(schema), param)
     for name in _MAPS:
         if isinstance(found := out.get(name), Mapping):

@@ -20,6 +20,10 @@ PLACES = 15
 """Digits behind the point, and of a bound's at most."""
 
 
+MOST_PARTS = 256
+"""Multiples of a step up to the next power of ten."""
+
+
 @dataclass(frozen=True, slots=True)
 class _End:
     """A bound; `open`: the value itself is outside."""
@@ -42,14 +46,33 @@ _Digits = tuple[list[str], bool]
 
 
 def held_multiple(schema: Mapping[str, Any]) -> bool:
-    """Whether the rule of this schema holds its `multipleOf`: powers of ten."""
+    """Whether the rule of this schema holds its `multipleOf`: that of 0.25, 5 or 100 shows in the last digits; that
+    of 3 does not.
+    """
     step = _decimal(schema.get("multipleOf"))
-    return step is not None and step > 0 and step == Decimal(10) ** step.adjusted() and abs(step.adjusted()) <= PLACES
+    if step is None or step <= 0:
+        return False
+    return _is_power(step) and abs(step.adjusted()) <= PLACES or _period(step) is not None
+
+
+def _is_power(step: Decimal) -> bool:
+    return step == Decimal(10) ** step.adjusted()
+
+
+def _period(step: Decimal) -> Decimal | None:
+    """The smallest power of ten, 1 at least, of which `step` is a part; None where that has too many parts."""
+    for digits in range(PLACES):
+        parts = Decimal(10) ** digits / step
+        if parts > MOST_PARTS:
+            return None
+        if parts == parts.to_integral_value():
+            return Decimal(10) ** digits
+    return None
 
 
 def number_rule(schema: Mapping[str, Any]) -> str:
-    """The body of a GBNF rule for a schema of type integer or number that has bounds, or is a multiple of a power of
-    ten. "" where it has neither, or a bound beyond 10^15 or with more than 15 digits behind the point.
+    """The body of a GBNF rule for a schema of type integer or number that has bounds, or a `multipleOf` that can be
+    held. "" where it has neither, or a bound beyond 10^15 or with more than 15 digits behind the point.
     """
     kind = schema.get("type")
     given = {name: _decimal(schema[name]) for name in BOUNDS if schema.get(name) is not None}
@@ -59,15 +82,16 @@ def number_rule(schema: Mapping[str, Any]) -> str:
         return ""
     low = _tightest([_End(ends[n], n != "minimum") for n in BOUNDS[::2] if n in ends], 1)
     high = _tightest([_End(ends[n], n != "maximum") for n in BOUNDS[1::2] if n in ends], -1)
-    if kind == "integer":
-        step = max(step or Decimal(1), Decimal(1))
+    whole = kind == "integer"
+    if whole and (step is None or (step < 1 and (_is_power(step) or Decimal(1) % step == 0))):
+        step = Decimal(1)
     ways: list[str] = []
     if high is None or high.value >= 0:
-        ways += _size(low if low is not None and low.value >= 0 else _End(Decimal(0), False), high, step)
+        ways += _size(low if low is not None and low.value >= 0 else _End(Decimal(0), False), high, step, whole)
     if low is None or low.value < 0:
         least = _End(-high.value, high.open) if high is not None and high.value < 0 else _End(Decimal(0), True)
         most = None if low is None else _End(-low.value, low.open)
-        ways += [f'"-" ( {way} )' for way in _size(least, most, step)]
+        ways += [f'"-" ( {way} )' for way in _size(least, most, step, whole)]
     return f"( {' | '.join(ways)} ) space" if ways else ""
 
 
@@ -84,10 +108,12 @@ def _tightest(ends: list[_End], inside: int) -> _End | None:
     return max(ends, key=lambda end: (inside * end.value, end.open), default=None)
 
 
-def _size(low: _End, high: _End | None, step: Decimal | None) -> list[str]:
+def _size(low: _End, high: _End | None, step: Decimal | None, whole: bool) -> list[str]:
     """Ways to write what lies between two sizes, the sign aside."""
     if step is None:
         return _between(low, high, PLACES)
+    if not _is_power(step):
+        return _parts(low, high, step, whole)
     low = _End(_stepped(low, step, ROUND_CEILING), False)
     high = None if high is None else _End(_stepped(high, step, ROUND_FLOOR), False)
     if high is not None and high.value < low.value:
@@ -98,6 +124,33 @@ def _size(low: _End, high: _End | None, step: Decimal | None) -> list[str]:
     zeros = f' "{"0" * step.adjusted()}"' if step > 1 else ""
     some = _whole(max(first, 1), last)
     return (['"0"'] if first == 0 else []) + ([f"( {' | '.join(some)} ){zeros}"] if some else [])
+
+
+def _parts(low: _End, high: _End | None, step: Decimal, whole: bool) -> list[str]:
+    """Multiples of 25 are 0, 25, 50 or 75 behind any hundreds, those of 0.5 have .5 or nothing behind the point. Each
+    of these ends has its own first and last number of hundreds; most have the same, and are written together.
+    """
+    period = _period(step)
+    assert period is not None
+    places = len(str(int(period))) - 1
+    alone: list[str] = []
+    behind: dict[tuple[int, int | None], list[str]] = {}
+    for number in range(int(period / step)):
+        rest = number * step
+        if whole and rest % 1:
+            continue
+        point, digits = ".", f"{rest % 1:f}".partition(".")[2].rstrip("0")
+        fraction = point + digits if digits else ""
+        first = _stepped(_End(low.value - rest, low.open), period, ROUND_CEILING) / period
+        last = None if high is None else _stepped(_End(high.value - rest, high.open), period, ROUND_FLOOR) / period
+        if first <= 0 and (last is None or last >= 0):
+            alone.append(f'"{int(rest)}{fraction}"')
+        ends = max(1, int(first)), None if last is None else int(last)
+        if ends[1] is None or ends[0] <= ends[1]:
+            before = f"{int(rest):0{places}d}" if places else ""
+            behind.setdefault(ends, []).append(f'"{before}{fraction}"')
+    many = [f"( {' | '.join(_whole(*ends))} ) ( {' | '.join(texts)} )" for ends, texts in behind.items()]
+    return alone + many
 
 
 def _stepped(end: _End, step: Decimal, rounding: str) -> Decimal:

@@ -25,7 +25,7 @@ def _pet(kind: str, **more: Any) -> dict[str, Any]:
     ("schema", "keyword"),
     [
         (_of({"type": "number", "minimum": 0.5e-20, "maximum": 6}), "properties.x.minimum"),
-        (_of({"type": "number", "multipleOf": 0.25}), "properties.x.multipleOf"),
+        (_of({"type": "number", "multipleOf": 0.3}), "properties.x.multipleOf"),
         (_of({"type": "integer", "minimum": 1e20}), "properties.x.minimum"),
         (_of({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "properties.x.oneOf"),
         (_of({"oneOf": [{"type": "string"}, {}]}), "properties.x.oneOf"),
@@ -34,7 +34,7 @@ def _pet(kind: str, **more: Any) -> dict[str, Any]:
         (_of({"oneOf": [PERSON, {**PERSON, "required": []}]}), "properties.x.oneOf"),
         (_of({"oneOf": [_pet("cat"), {**_pet("dog"), "required": []}]}), "properties.x.oneOf"),
         ({"oneOf": [{"$ref": "#"}, {"type": "null"}]}, "oneOf"),
-        (_of({"type": "integer", "multipleOf": 5}), "properties.x.multipleOf"),
+        (_of({"type": "integer", "multipleOf": 7}), "properties.x.multipleOf"),
         (_of({"type": "array", "items": {"type": "string"}, "uniqueItems": True}), "properties.x.uniqueItems"),
         (_of({"type": "array", "minItems": 2}), "properties.x.minItems"),
         ({**PERSON, "minProperties": 2}, "minProperties"),
@@ -107,3 +107,11 @@ def test_the_hint_says_how_alternatives_exclude_each_other() -> None:
     with pytest.raises(BadInput) as caught:
         must_hold({"oneOf": [{"type": "string"}, {"type": "string", "minLength": 2}]}, "p")
     assert "const" in str(caught.value.hint) and "anyOf" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize(
+    "schema", [{"type": "string", "minLength": 5, "maxLength": 3}, {"minItems": 2, "maxItems": 1}]
+)
+def test_lengths_that_exclude_each_other_are_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="is above"):
+        prepared(schema, "response_format")

@@ -77,27 +77,35 @@ def test_numbers_between_fractions(ends: tuple[float | None, ...], values: list[
 
 
 @given(
-    st.sampled_from([0.01, 0.1, 1, 10, 1000]),
+    st.sampled_from([0.01, 0.1, 1, 10, 1000, 0.25, 0.5, 0.05, 2, 2.5, 5, 25]),
     st.tuples(FRACTION, FRACTION),
     st.lists(st.decimals(-14, 14, places=3) | st.integers(-5, 5).map(lambda n: Decimal(n * 1000)), max_size=15),
 )
-def test_multiples_of_powers_of_ten(step: float, ends: tuple[float | None, ...], values: list[Decimal]) -> None:
+def test_multiples_that_show_at_the_end(step: float, ends: tuple[float | None, ...], values: list[Decimal]) -> None:
     bounds = {name: end * 100 for name, end in zip(BOUNDS[:2], ends, strict=True) if end is not None}
     schema = {"type": "number", "multipleOf": step, **bounds}
     exact = {name: Decimal(repr(end)) for name, end in bounds.items()}
     rule = number_rule(schema)
     assert held_multiple(schema)
-    for value in (*values, *exact.values(), Decimal(0), Decimal("0.05"), Decimal("0.005")):
+    some = (Decimal(number) * Decimal(repr(step)) for number in (-401, -7, 1, 3, 39, 999))
+    for value in (*values, *exact.values(), *some, Decimal(0), Decimal("0.05"), Decimal("0.005")):
         text = f"{value.normalize():f}"
         wanted = value % Decimal(repr(step)) == 0 and within(value, exact)
         assert bool(rule and pattern(rule).fullmatch("0" if value == 0 else text)) == wanted, (schema, text, rule)
 
 
 def test_other_multiples_have_no_rule() -> None:
-    for step in (0.5, 3, 25, 0, -1, True, "1", 1e-20, 1e300):
+    for step in (0.3, 3, 15, 1 / 3, 0, -1, True, "1", 1e-20, 1e300):
         assert not held_multiple({"type": "number", "multipleOf": step})
         assert number_rule({"type": "number", "multipleOf": step}) == ""
     assert number_rule({"type": "number", "multipleOf": 3, "minimum": 0.5})
+
+
+def test_whole_multiples_of_fractions() -> None:
+    rule = pattern(number_rule({"type": "integer", "multipleOf": 2.5, "minimum": -12}))
+    assert [n for n in range(-20, 21) if rule.fullmatch(str(n))] == [-10, -5, 0, 5, 10, 15, 20]
+    rule = pattern(number_rule({"type": "integer", "multipleOf": 0.25, "maximum": 7}))
+    assert [n for n in range(0, 12) if rule.fullmatch(str(n))] == list(range(8))
 
 
 @pytest.mark.parametrize(
