@@ -42,6 +42,9 @@ CONFIGS = (
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("alexa",), "post")),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=WakeConfig(True, ("computer",), "pre")),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(create_response=False)),
+    SessionConfig(
+        audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(type="none", create_response=False)
+    ),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), spoken=False),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), transcribe_only=True),
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), llm=LlmConfig(tools=(LAMP,))),
@@ -159,7 +162,8 @@ class Walk:
                 self.started[started.reply] = started
             case Tell(event=TurnCommitted(item=item, previous=previous)):
                 assert item not in self.items
-                assert previous is None or previous in self.items or previous in self.promised
+                under_way = {started.item for reply, started in self.started.items() if reply not in self.ended}
+                assert previous is None or previous in {*self.items, *self.promised, *under_way}
                 self.promised.add(item)
             case Tell(event=ItemAdded(item=item, previous=previous)):
                 assert item.id not in self.items

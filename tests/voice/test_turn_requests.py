@@ -240,6 +240,30 @@ class TestWrittenDown:
         assert prompts(talk) == [[("system", "Be brief."), ("user", "what time is it")]]
         assert [turn.key for turn in talk.told(TurnComplete)] == ["k"]
 
+    def test_a_commit_over_a_reply_is_written_down_and_the_reply_goes_on(self) -> None:
+        talk = Conversation(config=MANUAL, answer=lambda asked: LONG)
+        talk.at(0.5, AddMessage(Message("user", "tell me a story")))
+        talk.at(0.6, wish())
+        talk.speak((2.0, 3.0, "and a cake"))
+        talk.at(3.4, heard.Committed(3.4))
+        talk.run(60.0)
+        [started], [done] = talk.told(ReplyStarted), talk.told(TurnComplete)
+        assert (done.status, done.heard_transcript) == ("completed", LONG)
+        assert not talk.told(Interrupted)
+        [committed] = talk.told(TurnCommitted)
+        assert committed.previous == started.item
+        assert contents(talk) == [("user", "tell me a story"), ("assistant", LONG), ("user", "and a cake")]
+
+    def test_a_commit_while_speech_over_a_reply_is_judged_interrupts_it(self) -> None:
+        talk = Conversation(config=ASKED, answer=lambda asked: LONG)
+        talk.at(0.5, wish())
+        talk.speak((2.0, 3.0, "and a cake"))
+        talk.at(2.25, heard.Committed(2.25))
+        talk.run(8.0)
+        [done] = talk.told(TurnComplete)
+        assert done.status == "cancelled" and done.heard_transcript
+        assert len(talk.told(TurnCommitted)) >= 1
+
     def test_the_user_goes_on_while_it_is_transcribed(self) -> None:
         talk = Conversation(config=ASKED, delays=Delays(stt=2.0))
         talk.speak((1.0, 2.0, "one"), (3.0, 3.5, "two"), (4.5, 5.0, "three"))
@@ -314,6 +338,17 @@ class TestTruncation:
         talk.at(5.0, heard.Typed("well"))
         talk.run(8.0)
         assert prompts(talk)[-1][2] == ("assistant", "[INTERRUPTED BY USER]")
+
+
+def test_what_is_cleared_while_it_is_judged_interrupts_nothing() -> None:
+    talk = Conversation(config=ASKED, answer=lambda asked: LONG)
+    talk.at(0.5, wish())
+    talk.speak((2.0, 2.2, "stop"))
+    talk.at(2.24, heard.Cleared(2.24))
+    talk.run(60.0)
+    [done] = talk.told(TurnComplete)
+    assert (done.status, talk.told(SpeechStarted), talk.told(TurnCommitted)) == ("completed", [], [])
+    assert contents(talk) == [("assistant", LONG)]
 
 
 def test_speech_does_not_interrupt_where_the_client_forbids_it() -> None:

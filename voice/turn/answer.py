@@ -98,11 +98,18 @@ class Answer:
     def begin(self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float) -> Revision:
         """A new revision, the old one abandoned. `speech_end`: when (now's clock) the user fell silent."""
         self.abandon()
-        self.revision = Revision(number, turn, until_s, Ledger(speech_end), now)
-        if turn is not None:
-            self.revision.user_item = turn.item
-            self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
+        self.revision = self.write_down(number, turn, until_s, speech_end, now)
         return self.revision
+
+    def write_down(
+        self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float
+    ) -> Revision:
+        """A revision beside the one that is answered: only its turn's words are asked for."""
+        revision = Revision(number, turn, until_s, Ledger(speech_end), now)
+        if turn is not None:
+            revision.user_item = turn.item
+            self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
+        return revision
 
     def new_reply_id(self) -> str:
         self._replies += 1

@@ -134,9 +134,16 @@ class Deciding(Noting):
 
     # ---- is it over? ---------------------------------------------------------------------------------------
 
-    def _confirm(self) -> None:
-        """The user has finished. From here on the answer may be heard."""
-        revision, turn = self._answer.revision, self._turn
+    def _last_item(self) -> str | None:
+        """Behind it stands what was said now: a turn that is being written down, or the reply under way."""
+        waiting, busy = next(reversed(self._notes.values()), None), self._answer.revision
+        if waiting is not None:
+            return waiting.user_item
+        return busy.item if busy is not None and busy.answering and busy.item else self.history.last_id
+
+    def _confirm(self, beside: Revision | None = None) -> None:
+        """The user has finished. From here on the answer may be heard; `beside` it a turn is only written down."""
+        revision, turn = beside or self._answer.revision, self._turn
         if revision is None:
             return
         until_s = revision.until_s
@@ -153,8 +160,7 @@ class Deciding(Noting):
         if turn is not None:
             if turn.told:
                 self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s, turn.item))
-            waiting = next(reversed(self._notes.values()), None)
-            self._tell(TurnCommitted(turn.item, waiting.user_item if waiting is not None else self.history.last_id))
+            self._tell(TurnCommitted(turn.item, self._last_item()))
         self._turn = self._quiet_s = None
         if not self._manners.answers:
             self._note(revision)

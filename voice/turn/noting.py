@@ -27,12 +27,14 @@ class Noting(Pieces):
     """Notes enter the conversation in the order in which they were spoken."""
 
     def _note(self, revision: Revision) -> None:
-        """Take a confirmed revision off the floor."""
-        self._answer.revision = None
+        """Take a confirmed revision off the floor, if it has it."""
+        if self._answer.revision is revision:
+            self._answer.revision = None
         if len(self._notes) >= MAX_NOTES:
             self._fail_note(next(iter(self._notes.values())), "stt_overloaded", "The recogniser does not keep up", "")
         self._notes[revision.number] = revision
-        self._rest()
+        if self._answer.revision is None:
+            self._rest()
         self._land_notes()
 
     def _land_notes(self) -> None:

@@ -8,7 +8,7 @@ from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respo
 from voice.session.outgoing import ErrorOut, ItemTruncated, TranscriptOut
 from voice.turn.actions import Listen
 from voice.turn.endpointing import ALONE_S
-from voice.turn.events import Cleared, Committed, InterruptAsked, Typed
+from voice.turn.events import Cleared, Committed, InterruptAsked, SpeechBegan, Typed
 from voice.turn.history import Item
 from voice.turn.states import State
 from voice.turn.waking import Waking
@@ -58,7 +58,7 @@ class Requests(Waking):
             return
         self._missed_s = None
         began = self._outcry.turn.from_s if self._outcry is not None else None
-        if self._manners.answers:
+        if self._manners.answers or self._outcry is not None:
             self._interrupt("client_cancelled")
         if self._turn is None:
             from_s = began if began is not None else max(self._used_s, event.at_s - self._manners.max_turn_s)
@@ -69,8 +69,12 @@ class Requests(Waking):
             self._turn = self._new_turn(from_s, self.state is not State.ASLEEP)
             self._do(Listen(self._turn.number, from_s))
         self._quiet_s = event.at_s
-        self._start_revision(self._turn, None, None)
-        self._confirm()
+        if self._answer.revision is not None and self._answer.revision.confirmed:
+            # a reply that was asked for goes on: what was said over it is written down beside it
+            self._confirm(self._answer.write_down(self._number(), self._turn, None, self._now, self._now))
+        else:
+            self._start_revision(self._turn, None, None)
+            self._confirm()
         self._used_s = event.at_s
 
     def _stop(self, event: InterruptAsked) -> None:
@@ -84,7 +88,12 @@ class Requests(Waking):
         self._drop_pieces()
         if self._missed_s is not None:
             self._missed_s = event.at_s if self._speaking else None
-        if self.state in (State.HEARING, State.PAUSE):
+        if self._outcry is not None:
+            self._resume(self._outcry)
+            self._let_go = self._missed_s = None
+            if self._speaking:
+                self._start_judging(SpeechBegan(event.at_s))
+        elif self.state in (State.HEARING, State.PAUSE):
             self._answer.abandon()
             self._drop_turn()
             self._rest()
