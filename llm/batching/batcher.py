@@ -211,7 +211,7 @@ class Batcher:
         return []
 
     def _surplus(self) -> KvSequence | None:
-        return self.sequences.surplus(self.limits.resident, self.limits.nobodys)
+        return self.sequences.surplus(self.limits.resident, self.limits.nobodys, self.limits.stowed)
 
     # ---- beside the cache ------------------------------------------------------------------------------------
 

@@ -77,14 +77,16 @@ class SequenceTable:
     def idle_tokens(self) -> int:
         return sum(sequence.cells for sequence in self.all if sequence.holder is None)
 
-    def surplus(self, resident: int, nobodys: int) -> KvSequence | None:
+    def surplus(self, resident: int, nobodys: int, most: int) -> KvSequence | None:
         """The idle sequence to stow, where more than `resident` idle tokens are in the cache, or more than `nobodys`
-        of no conversation. Not one with images."""
+        of no conversation. Not one with images, nor one of more than `most` tokens: it would have to be given up, and
+        is better where it is, although it costs every step some time."""
         if self.idle_tokens <= resident and (
             sum(row.cells for row in self._idle() if row.conversation is None and not row.extra) <= nobodys
         ):
             return None
-        return min((row for row in self._idle() if not row.stowed and not row.extra), key=_missed, default=None)
+        able = (row for row in self._idle() if not row.stowed and not row.extra and row.size <= most)
+        return min(able, key=_missed, default=None)
 
     def too_many(self, row: KvSequence, most: int) -> list[KvSequence]:
         """Those to empty so that no more than `most` tokens are stowed when `row` is, too; maybe `row` itself."""

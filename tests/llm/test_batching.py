@@ -605,7 +605,11 @@ def test_no_more_is_stowed_than_there_is_room_for() -> None:
     assert [row.conversation for row in engine.batcher.sequences.all if row.tokens] == ["b", "c"]
     engine.submit(9, [9] * 40, conversation="d", max_tokens=1)
     engine.finish()
-    assert engine.batcher.sequences.of("d") is None, "larger than all that may be stowed"
+    (d,) = (row for row in engine.batcher.sequences.all if row.conversation == "d")
+    assert not d.stowed and not engine.batcher.surplus, "larger than all that may be stowed: it stays in the cache"
+    engine.submit(10, [*[9] * 40, *engine.written[9], 8], conversation="d", max_tokens=1)
+    engine.finish()
+    assert engine.admitted[10].cached == 40
 
 
 def test_limits_that_cannot_work_are_refused() -> None:
