@@ -217,10 +217,12 @@ class Batcher:
 
     def _stow(self) -> list[Action]:
         """One sequence at most: a step is waiting for it. Voice turns do not wait."""
-        if not self.surplus or self._reads_voice:
+        if self._tidy or self._reads_voice:
             return []
-        row = self._surplus()
-        assert row is not None
+        row = self._surplus() if self.limits.stowed else None
+        if row is None:
+            self._tidy = True
+            return []
         gone = self.sequences.too_many(row, self.limits.stowed)
         actions: list[Action] = [self._clear(other) for other in gone]
         if row not in gone:

@@ -75,17 +75,18 @@ class SequenceTable:
 
     @property
     def idle_tokens(self) -> int:
-        return sum(sequence.cells for sequence in self.all if sequence.holder is None)
+        return sum(len(row.tokens) + row.extra for row in self._resident())
 
     def surplus(self, resident: int, nobodys: int, most: int) -> KvSequence | None:
         """The idle sequence to stow, where more than `resident` idle tokens are in the cache, or more than `nobodys`
         of no conversation. Not one with images, nor one of more than `most` tokens: it would have to be given up, and
         is better where it is, although it costs every step some time."""
-        if self.idle_tokens <= resident and (
-            sum(row.cells for row in self._idle() if row.conversation is None and not row.extra) <= nobodys
+        idle = self._resident()
+        if sum(len(row.tokens) + row.extra for row in idle) <= resident and (
+            sum(len(row.tokens) for row in idle if row.conversation is None and not row.extra) <= nobodys
         ):
             return None
-        able = (row for row in self._idle() if not row.stowed and not row.extra and row.size <= most)
+        able = (row for row in idle if not row.extra and len(row.tokens) <= most)
         return min(able, key=_missed, default=None)
 
     def too_many(self, row: KvSequence, most: int) -> list[KvSequence]:
@@ -150,7 +151,7 @@ class SequenceTable:
 
     def victim(self, spare: tuple[KvSequence | None, ...]) -> KvSequence | None:
         """The idle sequence to empty when room is short; never one of `spare`."""
-        idle = (row for row in self._idle() if not row.stowed and row not in spare)
+        idle = (row for row in self._resident() if row not in spare)
         return min(idle, key=_missed, default=None)
 
     def _usable(self, row: KvSequence, head: list[int]) -> int:
@@ -178,6 +179,10 @@ class SequenceTable:
 
     def _idle(self) -> list[KvSequence]:
         return [row for row in self.all if row.holder is None and row.tokens]
+
+    def _resident(self) -> list[KvSequence]:
+        """Idle ones that are in the cache."""
+        return [row for row in self.all if row.holder is None and row.tokens and not row.stowed]
 
 
 def _missed(row: KvSequence) -> tuple[bool, float]:

@@ -23,7 +23,8 @@ SMALL_MODEL = 15_000_000
 TRY_BELOW_S = 0.02
 """Longer steps get all threads: a trial would cost too much, and they wait for each other rarely."""
 TRY_FIRST = 12
-"""Steps of one size before the first trial."""
+"""Steps of one size before the first trial, and before the next after one that was faster: others who compute may just
+have begun, or ceased."""
 TRY_AFTER = 50
 """Steps between two trials then; twice as many after each that was in vain."""
 TRY_AFTER_MOST = 800
@@ -104,7 +105,7 @@ class ThreadChoice:
             size.wait = max(TRY_AFTER, min(2 * size.wait, TRY_AFTER_MOST))
             return
         size.wins[trial] = size.wins.get(trial, 0) + (1 if seconds > MUCH_FASTER * before else 2)
-        size.wait = TRY_AFTER
+        size.wait = TRY_FIRST
         if size.wins[trial] > 1:
             size.current = trial
             size.times.clear()
