@@ -93,7 +93,7 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
         mirostat_eta=request.mirostat_eta,
         ignore_eos=bool(request.ignore_eos),
     )
-    return replace(sampling, **_off(request.samplers))
+    return sampling if request.samplers is None else replace(sampling, **_off(request.samplers))
 
 
 _OFF: dict[str, dict[str, Any]] = {
@@ -111,10 +111,8 @@ _OFF: dict[str, dict[str, Any]] = {
 _LETTERS = dict(zip("edskypmxt", _OFF, strict=True)) | {"i": "infill"}
 
 
-def _off(samplers: list[str] | str | None) -> dict[str, Any]:
+def _off(samplers: list[str] | str) -> dict[str, Any]:
     """The settings that turn off what is not named. Raises BadInput for names that llama.cpp does not have."""
-    if samplers is None:
-        return {}
     names = [_LETTERS.get(letter, letter) for letter in samplers] if isinstance(samplers, str) else samplers
     names = [{"typical_p": "typ_p"}.get(name, name) for name in names]
     if unknown := [name for name in names if name not in _OFF and name != "infill"]:

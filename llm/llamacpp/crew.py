@@ -43,6 +43,9 @@ class Crew:
         if threads > 1 and self._watches:
             self._worked_s += threads * (now - began)
             changed = self._worked_s >= threads * LOOK_S and self._look(now)
+        elif self._enough is not None and self._choice.alone(now):
+            self._let_spin()
+            changed = True
         return now - began, changed
 
     def _look(self, now: float) -> bool:

@@ -38,6 +38,7 @@ MIROSTAT_M = 100
 XTC_THRESHOLD = 0.1
 DRY_BASE = 1.75
 DRY_ALLOWED_LENGTH = 2
+ADVISED = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
 DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 MAX_GRAMMAR_BYTES = 256 * 1024
 MOST_SEEN = 256
@@ -63,8 +64,8 @@ def recommended(metadata: Mapping[str, object]) -> Sampling:
 
 def with_recommended(asked: Sampling, advice: Sampling) -> Sampling:
     """The request's own wishes, and the model's advice for what it leaves open."""
-    names = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty")
-    return replace(asked, **{name: getattr(advice, name) for name in names if getattr(asked, name) is None})
+    open_names = [name for name in ADVISED if getattr(asked, name) is None and getattr(advice, name) is not None]
+    return replace(asked, **{name: getattr(advice, name) for name in open_names}) if open_names else asked
 
 
 def guessable(sampling: Sampling, seed: int | None) -> bool:

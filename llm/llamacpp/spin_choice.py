@@ -29,7 +29,17 @@ class SpinChoice:
         self.spins = True
         self._hold_s = HOLD_S
         self._since = 0.0
+        self._well = True  # since they spin again there was a time when they had their cores
         self._looks: deque[tuple[float, float]] = deque(maxlen=LOOKS)
+
+    def alone(self, now: float) -> bool:
+        """A step is over that one thread computed, which waits for nobody. Whether spinning is tried again from now
+        on: where several threads that do not spin are slower than one, nobody would look any more.
+        """
+        if self.spins or now < self._since + self._hold_s:
+            return False
+        self._spin(now)
+        return True
 
     def looked(self, waited_s: float, worked_s: float, now: float) -> None:
         """Since the last look the threads together worked for so long, and of that waited for a core."""
@@ -38,12 +48,16 @@ class SpinChoice:
             return
         crowded = sum(waited for waited, _ in self._looks) > CROWDED * sum(worked for _, worked in self._looks)
         if self.spins and crowded:
-            again = now < self._since + self._hold_s
-            self._hold_s = min(2 * self._hold_s, HOLD_MOST_S) if again else HOLD_S
+            self._hold_s = HOLD_S if self._well else min(2 * self._hold_s, HOLD_MOST_S)
             self.spins, self._since = False, now
             self._looks.clear()
-        elif not self.spins and crowded:
+        elif self.spins:
+            self._well = True
+        elif crowded:
             self._since = max(self._since, now - self._hold_s + HOLD_S)
-        elif not self.spins and now >= self._since + self._hold_s:
-            self.spins, self._since = True, now
-            self._looks.clear()
+        elif now >= self._since + self._hold_s:
+            self._spin(now)
+
+    def _spin(self, now: float) -> None:
+        self.spins, self._well, self._since = True, False, now
+        self._looks.clear()

@@ -23,8 +23,8 @@ SMALL_MODEL = 15_000_000
 TRY_BELOW_S = 0.02
 """Longer steps get all threads: a trial would cost too much, and they wait for each other rarely."""
 TRY_FIRST = 12
-"""Steps of one size before the first trial, and before the next after one that was faster: others who compute may just
-have begun, or ceased."""
+"""Steps of one size before the first trial, and before the next after one that was faster: others may just have begun
+to compute, or ceased."""
 TRY_AFTER = 50
 """Steps between two trials then; twice as many after each that was in vain."""
 TRY_AFTER_MOST = 800

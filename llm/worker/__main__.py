@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if spec.command is not None:
         return serve(spec.command(config, args.port))
     lifeline.hold()
-    parts = (status, about, slots, chat, completions, tokens, vectors)
+    parts = (chat, completions, vectors, tokens, status, about, slots)  # looked through in this order
     routes = [route for part in parts for route in part.ROUTES]
     model = ModelServer(spec, config, fail)
     server = uvicorn.Server(

@@ -34,6 +34,7 @@ KEEP_ALIVE_S = 10.0
 RETRY_AFTER_S = 2
 
 _Result = TypeVar("_Result")
+_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class BodyTooLarge(ParleyError):
@@ -63,7 +64,7 @@ class JsonAnswer(Response):
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, separators=(",", ":")).encode("ascii")
+        return _json(content).encode("ascii")
 
 
 def error_answer(error: ParleyError) -> JsonAnswer:
@@ -104,7 +105,7 @@ def _object(data: bytes) -> Mapping[str, Any]:
 
 
 def event(data: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(data, separators=(",", ":")).encode("ascii") + b"\n\n"
+    return b"data: " + _json(data).encode("ascii") + b"\n\n"
 
 
 async def unless_gone(receive: Receive, work: Callable[[], Awaitable[_Result]]) -> _Result | None:

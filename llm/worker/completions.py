@@ -155,7 +155,8 @@ async def _native_lines(
 async def _tokens(bridge: Bridge, prompt: str | list[int]) -> list[int]:
     if isinstance(prompt, str):
         return await bridge.tokenize(prompt)
-    bridge.engine.detokenize(prompt)  # refuses numbers that are no tokens, which would crash the decoder
+    if prompt and not 0 <= min(prompt) <= max(prompt) < bridge.engine.card.vocabulary:
+        bridge.engine.detokenize(prompt)  # refuses numbers that are no tokens, which would crash the decoder
     return prompt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -81,6 +82,8 @@ class ModelServer:
         except Exception as error:  # a library's own: the supervisor shows this line
             self._fail(f"{self.name} could not be loaded: {type(error).__name__}: {error}")
             return
+        gc.collect()
+        gc.freeze()  # what is there now stays: to look through it again would hold up a reply for a tenth of a second
         self._engine = engine
         self._bridge = bridge = Bridge(engine, self.clock)
         await bridge.died.wait()

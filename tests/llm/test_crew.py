@@ -95,3 +95,18 @@ def test_the_settings_reach_the_library() -> None:
 
     assert run() in ("20000 active", "300 passive")
     assert run(GOMP_SPINCOUNT="7", OMP_WAIT_POLICY="active") == "7 active"
+
+
+@pytest.mark.skipif(openmp is None, reason="another OpenMP, or somebody has set how its threads wait")
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="only Linux says for how long threads waited")
+def test_one_thread_that_computes_alone_lets_them_spin_again_after_a_while(
+    crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, waited_ns = holders(), iter(range(0, 10**12, 10**9))
+    monkeypatch.setattr("llm.llamacpp.crew._waits_ns", lambda: {"1": next(waited_ns)})
+    while holders() == before:
+        crew.worked(2, crew.now() - LOOK_S)
+    deadline = time.monotonic() + 20.0
+    while not crew.worked(1, crew.now() - LOOK_S)[1] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert settled(before)

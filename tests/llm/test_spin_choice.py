@@ -47,3 +47,23 @@ def test_who_is_only_seen_while_threads_spin_is_tried_less_and_less_often() -> N
     waits = [round(after - before, 1) for before, after in zip(tries, tries[1:], strict=False)]
     starts = [wait for wait in waits if wait > HOLD_S]
     assert starts == sorted(starts) and starts[0] < 1.0 and starts[-1] == pytest.approx(HOLD_MOST_S, abs=0.2)
+
+
+def test_where_one_thread_computes_alone_spinning_is_tried_again_ever_later_while_it_is_in_vain() -> None:
+    choice, now, tries = SpinChoice(), 0.0, []
+    while now < 60.0:
+        now += LOOK_S
+        if choice.spins:
+            choice.looked(0.4 * 2 * LOOK_S, 2 * LOOK_S, now)
+        elif choice.alone(now):
+            tries.append(now)
+    waits = [round(after - before, 1) for before, after in zip(tries, tries[1:], strict=False)]
+    assert tries[0] < 2 * HOLD_S and waits == sorted(waits) and waits[-1] > HOLD_MOST_S / 2
+    until = now + HOLD_MOST_S + 1.0
+    while now < until:
+        now += LOOK_S
+        if choice.spins:
+            choice.looked(0.0, 2 * LOOK_S, now)
+        else:
+            choice.alone(now)
+    assert choice.spins and not choice.alone(now)
