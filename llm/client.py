@@ -50,7 +50,7 @@ class ChatMetrics:
     prompt_tokens: int | None
     generated_tokens: int | None
     tokens_per_second: float | None
-    """Of the generated tokens after the first."""
+    """Of the generated tokens after the first; of all in all the time where the reply came nearly in one piece."""
     seconds: float
     first_token_seconds: float | None
     finish_reason: str = "stop"
@@ -265,10 +265,16 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+_WRITING = 0.2
+"""A server that has written for a smaller part of the time than this had much of the reply before it sent any."""
+
+
 def _metrics(finish: Finish, started_s: float, first_s: float | None, ended_s: float) -> ChatMetrics:
     usage, speed = finish.usage, None
-    if usage is not None and first_s is not None and usage.completion_tokens > 1 and ended_s > first_s:
-        speed = (usage.completion_tokens - 1) / (ended_s - first_s)
+    if usage is not None and usage.completion_tokens and ended_s > started_s:
+        speed = usage.completion_tokens / (ended_s - started_s)
+        if first_s is not None and ended_s - first_s > _WRITING * (ended_s - started_s):
+            speed = max(1, usage.completion_tokens - 1) / (ended_s - first_s)
     return ChatMetrics(
         prompt_tokens=usage.prompt_tokens if usage else None,
         generated_tokens=usage.completion_tokens if usage else None,

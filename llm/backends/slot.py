@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ import anyio
 
 from llm.errors import LlmError, WorkerDied
 from llm.messages import GenerateRequest
-from llm.port import BackendConfig, BackendSpec
+from llm.port import Answer, BackendConfig, BackendSpec
 from llm.remote.openai_client import OpenAIClient
 from llm.stream import StreamEvent
 from llm.workers.placement import Worker
@@ -122,9 +122,22 @@ class _NobodyListens(WorkerDied):
     """Refused at the door: the request was not taken, so it may be sent again."""
 
 
+def _is_slot(seen: Mapping[str, Answer]) -> bool:
+    """It says whose its model is; our gateway says so, too, and has no /props."""
+    models, props = (seen[path].body if path in seen else None for path in ("/v1/models", "/props"))
+    rows = models.get("data") if isinstance(models, Mapping) else None
+    ours = isinstance(rows, list) and any(
+        isinstance(row, Mapping) and row.get("owned_by") == "parley" for row in rows
+    )
+    return ours and isinstance(props, Mapping) and "total_slots" in props
+
+
 SPEC = BackendSpec(
     name="slot",
     load=SlotBackend,
     default_url="http://127.0.0.1:4801/v1",
     description="a Parley slot, here or on another machine",
+    probes=("/v1/models", "/props"),
+    recognise=_is_slot,
+    rank=95,
 )

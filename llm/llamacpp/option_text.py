@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from models.errors import SettingsError
 
 __all__ = ["parse_lora", "parse_shares"]
 
+MOST_SCALE = 100.0
+"""As a request may ask for."""
 MOST_DEVICES = 16
 """llama.cpp's GGML_CUDA_MAX_DEVICES."""
 
@@ -18,9 +21,12 @@ def parse_lora(text: str) -> list[tuple[Path, float]]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         path, _, scale = entry.partition("=")
         try:
-            found.append((Path(path.strip()).expanduser(), float(scale or 1)))
+            number = float(scale or 1)
         except ValueError:
-            raise SettingsError(f"[llm.engine] lora: {scale!r} is no scale", param="lora") from None
+            number = math.nan
+        if not -MOST_SCALE <= number <= MOST_SCALE:
+            raise SettingsError(f"[llm.engine] lora: {scale!r} is no scale", param="lora")
+        found.append((Path(path.strip()).expanduser(), number))
     return found
 
 

@@ -9,6 +9,7 @@ import aiohttp
 import anyio
 import pytest
 
+from llm import LLMClient
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
 from llm.messages import GenerateRequest, Message, Priority, Sampling
 from llm.port import Backend, BackendConfig, BackendSpec
@@ -166,6 +167,17 @@ async def test_faults_are_typed(
     with pytest.raises(LlmError) as caught:
         await collect(load(spec, http, url_of(spec, service)), GenerateRequest(TALK))
     assert isinstance(caught.value, BackendFailed | BackendUnreachable)
+
+
+async def test_a_real_slot_is_recognised_as_ours(worker: RunningWorker) -> None:
+    """Though it speaks llama.cpp's dialect, too."""
+    async with LLMClient("auto", worker.url) as client:
+        assert (await client.get_backend_info())["type"] == "slot"
+        (model,) = await client.list_models()
+        reply = await client.chat(model, [{"role": "user", "content": "hello"}], {"num_predict": 5})
+    metrics = reply.metrics
+    assert metrics.generated_tokens and metrics.tokens_per_second
+    assert metrics.tokens_per_second <= 5 * metrics.generated_tokens / metrics.seconds + 1
 
 
 async def test_nobody_there(spec: BackendSpec, http: aiohttp.ClientSession, free_port: int) -> None:

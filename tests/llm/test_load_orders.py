@@ -92,6 +92,8 @@ async def test_options_that_cannot_work_are_refused_with_a_hint(tmp_path: Path) 
             ({"lora": "/nope.gguf"}, "lora"),
             ({"lora": f"{house.models}/b.gguf"}, "lora"),
             ({"lora": f"{house.models}/b.gguf=much"}, "lora"),
+            ({"lora": f"{house.models}/b.gguf=nan"}, "lora"),
+            ({"lora": f"{house.models}/b.gguf=1e40"}, "lora"),
             ({"mmproj": "/nope.gguf"}, "mmproj"),
             ({"mmproj": f"{house.models}/b.gguf"}, "mmproj"),
             ({"chat_template": "/etc/passwd"}, "chat_template"),
