@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import anyio
 import numpy as np
+import pytest
 
+from tests.scripted import virtual_time
+from tests.scripted.virtual_time import VirtualClock
 from voice.ears.hearing import Hearing
 from voice.ears.ring import AudioRing
+from voice.errors import SttFailed
 from voice.port import Pcm, SttStream, Transcript
 
 
@@ -59,3 +63,33 @@ async def test_the_next_transcript_does_not_stand_behind_one_for_the_bin() -> No
             assert (await hearing.transcribe()).text == "2000 samples"
             assert stt.cancelled == 1
             hearing.close()
+
+
+class FailingStt(SlowStt):
+    """Fails after so many seconds, whenever it is asked."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__()
+        self.after_s = after_s
+
+    async def transcribe(self) -> Transcript:
+        self.asked += 1
+        await anyio.sleep(self.after_s)
+        raise SttFailed("no answer")
+
+
+@pytest.mark.parametrize(("after_s", "asked"), [(0.1, 2), (30.0, 1)])
+def test_what_breaks_is_asked_once_more_and_what_hangs_is_not(after_s: float, asked: int) -> None:
+    async def main(clock: VirtualClock) -> FailingStt:
+        stt, ring = FailingStt(after_s), AudioRing(10.0)
+        hearing = Hearing(stt, ring, None, 0)
+        ring.append(np.ones(1000, np.int16))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hearing.run, lambda text: None)
+            with pytest.raises(SttFailed):
+                await hearing.transcribe()
+            assert clock.now() == pytest.approx(after_s * asked, abs=0.01)
+            hearing.close()
+        return stt
+
+    assert virtual_time.run(main).asked == asked

@@ -1,7 +1,8 @@
 """One turn's recogniser stream, fed from the session's ring of audio while the user speaks.
 
 The recogniser hears the audio as it comes, so that at the end of a turn little is left to do. If it breaks, its
-audio is still in the ring: it is opened once more from the start of the turn before the turn is given up.
+audio is still in the ring: it is opened once more from the start of the turn before the turn is given up. Not when
+somebody has waited long already: what hangs once hangs twice.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ __all__ = ["Hearing"]
 
 FEED_SAMPLES = 16_000
 PARTIAL_EVERY_SAMPLES = 4_800
+LATE_S = 5.0
+"""After so long a wait for it a transcript is not asked for again."""
 
 
 class _Wanted:
     """A transcript that somebody waits for."""
 
-    __slots__ = ("done", "error", "phrase", "phrases", "result", "until")
+    __slots__ = ("asked_at", "done", "error", "phrase", "phrases", "result", "until")
 
     def __init__(self, until: int, phrases: Sequence[str] = ()) -> None:
         self.until = until
+        self.asked_at = anyio.current_time()
         self.phrases = phrases
         """Not the transcript is wanted, but which of these it is."""
         self.phrase: str | None = None
@@ -96,7 +100,7 @@ class Hearing:
                 await self._serve(on_partial)
                 return
             except SttFailed as error:
-                if attempt == 1:
+                if attempt == 1 and not self._late():
                     self.fed_until = self.from_sample
                     await self._until_wanted()
                     continue
@@ -152,6 +156,9 @@ class Hearing:
 
     def _available(self) -> int:
         return self._ring.end if self.until_sample is None else min(self.until_sample, self._ring.end)
+
+    def _late(self) -> bool:
+        return any(anyio.current_time() - wanted.asked_at > LATE_S for wanted in self._wanted)
 
     async def _until_wanted(self) -> None:
         while not self._wanted and not self._closed:
