@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from types import TracebackType
 from typing import Any, cast
@@ -71,13 +71,15 @@ class ChatReply:
 
 
 class LLMClient:
-    """One server. Connections are made at the first use, and closed by `aclose` or the end of `async with`."""
+    """One server. In an `async with` connections are kept until its end; outside of one each call has its own, so
+    that nothing is left open, and a client may be used in one event loop after another.
+    """
 
     def __init__(
         self, backend_type: str = "auto", base_url: str | None = None, api_key: str | None = None, **settings: Any
     ) -> None:
         """`settings` are those of `[[backends]]`. Raises BadInput for a type or a setting that does not exist."""
-        self._spec = _spec(backend_type)
+        spec = _spec(backend_type)
         known = {field.name for field in fields(BackendConfig)}
         if unknown := settings.keys() - known:
             raise BadInput(f"there is no setting {sorted(unknown)[0]!r}", hint=f"known: {', '.join(sorted(known))}")
@@ -85,25 +87,31 @@ class LLMClient:
             raise BadInput("base_url must start with http:// or https://", param="base_url")
         given = {"name": backend_type, **settings}
         self._config = BackendConfig(
-            **given, type=self._spec.name, base_url=base_url or self._spec.default_url, api_key=api_key or ""
+            **given, type=spec.name, base_url=base_url or spec.default_url, api_key=api_key or ""
         )
         self._http: aiohttp.ClientSession | None = None
         self._made: OpenAIClient | AutoBackend | None = None
+        self._found: BackendConfig | None = None
+        """What a server of unknown kind was found to be."""
+        self._calls, self._keeps = 0, False
 
     async def health_check(self) -> bool:
         """Raises nothing."""
         try:
-            return await (await self._backend()).health()
+            async with self._backend() as backend:
+                return await backend.health()
         except ParleyError:  # of a type that was to be found out
             return False
 
     async def list_models(self) -> list[str]:
         """Raises BackendUnreachable."""
-        return [info.id for info in await (await self._backend()).models()]
+        async with self._backend() as backend:
+            return [info.id for info in await backend.models()]
 
     async def get_model_context_limit(self, model: str) -> int:
         """Tokens. Raises UnknownModel where the server does not tell."""
-        limit = await (await self._backend()).context_limit(model)
+        async with self._backend() as backend:
+            limit = await backend.context_limit(model)
         if limit is None:
             raise UnknownModel(f"{self._config.name} does not tell how long a context {model!r} takes")
         return limit
@@ -151,21 +159,25 @@ class LLMClient:
 
     async def preload_model(self, model: str) -> None:
         """Raises UnknownModel, BackendUnreachable. Servers that load by themselves do nothing here."""
-        await (await self._backend()).preload(model)
+        async with self._backend() as backend:
+            await backend.preload(model)
 
     async def embed(self, texts: Sequence[str], model: str = "") -> list[list[float]]:
-        return await (await self._backend()).embed(texts, model)
+        async with self._backend() as backend:
+            return await backend.embed(texts, model)
 
     async def rerank(self, query: str, documents: Sequence[str], model: str = "") -> list[float]:
-        return await (await self._backend()).rerank(query, documents, model)
+        async with self._backend() as backend:
+            return await backend.rerank(query, documents, model)
 
     async def get_backend_info(self) -> dict[str, Any]:
         """{"name", "type", "base_url", "description", "healthy", "models"}; never the key. Raises nothing."""
         healthy, kind, models = await self.health_check(), self._config.type, list[str]()
         if healthy:
             with suppress(ParleyError):  # it may end between two questions, or answer the one and not the other
-                kind = (await self._backend()).config.type
-                models = await self.list_models()
+                async with self._backend() as backend:
+                    kind = backend.config.type
+                    models = [info.id for info in await backend.models()]
         return {
             "name": self._config.name,
             "type": kind,
@@ -181,11 +193,13 @@ class LLMClient:
             self._http, self._made = None, None
 
     async def __aenter__(self) -> LLMClient:
+        self._keeps = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._keeps = False
         await self.aclose()
 
     async def _events(
@@ -197,33 +211,45 @@ class LLMClient:
     ) -> AsyncGenerator[ChatDelta | ToolCallDelta | ChatMetrics, None]:
         asked, num_ctx = read_options(options or {})
         body = {**asked, "model": model, "messages": list(messages), **({"tools": list(tools)} if tools else {})}
-        backend, request = await self._backend(), to_request(parse_chat(body))
-        if num_ctx:
-            backend = type(backend)(replace(backend.config, context_size=num_ctx), self._session())
-        started_s, first_s, finish = anyio.current_time(), None, None
-        async with aclosing(backend.generate(request)) as events:
-            async for event in events:
-                if first_s is None and not isinstance(event, Finish):
-                    first_s = anyio.current_time()
-                match event:
-                    case TextDelta(text=text) if text:
-                        yield ChatDelta(text)
-                    case ReasoningDelta(text=text):
-                        yield ChatDelta(reasoning=text)
-                    case ToolCallDelta():
-                        yield event
-                    case Finish():
-                        finish = event
+        request = to_request(parse_chat(body))
+        async with self._backend() as backend:
+            if num_ctx:
+                backend = type(backend)(replace(backend.config, context_size=num_ctx), self._session())
+            started_s, first_s, finish = anyio.current_time(), None, None
+            async with aclosing(backend.generate(request)) as events:
+                async for event in events:
+                    if first_s is None and not isinstance(event, Finish):
+                        first_s = anyio.current_time()
+                    match event:
+                        case TextDelta(text=text) if text:
+                            yield ChatDelta(text)
+                        case ReasoningDelta(text=text):
+                            yield ChatDelta(reasoning=text)
+                        case ToolCallDelta():
+                            yield event
+                        case Finish():
+                            finish = event
         assert finish is not None
         yield _metrics(finish, started_s, first_s, anyio.current_time())
 
-    async def _backend(self) -> OpenAIClient:
-        """Raises BackendUnreachable where the type is to be found out and nobody answers."""
-        if self._made is None:
-            self._made = cast("OpenAIClient | AutoBackend", self._spec.load(self._config, self._session()))
-        return (
-            cast("OpenAIClient", await self._made.resolved()) if isinstance(self._made, AutoBackend) else self._made
-        )
+    @asynccontextmanager
+    async def _backend(self) -> AsyncIterator[OpenAIClient]:
+        """For one call. Raises BackendUnreachable where the type is to be found out and nobody answers."""
+        self._calls += 1
+        try:
+            if self._made is None:
+                found = self._found or self._config
+                spec = discover("llm.backends")[found.type]
+                self._made = cast("OpenAIClient | AutoBackend", spec.load(found, self._session()))
+            if isinstance(self._made, AutoBackend):
+                self._made = cast("OpenAIClient", await self._made.resolved())
+                self._found = self._made.config
+            yield self._made
+        finally:
+            self._calls -= 1
+            if not self._calls and not self._keeps:
+                with anyio.CancelScope(shield=True):
+                    await self.aclose()
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 
@@ -167,6 +169,28 @@ async def test_faults_are_typed(
     with pytest.raises(LlmError) as caught:
         await collect(load(spec, http, url_of(spec, service)), GenerateRequest(TALK))
     assert isinstance(caught.value, BackendFailed | BackendUnreachable)
+
+
+@pytest.mark.parametrize("kind", ["openai", "auto"])
+def test_a_client_leaves_nothing_open_and_serves_one_event_loop_after_another(
+    service: ScriptedProcess, kind: str
+) -> None:
+    client = LLMClient(kind, service.base_url)
+
+    async def together() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(client.chat, "any", [{"role": "user", "content": "hello"}])
+
+    async def streamed() -> str:
+        return "".join([str(piece) async for piece in client.chat_stream("any", [{"role": "user", "content": "hi"}])])
+
+    for _ in range(2):
+        assert asyncio.run(client.health_check()) and asyncio.run(client.get_backend_info())["healthy"]
+        assert asyncio.run(streamed()).startswith("One two three.")
+        asyncio.run(together())
+    assert client._http is None
+    gc.collect()  # what was left open is an unraisable warning, which fails the test
 
 
 async def test_a_real_slot_is_recognised_as_ours(worker: RunningWorker) -> None:
