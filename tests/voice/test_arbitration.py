@@ -41,6 +41,15 @@ def test_other_users_other_words_and_later_times_are_contests_of_their_own() -> 
     assert arbiter.won("me", "hall", "alexa")
 
 
+def test_a_device_that_is_gone_when_it_is_decided_answers_nobody() -> None:
+    arbiter = Arbiter()
+    for device, clear_db in (("kitchen", 30.0), ("hall", 18.0), ("bath", 9.0)):
+        arbiter.claim("me", claim(device, clear_db), 5.0)
+    assert not arbiter.won("me", "bath", "alexa", gone=lambda device: device == "kitchen")
+    assert arbiter.won("me", "hall", "alexa"), "what is decided stays so"
+    assert not arbiter.won("me", "kitchen", "alexa")
+
+
 def test_spellings_of_a_word_are_one_word() -> None:
     arbiter = Arbiter()
     arbiter.claim("me", claim("kitchen", 10, word="Hey_Jarvis"), 5.0)

@@ -12,6 +12,7 @@ is contested then is the utterance: those that were heard at the same time are o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,22 +57,27 @@ class Claim:
 @dataclass(slots=True)
 class _Contest:
     began: float
-    best: Claim
+    first: Claim
+    claims: list[Claim] = field(default_factory=list)
+    """Those that came in time."""
     devices: set[str] = field(default_factory=set)
+    """All that heard it."""
+    winner: str | None = None
+    """The device, once somebody asked for it."""
 
     @property
     def decided_at(self) -> float:
-        return self.began + (WINDOW_S if self.best.span is None else PHRASE_WINDOW_S)
+        return self.began + (WINDOW_S if self.first.span is None else PHRASE_WINDOW_S)
 
     def over(self, now: float) -> bool:
         """Nobody can join or lose it any more."""
-        return now >= self.began + (SAME_S if self.best.span is None else PHRASE_KEPT_S)
+        return now >= self.began + (SAME_S if self.first.span is None else PHRASE_KEPT_S)
 
     def is_about(self, claim: Claim) -> bool:
         """The claim is of the same sound."""
-        if claim.span is None or self.best.span is None:
-            return claim.span is self.best.span and claim.device not in self.devices  # a device hears it once
-        (began, ended), (from_s, until_s) = self.best.span, claim.span
+        if claim.span is None or self.first.span is None:
+            return claim.span is self.first.span and claim.device not in self.devices  # a device hears it once
+        (began, ended), (from_s, until_s) = self.first.span, claim.span
         common = min(ended, until_s) - max(began, from_s)
         return common > 0 and common >= SHARED * min(ended - began, until_s - from_s)
 
@@ -90,17 +96,22 @@ class Arbiter:
         if contest is None:
             contest = _Contest(now, claim)
             contests.append(contest)
-        elif now < contest.decided_at and claim.strength > contest.best.strength:
-            contest.best = claim
+        if now < contest.decided_at:
+            contest.claims.append(claim)
         contest.devices.add(claim.device)
         return max(now, contest.decided_at)
 
-    def won(self, owner: str, device: str, word: str) -> bool:
+    def won(self, owner: str, device: str, word: str, gone: Callable[[str], bool] = lambda device: False) -> bool:
         """Is `device` the one of the last contest that it entered? True also where that is long forgotten: then
-        nobody else is there."""
+        nobody else is there. A device that is `gone` when it is decided answers nobody."""
         contests = self._contests.get((owner, _spoken(word)), ())
         contest = next((each for each in reversed(contests) if device in each.devices), None)
-        return contest is None or contest.best.device == device
+        if contest is None:
+            return True
+        if contest.winner is None:
+            there = [claim for claim in contest.claims if not gone(claim.device)]
+            contest.winner = max(there or contest.claims, key=lambda claim: claim.strength).device
+        return contest.winner == device
 
     def _forget(self, now: float) -> None:
         for key, contests in list(self._contests.items()):

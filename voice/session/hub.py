@@ -212,7 +212,8 @@ class Hub:
 
     async def _verdict(self, owner: str, claim: Claim, decided_at: float) -> bool:
         await anyio.sleep(max(0.0, decided_at - self._clock.now()))
-        return self._arbiter.won(owner, claim.device, claim.word)
+        there = {each.name for each in self._records.values() if each.owner == owner and _listens(each)}
+        return self._arbiter.won(owner, claim.device, claim.word, gone=lambda device: device not in there)
 
     def _expire(self) -> None:
         now = self._clock.wall()
