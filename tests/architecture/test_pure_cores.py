@@ -75,6 +75,7 @@ CORES = (
     "voice/ears/echo_guard.py",
     "voice/ears/echo_path.py",
     "voice/ears/echo_placing.py",
+    "voice/ears/echo_prior.py",
     "voice/ears/likeness.py",
     "voice/ears/loudness.py",
     "voice/ears/pace.py",

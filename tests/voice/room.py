@@ -20,6 +20,7 @@ import numpy.typing as npt
 from models.registry import discover
 from tests.speaking import spoken
 from voice.ears.echo_guard import EchoGuard
+from voice.ears.echo_prior import EchoPrior
 from voice.ears.segmenter import Onset, Segmenter
 from voice.port import EngineConfig, Pcm, SpottingEngineStream, SttEngine, VadEngine
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig
@@ -101,6 +102,7 @@ class Room:
     stt_s: float = 0.25
     recogniser: SttEngine | None = None
     """Instead of the script: hears the microphone, and takes what it takes of a core."""
+    prior: EchoPrior | None = None
     seed: int = 0
     said: list[tuple[float, ServerEvent]] = field(default_factory=list)
     actions: list[tuple[float, Action]] = field(default_factory=list)
@@ -109,7 +111,7 @@ class Room:
         turn = TurnConfig(echo=self.echo)  # type: ignore[arg-type]
         config = SessionConfig(audio=AudioConfig("pcm", "pcm", RATE_HZ), turn=turn)
         self.machine = TurnMachine(config, self.settings)
-        self.guard = EchoGuard(turn.echo)
+        self.guard = EchoGuard(turn.echo, self.prior)
         self.now = 0.0
         self.heard_pcm: list[Pcm] = []
         self._queue: list[tuple[float, int, heard.TurnEvent]] = []

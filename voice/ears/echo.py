@@ -26,6 +26,7 @@ from voice.ears.echo_filter import PARTS
 from voice.ears.echo_finder import LOOK_EVERY, LOOK_RARELY, MOVED, EchoFinder, EchoState, Found
 from voice.ears.echo_path import EARLY, RELEARN, SHIFT, EchoPath
 from voice.ears.echo_placing import Placing
+from voice.ears.echo_prior import EchoPrior
 from voice.ears.remainder import Remainder
 from voice.ears.timeline import BLOCK, KEPT, RATE_HZ, Timeline
 from voice.port import Pcm
@@ -34,6 +35,8 @@ __all__ = ["EchoCanceller", "EchoState", "RATE_HZ"]
 
 _BURST = 5 * RATE_HZ
 """So much at once is a file and no microphone: it passes as it is."""
+_SLACK = 5
+"""Blocks (80 ms) by which the delay of another session may be off."""
 _UNEXPLAINED = 0.7
 """Of the power of the last second, left by a filter that has learned from it: 0.2 and less of an echo, 0.6 where
 somebody speaks over it as loud, 0.75 and more of other voices."""
@@ -58,6 +61,22 @@ class EchoCanceller:
         self.hindsight: Pcm = np.zeros(0, np.int16)
         """Once there is an echo: the last audio that was given out, again, without it. Who takes it empties it."""
         self._engaged = self._skip = False
+        self._expecting = False
+        """There was an echo in an earlier session; nothing has been played in this one."""
+
+    def expect(self, prior: EchoPrior) -> None:
+        """Before anything is heard: so it was in an earlier session."""
+        self._finder.state = prior.state
+        if prior.state == "present":
+            self._path.delay, self._path.level, self._path.slack = prior.delay, prior.level, _SLACK
+            self._engaged = self._expecting = True
+
+    @property
+    def found(self) -> EchoPrior | None:
+        """What the next session may expect; None where nothing is sure."""
+        if self.state == "absent":
+            return EchoPrior("absent")
+        return EchoPrior("present", self._path.delay, self._path.level) if self._placing.proven else None
 
     @property
     def state(self) -> EchoState:
@@ -83,8 +102,14 @@ class EchoCanceller:
     def play(self, pcm: Pcm, late: int = 0) -> None:
         """We have sent `pcm` (16 kHz), `late` samples after the last audio that was heard."""
         late += len(self._held)  # heard, and not yet looked at
-        if self._line.play(pcm, late):
-            self._placing.burst_at = self._line.at + max(0, late)
+        if not self._line.play(pcm, late):
+            return
+        begins = self._line.at + max(0, late)
+        if self._expecting:  # there is no filter yet to place it with
+            self._expecting = False
+            self._path.relearn_at = [begins + self._path.delay + later for later in RELEARN]
+        else:
+            self._placing.burst_at = begins
 
     def stop(self, late: int = 0) -> None:
         """The client was told, `late` samples after the last audio that was heard, to drop what it has not played."""
@@ -118,6 +143,8 @@ class EchoCanceller:
             if self._skip:
                 self._skip = False
                 pieces.clear()  # the block before was given out as it was
+            if self._path.refuted:
+                return self._disown(pieces)
             self._look_again()
         if not pieces:
             return np.zeros(0, np.int16)
@@ -142,9 +169,21 @@ class EchoCanceller:
         """A block has come: the one before it, without our voice."""
         path, placing = self._path, self._placing
         hidden = placing.place() or path.rough()
+        path.check()
         if path.relearn_at and self._line.at >= path.relearn_at[0] and placing.burst_at is None:
             path.relearn()
         return self._clean() * 0 if hidden else self._clean()
+
+    def _disown(self, pieces: list[Floats]) -> Pcm:
+        """What was expected of this device is not so today: begin as with any other, and give out anew what was taken
+        for an echo."""
+        rest, self._held = self._held, np.zeros(0, np.int16)
+        self._line.hear(rest)
+        self._engaged, self._finder.state = False, "unknown"
+        self._path.refuted, self._path.relearn_at = False, []
+        self._reset()
+        self.hindsight = _samples(self._line.mic[-2 * RATE_HZ :])
+        return np.concatenate((_samples(np.concatenate(pieces)), rest))
 
     def _look_again(self) -> None:
         line, finder, early = self._line, self._finder, LOOK_RARELY - LOOK_EVERY

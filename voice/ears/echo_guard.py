@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 
 from voice.ears.echo import RATE_HZ, EchoCanceller, EchoState
+from voice.ears.echo_prior import EchoPrior
 from voice.port import Pcm
 from voice.resample import StreamResampler
 from voice.session.outgoing import AudioOut
 
 __all__ = ["EchoGuard", "EchoMode"]
 
-EchoMode = Literal["auto", "headphones", "speaker"]
+EchoMode = Literal["auto", "headphones", "speaker", "cancelled"]
 
 _LATE_S = 3.0
 """The last audio of the microphone is taken to be at most this old."""
@@ -32,10 +33,15 @@ _GAP_S = 1.0
 
 
 class EchoGuard:
-    """`mode` headphones: nothing is done, there is no echo."""
+    """`mode` headphones: nothing is done, there is no echo. cancelled: there should be none; one that is
+    there all the same is taken out. `prior`: what is known of this device from an earlier session."""
 
-    def __init__(self, mode: EchoMode) -> None:
+    def __init__(self, mode: EchoMode, prior: EchoPrior | None = None) -> None:
         self._canceller = EchoCanceller() if mode != "headphones" else None
+        if self._canceller is not None and mode == "cancelled":
+            self._canceller.expect(EchoPrior("absent"))
+        elif self._canceller is not None and prior is not None:
+            self._canceller.expect(prior)
         self._resampler: StreamResampler | None = None
         self._reply = ""
         self._heard_at: float | None = None
@@ -50,6 +56,11 @@ class EchoGuard:
     def state(self) -> EchoState:
         """What is known of this client: does its microphone hear us?"""
         return "absent" if self._canceller is None else self._canceller.state
+
+    @property
+    def found(self) -> EchoPrior | None:
+        """What the next session with this device may expect."""
+        return None if self._canceller is None else self._canceller.found
 
     @property
     def finding(self) -> tuple[EchoState, int]:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from voice.ears.echo_filter import PARTS, EchoFilter
 from voice.ears.likeness import correlate
+from voice.ears.loudness import QUIET
 from voice.ears.timeline import BLOCK, KEPT, RATE_HZ, WINDOW, Timeline
 
 __all__ = ["DECAY", "EARLY", "LOUDER", "PEAK_PRESENT", "RELEARN", "SHIFT", "EchoPath"]
@@ -25,6 +26,8 @@ PEAK_PRESENT = 13.0
 """Of the correlation, over its RMS: a lower one says nothing."""
 SHIFT = 1280
 """Samples (80 ms) by which a client's playout may begin early or late."""
+_GLANCE = 6 * BLOCK
+_FAR_BELOW = 0.03
 _REHEARSED = (2 * RATE_HZ // BLOCK) * BLOCK
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -39,8 +42,12 @@ class EchoPath:
         self.filter = EchoFilter()
         self.relearn_at: list[int] = []
         """Positions at which the filter begins anew."""
-        self._level = self._recent = 0.0
+        self.level = self._recent = 0.0
         """How much of our power comes back; the power that may still reverberate."""
+        self.slack = 0
+        """Blocks by which the delay may be off: it was learned in another session."""
+        self.refuted = False
+        """And there is no such echo today."""
 
     def cancel(self, ago: int = 0, *, learn: bool = True) -> tuple[Floats, Floats]:
         """(echo, residual) of the block that ended `ago` samples ago."""
@@ -54,7 +61,7 @@ class EchoPath:
         ours, heard = line.ref[at], line.mic[-WINDOW:]
         power = np.convolve(ours**2, np.ones(BLOCK) / BLOCK, "same")
         there = power > 0.05 * power.mean()
-        self._level = float((heard[there] ** 2).mean() / (power[there].mean() + 1e-12)) if there.any() else 1.0
+        self.level = float((heard[there] ** 2).mean() / (power[there].mean() + 1e-12)) if there.any() else 1.0
         left = 0.0
         for _ in range(2):
             left = 0.0
@@ -69,6 +76,7 @@ class EchoPath:
         lag, height = correlate(*self._line.lately(), RATE_HZ)
         if height >= PEAK_PRESENT:
             self.delay = lag
+        self.refuted, self.slack = bool(self.slack) and height < PEAK_PRESENT, 0
         self.filter.forget()
         self.rehearse(KEPT - BLOCK)
 
@@ -76,11 +84,29 @@ class EchoPath:
         """The filter has learned little yet, and the newest block is no louder than our own voice is there."""
         if not self.relearn_at:
             return False
-        late = KEPT - ago - self.delay
-        mine = float(np.mean(self._line.ref[max(0, late - 2 * BLOCK) : max(1, late + BLOCK)] ** 2))
+        mine = self._played(KEPT - ago - self.delay)
         self._recent = max(mine, DECAY * self._recent)
         heard = float(np.mean(self._line.block(ago) ** 2))
-        return self._recent > 1e-9 and heard < LOUDER * self._level * self._recent
+        return self._recent > 1e-9 and heard < LOUDER * self.level * self._recent
+
+    def check(self) -> None:
+        """Of a path of another session: nothing is heard where its echo should be."""
+        if not self.slack or not self.relearn_at:
+            return
+        slack = self.slack * BLOCK
+        end = KEPT - self.delay - slack  # this has come back by now, if it comes back
+        ours = float(np.mean(self._line.ref[max(0, end - _GLANCE) : max(1, end)] ** 2))
+        heard = float(np.mean(self._line.mic[-_GLANCE - 2 * slack :] ** 2))
+        self.refuted = ours > QUIET**2 and heard < _FAR_BELOW * self.level * ours
+
+    def _played(self, late: int) -> float:
+        """Power of what we sent about that sample; the most of it, where the delay is not sure."""
+        around = slice(max(0, late - (2 + self.slack) * BLOCK), max(1, late + (1 + self.slack) * BLOCK))
+        powers = self._line.ref[around] ** 2
+        if not self.slack or len(powers) < BLOCK:
+            return float(np.mean(powers))
+        whole = powers[len(powers) % BLOCK :].reshape(-1, BLOCK)
+        return float(whole.mean(axis=1).max())
 
     def expected(self, count: int, delay: int | None = None) -> Floats:
         """What the filter makes of the reference: `count` samples, up to `SHIFT` after the newest heard."""

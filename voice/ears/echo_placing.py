@@ -56,6 +56,11 @@ class Placing:
         """By how much the last burst that was not where it was expected was off."""
 
     @property
+    def proven(self) -> bool:
+        """The filter was right once."""
+        return self._proven is not None
+
+    @property
     def astray(self) -> bool:
         """The filter is wrong, or drowned by another voice."""
         return self._share > _ASTRAY

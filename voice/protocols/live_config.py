@@ -110,7 +110,8 @@ class _Detection(_Section):
 class _Turn(_Section):
     barge_in: bool = True
     follow_up_s: Annotated[float | None, Field(ge=0.0, le=600.0)] = None
-    echo: Annotated[Literal["auto", "headphones", "speaker"], BeforeValidator(_folded)] = "auto"
+    echo: Annotated[Literal["auto", "headphones", "speaker", "cancelled"], BeforeValidator(_folded)] = "auto"
+    device: Annotated[str, StringConstraints(strip_whitespace=True, max_length=128)] = ""
 
 
 class _Body(_Section):

@@ -89,8 +89,11 @@ class TurnConfig:
     barge_in: bool = True
     follow_up_s: float | None = None
     """After a reply, this long no wake word is needed."""
-    echo: Literal["auto", "headphones", "speaker"] = "auto"
-    """speaker: no echo cancellation, so that voice over a reply counts only with words that are not the reply's."""
+    echo: Literal["auto", "headphones", "speaker", "cancelled"] = "auto"
+    """speaker: no echo cancellation, so that voice over a reply counts only with words that are not the reply's.
+    cancelled: the client takes the echo out itself."""
+    device: str = ""
+    """A name of the client's device, always the same: how it hears us is remembered from session to session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from voice.records.recordings import Recordings
 from voice.session.arbitration import Arbiter, Claim
 from voice.session.config import SessionConfig
 from voice.session.connection import asks_to_resume
+from voice.session.devices import Devices
 from voice.session.files import LiveRecord, SessionFiles
 from voice.session.outgoing import TurnComplete
 from voice.session.session import Channel, Session, SessionParts
@@ -61,6 +62,7 @@ class Hub:
         metrics.gauge("parley_sessions_kept", "Voice sessions that may be connected to", lambda: len(self._records))
         self._records: dict[str, LiveRecord] = {}
         self._arbiter = Arbiter()
+        self._devices = Devices()
 
     def load(self) -> None:
         """Read what an earlier run left; expired and unreadable records are removed. Blocks."""
@@ -176,11 +178,13 @@ class Hub:
             contest=partial(self._contest, record),
             watch=watch,
             anew=resume,
+            echo_prior=self._devices.echo_of(record.owner, record.config.turn.device),
         )
         session = record.session
         try:
             await session.run(channel)
         finally:
+            self._devices.learn(record.owner, record.config.turn.device, session.echo_found)
             record.session = None
             record.items = history.items
             self._save(key, record)

@@ -16,6 +16,7 @@ from models.clock import Clock
 from voice.ears.ears import Ear, Ears
 from voice.ears.echo_finder import EchoState
 from voice.ears.echo_guard import EchoGuard
+from voice.ears.echo_prior import EchoPrior
 from voice.ears.events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
 from voice.ears.intake import RATE_HZ, Intake
 from voice.ears.ring import AudioRing
@@ -53,11 +54,12 @@ class Listening:
         woken: Callable[[WakeHeard], None],
         failed: Callable[[str], None],
         came: Callable[[], None],
+        prior: EchoPrior | None = None,
     ) -> None:
         self._name, self._config, self._settings, self._clock = name, config, settings, clock
         self._hear, self._woken, self._failed, self._came = hear, woken, failed, came
         self._intake = Intake(config.audio)
-        self._echo = EchoGuard(config.turn.echo)
+        self._echo = EchoGuard(config.turn.echo, prior)
         self._left: list[tuple[ServerEvent, float]] | None = None
         """What has left for the client while the canceller is busy, and when: 50 ms of a reply."""
         self._ring = ring
@@ -77,6 +79,11 @@ class Listening:
     @property
     def echo(self) -> EchoState:
         return self._echo.state
+
+    @property
+    def echo_found(self) -> EchoPrior | None:
+        """What the next session with this device may expect."""
+        return self._echo.found
 
     @property
     def searching(self) -> bool:

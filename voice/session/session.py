@@ -17,6 +17,7 @@ import anyio
 import structlog
 
 from models.errors import ParleyError
+from voice.ears.echo_prior import EchoPrior
 from voice.ears.events import WakeHeard
 from voice.ears.ring import AudioRing
 from voice.protocols.live import LiveCodec
@@ -62,6 +63,7 @@ class Session:
     `codec` is the protocol that the client speaks; the live protocol where none is given. `on_turn` is called with
     every finished turn, `on_update` with every changed configuration, `on_item` when the conversation has
     grown; `watch` gives those who look on. `anew`: the client wanted to go on with a conversation that is over.
+    `echo_prior`: what an earlier session found out of the device.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Session:
         on_item: Callable[[], None] = lambda: None,
         watch: Callable[[MachineStart], Sequence[Watcher]] = lambda start: (),
         anew: bool = False,
+        echo_prior: EchoPrior | None = None,
     ) -> None:
         self.config = config
         self._name, self._token = name, token
@@ -101,6 +104,7 @@ class Session:
             woken=self._woken,
             failed=self._ears_failed,
             came=self._work.audio_came,
+            prior=echo_prior,
         )
         start = MachineStart(
             config,
@@ -137,6 +141,11 @@ class Session:
     @property
     def state(self) -> str:
         return self._machine.state.value
+
+    @property
+    def echo_found(self) -> EchoPrior | None:
+        """How this client's microphone hears us."""
+        return self._listening.echo_found
 
     @property
     def connected(self) -> bool:

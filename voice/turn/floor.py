@@ -71,6 +71,8 @@ class Floor:
         self._echo_cancelled = False
         self._echo_known = True
         """It was found out whether the microphone hears us, or is not to be."""
+        self._echo_assumed = False
+        """That it does not hear us is only what the client says, or was so in an earlier session."""
         self._echo_since_s = -inf
         self._said = ""
         """The words of the last reply, and where in the audio it ended: its echo may still be on the way."""

@@ -257,7 +257,7 @@ class Judging(Deciding):
     def _may_echo(self) -> Said:
         """Our own words that the microphone may be hearing now."""
         reply = self._answer.reply
-        if reply is None or self._echo == "absent":
+        if reply is None or (self._echo == "absent" and not self._words_tell):
             return NOTHING_SAID
         began = self._outcry or self._aside_cry
         since = reply.playout.position(self._now) - ECHOES_S - (self._audio.s - began.onset_s if began else 0.0)
@@ -282,16 +282,24 @@ class Judging(Deciding):
         """
         rules = self._manners.rules
         if self._echo == "absent":
-            return rules
+            return replace(rules, words_needed=True) if self._words_tell else rules
         if self._echo_cancelled:
             voiced_ms = rules.voiced_ms * CANCELLED_FACTOR
             return replace(rules, voiced_ms=voiced_ms, words_needed=self._echo_learning)
         return replace(rules, words_needed=True)
 
+    @property
+    def _words_tell(self) -> bool:
+        """Whoever says that there is no echo may be wrong, and the first reply shows it: what is heard over that
+        counts at once, but only with words, and not with our own."""
+        return self._echo_assumed and not self._said
+
     def _on_echo(self, event: EchoHeard) -> None:
         """What is being judged was our own voice; a voice that goes on without it begins anew."""
         self._echo, self._echo_cancelled = event.state, event.state == "present"
         self._echo_known = event.state != "unknown"
+        self._echo_assumed = event.state == "absent" and self._answer.reply is None and not self._said
+        self._echo_assumed = self._echo_assumed and self.config.turn.echo != "headphones"
         if event.state == "unknown" and self.config.turn.echo == "speaker":
             self._echo = "present"  # the client says so
         if self._echo_cancelled:

@@ -107,12 +107,13 @@ class App {
 
   configuration() {
     const { wake, wake_word, wake_mode, voice, speed, headphones } = this.preferences.values;
+    const echo = this.microphone.cancelsEcho ? "cancelled" : "auto";
     return {
       audio_config: { input_format: "pcm", output_format: "pcm", input_rate: INPUT_RATE, sample_rate: OUTPUT_RATE, binary_audio: true },
       wake_word_config: { enabled: wake, words: wake ? [wake_word] : [], mode: wake_mode },
       voice_config: { voice_id: voice, speed },
       turn_detection: this.hold ? null : { type: "server_vad" },
-      turn_config: { echo: headphones ? "headphones" : "auto" },
+      turn_config: { echo: headphones ? "headphones" : echo },
     };
   }
 

@@ -31,6 +31,11 @@ export class Microphone {
     return this.stream?.getAudioTracks()[0]?.label ?? "";
   }
 
+  /** The browser takes our own voice out of what the microphone hears. */
+  get cancelsEcho() {
+    return Boolean(this.stream?.getAudioTracks()[0]?.getSettings?.().echoCancellation);
+  }
+
   /** Opens the device; asks the user if need be. Throws MicrophoneError. */
   async open({ deviceId, echoCancellation }) {
     this.close();
