@@ -24,7 +24,7 @@ from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.ears.soft_onset import SoftOnset
 from voice.port import Pcm
 from voice.session.config import SessionConfig
-from voice.session.outgoing import AudioOut, Interrupted, ServerEvent
+from voice.session.outgoing import AudioOut, ErrorOut, Interrupted, ServerEvent
 from voice.session.watcher import Watcher
 from voice.settings import VoiceSettings
 from voice.turn import events as heard
@@ -39,8 +39,8 @@ log = structlog.get_logger(__name__)
 
 
 class Listening:
-    """One session's. `hear` tells the turn machine, `woken` is called with wake words, `failed` with a part's name
-    when it is off for good, `came` with every new piece of clean audio. `watchers` may be added to before `run`."""
+    """One session's. `hear` tells the turn machine, `woken` is called with wake words, `failed` with what the client
+    is told of a part that is off for good, `came` with every new piece of clean audio."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Listening:
         *,
         hear: Callable[[heard.TurnEvent], None],
         woken: Callable[[WakeHeard], None],
-        failed: Callable[[str], None],
+        failed: Callable[[ServerEvent], None],
         came: Callable[[], None],
         prior: EchoPrior | None = None,
     ) -> None:
@@ -207,7 +207,7 @@ class Listening:
             case EarFailed(part=part, final=final):
                 log.error("ears failed", session=self._name, part=part, final=final)
                 if final:
-                    self._failed(part)
+                    self._failed(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
 
     def _edge(self, edge: Onset | Offset) -> heard.TurnEvent:
         if isinstance(edge, Onset):

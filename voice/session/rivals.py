@@ -50,4 +50,7 @@ class Rivals:
         began = self._clock.now() - self._ring.end / RATE_HZ
         span = began + at_s[0], began + at_s[1]
         verdict = self._enter(claim_of(self._name, phrase.word, 1.0, at_s, self._ring, span))
-        return verdict is None or await verdict
+        won = verdict is None or await verdict
+        if not won:
+            self.lost()
+        return won

@@ -27,7 +27,6 @@ from voice.session.config import SessionConfig
 from voice.session.connection import Channel, ClientClosed, Connection
 from voice.session.listening import Listening
 from voice.session.outgoing import (
-    ErrorOut,
     ItemAdded,
     ServerEvent,
     StateOut,
@@ -102,7 +101,7 @@ class Session:
             self._ring,
             hear=self._hear,
             woken=self._woken,
-            failed=self._ears_failed,
+            failed=self._say,
             came=self._work.audio_came,
             prior=echo_prior,
         )
@@ -307,9 +306,6 @@ class Session:
 
     # ---- ears -----------------------------------------------------------------------------------------------
 
-    def _ears_failed(self, part: str) -> None:
-        self._say(ErrorOut("ears_failed", f"The {part} engine failed", "reconnect; see the log"))
-
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""
         word = heard.WakeWord(event.word, event.score, event.start_s, event.end_s)
@@ -330,8 +326,6 @@ class Session:
     async def _contest_phrase(self, action: Contest) -> None:
         """The same for a word that was found in a transcript."""
         won = await self._rivals.answers(action)
-        if not won:
-            self._rivals.lost()
         self._hear(heard.ContestDecided(action.revision, won))
 
     # ---- turn -----------------------------------------------------------------------------------------------
