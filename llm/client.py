@@ -216,10 +216,15 @@ class LLMClient:
             if num_ctx:
                 backend = type(backend)(replace(backend.config, context_size=num_ctx), self._session())
             started_s, first_s, finish = anyio.current_time(), None, None
+            last_s, pauses = started_s, 0
             async with aclosing(backend.generate(request)) as events:
                 async for event in events:
+                    now_s = anyio.current_time()
                     if first_s is None and not isinstance(event, Finish):
-                        first_s = anyio.current_time()
+                        first_s = now_s
+                    elif now_s - last_s > _APART_S:
+                        pauses += 1
+                    last_s = now_s
                     match event:
                         case TextDelta(text=text) if text:
                             yield ChatDelta(text)
@@ -230,7 +235,7 @@ class LLMClient:
                         case Finish():
                             finish = event
         assert finish is not None
-        yield _metrics(finish, started_s, first_s, anyio.current_time())
+        yield _metrics(finish, started_s, first_s, anyio.current_time(), pauses)
 
     @asynccontextmanager
     async def _backend(self) -> AsyncIterator[OpenAIClient]:
@@ -291,15 +296,15 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-_WRITING = 0.2
-"""A server that has written for a smaller part of the time than this had much of the reply before it sent any."""
+_APART_S = 0.0005
+"""Pieces that come closer together than this had been waiting for each other."""
 
 
-def _metrics(finish: Finish, started_s: float, first_s: float | None, ended_s: float) -> ChatMetrics:
+def _metrics(finish: Finish, started_s: float, first_s: float | None, ended_s: float, pauses: int) -> ChatMetrics:
     usage, speed = finish.usage, None
     if usage is not None and usage.completion_tokens and ended_s > started_s:
         speed = usage.completion_tokens / (ended_s - started_s)
-        if first_s is not None and ended_s - first_s > _WRITING * (ended_s - started_s):
+        if first_s is not None and pauses > 1:
             speed = max(1, usage.completion_tokens - 1) / (ended_s - first_s)
     return ChatMetrics(
         prompt_tokens=usage.prompt_tokens if usage else None,

@@ -19,6 +19,7 @@ from models.secrecy import hidden
 __all__ = ["Outcome", "Stage", "Work", "run_stage"]
 
 MOST_OF_AN_ERROR = 300
+APART_S = 0.0005
 
 _WORDS = (
     "river lamp stone morning window bread letter garden winter table music answer paper silver open quiet".split()
@@ -44,7 +45,9 @@ class Outcome:
     first_s: float = 0.0
     whole_s: float = 0.0
     tokens: int = 0
-    pieces: int = 0
+    pauses: int = 0
+    """Pieces that came APART_S or more behind the one before: a reply without them was written before it was sent."""
+    last_s: float = 0.0
     prompt_tokens: int = 0
     error: str = ""
 
@@ -181,17 +184,15 @@ def _read(line: bytes, outcome: Outcome, now_s: float) -> None:
             or delta.get("reasoning")
             or delta.get("tool_calls")
         ):
-            outcome.first_s = outcome.first_s or now_s
-            outcome.pieces += 1
+            outcome.pauses += bool(outcome.first_s) and now_s - outcome.last_s > APART_S
+            outcome.first_s, outcome.last_s = outcome.first_s or now_s, now_s
             outcome.tokens += 0 if usage else 1
 
 
 def _stage(clients: int, outcomes: list[Outcome], seconds: float) -> Stage:
     good = [one for one in outcomes if not one.error]
     firsts = [one.first_s for one in good]
-    speeds = [
-        (one.tokens - 1) / (one.whole_s - one.first_s) for one in good if one.pieces > 2 and one.whole_s > one.first_s
-    ]
+    speeds = [(one.tokens - 1) / (one.whole_s - one.first_s) for one in good if one.pauses > 1]
     return Stage(
         clients=clients,
         requests=len(outcomes),
