@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from statistics import median
 
 from tests.bench.llama_server import available, llama_server
 from tests.bench.random_llama import write_random_llama
-from tests.bench.report import Options, Section, Table
+from tests.bench.report import ROOT, Options, Section, Table
 from tests.bench.slot_clients import first_tokens, speeds, voice_beside_batch
 from tests.llm.worker_process import model_path, running_worker
 
@@ -18,6 +19,9 @@ __all__ = ["run"]
 
 CLIENTS = (1, 4, 8)
 CONTEXT = 1024
+SHORT = 512
+"""The context of the smallest models; stories260K was trained on no more."""
+TINY_REPEATS = 25
 OURS, PEER = "a Parley slot", "llama.cpp's server"
 
 
@@ -28,35 +32,39 @@ def run(options: Options) -> Section:
     with tempfile.TemporaryDirectory() as folder:
         large = Path(folder) / "random.gguf"
         parameters = write_random_llama(large, model_path(), width=768, layers=12, inner=3072, heads=12)
+        small = Path(folder) / "tiny.gguf"
+        count = write_random_llama(small, model_path(), width=64, layers=5, inner=176, heads=8)
+        tiny = [(f"random llama, {count / 1e6:.1f} M, f16", small), *_tiny_models()]
         models = (("parley-mini", model_path(), 15), (f"random llama, {parameters / 1e6:.0f} M, f16", large, 5))
         for model, path, most in models:
             repeats = 1 if options.quick else most
             with ExitStack() as stack:
-                worker = stack.enter_context(running_worker("--ctx-size", str(CONTEXT), model=path))
-                servers = {OURS: worker.url}
-                if available():
-                    servers[PEER] = stack.enter_context(llama_server(path, CONTEXT, parallel=8))
+                servers = _both(stack, path, CONTEXT)
                 found = [asyncio.run(speeds(servers, clients, repeats)) for clients in CLIENTS]
                 first = asyncio.run(first_tokens(servers, repeats + 1))
-                alone, beside = asyncio.run(voice_beside_batch(worker.url, 3 * repeats))
+                alone, beside = asyncio.run(voice_beside_batch(servers[OURS], 3 * repeats))
+            rows += _speed_rows(model, found)
             for name in servers:
-                rows.append((f"{model}: {name}", *(f"{median(speed[name]):.0f}" for speed in found)))
                 fresh, kept = median(first[name].fresh), median(first[name].kept)
                 turns.append((f"{model}: {name}", f"{1000 * fresh:.0f}", f"{1000 * kept:.0f}", f"{kept / fresh:.2f}"))
-            if len(servers) > 1:
-                rows.append((f"{model}: ratio", *(_ratio(speed[OURS], speed[PEER]) for speed in found)))
             quiet, busy = median(alone), median(beside)
             voice.append((model, f"{1000 * quiet:.0f}", f"{1000 * busy:.0f}", f"{busy / quiet:.2f}"))
+        for model, path in tiny:
+            repeats = 1 if options.quick else TINY_REPEATS
+            with ExitStack() as stack:
+                servers = _both(stack, path, SHORT)
+                rows += _speed_rows(model, [asyncio.run(speeds(servers, clients, repeats)) for clients in CLIENTS])
     without = "" if available() else " llama.cpp's server was not measured: it needs the extra `bench`."
     return Section(
         "The slot",
         "A worker process answers over HTTP on loopback; client and servers share the machine. Tokens/s: the sum of "
         "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults. The second "
-        "model has random weights and shows what size costs. llama.cpp's own server (from the xllamacpp wheel, its "
-        "defaults, 8 slots of the same context) runs in the same minutes with the same file; the two take turns, and "
-        "the ratio is the median of the rounds' own ratios. A "
-        "slot's threads spin while they wait for each other, as those of llama.cpp's server do, but not while others "
-        f"compute on the machine.{without}",
+        "model has random weights and shows what size costs; of the smallest ones, with up to a million parameters, "
+        "hardly anything is the model, so they show what a token costs beside it. llama.cpp's own server (from the "
+        "xllamacpp wheel, its defaults, 8 slots of the same context) runs in the same minutes with the same file; "
+        "the two take turns, and the ratio is the median of the rounds' own ratios. A slot's threads spin while they "
+        "wait for each other, as those of llama.cpp's server do, but not while others compute on the machine."
+        f"{without}",
         (
             Table(("tokens/s", *(f"{n} request{'s' * (n > 1)}" for n in CLIENTS)), tuple(rows)),
             Table(("first token, ms (median)", "600 new tokens", "the next turn, 10 more", "ratio"), tuple(turns)),
@@ -66,6 +74,33 @@ def run(options: Options) -> Section:
             ),
         ),
     )
+
+
+def _both(stack: ExitStack, model: Path, context: int) -> dict[str, str]:
+    """Base URLs, by name."""
+    worker = stack.enter_context(running_worker("--ctx-size", str(context), model=model))
+    servers = {OURS: worker.url}
+    if available():
+        servers[PEER] = stack.enter_context(llama_server(model, context, parallel=8))
+    return servers
+
+
+def _tiny_models() -> list[tuple[str, Path]]:
+    """Those of the test data, where there are some."""
+    folder = Path(os.environ.get("PARLEY_TEST_MODELS", ROOT.parent / "shared" / "testdata")) / "llm"
+    names = {"llama-2-tiny-random": "llama-2-tiny-random, 0.5 M", "stories260K-f32": "stories260K, 0.3 M"}
+    found = ((name, folder / f"{file}.gguf") for file, name in names.items())
+    return [(name, path) for name, path in found if path.is_file()]
+
+
+def _speed_rows(model: str, found: list[dict[str, list[float]]]) -> list[tuple[object, ...]]:
+    """`found`: tokens/s by server, for each of CLIENTS."""
+    rows: list[tuple[object, ...]] = [
+        (f"{model}: {name}", *(f"{median(speed[name]):.0f}" for speed in found)) for name in found[0]
+    ]
+    if len(found[0]) > 1:
+        rows.append((f"{model}: ratio", *(_ratio(speed[OURS], speed[PEER]) for speed in found)))
+    return rows
 
 
 def _ratio(ours: list[float], peer: list[float]) -> str:

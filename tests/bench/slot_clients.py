@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,9 @@ _numbers = count(1)
 
 
 def prompt_tokens(length: int) -> list[int]:
-    """Another one every time, so that nothing of it is in a cache."""
-    number = next(_numbers)
-    return [100 + (number * 7919 + n * 104729) % 400 for n in range(length)]
+    """Another one every time, so that nothing of it is in a cache; the smallest vocabularies have 512 tokens."""
+    chance = random.Random(next(_numbers))
+    return [chance.randrange(100, 500) for _ in range(length)]
 
 
 def _session() -> aiohttp.ClientSession:
