@@ -142,12 +142,18 @@ class Decoder:
         ]
 
     def choose(self, places: Sequence[int], chains: Sequence[SamplerChain]) -> list[int]:
-        """The tokens that follow these places of the step, which are all that asked for one."""
-        if self._shortlist is not None and places:
-            tokens = self._shortlist.sample(places, chains)
-            if tokens is not None:
-                return tokens
-        return [chain.sample(self.context, at) for at, chain in zip(places, chains, strict=True)]
+        """The tokens that follow these places of the step. What a row gets, and in which way, does not depend on the
+        others: a seed gives the same reply beside them."""
+        shortlist = self._shortlist
+        if shortlist is None:
+            return [chain.sample(self.context, at) for at, chain in zip(places, chains, strict=True)]
+        tokens = shortlist.sample(places, chains) if len(places) > 1 else None
+        if tokens is None:
+            tokens = []
+            for at, chain in zip(places, chains, strict=True):
+                listed = shortlist.sample((at,), (chain,))
+                tokens.append(chain.sample(self.context, at) if listed is None else listed[0])
+        return tokens
 
     def check(self, row: Row, chain: SamplerChain) -> Iterator[int]:
         """What the model says in place of each guessed token of a row that was alone, and after them, one by one: to

@@ -58,8 +58,8 @@ class Shortlist:
         self._apply = _bound("llama_sampler_apply", None, ctypes.c_void_p, ctypes.c_void_p)
 
     def sample(self, places: Sequence[int], chains: Sequence[SamplerChain]) -> list[int] | None:
-        """A token for each row: `places` are all places in the batch that have logits, one for each of `chains`. None
-        where there is nothing to gain, or the logits are no numbers: ask llama.cpp then.
+        """A token for each row; `places`: where in the batch its logits are. None, and no chain was asked, where one
+        of the chains must see more, the rows do not lie side by side, or the logits are no numbers.
         """
         rows, most = len(chains), max(chain.sees for chain in chains)
         block = BLOCK if self._size >= 2 * BLOCK * most else self._size // (2 * most)
@@ -70,9 +70,10 @@ class Shortlist:
             return None
         blocks = self._size // block
         highest = logits[:, : block * blocks].reshape(rows, block, blocks).max(axis=1)
-        bar = np.partition(highest, blocks - most, axis=1)[:, blocks - most, None]
-        found = np.flatnonzero(logits >= bar)
-        ends = np.searchsorted(found, self._size * np.arange(1, rows + 1)).tolist() if rows > 1 else [len(found)]
+        found = np.flatnonzero(logits >= _bars(highest, [chain.sees for chain in chains])[:, None])
+        ends = np.searchsorted(found, self._size * np.arange(rows + 1)).tolist() if rows > 1 else [0, len(found)]
+        if any(ends[row + 1] - ends[row] < chain.sees for row, chain in enumerate(chains)):
+            return None
         items = np.zeros(len(found), CANDIDATE)
         ids = items["id"]
         ids[:] = found % self._size if rows > 1 else found
@@ -81,16 +82,13 @@ class Shortlist:
 
     def _choose(
         self, items: npt.NDArray[Any], ids: npt.NDArray[np.int32], ends: list[int], chains: Sequence[SamplerChain]
-    ) -> list[int] | None:
+    ) -> list[int]:
         tokens: list[int] = []
-        array, start, data = self._array, 0, items.ctypes.data
-        for chain, end in zip(chains, ends, strict=True):
-            if end - start < chain.sees:
-                return None
+        array, data = self._array, items.ctypes.data
+        for chain, start, end in zip(chains, ends[:-1], ends[1:], strict=True):
             array.data, array.size, array.selected, array.sorted = data + 12 * start, end - start, -1, False
             self._apply(chain.address, self._at)
             tokens.append(int(ids[(array.data - data) // 12 + array.selected]))  # XTC moves the beginning
-            start = end
         return tokens
 
     def _rows(self, first: int, last: int, rows: int) -> npt.NDArray[np.float32] | None:
@@ -105,3 +103,12 @@ class Shortlist:
             raw = (ctypes.c_float * (rows * self._size)).from_address(address)
             view = self._views[address, rows] = np.ctypeslib.as_array(raw).reshape(rows, self._size)
         return view
+
+
+def _bars(highest: npt.NDArray[np.float32], counts: list[int]) -> npt.NDArray[np.float32]:
+    """For each row the value that as many of its blocks reach as it wants tokens: never what others of the step want
+    decides which candidates a row has, or a seed would not give the same reply beside them."""
+    blocks = highest.shape[1]
+    if len(set(counts)) == 1:
+        return np.partition(highest, blocks - counts[0], axis=1)[:, blocks - counts[0]]
+    return np.array([np.partition(row, blocks - n)[blocks - n] for row, n in zip(highest, counts, strict=True)])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from statistics import median
 
 __all__ = ["ThreadChoice"]
@@ -30,6 +31,8 @@ TRY_AFTER = 50
 TRY_AFTER_MOST = 800
 TRIAL = 4
 """Steps of a trial; the first has threads to wake and does not count."""
+GIVE_UP = 2 * TRIAL
+"""Steps that the trial may take the time of: where a thread gets no core, one step may last as long as fifty."""
 FASTER, MUCH_FASTER = 0.95, 0.8
 
 
@@ -86,7 +89,9 @@ class ThreadChoice:
                 size.trial, size.trial_times = self._neighbour(size), []
             return
         size.trial_times.append(seconds)
-        if len(size.trial_times) == TRIAL:
+        if sum(size.trial_times) > GIVE_UP * median(size.times):
+            self._judge(size, size.trial, inf)
+        elif len(size.trial_times) == TRIAL:
             self._judge(size, size.trial, median(size.trial_times[1:]))
 
     def try_soon(self) -> None:

@@ -52,6 +52,11 @@ def test_one_slow_step_changes_nothing() -> None:
     assert used[-100:].count(2) >= 98
 
 
+def test_a_trial_that_lasts_is_broken_off() -> None:
+    used = walk(ThreadChoice(2, SMALL), 8, 5000, lambda threads: 0.002 if threads == 2 else 0.1)
+    assert used.count(1) <= 5000 // TRY_AFTER_MOST + 6 and used[-1] == 2
+
+
 def test_long_steps_and_lone_tokens_of_a_reply_with_a_seed_are_left_alone() -> None:
     assert set(walk(ThreadChoice(4, SMALL), 64, 2000, lambda threads: 1.0 / threads)) == {4}
     choice = ThreadChoice(4, SMALL)

@@ -73,6 +73,19 @@ def test_it_takes_what_llama_cpp_takes(engine: LlamaCppEngine, sampling: Samplin
         decoder.clear(row)
 
 
+def test_rows_that_want_different_numbers_of_tokens_share_a_step(engine: LlamaCppEngine) -> None:
+    decoder, shortlist = engine._decoder, Shortlist(engine._decoder.context, engine._vocab.size)
+    kinds = (LISTED[0], LISTED[1], LISTED[2], LISTED[4])
+    ours, theirs = ([chains(engine, kind)[row] for row, kind in enumerate(kinds)] for _ in range(2))
+    assert decoder.run([Row(at, at, 0, prompt, True) for at, prompt in enumerate(PROMPTS)]) == "done"
+    places = [9 * at + 8 for at in range(4)]
+    for _ in range(30):
+        expected = [chain.sample(decoder.context, at) for chain, at in zip(theirs, places, strict=True)]
+        assert shortlist.sample(places, ours) == expected
+    for row in range(4):
+        decoder.clear(row)
+
+
 @pytest.mark.parametrize("sampling", WHOLE)
 def test_what_needs_the_whole_vocabulary_gets_it(engine: LlamaCppEngine, sampling: Sampling) -> None:
     chain = chains(engine, sampling)[0]
