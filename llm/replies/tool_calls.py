@@ -91,10 +91,13 @@ def tools_by_name(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, 
     return {str(tool["function"]["name"]): schema_of(tool) for tool in tools}
 
 
+_NOTHING: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
 def schema_of(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The JSON schema of a tool's arguments."""
+    """The JSON schema of a tool's arguments. One that says nothing of them has none (OpenAI's API reference)."""
     parameters = tool["function"].get("parameters")
-    return parameters if isinstance(parameters, Mapping) and parameters else {"type": "object"}
+    return parameters if isinstance(parameters, Mapping) and parameters else _NOTHING
 
 
 def named_tools(tools: Sequence[Mapping[str, Any]], choice: object) -> tuple[Mapping[str, Any], ...] | None:

@@ -18,7 +18,7 @@ from llm.engine import EngineFinish, EngineJob, Prompt
 from llm.messages import GenerateRequest
 from llm.replies.json_schema import must_hold
 from llm.replies.parser import ReplyParser, marks_of
-from llm.replies.tool_calls import Said, named_tools
+from llm.replies.tool_calls import Said, named_tools, schema_of
 from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, Usage, UsageSoFar
 from llm.worker.answers import EventStream, JsonAnswer, event, read_body, unless_gone
 from llm.worker.bridge import Bridge, Taken
@@ -68,6 +68,9 @@ async def _prepare(bridge: Bridge, asked: GenerateRequest, asked_at: float) -> _
     single = asked.parallel_tool_calls is False
     grammar = asked.grammar
     if forced is not None:
+        for tool in forced:
+            if tool["function"].get("strict") is True:
+                must_hold(schema_of(tool), "tools")
         grammar = await bridge.call_grammar(forced, not single and asked.tool_choice == "required", prompt)
     elif schema is not None:
         if is_strict(asked.response_format):

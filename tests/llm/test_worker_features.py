@@ -263,6 +263,20 @@ class TestTools:
         pieces = [delta["function"]["arguments"] for calls in deltas for delta in calls]
         assert "".join(pieces) == call["function"]["arguments"] and len(pieces) > 1
 
+    @pytest.mark.parametrize("more", [{}, {"parameters": None}, {"parameters": {}}])
+    def test_a_tool_that_names_no_arguments_has_none(self, worker: RunningWorker, more: dict[str, Any]) -> None:
+        tool = {"type": "function", "function": {"name": "stop", **more}}
+        body = chat(tools=[tool], tool_choice="required", parallel_tool_calls=False, max_tokens=100)
+        (found,) = choices(worker.ask(CHAT, body))
+        (call,) = found["message"]["tool_calls"]
+        assert json.loads(call["function"]["arguments"]) == {} and found["finish_reason"] == "tool_calls"
+
+    def test_a_strict_tool_is_held_to_all_that_it_says(self, worker: RunningWorker) -> None:
+        third = {"type": "object", "properties": {"x": {"type": "integer", "multipleOf": 3}}, "required": ["x"]}
+        tool = {"type": "function", "function": {"name": "third", "parameters": third, "strict": True}}
+        answer = worker.ask(CHAT, chat(tools=[tool], tool_choice="required"))
+        assert answer.status == 400 and "multipleOf" in answer.body["error"]["message"]
+
     def test_what_the_reply_may_not_be(self, worker: RunningWorker) -> None:
         body = chat(tools=[TIME], tool_choice="required", response_format={"type": "json_object"})
         assert worker.ask(CHAT, body).body["error"]["param"] == "tool_choice"
