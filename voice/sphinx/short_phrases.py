@@ -2,18 +2,17 @@
 
 The ordinary decoder hears a lone "stop" as "open" about every other time: a language model of requests has little
 to say about a single word, and 3,400 words are many to choose from. Here the whole sound has to be one of the
-phrases. Each is scored by itself (phrase_scores.py), and the phrases of a kind speak for each other: what sounds a
-little like "mm", "mm-hm" and "hm" is a murmur, whichever it is. Three kinds compete: what stops us, what says "go
-on", and everything else, a loop of phones among it. The kinds are weighed by a table of a few hundred numbers that
-was fitted to synthetic voices (models/bundled/short-phrases.md); the sounds themselves are judged by pocketsphinx's
-model, which learned from people.
+phrases. Each is scored by itself (phrase_scores.py), and a small network weighs all of the scores: four kinds
+compete, what stops us, what says "go on", what asks, and everything else. It was fitted to synthetic voices in
+synthetic rooms (models/bundled/short-phrases.md); the sounds themselves are judged by pocketsphinx's model, which
+learned from people.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +26,22 @@ from voice.sphinx.features import ENERGY_OFFSET, features
 from voice.sphinx.phrase_scores import PhraseScores, Scores
 from voice.sphinx.speech_span import speech_span
 
-__all__ = ["KINDS", "Heard", "PhraseTable", "ShortPhrases", "hear", "pronunciations"]
+__all__ = ["KINDS", "Heard", "PhraseTable", "ShortPhrases", "evidence", "hear", "pronunciations"]
 
 RATE_HZ = 16_000
 LONGEST_S = 1.9
 """Of the sound with its margins: what lasts longer is no short phrase."""
 SHORTEST_S = 0.25
 WARPS = (0.96, 1.04)
-KINDS = ("stop", "murmur", "else")
-FLOOR = -400.0
+KINDS = ("stop", "murmur", "question", "else")
+INTERRUPTING = (0, 2)
+SURE = 0.65
+"""Probability from which on a sound interrupts: a reply that goes on can still be stopped, by the transcript, but one
+that was stopped for an "okay" is lost."""
+AGREES = 0.6
+"""Probability of a murmur from which on nobody waits for the transcript."""
 WORST = -4.0
+NATS = 8.0
 FRAMES = 50.0
 """Scales, so that what is fitted is near one."""
 SOUNDS = {
@@ -60,17 +65,15 @@ Pronunciations = dict[str, list[tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class PhraseTable:
-    """What was fitted. `kinds` are indices of KINDS. `biases` [phrases]; `weights` [3, phrases + 2] and `offsets` [3]
-    are of how the phrases stand to one another."""
+    """What was fitted: a network of one hidden layer. `kinds` are indices of KINDS, of `phrases`; `more` are phrases
+    that stop us and were not fitted. `hidden` [evidence + 1, units] and `out` [units + 1, KINDS] have the biases in
+    their last rows."""
 
     phrases: tuple[str, ...]
     kinds: npt.NDArray[np.int64]
-    biases: Floats
-    per_nat: float
-    per_nat_a_frame: float
-    loop: tuple[float, float]
-    weights: Floats
-    offsets: Floats
+    hidden: Floats
+    out: Floats
+    more: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> PhraseTable:
@@ -78,47 +81,47 @@ class PhraseTable:
         return cls(
             tuple(found["phrases"]),
             np.array([KINDS.index(each) for each in found["kinds"]]),
-            np.array(found["biases"], np.float32),
-            float(found["per_nat"]),
-            float(found["per_nat_a_frame"]),
-            (float(found["loop"][0]), float(found["loop"][1])),
-            np.array(found["weights"], np.float32),
-            np.array(found["offsets"], np.float32),
+            np.array(found["hidden"], np.float32),
+            np.array(found["out"], np.float32),
         )
 
     def with_stops(self, phrases: Sequence[str]) -> PhraseTable:
-        """With more phrases that stop us; how they stand to the others is not known."""
-        more = len(phrases)
-        if not more:
-            return self
-        usual = float(self.biases[self.kinds == 0].mean())
-        known = len(self.phrases)
-        none = np.zeros((len(KINDS), more), np.float32)
-        return PhraseTable(
-            (*self.phrases, *phrases),
-            np.concatenate((self.kinds, np.zeros(more, np.int64))),
-            np.concatenate((self.biases, np.full(more, usual, np.float32))),
-            self.per_nat,
-            self.per_nat_a_frame,
-            self.loop,
-            np.concatenate((self.weights[:, :known], none, self.weights[:, known:]), axis=1),
-            self.offsets,
-        )
+        return replace(self, more=tuple(phrases))
 
     def weigh(self, scores: Scores) -> Heard:
-        """Softmax over the kinds."""
-        over = np.maximum(scores.phrases - scores.loop, FLOOR)
-        each = over * self.per_nat + over / scores.frames * self.per_nat_a_frame + self.biases
-        kinds = np.array([_sum(each[self.kinds == kind]) for kind in range(len(KINDS))])
-        kinds[2] = _sum(np.array([kinds[2], self.loop[0] + self.loop[1] * scores.frames / FRAMES]))
-        a_frame = over / scores.frames
-        best = a_frame.max()
-        shape = np.concatenate((np.maximum(a_frame, WORST) - best, [best, scores.frames / FRAMES]))
-        kinds += self.weights @ shape + self.offsets
-        likely = np.exp(kinds - _sum(kinds))
-        kind = int(likely.argmax())
-        phrase = self.phrases[int(np.where(self.kinds == kind, each, -np.inf).argmax())]
+        """`scores`: of the phrases, and of those that are `more`."""
+        over, frames = scores.phrases - scores.loop, scores.frames
+        kinds = np.concatenate((self.kinds, np.zeros(len(self.more), np.int64)))
+        units = np.maximum(evidence(over, frames, kinds, len(self.phrases)) @ self.hidden[:-1] + self.hidden[-1], 0.0)
+        kinds_over = units @ self.out[:-1] + self.out[-1]
+        likely = np.exp(kinds_over - kinds_over.max())
+        likely /= likely.sum()
+        if sum(likely[kind] for kind in INTERRUPTING) >= SURE:
+            kind = max(INTERRUPTING, key=lambda each: likely[each])
+        else:
+            kind = 1 if likely[1] >= AGREES else 3
+        among = np.where(kinds == kind, over, -np.inf)
+        phrase = (*self.phrases, *self.more)[int(among.argmax())] if (kinds == kind).any() else ""
         return Heard(KINDS[kind], phrase, float(likely[kind]))
+
+
+def evidence(over: Floats, frames: int, kinds: npt.NDArray[np.int64], fitted: int) -> Floats:
+    """What the network sees: [2 * fitted + 6] for `over`, how much better each phrase explains `frames` of a sound
+    than any phones do, in nats: how the `fitted` first ones stand to the best, a frame and altogether, the best of
+    each kind, the best, and how long it was."""
+    a_frame = over / frames
+    best, most = a_frame.max(), over.max()
+    each = [a_frame[kinds == kind] for kind in range(len(KINDS) - 1)]
+    found: Floats = np.concatenate(
+        (
+            np.maximum(a_frame[:fitted] - best, WORST),
+            np.exp(np.maximum(over[:fitted] - most, -60.0) / NATS),
+            np.array([max(WORST, some.max(initial=-np.inf) - best) for some in each]),
+            np.array([max(best, WORST), frames / FRAMES, max(best, WORST) * frames / FRAMES]),
+        ),
+        dtype=np.float32,
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +192,4 @@ class ShortPhrases:
         self._known = frozenset(phrase for phrase in wanted if phrase and phrase not in unknown)
         fitted = frozenset(self._fitted.phrases)
         self._table = self._fitted.with_stops(sorted(self._known - fitted))
-        self._scores = PhraseScores(self._acoustics, self._table.phrases, self._sounds)
-
-
-def _sum(logs: npt.NDArray[np.floating]) -> float:
-    """Of probabilities, in logarithms."""
-    most = float(logs.max())
-    return most + float(np.log(np.exp(logs - most).sum()))
+        self._scores = PhraseScores(self._acoustics, (*self._table.phrases, *self._table.more), self._sounds)

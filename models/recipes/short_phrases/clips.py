@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import random
-import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
-import soxr
 
-QUESTIONS = (
-    "what", "why", "who", "how", "where", "when", "which", "what do you mean", "why is that", "but why", "what is it",
-    "how so",
-)  # fmt: skip
-"""Phrases that are neither; in the table, so that they are not taken for "wow"."""
+from models.recipes.short_phrases.voices import HUMS, RATE_HZ, Samples, hum, somebody, speak, trimmed
+
+__all__ = ["Clip", "bursts", "clips", "hums"]
+
 OTHERS = (
-    "but why is that", "who is that", "when was that", "where is it", "which one", "turn off the light",
-    "tell me more", "louder please", "I have a question", "next song", "five minutes", "alexa", "computer", "go back",
-    "the kitchen", "play music", "can you repeat", "seven", "in the morning", "my name is Tom", "open the door",
-    "set a timer", "excuse me", "listen", "lights", "weather", "hello", "volume up", "tomorrow", "and then",
+    "turn off the light", "tell me more", "louder please", "I have a question", "next song", "five minutes", "alexa",
+    "computer", "go back", "the kitchen", "play music", "seven", "in the morning", "my name is Tom", "open the door",
+    "set a timer", "excuse me", "listen", "lights", "weather", "hello", "volume up", "tomorrow", "and then", "thirty",
+    "make it louder", "another one", "the second one", "add milk", "call my mother", "red", "on Monday", "bathroom",
 )  # fmt: skip
-SPOKEN = {"mm-hm": ("mm hm", "[[m'hm]]", "[[m@'hm]]"), "uh-huh": ("uh huh", "[[V'hV]]"), "i see": ("I see",)}
+SPOKEN = {"mm-hm": ("mm hm", "mhm", "[[m'hm]]", "[[m@'hm]]"), "uh-huh": ("uh huh", "[[V'hV]]"), "i see": ("I see",)}
 """How a synthesiser is made to say it; [[...]] are espeak-ng's phonemes."""
-FOR_FLITE = {"[[m'hm]]": "mhm", "[[m@'hm]]": "mm hmm", "[[V'hV]]": "uh huh"}
-FITTED = (
-    "en-us+m1", "en-us+m2", "en-us+m4", "en-us+m7", "en-us+f1", "en-us+f2", "en-us+f4", "en-gb+m3", "en-gb-x-rp+f1",
-    "en-gb-x-rp+m1", "en-029+m2", "en-gb-scotland+f2", "en-gb-x-gbclan+m4", "en-us+klatt", "en-us+klatt3",
-)  # fmt: skip
-HELD_OUT = (
-    "en-us+m3", "en-gb+m6", "en-gb-x-rp+f4", "en-gb-x-gbcwmd+m8", "en-029+f2", "en-us+m5", "en-us+klatt2",
-    "en-gb-scotland+f1",
-)  # fmt: skip
-FLITE_FITTED, FLITE_HELD_OUT = ("rms", "awb"), ("slt", "kal16")
-FITTED_TWICE = 1
-RATE_HZ = 16_000
-PEAK = 10_000
-
-Pcm = npt.NDArray[np.int16]
+OFTEN = frozenset(("mm-hm", "uh-huh", "yeah", "okay", "right", "sure", "yes", "stop", "wait", "no", "what", "why"))
+"""Most of what people say over a reply."""
+FITTED_EACH, HELD_OUT_EACH = 40, 6
+"""Voices that say it; twice as many where it is said often."""
+PITCHES, PACES = (25, 35, 50, 60, 75), (125, 145, 165, 175, 190, 215)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,62 +33,71 @@ class Clip:
     kind: str
     voice: str
     held_out: bool
-    pcm: Pcm
+    samples: Samples
 
 
-def clips(stops: Sequence[str], murmurs: Sequence[str]) -> list[Clip]:
-    """Each phrase by each voice. espeak-ng is needed; flite is used where it is."""
-    dice = random.Random(1)
+def clips(phrases: Sequence[str], kinds: Sequence[str]) -> list[Clip]:
+    """Each phrase by some of the voices. espeak-ng is needed; flite is used where it is."""
+    dice = np.random.default_rng(1)
+    listed = [*zip(phrases, kinds, strict=True), *((text, "else") for text in OTHERS)]
     jobs = [
-        (said, kind, voice, held_out, dice.choice((30, 45, 50, 60, 75)), dice.choice((150, 165, 175, 190, 210)))
-        for phrases, kind in ((stops, "stop"), (murmurs, "murmur"), ((*QUESTIONS, *OTHERS), "else"))
-        for phrase in phrases
-        for said in SPOKEN.get(phrase, (phrase,))
-        for voice, held_out in _voices()
+        (str(dice.choice(SPOKEN.get(text, (text,)))), kind, somebody(held_out, dice), held_out, *_manner(dice))
+        for text, kind in listed
+        for held_out, count in ((False, FITTED_EACH), (True, HELD_OUT_EACH))
+        for _ in range(count * (2 if text in OFTEN else 1))
     ]
     with ThreadPoolExecutor(2) as threads:
-        return [clip for clip in threads.map(lambda job: _clip(*job), jobs) if clip.pcm.size]
+        return [clip for clip in threads.map(lambda job: _clip(*job), jobs) if clip.samples.size]
 
 
-def _voices() -> Iterator[tuple[str, bool]]:
-    yield from ((voice, False) for voice in FITTED * FITTED_TWICE)
-    yield from ((voice, True) for voice in HELD_OUT)
-    if shutil.which("flite"):
-        yield from ((f"flite {voice}", False) for voice in FLITE_FITTED * FITTED_TWICE)
-        yield from ((f"flite {voice}", True) for voice in FLITE_HELD_OUT)
+def _manner(dice: np.random.Generator) -> tuple[int, int]:
+    return int(dice.choice(PITCHES)), int(dice.choice(PACES))
 
 
 def _clip(text: str, kind: str, voice: str, held_out: bool, pitch: int, words_a_minute: int) -> Clip:
-    if voice.startswith("flite "):
-        stretch, spoken = f"duration_stretch={175 / words_a_minute}", FOR_FLITE.get(text, text)
-        command = ["flite", "-voice", voice[6:], "--setf", stretch, "-t", spoken, "-o", "/dev/stdout"]
-    else:
-        command = ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", str(words_a_minute), "--stdout", text]
-    data = subprocess.run(command, check=True, capture_output=True).stdout
-    at, rate_hz = data.index(b"data") + 8, int.from_bytes(data[24:28], "little")
-    samples = np.frombuffer(data[at : at + (len(data) - at) // 2 * 2], np.int16).astype(np.float32)
-    samples = soxr.resample(samples, rate_hz, RATE_HZ)
-    most = np.abs(samples).max(initial=0.0)
-    loud = np.flatnonzero(np.abs(samples) > most / 50)
-    samples = samples[max(0, loud[0] - 160) : loud[-1] + 320] * (PEAK / most)
-    return Clip(text, kind, voice, held_out, samples.round().astype(np.int16))
+    return Clip(text, kind, voice, held_out, speak(text, voice, pitch, words_a_minute))
 
 
-def sounds_like_noise(count: int) -> list[Clip]:
+def hums(count: int) -> Iterator[Clip]:
+    names = list(HUMS)
+    for number in range(count):
+        name = names[number % len(names)]
+        yield Clip(f"hummed {name}", "murmur", "hum", number % 4 == 3, hum(name, number))
+
+
+def bursts(count: int) -> Iterator[Clip]:
     """Bursts, hums and clicks of many lengths: coughs, doors, tones."""
     dice = np.random.default_rng(2)
-    found = []
     for number in range(count):
         size = int(dice.uniform(0.1, 1.2) * RATE_HZ)
         at = np.arange(size) / RATE_HZ
         if number % 3 == 0:
             tones = dice.uniform(80, 2000, 4)
             samples = sum(np.sin(2 * np.pi * hz * at) for hz in tones) * np.exp(-at * dice.uniform(0, 6))
+        elif number % 3 == 1:
+            samples = _noise(size, dice) * np.exp(-at * dice.uniform(0, 12))
         else:
-            spectrum = np.fft.rfft(dice.normal(0, 1, size))
-            hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
-            spectrum *= np.exp(-((hz - dice.uniform(100, 4000)) ** 2) / (2 * dice.uniform(200, 3000) ** 2))
-            samples = np.fft.irfft(spectrum, size) * np.exp(-at * dice.uniform(0, 12))
-        pcm = (samples * PEAK / np.abs(samples).max()).round().astype(np.int16)
-        found.append(Clip(f"noise {number}", "else", "noise", number % 4 == 0, pcm))
-    return found
+            samples = _cough(dice)
+        yield Clip("a burst", "else", "noise", number % 4 == 0, trimmed(samples.astype(np.float32)))
+
+
+def _cough(dice: np.random.Generator) -> Samples:
+    """A puff, a gap, and a hoarse end with some voice in it; once or twice."""
+    parts = []
+    for _ in range(int(dice.integers(1, 3))):
+        puff, end = int(dice.uniform(0.03, 0.1) * RATE_HZ), int(dice.uniform(0.08, 0.3) * RATE_HZ)
+        at = np.arange(end) / RATE_HZ
+        hz = dice.uniform(90, 220) * (1 - 0.3 * at / at[-1])
+        voice = np.sign(np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)) * dice.uniform(0, 0.5)
+        hoarse = (_noise(end, dice) + voice) * np.exp(-at * dice.uniform(4, 15))
+        parts += [_noise(puff, dice) * np.linspace(1, 0.3, puff) * 2, hoarse, np.zeros(int(0.1 * RATE_HZ))]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _noise(size: int, dice: np.random.Generator) -> Samples:
+    """Of one broad colour; its root mean square is 1."""
+    spectrum = np.fft.rfft(dice.normal(0, 1, size))
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    spectrum *= np.exp(-((hz - dice.uniform(100, 4000)) ** 2) / (2 * dice.uniform(200, 3000) ** 2))
+    found = np.fft.irfft(spectrum, size)
+    return np.asarray(found / np.sqrt((found**2).mean()), np.float32)
