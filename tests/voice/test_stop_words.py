@@ -198,7 +198,7 @@ class TestStopWords:
             talk.run(at)
             asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
             talk.at(at, heard.PhraseSpotted(asked.revision, phrase))
-            talk.run(at + 0.005)
+            talk.run(at + 0.04)
             assert bool(talk.told(Interrupted)) == (phrase == "okay stop")
 
     def test_a_murmur_goes_on_before_the_silence_is_a_pause(self) -> None:

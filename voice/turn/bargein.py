@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
 
+from voice.settings import STOP_PHRASES
+
 __all__ = [
     "INTERRUPTERS",
     "LONGEST_STOP_MS",
+    "STOPS_ELSEWHERE",
+    "known_stops",
     "MURMURS",
     "MURMURS_ELSEWHERE",
     "is_phrase",
     "BACK_CHANNELS",
+    "QUESTIONS",
     "QUESTION_WORDS",
     "STOP_WORDS",
     "SYLLABLES_MS",
@@ -36,14 +41,15 @@ __all__ = [
 
 BACK_CHANNELS = frozenset(
     "mhm mm hm hmm uh huh um ah oh yeah yes yep yup okay ok right sure i see aha wow nice cool great good"
-    " mm-hm uh-huh yup alright really exactly absolutely"
-    " ja jaja genau aha klar ach achso stimmt richtig gut toll super prima verstehe natürlich".split()
+    " mm-hm mm-hmm mmhm mmhmm mmm mhmm uh-huh uhuh a-ha yup yea ya alright really exactly absolutely true fine indeed"
+    " ja jaja jo jep jawohl genau aha klar ach achso stimmt richtig gut toll super prima verstehe natürlich sicher"
+    " eben logisch".split()
 )
 """Words that say "go on", not "stop"."""
 
 STOP_WORDS = frozenset(
     "stop wait no cancel quiet enough pause shut hold hey nevermind never halt stopp warte nein ruhe"
-    " moment genug schluss aufhören hör".split()
+    " moment genug schluss aufhören hör still schweig abbrechen abbruch".split()
 )
 """One of these is an interruption however short it is."""
 
@@ -54,7 +60,8 @@ QUESTION_WORDS = frozenset(
 
 INTERRUPTERS = (
     "stop please", "please stop", "stop stop", "no stop", "okay stop", "wait", "wait wait", "wait a second",
-    "wait no", "no", "no no", "no wait", "no no no", "hold on", "hang on", "pause", "hush",
+    "wait no", "no", "no no", "no wait", "no no no", "hold on", "hang on", "pause", "hush", "hey", "listen",
+    "one moment", "excuse me", "stop that", "no stop it", "that is enough", "wait stop",
 )  # fmt: skip
 """Phrases that a recogniser which can spot listens for in a short sound: what interrupts..."""
 
@@ -62,8 +69,22 @@ MURMURS = (
     "mm-hm", "mm", "uh-huh", "hm", "aha", "ah", "oh", "oh wow", "wow", "yeah", "yes", "yep", "okay", "right", "sure",
     "yeah yeah", "yes yes", "okay okay", "oh okay", "oh yeah", "oh i see", "i see", "got it", "cool", "great", "good",
     "nice", "really", "of course", "exactly", "alright", "absolutely", "oh really", "oh right", "oh good", "i know",
+    "right right", "sure sure", "yeah okay", "yeah sure", "okay good", "uh-huh uh-huh", "mm-hm mm-hm", "true", "yup",
 )  # fmt: skip
-"""... and what says "go on"."""
+"""... and what says "go on"..."""
+
+QUESTIONS = (
+    "what", "why", "who", "how", "where", "when", "which", "what do you mean", "why is that", "but why", "what is it",
+    "how so", "what time is it", "what was that", "who is that", "where is that", "how much", "which one", "why not",
+    "but what about", "say that again",
+)  # fmt: skip
+"""... and what wants an answer."""
+
+STOPS_ELSEWHERE = (
+    "stopp", "hör auf", "hör bitte auf", "aufhören", "sei still", "sei ruhig", "sei leise", "ruhe", "still", "genug",
+    "es reicht", "das reicht", "schluss", "abbrechen", "abbruch", "schweig", "vergiss es", "lass gut sein",
+)  # fmt: skip
+"""Stop words of recognisers that write German, beside the ones that come with Parley. No other language's words."""
 
 MURMURS_ELSEWHERE = ("ach so", "ach ja", "na klar", "alles klar", "ich verstehe", "ja klar", "sehr gut")
 """The same of recognisers that write German."""
@@ -140,9 +161,15 @@ def is_phrase(text: str, phrases: Sequence[str]) -> bool:
     return bool(words) and any(words == _words(each) * (len(words) // max(1, len(_words(each)))) for each in phrases)
 
 
+def known_stops(stop_words: Sequence[str]) -> tuple[str, ...]:
+    """The operator's, or those that come with Parley: theirs in every language that has some."""
+    own = tuple(stop_words)
+    return (*own, *STOPS_ELSEWHERE) if own == STOP_PHRASES else own
+
+
 def spotted_phrases(stop_words: Sequence[str]) -> tuple[str, ...]:
     """All that a recogniser which can spot listens for in a sound over a reply."""
-    return (*stop_words, *INTERRUPTERS, *MURMURS)
+    return (*stop_words, *INTERRUPTERS, *MURMURS, *QUESTIONS)
 
 
 def murmured(text: str) -> bool:

@@ -187,7 +187,7 @@ class Deciding(Noting):
             request = Request("")  # said along with the reply, not to be answered
         elif self._is_stop(revision):
             request = Request("")  # the reply is over, and that is all they wanted
-            said = words if is_phrase(words, self._settings.stop_words) or turn is None else turn.spotted
+            said = words if is_phrase(words, self._stops) or turn is None else turn.spotted
             self._tell(TranscriptOut(said, True, revision.user_item, is_request=False))
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)
@@ -244,6 +244,7 @@ class Deciding(Noting):
         revision, sound = self._answer.revision, self._outcry
         self._outcry = None
         self._stop_overhearing()
+        self._drop_doubted()
         self._remember_said()
         # nothing had been sent when the sound began: the user was not answering, they were going on
         merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
@@ -265,7 +266,7 @@ class Deciding(Noting):
             self._turn.told, self._turn.over_reply, self._turn.spotted = True, sound.over_speech, sound.spotted
             self._tell(SpeechStarted(sound.turn.from_s, sound.turn.item))
             self._turn.partial = sound.spotted or sound.text or ""
-            if is_phrase(self._turn.partial, self._settings.stop_words):
+            if is_phrase(self._turn.partial, self._stops):
                 self._tell(TranscriptOut(self._turn.partial, False, sound.turn.item, is_request=False))
             self._go(State.HEARING)
         if sound.ended and self._turn is not None and self._quiet_s is not None:

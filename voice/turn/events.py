@@ -51,7 +51,8 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class AudioClock:
     """The ears have listened up to `at_s`; `voiced`: the last frame sounded like speech; `fading`: barely, or not;
-    `rising`: the last frames may be the beginning of speech, of which SpeechBegan will tell if they are."""
+    `rising`: the last frames may be the beginning of speech, of which SpeechBegan will tell if they are; `hushed`:
+    the last frame was far quieter than the speech before it."""
 
     at_s: float
     voiced: bool
@@ -59,6 +60,7 @@ class AudioClock:
     rising: bool = False
     level_db: float | None = None
     """Of the last frame, over one sample step."""
+    hushed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

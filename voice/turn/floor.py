@@ -28,7 +28,7 @@ from voice.settings import ToolSettings, TurnSettings
 from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
-from voice.turn.bargein import LONGEST_STOP_MS, is_phrase
+from voice.turn.bargein import LONGEST_STOP_MS, is_phrase, known_stops
 from voice.turn.endpointing import ECHO_S, SETTLED_S, SLACK_S, Manners
 from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
@@ -88,6 +88,9 @@ class Floor:
         """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
         self._let_go: Outcry | None = None
         """A murmur that the reply went on after, before the silence after it was a pause."""
+        self._doubted: Outcry | None = None
+        """A short sound that the reply went on after, before its words were known."""
+        self._stops = known_stops(settings.stop_words)
         self._braced_at, self._brace_from, self._clicks = 0.0, -inf, 0
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
         self._heads: dict[int, str | None] = {}  # pieces of a long turn that is not committed yet, see pieces.py
@@ -169,6 +172,7 @@ class Floor:
     def _rest(self) -> None:
         """Nothing is going on: listen, or sleep."""
         self._stop_overhearing()
+        self._drop_doubted()
         self._quiet_s = self._watched_s = None
         self._go(self._at_rest)
 
@@ -177,6 +181,12 @@ class Floor:
         if sound is not None:
             if sound.revision:
                 self._do(Abandon(sound.revision))
+            self._do(StopListening(sound.turn.number))
+
+    def _drop_doubted(self) -> None:
+        sound, self._doubted = self._doubted, None
+        if sound is not None:
+            self._do(Abandon(sound.revision))
             self._do(StopListening(sound.turn.number))
 
     def _go(self, state: State) -> None:
@@ -204,7 +214,7 @@ class Floor:
     def _is_stop(self, revision: Revision) -> bool:
         """It ended a reply and is a stop word and nothing else, by the transcript or, for so short a turn, by what
         was spotted."""
-        turn, stops, words = revision.turn, self._settings.stop_words, (revision.text or "").split()
+        turn, stops, words = revision.turn, self._stops, (revision.text or "").split()
         if turn is None or not turn.over_reply or revision.answering:
             return False
         if revision.text is None and is_phrase(turn.partial, stops):

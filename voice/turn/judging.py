@@ -10,6 +10,7 @@ from voice.turn.bargein import (
     INTERRUPTERS,
     LONGEST_STOP_MS,
     NOTHING_SAID,
+    QUESTIONS,
     BargeInRules,
     Said,
     Verdict,
@@ -83,7 +84,7 @@ class Judging(Deciding):
             self._start_judging(SpeechBegan(max(event.at_s - NEAR_S, self._used_s)))
             return
         if self._aside_cry is not None:
-            self._aside_cry.hear(event.at_s, event.voiced)
+            self._aside_cry.hear(event.at_s, event.voiced and not event.hushed)
         reply = self._answer.reply
         if self._let_go is not None and self._goes_on(self._let_go, event):
             return
@@ -99,10 +100,11 @@ class Judging(Deciding):
     def _goes_on(self, sound: Outcry, event: AudioClock) -> bool:
         """ "Yeah, but wait": what was over, as it seemed, and let go is judged again, all of it."""
         if not self._speaking:
-            self._let_go = self._missed_s = None
+            self._let_go = None
+            self._missed_s = None if self._doubted is None else self._missed_s
             return False
         before = sound.voiced_s
-        sound.hear(event.at_s, event.voiced)
+        sound.hear(event.at_s, event.voiced and not event.hushed)
         sound.since_s += sound.voiced_s - before
         if sound.since_s < GOES_ON_S:
             return False
@@ -137,8 +139,10 @@ class Judging(Deciding):
 
     def _overheard(self, event: SpeechEnded) -> None:
         """Speech over a reply that it may not interrupt is over: was it a stop word and nothing else?"""
-        if self._let_go is not None:
-            self._let_go = self._missed_s = None
+        if self._let_go is not None or self._doubted is not None:
+            self._let_go = None
+            self._missed_s = None if self._doubted is None else self._doubted.onset_s
+            self._missed_until_s = event.at_s
             return
         self._missed_until_s = event.at_s
         sound = self._aside_cry
@@ -154,13 +158,13 @@ class Judging(Deciding):
         sound = self._aside_cry
         if sound is None or sound.revision != revision:
             return False
-        if not sound.spotted and is_phrase(text, self._settings.stop_words):
+        if not sound.spotted and is_phrase(text, self._stops):
             sound.spotted = text
         self._end_by_word(sound)
         return True
 
     def _end_by_word(self, sound: Outcry) -> None:
-        stop = is_phrase(sound.spotted, self._settings.stop_words)
+        stop = is_phrase(sound.spotted, self._stops)
         ours = sounds_like_us(sound.spotted, self._may_echo())
         self._stop_overhearing()
         if stop and not ours and self.state in (State.THINKING, State.SPEAKING):
@@ -174,7 +178,7 @@ class Judging(Deciding):
 
     def _judging_clock(self, event: AudioClock) -> None:
         if self._outcry is not None:
-            self._outcry.hear(event.at_s, event.voiced)
+            self._outcry.hear(event.at_s, event.voiced and not event.hushed)
             self._listen_in(self._outcry)
             self._judge()
 
@@ -184,7 +188,7 @@ class Judging(Deciding):
             return
         sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
         sound.over(self._now)
-        sound.commands = sound.commands or (self._is_command(sound.spotted) and not self._echo_learning)
+        sound.interrupts = self._interrupts(sound.spotted)
         if not sound.whole:
             self._transcribe(sound)
         self._judge()
@@ -192,7 +196,11 @@ class Judging(Deciding):
     def _listen_in(self, sound: Outcry) -> None:
         """Ask what is said as soon as it is no cough, again while that is not clear, and when it may be over."""
         due_s = (FIRST_ASK_MS + ASK_EVERY_MS * sound.asked) / 1000
-        if not sound.ended and (sound.quiet or (not sound.waits and sound.voiced_s >= due_s)):
+        due = not sound.waits and sound.voiced_s >= due_s
+        # a last time before it counts as more than a murmur, whatever is awaited
+        sure_s = self._manners.rules.sure_ms / 1000
+        last = sound.spots and sound.asked_s < sure_s <= sound.voiced_s
+        if not sound.ended and (sound.quiet or due or last):
             self._transcribe(sound)
 
     def _transcribe(self, sound: Outcry) -> None:
@@ -205,7 +213,7 @@ class Judging(Deciding):
     def _on_phrase(self, event: PhraseSpotted) -> None:
         if self._aside_cry is not None and event.revision == self._aside_cry.revision:
             self._aside_cry.spotted = event.phrase
-            if is_phrase(event.phrase, self._settings.stop_words):
+            if is_phrase(event.phrase, self._stops):
                 self._end_by_word(self._aside_cry)
         elif self._outcry is not None and event.revision == self._outcry.revision:
             sound = self._outcry
@@ -213,13 +221,19 @@ class Judging(Deciding):
             # what is half said may sound like one of them, the first syllable most of all
             command = self._is_command(event.phrase)
             # and what is left of our own voice may sound like anything
-            sure = sound.whole or sound.asked > 1 if self._echo == "absent" else sound.ended
-            sound.commands = command and not self._echo_learning and (sure or self._is_command(before))
+            again = self._echo == "absent" and (sound.asked > 1 or self._is_command(before))
+            sound.interrupts = self._interrupts(event.phrase)
+            sound.commands = command and again and not sound.whole
             sound.hint = event.phrase if command and self._echo == "absent" else sound.hint
             self._judge()
 
     def _is_command(self, phrase: str) -> bool:
-        return is_phrase(phrase, (*self._settings.stop_words, *INTERRUPTERS))
+        return is_phrase(phrase, (*self._stops, *INTERRUPTERS))
+
+    def _interrupts(self, phrase: str) -> bool:
+        """If it was all that was said. What is left of our own voice may sound like anything."""
+        meant = self._is_command(phrase) or is_phrase(phrase, QUESTIONS)
+        return meant and not self._echo_learning
 
     def _sound_again(self, event: SpeechBegan) -> None:
         if self._outcry is not None:
@@ -264,16 +278,44 @@ class Judging(Deciding):
         return Said(reply.said(0.0), reply.said(since))
 
     def _resume(self, sound: Outcry) -> None:
-        """It was nothing: go on from the very sample."""
-        self._do(Abandon(sound.revision))
-        self._do(StopListening(sound.turn.number))
+        """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
+        doubtful = sound.over_speech and sound.in_doubt(self._rules())
+        self._drop_doubted()
+        if doubtful:
+            self._doubted = sound
+        else:
+            self._do(Abandon(sound.revision))
+            self._do(StopListening(sound.turn.number))
         self._outcry = None
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
-        if sound.over_speech and sound.murmured and not sound.ended and self._speaking:
+        if sound.over_speech and (sound.murmured or doubtful) and not sound.ended and self._speaking:
             # if the reply ends before the sound does, what it becomes is heard then
             self._let_go, self._missed_s, self._missed_until_s = sound, sound.onset_s, None
+        elif doubtful:
+            self._missed_s, self._missed_until_s = sound.onset_s, self._quiet_s
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
+
+    def _doubt_settled(self, revision: int, text: str) -> bool:
+        """The words of a sound that the reply went on after: was it an interruption after all?"""
+        sound = self._doubted
+        if sound is None or sound.revision != revision:
+            return False
+        self._doubted = None
+        sound.told(text)
+        ended, sound.ended = sound.ended, True
+        verdict = sound.verdict(self._rules(), self._audio.s, self._now, self._may_echo())
+        sound.ended = ended or not self._speaking
+        meant = verdict is Verdict.INTERRUPT and (not self._is_far(sound.turn) or is_phrase(text, self._stops))
+        if meant and self.state in (State.SPEAKING, State.BRACED, State.JUDGING):
+            self._missed_s = self._let_go = None
+            self._quiet_s = sound.voice_s if self._outcry is None else self._quiet_s
+            self._outcry = self._outcry or sound
+            self._interrupt()
+        else:
+            self._missed_s = None if self._let_go is None else self._missed_s
+            self._do(StopListening(sound.turn.number))
+        return True
 
     def _rules(self) -> BargeInRules:
         """Where the microphone hears us, or may, a voice alone may be our own: then only words tell.
@@ -305,6 +347,7 @@ class Judging(Deciding):
         if self._echo_cancelled:
             self._speaking = False
             self._missed_s = None
+            self._drop_doubted()
             self._echo_since_s = self._audio.s
             turn = self._turn
             if self._outcry is not None:

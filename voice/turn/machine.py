@@ -168,7 +168,7 @@ class TurnMachine(Requests):
 
     def _adds_nothing(self, turn: Turn, text: str) -> bool:
         """The client was told that this is a stop, by a better ear for single words."""
-        stop = turn.over_reply and is_phrase(turn.spotted, self._settings.stop_words)
+        stop = turn.over_reply and is_phrase(turn.spotted, self._stops)
         return stop and len(text.split()) <= len(turn.spotted.split()) + 1
 
     def _read_stable(self, turn: Turn, text: str) -> None:
@@ -183,7 +183,7 @@ class TurnMachine(Requests):
             self._outcry.told(event.text)
             self._judge()
             return
-        if self._aside_heard(event.revision, event.text):
+        if self._aside_heard(event.revision, event.text) or self._doubt_settled(event.revision, event.text):
             return
         revision, text = self._piece_of(event.revision, event.text), None
         if revision is None:
@@ -212,7 +212,7 @@ class TurnMachine(Requests):
             self._outcry.told("")
             self._judge()
             return
-        if self._aside_heard(event.revision, ""):
+        if self._aside_heard(event.revision, "") or self._doubt_settled(event.revision, ""):
             return
         note = self._notes.get(event.revision)
         if note is not None:

@@ -86,11 +86,13 @@ class Requests(Waking):
         """What is said from here on is heard: the user may be in the middle of a sentence."""
         self._used_s = event.at_s
         self._drop_pieces()
+        self._drop_doubted()
         if self._missed_s is not None:
             self._missed_s = event.at_s if self._speaking else None
         if self._outcry is not None:
             self._resume(self._outcry)
             self._let_go = self._missed_s = None
+            self._drop_doubted()
             if self._speaking:
                 self._start_judging(SpeechBegan(event.at_s))
         elif self.state in (State.HEARING, State.PAUSE):

@@ -9,7 +9,16 @@ from voice.measuring.ledger import Ledger
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import VoiceConfig
-from voice.turn.bargein import BargeInRules, Said, Verdict, judge, murmured, sounds_like_us
+from voice.turn.bargein import (
+    QUESTION_WORDS,
+    STOP_WORDS,
+    BargeInRules,
+    Said,
+    Verdict,
+    judge,
+    murmured,
+    sounds_like_us,
+)
 from voice.turn.nearness import Loudness
 from voice.turn.tool_rounds import Rounds
 
@@ -19,7 +28,11 @@ __all__ = ["Outcry", "Revision", "Turn", "agreed"]
 PATIENT = 1.5
 """Times the voice of an interruption: so long a word on what it is is waited for, if one is to come."""
 LULL_S = 0.06
-"""Two frames without a voice: the end of a word, or the closure of a "p"."""
+"""Two frames without a voice: the end of a word, or the closure of a "p". The recogniser is asked then."""
+OVER_S = 0.09
+"""Three of them: more than most closures. What the recogniser said is acted on."""
+WORD_S = 0.15
+"""Nobody says more words than one in this, or half of a last one: they were misheard."""
 
 
 def agreed(before: str, now: str) -> str:
@@ -140,13 +153,17 @@ class Outcry:
     revision: int = 0
     voiced_s: float = 0.0
     asked: int = 0
+    asked_s: float = 0.0
+    """Its voice when the recogniser was last asked."""
     ended: bool = False
     ended_at: float = 0.0
     text: str | None = None
     spotted: str = ""
     """Of the phrases that the recogniser spots, the one that the sound was when it was last asked."""
+    interrupts: bool = False
+    """What was spotted last interrupts, if it was all..."""
     commands: bool = False
-    """What was spotted is an interruption for sure."""
+    """... and this is an interruption for sure, whatever follows."""
     hint: str = ""
     """What the half of it was, where that interrupts."""
     spots: bool = False
@@ -165,7 +182,7 @@ class Outcry:
 
     def ask(self) -> None:
         """The recogniser is being asked, now."""
-        self.waits, self.asked = True, self.asked + 1
+        self.waits, self.asked, self.asked_s = True, self.asked + 1, self.voiced_s
         self.whole = self.ended or self.last_s - self.voice_s >= LULL_S
         self.fresh_text = self.fresh_spot = False
 
@@ -187,7 +204,8 @@ class Outcry:
         return before
 
     def hear(self, at_s: float, voiced: bool) -> None:
-        """The ears have come to `at_s`. An onset is known late, so the first step counts all since the onset."""
+        """The ears have come to `at_s`, and the last frame was part of the sound, or was not. An onset is known late,
+        so the first step counts all since the onset."""
         if voiced:
             self.voiced_s += max(0.0, at_s - self.last_s)
             self.voice_s, self.whole = at_s, False
@@ -199,19 +217,31 @@ class Outcry:
         return self.voiced_s > 0 and self.last_s - self.voice_s >= LULL_S and not self.whole
 
     @property
+    def judged_whole(self) -> bool:
+        """There is silence after it, perhaps for good, and what spots phrases has heard all of it."""
+        over = self.ended or self.last_s - self.voice_s >= OVER_S
+        return over and self.whole and self.fresh_spot
+
+    @property
     def murmured(self) -> bool:
         """It was a back-channel and there is silence after it, perhaps for good."""
-        return self.whole and self.fresh_spot and murmured(self.spotted)
+        return self.judged_whole and murmured(self.spotted)
+
+    def in_doubt(self, rules: BargeInRules) -> bool:
+        """A short sound and nothing that interrupts, as far as what spots phrases can tell; words may yet prove it
+        wrong."""
+        short = self.voiced_s * 1000 < rules.sure_ms
+        return self.spots and self.judged_whole and not self.spotted and not self.fresh_text and short
 
     def verdict(self, rules: BargeInRules, audio_s: float, now: float, said: Said) -> Verdict:
         """`said`: the words of ours that may be its echo."""
         elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
         if self.ended:  # the recogniser is asked once more then, and gets its time
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
-        if self.commands and not sounds_like_us(self.spotted, said):
+        if (self.commands or (self.interrupts and self.judged_whole)) and not sounds_like_us(self.spotted, said):
             return Verdict.INTERRUPT
-        if self.over_speech and self.murmured:
-            return Verdict.RESUME  # and judged again if it was not over
+        if self.over_speech and (self.murmured or self.in_doubt(rules)):
+            return Verdict.RESUME  # and judged again if it was not over, or has words after all
         answered = self.ended and self.whole and self.fresh_text
         if answered and self.hint and not sounds_like_us(self.hint, said):
             if not murmured(self.spotted or self.text or ""):
@@ -219,5 +249,15 @@ class Outcry:
         early = self.voiced_s * 1000 < rules.sure_ms * (1 if self.fresh_spot else PATIENT)
         if self.spots and not self.ended and early:
             return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
-        text = self.spotted if murmured(self.spotted) else self.text
+        text = self.spotted if murmured(self.spotted) else self._credible
         return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
+
+    @property
+    def _credible(self) -> str | None:
+        """The transcript; nothing, where there was no time to say it, or where it is one word that what spots phrases
+        did not hear: a single word is what its recogniser mishears."""
+        words = (self.text or "").split()
+        if not self.spots or not words:
+            return self.text
+        misheard = len(words) == 1 and self.ended and words[0] not in STOP_WORDS | QUESTION_WORDS
+        return "" if misheard or self.voiced_s < WORD_S * (len(words) - 0.5) else self.text

@@ -1,0 +1,130 @@
+"""A short sound over a reply that may be a word: the reply goes on, and stops when it was one. On virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.voice.conversation import Conversation, Delays
+from tests.voice.test_stop_words import STORY, paused, spot, story
+from voice.ears.hush import Hush
+from voice.session.outgoing import Interrupted, StateOut, TurnComplete
+from voice.turn import events as heard
+from voice.turn.actions import Abandon, Listen, StopListening, Think, Transcribe
+from voice.turn.machine import State
+
+
+def speaking(talk: Conversation) -> list[float]:
+    return [time for time, event in talk.said if isinstance(event, StateOut) and event.state == "speaking"]
+
+
+def doubtful(words: str, until_s: float = 6.3, *, stt_s: float = 0.4) -> Conversation:
+    """The recogniser that spots phrases says that it is none of them; the words come later."""
+    talk = story()
+    talk.speak((6.0, until_s, words))
+    talk.run(5.9)
+    talk.delays = Delays(stt=stt_s)
+    spot(talk, until_s + 0.1, "")
+    return talk
+
+
+class TestDoubts:
+    def test_the_reply_goes_on_before_the_words_are_known(self) -> None:
+        talk = doubtful("")
+        talk.run(6.45)
+        assert talk.machine.state is State.SPEAKING
+        calm = story().run(40.0)
+        talk.run(40.0)
+        assert len(paused(talk)) == 1 and not talk.told(Interrupted)
+        assert talk.audio_s() == pytest.approx(calm.audio_s())
+        assert not [asked for at, asked in talk.actions if isinstance(asked, Think) and at > 6.0]
+
+    @pytest.mark.parametrize("words", ["stop", "wait", "why is that"])
+    def test_late_words_stop_it(self, words: str) -> None:
+        talk = doubtful(words, 6.5)
+        talk.run(6.72)
+        assert talk.machine.state is State.SPEAKING and not talk.told(Interrupted)
+        talk.run(9.0)
+        assert talk.told(Interrupted)
+        assert talk.told(TurnComplete)[0].interrupted
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert (thinks[-1].messages[-1].content == words) == (words != "stop")
+
+    @pytest.mark.parametrize("words", ["yeah", "hello", "in minute him play"])
+    def test_a_murmur_a_misheard_word_and_more_words_than_there_was_time_for_do_not(self, words: str) -> None:
+        assert not doubtful(words).run(9.0).told(Interrupted)
+
+    def test_what_is_long_is_waited_for(self) -> None:
+        talk = doubtful("turn on the light in the kitchen", 6.7)
+        talk.run(7.3)
+        assert talk.told(Interrupted) and len(paused(talk)) == 1 and len(speaking(talk)) == 1
+
+    def test_what_goes_on_is_judged_again_whole(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.3, "but"), (6.42, 7.4, "what about the dog"))
+        spot(talk, 6.4, "")
+        talk.run(9.5)
+        assert talk.told(Interrupted)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert thinks[-1].messages[-1].content == "but what about the dog"
+
+    def test_a_question_at_the_end_of_a_reply_is_not_lost(self) -> None:
+        whole = story().run(60.0)
+        ends = next(time for time, event in whole.said if isinstance(event, TurnComplete))
+        talk = story()
+        talk.speak((ends - 0.45, ends - 0.1, "why is that"))
+        talk.run(ends - 0.5)
+        talk.delays = Delays(stt=1.0)
+        spot(talk, ends + 0.03, "")
+        talk.run(ends + 4.0)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert thinks[-1].messages[-1].content == "why is that"
+
+    @pytest.mark.parametrize("failing", [0, 1])
+    def test_nobody_listens_on_when_all_is_said(self, failing: int) -> None:
+        talk = story()
+        talk.speak((6.0, 6.3, "hello"))
+        talk.run(5.9)
+        talk.failing, talk.delays = failing and 9, Delays(stt=0.4)
+        spot(talk, 6.4, "")
+        talk.run(9.0)
+        begun = {action.turn for _, action in talk.actions if isinstance(action, Listen)}
+        ended = {action.turn for _, action in talk.actions if isinstance(action, StopListening)}
+        assert begun == ended and not talk.told(Interrupted)
+
+    def test_a_new_sound_takes_its_place(self) -> None:
+        talk = doubtful("hello", stt_s=2.0)
+        talk.speak((7.0, 7.9, "what time is it"))
+        talk.run(7.6)
+        talk.delays = Delays()
+        talk.run(12.0)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert talk.told(Interrupted) and thinks[-1].messages[-1].content == "what time is it"
+        asked = {action.revision for _, action in talk.actions if isinstance(action, Transcribe)}
+        assert asked >= {action.revision for _, action in talk.actions if isinstance(action, Abandon)} - {0}
+
+    def test_a_question_that_is_spotted_whole_interrupts(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.3, ""))
+        spot(talk, 6.4, "why")
+        talk.run(6.45)
+        assert talk.told(Interrupted)
+
+
+class TestHush:
+    def test_what_has_died_away_is_asked_about_before_the_detector_says_so(self) -> None:
+        talk = Conversation(answer=lambda asked: STORY)
+        talk.speak((1.0, 2.0, "tell me a story"), (6.0, 6.5, "stop"))
+        talk.run(6.3)
+        for frame in range(3):
+            at_s = 6.3 + 0.001 * frame
+            talk.at(at_s, heard.AudioClock(talk.heard_s + 0.032 * (frame + 1), True, hushed=True))
+        talk.run(6.31)
+        asked = [at for at, action in talk.actions if isinstance(action, Transcribe) and at > 6.0]
+        assert 6.3 <= asked[-1] <= 6.31
+
+    def test_fifteen_decibels_below_the_loudest_of_speech(self) -> None:
+        hush = Hush()
+        assert not hush.step(20.0, False) and not hush.step(60.0, True)
+        assert not hush.step(46.0, True) and hush.step(43.0, True)
+        assert not hush.step(20.0, False), "no speech, no hush"
+        assert not hush.step(30.0, True), "what was loud before counts no more"
