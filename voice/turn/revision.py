@@ -249,15 +249,15 @@ class Outcry:
         early = self.voiced_s * 1000 < rules.sure_ms * (1 if self.fresh_spot else PATIENT)
         if self.spots and not self.ended and early:
             return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
-        text = self.spotted if murmured(self.spotted) else self._credible
+        text = self.spotted if murmured(self.spotted) else self._credible(rules)
         return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
 
-    @property
-    def _credible(self) -> str | None:
-        """The transcript; nothing, where there was no time to say it, or where it is one word that what spots phrases
-        did not hear: a single word is what its recogniser mishears."""
+    def _credible(self, rules: BargeInRules) -> str | None:
+        """The transcript; nothing, where there was no time to say it, or where it is one short word that what spots
+        phrases did not hear: such words are what its recogniser mishears."""
         words = (self.text or "").split()
         if not self.spots or not words:
             return self.text
-        misheard = len(words) == 1 and self.ended and words[0] not in STOP_WORDS | QUESTION_WORDS
+        short = len(words) == 1 and self.voiced_s * 1000 < rules.voiced_ms
+        misheard = short and self.ended and words[0] not in STOP_WORDS | QUESTION_WORDS
         return "" if misheard or self.voiced_s < WORD_S * (len(words) - 0.5) else self.text
