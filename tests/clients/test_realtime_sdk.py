@@ -122,6 +122,20 @@ async def test_a_text_turn(scripted_parley: ParleyProcess, service: ScriptedProc
     ]
 
 
+async def test_an_item_that_is_audio(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
+    async with talking(scripted_parley) as talk:
+        await talk.update(output_modalities=["text"], **HEARD)
+        content = {"type": "input_audio", "audio": base64.b64encode(spoken().tobytes()).decode()}
+        item = {"id": "said", "type": "message", "role": "user", "content": [content]}
+        await talk.connection.conversation.item.create(item=item)  # type: ignore[arg-type]
+        await talk.connection.response.create()
+        await talk.until("response.done")
+    [heard] = talk.of("conversation.item.input_audio_transcription.completed")
+    assert (heard.item_id, heard.transcript) == ("said", "what is the capital of france")
+    [asked] = service.requests("llm")
+    assert asked["request"]["messages"][-1] == {"role": "user", "content": heard.transcript}
+
+
 async def test_a_spoken_turn(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
     async with talking(scripted_parley) as talk:
         await talk.update(**HEARD)

@@ -30,6 +30,7 @@ __all__ = [
     "RetrieveItem",
     "TruncateItem",
     "UpdateSession",
+    "decoded_audio",
     "event_id_of",
     "parse_event",
     "parse_frame",
@@ -170,7 +171,7 @@ def parse_event(message: Mapping[str, Any]) -> RealtimeClientEvent:
         case "session.update" | "transcription_session.update":
             return UpdateSession(_object(message, "session"))
         case "input_audio_buffer.append":
-            return AppendAudio(_audio(message))
+            return AppendAudio(decoded_audio(_text(message, "audio") or "", "audio"))
         case "input_audio_buffer.commit":
             return CommitInput()
         case "input_audio_buffer.clear":
@@ -236,14 +237,14 @@ def _number(message: Mapping[str, Any], field: str) -> int:
     return value
 
 
-def _audio(message: Mapping[str, Any]) -> bytes:
-    text = _text(message, "audio") or ""
+def decoded_audio(text: str, param: str) -> bytes:
+    """Raises RealtimeError."""
     if len(text) > MAX_AUDIO_BYTES:
-        raise invalid("One append may hold 15 MiB of audio.", "audio", hint="append it in smaller pieces")
+        raise invalid("One event may hold 15 MiB of audio.", param, hint="send it in smaller pieces")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise invalid("'audio' is not valid base64.", "audio") from None
+        raise invalid(f"'{param}' is not valid base64.", param) from None
 
 
 def _printable(value: Any) -> Any:

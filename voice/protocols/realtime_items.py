@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from llm.messages import Message, ToolCall
+from voice.protocols.realtime_client import decoded_audio
 from voice.protocols.realtime_errors import invalid, of_validation
 
 __all__ = ["Part", "WireItem", "item_json", "message_of", "parse_item"]
@@ -23,6 +24,8 @@ class Part:
 
     kind: str
     text: str | None
+    audio: bytes = b""
+    """Of a part that came without a transcript; it is not given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class _Content(_Shape):
     type: Literal["input_text", "input_audio", "input_image", "output_text", "output_audio", "text", "audio"]
     text: _Text | None = None
     transcript: _Text | None = None
+    audio: str | None = None
 
 
 class _Head(_Shape):
@@ -136,6 +140,8 @@ def parse_item(fields: object, param: str, new_id: str) -> WireItem:
                     code="empty_array",
                 )
             parts = tuple(_part(part, shape.role, f"{param}.content[{at}]") for at, part in enumerate(shape.content))
+            if len(parts) > 1 and any(part.audio for part in parts):
+                raise invalid("Audio without a transcript stands alone in its item.", f"{param}.content")
             return WireItem(id, "message", shape.role, parts, status)
         case _Call():
             call_id = shape.call_id or f"call_{id}"
@@ -155,6 +161,8 @@ def _part(part: _Content, role: Role, param: str) -> Part:
             f"Invalid value: '{part.type}'. Content of a message of the {role} is {wanted}.", f"{param}.type"
         )
     if kind.endswith("audio"):
+        if part.transcript is None and part.audio and role == "user":
+            return Part(kind, None, decoded_audio(part.audio, f"{param}.audio"))
         if part.transcript is None:
             raise invalid(
                 "Audio in an item needs its transcript here.",

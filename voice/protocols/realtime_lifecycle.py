@@ -9,6 +9,8 @@ The turn machine is the authority on the conversation; this follows it, and answ
 
 `step(event)` takes what the session tells its client (a ServerEvent) and what the client asks (`Asked`); it gives
 messages for the client (`Said`) and events for the session.
+
+Why this file is long: the rules hold between all events together, and are read best in one place.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from voice.protocols.realtime_replies import Replies
 from voice.protocols.realtime_response import ReplyWish, parse_response
 from voice.protocols.realtime_voices import Voices
 from voice.session.incoming import (
+    AddAudio,
     AddMessage,
     CancelResponse,
     Clear,
@@ -79,6 +82,8 @@ SILENCE = "(The user is silent.)"
 MIN_COMMIT_MS = 100
 """OpenAI's: less audio is no turn."""
 CAUSES = 256
+_FAULTS = ("stt_failed", "worker_died")
+"""Not the client's doing, whatever it asked for."""
 _OURS = {"empty_audio": "input_audio_buffer_commit_empty", "empty_request": "empty_request"}
 
 
@@ -126,6 +131,7 @@ class Lifecycle:
         if self._last_cause in self._causes:
             _, made = self._causes.pop(self._last_cause)
             self._drafts.pop(made, None)
+            self._spoken_s.pop(made, None)
             self._wishes.pop(made, None)
 
     # ---- what the client asks -------------------------------------------------------------------------------
@@ -207,8 +213,12 @@ class Lifecycle:
             self._known(previous or "", "create", "previous_item_id")
         if item.type == "function_call_output" and not self._items.has_call(item.call_id, self._drafts.values()):
             raise invalid(f"There is no function call '{item.call_id}'.", "item.call_id", code="invalid_call_id")
-        self._drafts[item.id] = item
-        self._out.append(AddMessage(message_of(item), item.id, previous, self._cause(event_id, item.id)))
+        audio = b"".join(part.audio for part in item.content)
+        self._drafts[item.id] = replace(item, content=tuple(replace(part, audio=b"") for part in item.content))
+        add = AddMessage(message_of(item), item.id, previous, self._cause(event_id, item.id))
+        self._out.append(AddAudio(audio, add) if audio else add)
+        if audio:
+            self._spoken_s[item.id] = len(audio) / self.session.input_bytes_per_ms / 1000
 
     def _truncate(self, event: TruncateItem, event_id: str | None) -> None:
         item = self._known(event.item_id, "truncate")
@@ -323,20 +333,28 @@ class Lifecycle:
         if not event.is_final or item is None:
             return
         self._items.put(replace(item, content=(Part("input_audio", event.text),)))
-        seconds = round(self._spoken_s.pop(item.id, 0.0), 3)
+        self._transcribed(item.id, event.text)
+
+    def _transcribed(self, item: str, text: str) -> None:
+        seconds = round(self._spoken_s.pop(item, 0.0), 3)
         if not self.session.transcribes:
             return
-        place = {"item_id": item.id, "content_index": 0}
+        place = {"item_id": item, "content_index": 0}
         kind = "conversation.item.input_audio_transcription"
-        if event.text:
-            self._say(f"{kind}.delta", **place, delta=event.text)
+        if text:
+            self._say(f"{kind}.delta", **place, delta=text)
         usage = {"type": "duration", "seconds": seconds}
-        self._say(f"{kind}.completed", **place, transcript=event.text, usage=usage)
+        self._say(f"{kind}.completed", **place, transcript=text, usage=usage)
 
     def _item_added(self, event: ItemAdded) -> None:
         known, draft = self._items.get(event.item.id), self._drafts.pop(event.item.id, None)
         if draft is not None:
+            spoken = draft.id in self._spoken_s
+            if spoken:
+                draft = replace(draft, content=(Part("input_audio", event.item.message.content),))
             self._announce(draft, self._items.known(event.previous))
+            if spoken:
+                self._transcribed(draft.id, event.item.message.content)
             return
         self._replies.kept(event.item.id, event.item.message.content)
         if known is None and event.item.message.role == "user":
@@ -365,13 +383,14 @@ class Lifecycle:
     def _error(self, event: ErrorOut) -> None:
         event_id, made = self._causes.pop(event.event_id, (None, "")) if event.event_id else (None, "")
         self._drafts.pop(made, None)
+        self._spoken_s.pop(made, None)
         self._wishes.pop(made, None)
         item = self._items.get(event.item)
         if item is not None and item.role == "user" and self.session.transcribes:
             error = {"type": "transcription_error", "code": event.code, "message": event.message, "param": None}
             kind = "conversation.item.input_audio_transcription.failed"
             self._say(kind, item_id=item.id, content_index=0, error=error)
-        asked = bool(event.event_id) or event.code in _OURS
+        asked = (bool(event.event_id) and event.code not in _FAULTS) or event.code in _OURS
         message = f"{event.message} ({event.hint})" if event.hint else event.message
         blamed: Blame = "invalid_request_error" if asked else "server_error"
         self._out.append(error_said(blamed, _OURS.get(event.code, event.code), message, event_id=event_id))

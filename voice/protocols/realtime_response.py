@@ -129,4 +129,8 @@ def _message(
         if found is None:
             raise invalid("There is no item with this id.", f"{param}.id", code="invalid_item_reference")
         return message_of(found)
-    return message_of(parse_item(item, param, new_id("item")))
+    parsed = parse_item(item, param, new_id("item"))
+    if any(part.audio for part in parsed.content):
+        hint = "add it to the conversation first, and refer to it"
+        raise invalid("Audio in the input of a response needs its transcript here.", param, hint=hint)
+    return message_of(parsed)

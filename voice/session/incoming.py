@@ -11,6 +11,7 @@ from voice.errors import ProtocolError
 from voice.mouth.reply_options import ReplyOptions
 
 __all__ = [
+    "AddAudio",
     "AddMessage",
     "CancelResponse",
     "Clear",
@@ -146,6 +147,14 @@ class AddMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class AddAudio:
+    """The same with `audio` in the session's input format: its words become the content of the message."""
+
+    audio: bytes
+    add: AddMessage
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteItem:
     item_id: str
     event_id: str = ""
@@ -189,6 +198,7 @@ ClientEvent = (
     | Update
     | ToolResult
     | AddMessage
+    | AddAudio
     | DeleteItem
     | Respond
     | CancelResponse

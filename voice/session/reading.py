@@ -15,6 +15,7 @@ from voice.session.config import SessionConfig
 from voice.session.connection import Connection
 from voice.session.listening import Listening
 from voice.session.outgoing import Pong, TranscriptOut
+from voice.session.spoken_items import SpokenItems
 from voice.session.telling import Telling
 from voice.turn import events as heard
 
@@ -26,7 +27,8 @@ MAX_ERRORS = 50
 
 class Reading:
     """Of one session, over all its connections. `hear` tells the turn machine; `reconfigure` takes a new
-    configuration, `complain` an error of the client's; `typed` is called before a turn that was written."""
+    configuration, `complain` an error of the client's; `typed` is called before a turn that was written; `spoken`
+    takes what is asked of the conversation."""
 
     def __init__(
         self,
@@ -39,11 +41,13 @@ class Reading:
         reconfigure: Callable[[SessionConfig], None],
         complain: Callable[[ParleyError], None],
         typed: Callable[[], None],
+        spoken: SpokenItems,
     ) -> None:
         self._codec, self._listening, self._telling = codec, listening, telling
         self._idle_close_s = idle_close_s
         self._hear, self._reconfigure = hear, reconfigure
         self._complain, self._typed = complain, typed
+        self._spoken = spoken
         self._errors = 0
 
     async def run(self, line: Connection, frame: str | bytes | None) -> bool:
@@ -107,11 +111,16 @@ class Reading:
                 self._reconfigure(self._codec.apply(fields))
             case incoming.AddMessage(message=message):
                 incoming.check_length(message.content)
-                self._hear(event)
+                self._spoken.ask(event)
+            case incoming.AddAudio():
+                language = self._codec.config.voice.language
+                self._spoken.add(event, self._codec.config.audio, None if language == "auto" else language)
             case incoming.Respond(options=options):
                 incoming.check_length("".join(message.content for message in options.input or ()), incoming.MAX_INPUT)
-                self._hear(event)
-            case incoming.DeleteItem() | incoming.CancelResponse() | incoming.Truncate():
+                self._spoken.ask(event)
+            case incoming.DeleteItem() | incoming.CancelResponse():
+                self._spoken.ask(event)
+            case incoming.Truncate():
                 self._hear(event)
             case incoming.ToolResult(output=output):
                 incoming.check_length(output, incoming.MAX_INPUT)

@@ -10,8 +10,9 @@ together by its number.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from math import inf
+from typing import Any
 
 import anyio
 import structlog
@@ -36,6 +37,7 @@ from voice.session.outgoing import (
 from voice.session.reading import Reading, position_of
 from voice.session.resume import AwayTime, Resumable, Resumed
 from voice.session.rivals import Enter, Rivals
+from voice.session.spoken_items import SpokenItems
 from voice.session.telling import Telling
 from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
@@ -134,6 +136,7 @@ class Session:
             reconfigure=self._reconfigure,
             complain=self._complain,
             typed=self._rivals.forget,
+            spoken=SpokenItems(parts.stt, hear=self._hear, failed=self._say, start=self._begin),
         )
         self._rearm = anyio.Event()
 
@@ -371,6 +374,9 @@ class Session:
 
     def _send(self, drafts: Sequence[Draft]) -> None:
         self._telling.send(drafts)
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._tasks.start_soon(work)
 
     def _stop(self) -> None:
         self._over = True
