@@ -65,7 +65,7 @@ def asked(*events: AddAudio | ConversationEvent, rest_s: float = 10.0) -> list[t
             told.append((round(clock.now(), 1), event))
 
         async with anyio.create_task_group() as tasks:
-            items = SpokenItems(SlowStt(), hear=note, failed=note, start=lambda work: tasks.start_soon(work) and None)
+            items = SpokenItems(SlowStt(), note, note, lambda work: tasks.start_soon(work))
             try:
                 for event in events:
                     if isinstance(event, AddAudio):

@@ -10,9 +10,8 @@ together by its number.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from typing import Any
 
 import anyio
 import structlog
@@ -136,7 +135,7 @@ class Session:
             reconfigure=self._reconfigure,
             complain=self._complain,
             typed=self._rivals.forget,
-            spoken=SpokenItems(parts.stt, hear=self._hear, failed=self._say, start=self._begin),
+            spoken=SpokenItems(parts.stt, self._hear, self._say, lambda work: self._tasks.start_soon(work)),
         )
         self._rearm = anyio.Event()
 
@@ -374,9 +373,6 @@ class Session:
 
     def _send(self, drafts: Sequence[Draft]) -> None:
         self._telling.send(drafts)
-
-    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._tasks.start_soon(work)
 
     def _stop(self) -> None:
         self._over = True

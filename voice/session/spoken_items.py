@@ -34,10 +34,9 @@ class SpokenItems:
     def __init__(
         self,
         stt: Stt,
-        *,
         hear: Callable[[ConversationEvent], None],
         failed: Callable[[ErrorOut], None],
-        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], object],
     ) -> None:
         self._stt, self._hear, self._failed, self._start = stt, hear, failed, start
         self._waiting: deque[tuple[AddMessage, Pcm, str | None] | ConversationEvent] = deque()
