@@ -121,8 +121,7 @@ class Session:
         self.released = anyio.Event()
         """Set by whoever ran the session, when another one may be run in its place."""
         self._next: Connection | None = None
-        self._returned = anyio.Event()
-        self._reader = anyio.CancelScope()
+        self._returned, self._reader = anyio.Event(), anyio.CancelScope()
         self._over = False
         self._time = AwayTime()
         self._telling = Telling(self._codec, self._time, self._stop, self._give_up)
