@@ -115,6 +115,8 @@ class Room:
         self.guard = EchoGuard(turn.echo, self.prior)
         self.now = 0.0
         self.heard_pcm: list[Pcm] = []
+        self.echo_states: list[str] = []
+        """What was found out of the echo, in order."""
         self._queue: list[tuple[float, int, heard.TurnEvent]] = []
         self._order = itertools.count()
         self._busy_until, self._spotted_at = 0.0, 0.0
@@ -144,6 +146,7 @@ class Room:
                     if self.guard.finding != before:
                         if self.guard.state == "present":
                             segmenter = self._segmenter()
+                        self.echo_states.append(self.guard.state)
                         self._step(heard.EchoHeard(self.guard.state))
                     self.heard_pcm.append(clean)
                     pending = np.concatenate((pending, clean))

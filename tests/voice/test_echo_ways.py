@@ -1,18 +1,20 @@
-"""Ways of our own voice back to us: through Opus, and with our wake word in it."""
+"""Ways of our own voice back to us: through Opus, over a telephone, with our wake word in it."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from models.registry import discover
 from tests.recordings import needs_recordings, recording
 from tests.speaking import spoken
-from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, impulse_response
+from tests.voice.room import RATE_HZ, STORY, Acoustics, Room, Sound, impulse_response
 from voice.ears.batch import EarBatch, Line
 from voice.ears.echo_guard import EchoGuard
 from voice.ears.events import WakeHeard
 from voice.ears.wake_trigger import WakeTrigger
 from voice.port import EngineConfig, Pcm
+from voice.resample import StreamResampler
 from voice.session.outgoing import AudioOut, Interrupted
 from voice.turn.actions import Action, Tell
 
@@ -87,3 +89,41 @@ def test_a_reply_that_says_the_wake_word_does_not_wake_us_and_the_user_does() ->
     heard = wakes(np.concatenate(out))
     assert len(heard) == 1
     assert heard[0] > 8
+
+
+class TelephoneRoom(Room):
+    """Loudspeaker and microphone get and give G.711 at 8 kHz; `lost`: frames of the microphone that never come."""
+
+    lost = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        law = discover("voice.codecs")["g711_ulaw"]
+        assert law.encoder is not None
+        self._encoder, self._decoder = law.encoder(8000), law.decoder(8000)
+        self._down, self._up = StreamResampler(RATE_HZ, 8000), StreamResampler(8000, RATE_HZ)
+        self._waiting: Pcm = np.zeros(2 * FRAME, np.int16)
+
+    def _microphone(self, start: int) -> Pcm:
+        wire = self._encoder.encode(self._down.process(super()._microphone(start)))
+        self._waiting = np.concatenate((self._waiting, self._up.process(self._decoder.feed(wire))))
+        heard, self._waiting = self._waiting[:FRAME], self._waiting[FRAME:]
+        return heard[:0] if self._rng.random() < self.lost else heard
+
+
+@pytest.mark.parametrize(("gain_db", "delay_ms", "lost"), [(0, 400, 0.0), (-12, 120, 0.004)])
+def test_over_a_telephone_it_hears_itself_out(gain_db: float, delay_ms: float, lost: float) -> None:
+    room = TelephoneRoom(Acoustics(gain_db, delay_ms, 0.3))
+    room.lost = lost
+    room.run(7.0)
+    assert room.guard.state == "present"
+    assert room.told(Interrupted) == []
+
+
+@needs_recordings
+def test_what_the_user_said_before_a_reply_is_no_sign_that_it_is_not_heard() -> None:
+    """The request is still in the window in which the reply's echo is looked for."""
+    voice = recording("speech/commands_human/rs_whats_the_weather.wav").pcm()[: 2 * RATE_HZ]
+    room = Room(Acoustics(-18, 150, 0.3), (Sound(0.5, voice, "tell me a story"),), seed=4).run(7.0, None)
+    assert room.guard.state == "present"
+    assert "absent" not in room.echo_states

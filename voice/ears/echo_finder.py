@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from voice.ears.echo_path import PEAK_PRESENT
 from voice.ears.likeness import correlate
@@ -23,6 +24,8 @@ from voice.ears.timeline import RATE_HZ, WINDOW, Timeline
 __all__ = ["LOOK_EVERY", "LOOK_RARELY", "MOVED", "EchoFinder", "EchoState", "Found"]
 
 EchoState = Literal["unknown", "absent", "present"]
+
+Floats = npt.NDArray[np.floating[Any]]
 
 LOOK_EVERY = RATE_HZ // 10
 LOOK_RARELY = RATE_HZ // 2
@@ -36,11 +39,20 @@ synthetic voice saying something else up to 15 and 70. Two lower ones (PEAK_PRES
 that is loud, are an echo, too."""
 _LOUD_S = 0.5
 """So much that is loud has to be there before its likeness to us counts, once there seems to be no echo."""
+_SOUND_S = 0.1
 _VOTES = 3
 """Looks at something loud that was not us, after which there is no echo."""
 _DOUBT = 3 * RATE_HZ // 2
+_FRAME = 320
 _SAME = 32
 """Samples by which one delay may differ from itself."""
+
+
+def _since_we_spoke(ref: Floats) -> int:
+    """Samples at the end of a window that may hold our voice: what the user said before is no sign of anything."""
+    frames = np.abs(ref[len(ref) % _FRAME :]).reshape(-1, _FRAME).max(axis=1) >= QUIET
+    first = int(np.argmax(frames)) if frames.any() else len(frames)
+    return max(1, len(frames) - first) * _FRAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,8 @@ class EchoFinder:
         if self.state == "unknown" and unheard(ref[-WINDOW:], mic):
             self.state = "absent"
             return None
-        loud = loud_s(line.mic, WINDOW)
+        since = _since_we_spoke(ref)
+        loud = loud_s(line.mic, min(WINDOW, since))
         noisy = delay is None and loud <= 0 and floor(mic) >= QUIET**2
         lag, height = correlate(mic, ref, RATE_HZ) if loud > 0 or noisy else (-1, 0.0)
         if noisy and height >= PEAK_PRESENT:
@@ -80,8 +93,9 @@ class EchoFinder:
         if noisy and self.state == "absent":
             self.look_at = line.at + LOOK_RARELY
         if loud <= 0:
-            # what we said may still be on its way; later, silence is the surest sign of no echo
-            if self.state == "unknown" and np.sqrt(np.mean(ref[: WINDOW - 2 * LOOK_EVERY] ** 2)) >= QUIET:
+            # what we said may still be on its way; later, silence is the surest sign of no echo, if all was silent
+            said = np.sqrt(np.mean(ref[: WINDOW - 2 * LOOK_EVERY] ** 2)) >= QUIET
+            if self.state == "unknown" and said and loud_s(line.mic, since, now=False) < _SOUND_S:
                 self.state = "absent"
             return None
         again = abs(lag - self._candidate) <= _SAME

@@ -37,10 +37,10 @@ def floor(signal: Floats) -> float:
     return float(np.quantile(frames[frames > 0], 0.1)) if frames.any() else 0.0
 
 
-def loud_s(signal: Floats, lately: int) -> float:
-    """How much of the last `lately` samples is more than the room, in s; 0 if nothing was just now."""
+def loud_s(signal: Floats, lately: int, *, now: bool = True) -> float:
+    """How much of the last `lately` samples is more than the room, in s; with `now`, 0 if nothing was just now."""
     loud = _powers(signal)[-lately // _FRAME :] >= max(QUIET**2, _LOUD * floor(signal))
-    return float(loud.sum()) * _FRAME / _RATE_HZ if loud[-_JUST_NOW:].sum() >= 3 else 0.0
+    return float(loud.sum()) * _FRAME / _RATE_HZ if not now or loud[-_JUST_NOW:].sum() >= 3 else 0.0
 
 
 def lasts_s(voice: Floats) -> float:
