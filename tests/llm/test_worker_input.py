@@ -22,7 +22,7 @@ from tests.llm.worker_process import RunningWorker, model_path, running_worker
 HELLO = [{"role": "user", "content": "hello"}]
 UNHELD = {
     "type": "json_schema",
-    "json_schema": {"name": "x", "strict": True, "schema": {"type": "number", "multipleOf": 5}},
+    "json_schema": {"name": "x", "strict": True, "schema": {"type": "number", "multipleOf": 3}},
 }
 CHAT = "/v1/chat/completions"
 
