@@ -21,7 +21,7 @@ from models.recipes.short_phrases.voices import RATE_HZ
 
 BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
 HUMS, BURSTS = 500, 800
-BEFORE_S, AFTER_S = (0.25, 0.4), (0.06, 0.1, 0.13, 0.2, 0.3, 0.45)
+BEFORE_S, AFTER_S = (0.25, 0.4), (0.06, 0.13, 0.2, 0.3)
 MOSTLY_SAID, HALF_SAID = 0.75, 0.5
 """Of a phrase, when it counts as said, and of a murmur."""
 CUTS = (0.35, 0.55, 0.8)

@@ -12,7 +12,7 @@ __all__ = ["heard_in_a_room"]
 FULL_SCALE = 32768.0
 QUIETEST_DB, LOUDEST_DB = -40.0, -8.0
 """Of full scale, while it sounds."""
-ROOMS, TELEPHONES, NOISES = 0.45, 0.2, 0.45
+ROOMS, TELEPHONES, NOISES = 0.4, 0.2, 0.4
 """Shares of the sounds."""
 
 
@@ -42,10 +42,10 @@ def _loudness(samples: Samples) -> float:
 
 
 def _echoes(dice: np.random.Generator) -> Samples:
-    """A direct path and decaying noise: 60 dB in 0.15 to 1.2 s."""
-    count = int(dice.uniform(0.15, 1.2) * RATE_HZ)
+    """A direct path and decaying noise: 60 dB in 0.15 to 0.8 s."""
+    count = int(dice.uniform(0.15, 0.8) * RATE_HZ)
     tail = dice.normal(0, 1, count) * 10 ** (-3 * np.arange(count) / count)
-    tail *= dice.uniform(0.2, 1.4) / np.sqrt((tail**2).sum())
+    tail *= dice.uniform(0.2, 1.0) / np.sqrt((tail**2).sum())
     tail[0] = 1.0
     return tail.astype(np.float32)
 
