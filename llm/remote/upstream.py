@@ -21,8 +21,8 @@ __all__ = ["Upstream", "UpstreamAnswer"]
 
 STALE_S = 1.0
 """A kept connection that the server has closed shows it within this time."""
-_TRIES = 16
-"""Connections that are looked at until one has been silent since its last answer."""
+_TRIES = 256
+"""Connections that are looked at until one serves: kept ones may have said something, or be as stale as the first."""
 _KEPT_HEADS = 64
 _INFLATED_BYTES = 64 << 10
 """Of a compressed answer, at once."""
@@ -96,12 +96,13 @@ class Upstream:
         connector = self._http.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")
-        again = self._asks_again
+        again, anew = self._asks_again, False
         for _ in range(_TRIES):
             connection = await connector.connect(shape, [], timeout)
             keeper, transport = connection.protocol, connection.transport
-            if keeper is None or transport is None or keeper.should_close:  # it said something while nobody asked
-                connection.close()
+            kept = keeper in self._kept
+            if keeper is None or transport is None or keeper.should_close or (anew and kept):
+                connection.close()  # it said something while nobody asked, or another of its age was closed
                 continue
             sent_s = loop.time()
             exchange = Exchange(transport, keeper, timeout.sock_read or _FOREVER, until)
@@ -111,10 +112,10 @@ class Upstream:
                 return connection, exchange
             except AnswerBroken:
                 self.end(connection, exchange)
-                stale = keeper in self._kept and not exchange.begun and loop.time() < sent_s + STALE_S
+                stale = kept and not exchange.begun and loop.time() < sent_s + STALE_S
                 if not (stale and again):
                     raise
-                again = False  # once: the request itself may be what the server dies of
+                again, anew = False, True  # once: the request itself may be what the server dies of
             except BaseException:
                 self.end(connection, exchange)
                 raise

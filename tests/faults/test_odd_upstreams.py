@@ -117,6 +117,15 @@ async def test_a_connection_that_was_closed_just_as_it_was_used_is_nobodys_error
         assert len(upstream.asked) > 4, "some were asked twice, or this shows nothing"
 
 
+@pytest.mark.parametrize("name", ["stale", "stale_reset"])
+async def test_what_many_connections_kept_is_not_tried_one_stale_one_after_another(tmp_path: Path, name: str) -> None:
+    async with _gateway(tmp_path, name) as (found, upstream):
+        answers = await asyncio.gather(*(_ask(found, f"{name}/shared", False) for _ in range(3)))
+        assert len(set(upstream.asked_on)) > 1, "several are kept, or this shows nothing"
+        answers.append(await _ask(found, f"{name}/shared", False))
+        assert [status for status, _, _ in answers] == [200] * 4
+
+
 async def test_connections_are_used_again_but_not_where_the_server_says_no(tmp_path: Path) -> None:
     async with _gateway(tmp_path, "well", "says_close", "junk_between") as (found, upstream):
         for name in ("well", "says_close"):
