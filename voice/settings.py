@@ -85,8 +85,9 @@ class TurnSettings:
     """Voiced time after which it is an interruption even where the recogniser has not said what it is."""
     stop_words: tuple[str, ...] = STOP_PHRASES
     """Said alone over a reply they end it, with a wake word too; they are not answered."""
-    far_voice_db: float = 12.0
-    """A voice so much below the level of the user's own requests is far: a television. 0: none is."""
+    far_voice_db: float = 0.0
+    """A voice so much below the level of the user's own requests is far: a television. 0: none is. It is for rooms
+    where one runs (12 is a good value): elsewhere who is far is the user, who has walked away and asks something."""
     max_turn_s: float = 60.0
     """A turn is cut here whatever happens (a television, a fan)."""
     speculate: bool = True

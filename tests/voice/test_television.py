@@ -36,13 +36,14 @@ def softer(voice: Pcm, below_db: float) -> Pcm:
     return scaled
 
 
+TELEVISION = TurnSettings(far_voice_db=12.0)
 ASKED = Sound(0.5, asking(), "what time is it")
 
 
 @pytest.mark.parametrize("below_db", [15, 20, 25])
 def test_a_television_does_not_stop_a_reply(below_db: float) -> None:
     tv = Sound(4.0, television(below_db, 9.0), "and then I told him that we would have to go there")
-    room = Room(Acoustics(None), (ASKED, tv)).run(15.5, None)
+    room = Room(Acoustics(None), (ASKED, tv), settings=TELEVISION).run(15.5, None)
     assert room.told(Interrupted) == []
     assert room.told(TurnComplete)[0].heard_transcript == STORY
     paused = [state for state in room.told(StateOut) if state.state == "paused"]
@@ -61,7 +62,7 @@ def test_the_user_is_heard_over_a_television(delay_s: float) -> None:
     """It began before them, and goes on after."""
     tv = Sound(3.5, television(18, 9.0))
     user = Sound(6.0 + delay_s, asking(), "what time is it")
-    room = Room(Acoustics(None), (ASKED, tv, user), reply=STORY).run(9.5 + delay_s, None)
+    room = Room(Acoustics(None), (ASKED, tv, user), settings=TELEVISION, reply=STORY).run(9.5 + delay_s, None)
     (stopped,) = room.when(Interrupted)
     assert user.at_s + 0.5 < stopped < user.at_s + 1.6
     assert room.requests[-1] == "what time is it"
@@ -70,12 +71,14 @@ def test_the_user_is_heard_over_a_television(delay_s: float) -> None:
 def test_a_user_who_walked_away_is_answered() -> None:
     far = softer(recording("speech/commands_human/r3_set_timer.wav").pcm(), 15)
     asked = [Sound(5.0 + 6 * number, far, f"set timer {word}") for number, word in enumerate(("one", "two", "three"))]
-    room = Room(Acoustics(None), (ASKED, *asked), reply="Done.").run(21.0, None)
+    room = Room(Acoustics(None), (ASKED, *asked), settings=TELEVISION, reply="Done.").run(21.0, None)
     assert len(room.told(TurnComplete)) == 4
 
 
 def test_a_television_that_goes_on_is_not_answered() -> None:
     """Nobody knows of its first sentences what they are."""
     tv = Sound(4.0, np.concatenate([television(20, 20.0)] * 2), "and then I told him")
-    room = Room(Acoustics(None), (ASKED, tv), reply="Noon. And that is all there is to be said.").run(42.0, None)
+    room = Room(
+        Acoustics(None), (ASKED, tv), settings=TELEVISION, reply="Noon. And that is all there is to be said."
+    ).run(42.0, None)
     assert room.when(TurnComplete)[-1] < 15.0
