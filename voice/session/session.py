@@ -49,8 +49,8 @@ from voice.turn.machine_start import MachineStart
 __all__ = ["Channel", "ClientClosed", "Session", "SessionParts"]
 
 RING_SLACK_S = 10.0
-RESUME_WAIT_S = 0.5
-"""A client that is back says within this time where it stopped playing; else our own clock says it."""
+RESUME_WAIT_S = 2.0
+"""A client that is back says so soon where it stopped playing, even over a slow network; else our own clock does."""
 TAKEN_OVER = 4001
 """Close code: the client has connected anew."""
 
