@@ -57,6 +57,8 @@ __all__ = ["Batcher", "Statistics"]
 
 FORGOTTEN_S = 60.0
 """A request of a conversation that is over may still be on its way from the socket to here for so long."""
+LATE_S = 1.0
+"""One that was given up with the conversation may even begin here after that was forgotten: by another connection."""
 WORTH_WAITING = 64
 """Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
 
@@ -147,7 +149,7 @@ class Batcher:
             self.statistics.refused += 1
             return [Refuse(job.id, why)]
         self._waiting.append(Waiting(job, now))
-        if job.conversation is not None and job.asked_at < self._forgotten.get(job.conversation, -inf):
+        if job.conversation is not None and job.asked_at < self._forgotten.get(job.conversation, -inf) + LATE_S:
             self._not_kept(self._waiting[-1])
         return []
 

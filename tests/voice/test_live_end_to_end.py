@@ -51,10 +51,17 @@ def slots(server: ParleyProcess) -> list[dict[str, object]]:
         return found
 
 
-async def until_idle(server: ParleyProcess) -> None:
-    """The slot works for nobody and remembers no conversation."""
+def remembered(server: ParleyProcess) -> set[object]:
+    """Conversations in the slot; clients of other tests may still be waited for."""
+    return {slot["conversation"] for slot in slots(server)}
+
+
+async def until_idle(server: ParleyProcess, before: set[object]) -> None:
+    """The slot works for nobody, and remembers no conversation but those of before."""
     for _ in range(100):
-        busy = [slot for slot in slots(server) if slot["is_processing"] or slot["conversation"]]
+        busy = [
+            slot for slot in slots(server) if slot["is_processing"] or slot["conversation"] not in before | {None}
+        ]
         if not busy:
             return
         await anyio.sleep(0.05)
@@ -73,7 +80,7 @@ async def turn(client: LiveClient, utterance: Utterance) -> dict[str, object]:
 async def test_human_commands_come_back_as_transcript_text_and_audio(
     parley_server: ParleyProcess, testdata: Path
 ) -> None:
-    hits = 0
+    hits, before = 0, remembered(parley_server)
     async with live_client(parley_server) as client:
         for name, expected in COMMANDS:
             said_at, _ = client.say(recorded(testdata, name))
@@ -84,7 +91,7 @@ async def test_human_commands_come_back_as_transcript_text_and_audio(
                 assert done.body["output_transcript"] == done.body["heard_transcript"] != ""
             await client.wait_quiet()
     assert hits >= 4, "the recogniser makes errors, but not about everything"
-    await until_idle(parley_server)
+    await until_idle(parley_server, before)
 
 
 async def test_the_answer_begins_before_the_model_has_finished(parley_server: ParleyProcess) -> None:
@@ -150,6 +157,7 @@ async def test_webm_chunks_of_a_browser_cut_anywhere(parley_server: ParleyProces
 
 
 async def test_a_client_that_vanishes_in_the_middle_of_a_reply_leaves_nothing(parley_server: ParleyProcess) -> None:
+    before = remembered(parley_server)
     body = {"audio_config": {"output_format": "pcm"}, "resume_grace_s": 0.2}
     opened = parley_server.post("/v1/audio/live", body)
     socket = await connect(parley_server.ws_url + str(opened["websocket_url"]), max_size=None)
@@ -158,7 +166,7 @@ async def test_a_client_that_vanishes_in_the_middle_of_a_reply_leaves_nothing(pa
         if json.loads(frame)["type"] == "audio":
             break
     socket.transport.abort()
-    await until_idle(parley_server)
+    await until_idle(parley_server, before)
 
 
 async def test_what_was_said_is_remembered_in_the_next_connection(parley_server: ParleyProcess) -> None:
