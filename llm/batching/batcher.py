@@ -58,7 +58,8 @@ __all__ = ["Batcher", "Statistics"]
 FORGOTTEN_S = 60.0
 """A request of a conversation that is over may still be on its way from the socket to here for so long."""
 LATE_S = 1.0
-"""One that was given up with the conversation may even begin here after that was forgotten: by another connection."""
+"""One that was given up with the conversation may even begin here after that was forgotten, by another connection: it
+is kept like any other unless its client turns out to be gone."""
 WORTH_WAITING = 64
 """Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
 
@@ -149,7 +150,7 @@ class Batcher:
             self.statistics.refused += 1
             return [Refuse(job.id, why)]
         self._waiting.append(Waiting(job, now))
-        if job.conversation is not None and job.asked_at < self._forgotten.get(job.conversation, -inf) + LATE_S:
+        if self._since_forgotten_s(job) < 0:
             self._not_kept(self._waiting[-1])
         return []
 
@@ -179,6 +180,10 @@ class Batcher:
             return []
         return [self._clear(row)]
 
+    def _since_forgotten_s(self, job: Job) -> float:
+        """From the end of its conversation to this request. Negative: it was asked before that."""
+        return inf if job.conversation is None else job.asked_at - self._forgotten.get(job.conversation, -inf)
+
     def _not_kept(self, waiting: Waiting) -> None:
         waiting.job = replace(waiting.job, conversation=None)
         self._unkept.add(waiting.job.id)
@@ -191,7 +196,8 @@ class Batcher:
         self._tidy = False
         self.statistics.cancelled += reason == "cancelled"
         end = End(active.job.id, reason, len(active.job.tokens), active.written, active.cached)
-        if clear or active.row.id in self._doomed:
+        given_up = reason == "cancelled" and self._since_forgotten_s(active.job) < LATE_S
+        if clear or given_up or active.row.id in self._doomed:
             return [self._clear(active.row), end]
         return [end]
 

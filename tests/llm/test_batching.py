@@ -474,10 +474,13 @@ def test_a_request_that_waits_or_comes_late_leaves_nothing_of_a_forgotten_conver
     engine.finish()
     assert engine.ended[1] == End(1, "length", 3, 2, 0) and engine.ended[2].reason == "length"
     assert engine.cells() == 0 and engine.batcher.sequences.of("c") is None
-    engine.submit(5, [1, 2, 3], conversation="c", max_tokens=2, asked_at=engine.now + 0.1)
-    engine.finish()
+    engine.submit(5, [1, 2, 3], conversation="c", max_tokens=200, asked_at=engine.now + 0.1)
+    engine.next()
+    engine.ran()
+    assert engine.cells() > 0
+    engine.tell(Cancel(5))
     assert engine.cells() == 0, "given up before, but its connection was looked at later"
-    engine.submit(4, [1, 2, 3], conversation="c", max_tokens=2, asked_at=engine.now + 2.0)
+    engine.submit(4, [1, 2, 3], conversation="c", max_tokens=2, asked_at=engine.now + 0.2)
     engine.finish()
     assert engine.cells() > 0 and engine.batcher.sequences.of("c") is not None
 

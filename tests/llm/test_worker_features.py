@@ -116,7 +116,8 @@ class TestChoices:
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(ask, range(8)))
         assert all(answer.status == 200 for answer in answers)
-        assert worker.statistics()["prompt_tokens"] - before["prompt_tokens"] < 2 * tokens
+        after = worker.statistics()
+        assert after["prompt_tokens"] - before["prompt_tokens"] < 2 * tokens, (tokens, before, after)
 
 
 class TestLogprobs:

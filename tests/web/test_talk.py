@@ -92,6 +92,18 @@ def test_typed_lines(scripted_parley: ParleyProcess, service: ScriptedProcess) -
     assert [message["content"] for message in asked[1][-3:]] == ["what is the capital of france", PARIS, "and again"]
 
 
+def test_a_reader_that_goes_away_ends_it(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
+    """As `parley talk | head -1`."""
+    with subprocess.Popen(
+        **_command(scripted_parley.home, "--text", "what is the capital of france", "--text", "and again")  # type: ignore[call-overload]
+    ) as talking:
+        assert talking.stdout.readline()
+        talking.stdout.close()
+        error = talking.stderr.read()
+        assert talking.wait(60) == 1
+    assert "Traceback" not in error, error
+
+
 def test_a_server_elsewhere_by_address_and_key(
     scripted_parley: ParleyProcess, service: ScriptedProcess, tmp_path: Path
 ) -> None:

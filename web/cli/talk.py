@@ -44,8 +44,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from web.talk.screen import Screen
 
     screen = Screen()
-    status = anyio.run(_until_interrupted, arguments, screen, backend_options={"use_uvloop": _has_uvloop()})
-    return int(status)
+    options = {"use_uvloop": _has_uvloop()}
+    try:
+        status = int(anyio.run(_until_interrupted, arguments, screen, backend_options=options))
+    except* SystemExit:  # by rich: nobody reads what is printed any more, as behind `| head`
+        status = 1
+    return status
 
 
 async def _until_interrupted(arguments: argparse.Namespace, screen: Screen) -> int:
