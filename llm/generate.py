@@ -19,7 +19,7 @@ from anyio.abc import TaskStatus
 from llm.convert.vectors import shows_images
 from llm.errors import BackendUnreachable, ContextTooLong, LlmError, UnknownModel
 from llm.local_names import NAME as LOCAL
-from llm.messages import GenerateRequest
+from llm.messages import GenerateRequest, WaitState
 from llm.port import Backend, ModelInfo, VectorPath
 from llm.routing.abilities import Ability, is_about_media, needs_of
 from llm.routing.backend_record import BackendRecord, BackendView, Problem
@@ -114,6 +114,8 @@ class Router:
                 continue
             begun = False
             silence_s = self._silence_s(backend, choice.model, choices[number:])
+            if first_error is not None and request.on_wait is not None:
+                request.on_wait(WaitState(choice.model, 0))  # another one has all its time before it
             with record.asked(choice.model) as attempt:
                 try:
                     async with aclosing(self._asked(backend, request, choice.model, silence_s, trace)) as events:

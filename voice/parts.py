@@ -27,6 +27,9 @@ from voice.tts.remote import RemoteTts
 
 __all__ = ["OPENAI", "Chosen", "PartRow", "Parts", "choose", "open_parts", "wake_models"]
 
+START_S = 60.0
+"""A worker that is being started is waited for at least so long: a large model takes its time to load."""
+
 STT_PORT_OFFSET = 20
 TTS_PORT_OFFSET = 21
 """From the slots' first port: speech workers stand beside the slots and not among them."""
@@ -168,7 +171,7 @@ async def open_parts(
         spec, patience_s = stt_specs[chosen.engine], settings.stt.timeout_s
         stt = RemoteStt(
             http,
-            _address(worker, patience_s),
+            _address(worker, max(START_S, patience_s)),
             chosen.engine,
             streaming=spec.streaming,
             spotting=spec.spotting,
@@ -183,7 +186,7 @@ async def open_parts(
         chosen = choose("tts", settings.tts, tts_specs, found[1])
         worker = await start("tts", chosen, port_base + TTS_PORT_OFFSET)
         patience_s = settings.tts.timeout_s
-        tts = RemoteTts(http, _address(worker, patience_s), chosen.engine, timeout_s=patience_s)
+        tts = RemoteTts(http, _address(worker, max(START_S, patience_s)), chosen.engine, timeout_s=patience_s)
     return Parts(stt, tts, tuple(rows), tuple(workers))
 
 

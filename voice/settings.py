@@ -33,7 +33,7 @@ class SpeechServiceSettings:
     api_key: str = field(default="", repr=False)
     voice: str = ""
     language: str = "auto"
-    timeout_s: float = 30.0
+    timeout_s: float = 20.0
 
     def __post_init__(self) -> None:
         keep_secret(self.api_key)
@@ -96,6 +96,14 @@ class TurnSettings:
     unsure_ms: int = 300
     """A client that does not report what it has played may play it so much later than it was sent, its network not
     counted. When it is interrupted, so much less counts as heard."""
+    slow_after_ms: int = 4000
+    """An answer of which nothing has come for so long is slow: the client is told what it waits for, and a few words
+    are spoken before its first ones (`filler` of `[voice.tools]`). 0: never."""
+    reply_timeout_s: float = 60.0
+    """An answer is given up when there was no sign of it for so long; a model that is being loaded, or other requests
+    before it in the line, are signs."""
+    excuse: bool = True
+    """Where an answer fails before its first word, that is said aloud too (live protocol)."""
     follow_up_s: float = 0.0
     """After a reply, this long no wake word is needed; 0: always needed."""
 

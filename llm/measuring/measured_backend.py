@@ -49,7 +49,8 @@ class MeasuredBackend:
         with self._measured(label, begun_s) as measured:
 
             def waits(state: WaitState) -> None:
-                measured.waits(now())
+                if state.position or state.loading:  # else it is being read
+                    measured.waits(now())
                 if told is not None:
                     told(state)
 

@@ -16,7 +16,7 @@ from llm.convert.chat import parse_body, to_body
 from llm.convert.vector_answers import embeddings_of, ranks_of
 from llm.convert.vectors import document_texts
 from llm.errors import BackendFailed, BackendUnreachable, LlmError
-from llm.messages import GenerateRequest
+from llm.messages import GenerateRequest, WaitState
 from llm.port import BackendConfig, ModelInfo, SlotTold, VectorPath
 from llm.remote.backend_http import (
     MAX_REPLY_BYTES,
@@ -137,6 +137,8 @@ class OpenAIClient:
                         return
                     quiet_s = anyio.current_time() if quiet_s is None else quiet_s
                     self._check_pause(begun, quiet_s)
+                    if self.ours and not begun and request.on_wait is not None:
+                        request.on_wait(WaitState(request.model, 0))  # it reads the prompt
                 found, ended = _read(events.close(), reader, relay)
                 for event in found:
                     yield event

@@ -129,6 +129,7 @@ CORES = (
     "voice/turn/report.py",
     "voice/turn/requests.py",
     "voice/turn/revision.py",
+    "voice/turn/slowness.py",
     "voice/turn/states.py",
     "voice/turn/thinking.py",
     "voice/turn/tool_rounds.py",

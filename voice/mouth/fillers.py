@@ -1,10 +1,10 @@
-"""A few words while a tool works, so that nobody thinks the line is dead. Pure."""
+"""A few words while a tool works or an answer is slow, so that nobody thinks the line is dead. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["filler_of"]
+__all__ = ["excuse_of", "filler_of"]
 
 _FILLERS = {
     "ar": "لحظة من فضلك.",
@@ -29,6 +29,36 @@ _FILLERS = {
     "uk": "Хвилинку.",
     "zh": "请稍等。",
 }
+
+_EXCUSES = {
+    "ar": "عذرًا، لا أستطيع الإجابة الآن.",
+    "cs": "Promiňte, teď nemohu odpovědět.",
+    "da": "Undskyld, jeg kan ikke svare lige nu.",
+    "de": "Entschuldigung, ich kann gerade nicht antworten.",
+    "en": "Sorry, I cannot answer right now.",
+    "es": "Lo siento, ahora no puedo responder.",
+    "fi": "Anteeksi, en voi vastata juuri nyt.",
+    "fr": "Désolé, je ne peux pas répondre pour le moment.",
+    "hi": "क्षमा करें, मैं अभी उत्तर नहीं दे सकता।",
+    "it": "Mi dispiace, ora non posso rispondere.",
+    "ja": "申し訳ありません、今はお答えできません。",
+    "ko": "죄송합니다. 지금은 대답할 수 없습니다.",
+    "nl": "Sorry, ik kan nu niet antwoorden.",
+    "no": "Beklager, jeg kan ikke svare akkurat nå.",
+    "pl": "Przepraszam, nie mogę teraz odpowiedzieć.",
+    "pt": "Desculpe, não posso responder agora.",
+    "ru": "Извините, сейчас я не могу ответить.",
+    "sv": "Förlåt, jag kan inte svara just nu.",
+    "tr": "Üzgünüm, şu anda cevap veremiyorum.",
+    "uk": "Вибачте, зараз я не можу відповісти.",
+    "zh": "抱歉，我现在无法回答。",
+}
+"""What is said where no answer comes."""
+
+
+def excuse_of(language: str) -> str:
+    """The words for a language; English where there are none."""
+    return _EXCUSES.get(language.replace("_", "-").split("-")[0].lower(), _EXCUSES["en"])
 
 
 def filler_of(language: str, own: Mapping[str, str]) -> str:

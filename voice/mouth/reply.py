@@ -133,6 +133,11 @@ class Reply:
         self._requested += 1
         return self._requested - 1, self._spoken[self._requested - 1].clause.text
 
+    @property
+    def awaits_voice(self) -> bool:
+        """A clause is being synthesised."""
+        return not all(spoken.complete for spoken in self._spoken[: self._requested])
+
     def take_text(self) -> str:
         """Text not yet told to the client; nothing before the release."""
         if not self.released:

@@ -66,6 +66,7 @@ from voice.session.outgoing import (
     TurnCommitted,
     TurnComplete,
     TurnNoted,
+    Waiting,
     WakeLost,
     WakeOut,
     WakeWordRequired,
@@ -306,6 +307,8 @@ def _message(event: ServerEvent) -> dict[str, Any]:
             return _turn_complete(event)
         case TurnNoted(_, status, reason, latency):
             return {"type": "turn_noted", "status": status, "reason": reason, "latency": _rounded(latency)}
+        case Waiting():
+            return _waiting(event)
         case Interrupted(reply, partial_output):
             return {"type": "interrupted", "partial_output": partial_output, "reply": reply}
         case WakeLost(word, at_s):
@@ -331,6 +334,20 @@ def _message(event: ServerEvent) -> dict[str, Any]:
             raise TypeError("LiveCodec.send does without")
         case _:
             assert_never(event)
+
+
+def _waiting(event: Waiting) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "type": "waiting",
+        "for": event.awaits,
+        "reply": event.reply,
+        "ms": round(event.since_s * 1000),
+    }
+    if event.progress is not None:
+        message["progress"] = round(event.progress, 3)
+    if event.position:
+        message["position"] = event.position
+    return message
 
 
 def _turn_complete(event: TurnComplete) -> dict[str, Any]:

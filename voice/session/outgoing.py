@@ -29,6 +29,7 @@ __all__ = [
     "TurnCommitted",
     "TurnComplete",
     "TurnNoted",
+    "Waiting",
     "WakeLost",
     "WakeOut",
     "WakeWordRequired",
@@ -166,6 +167,21 @@ class TurnNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """The answer takes long; told again and again while it does. `reply` is "" while the words are awaited.
+
+    `awaits`: transcript, queue (`position` in the line, 1 is the next), loading (`progress` 0..1 where it is known),
+    answer, voice. `since_s`: how long nothing has come by now.
+    """
+
+    reply: str
+    awaits: Literal["transcript", "queue", "loading", "answer", "voice"]
+    since_s: float
+    progress: float | None = None
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """Output stops now: drop what is still buffered. `partial_output` is what was heard."""
 
@@ -253,6 +269,7 @@ ServerEvent = (
     | AudioOut
     | TurnComplete
     | TurnNoted
+    | Waiting
     | Interrupted
     | WakeWordRequired
     | ErrorOut

@@ -19,7 +19,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from llm.errors import ContextTooLong
-from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall
+from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall, WaitState
 from llm.port import Generator
 from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta, UsageSoFar
 from models.clock import Clock
@@ -55,6 +55,7 @@ __all__ = ["SessionParts", "Work", "WorkAction"]
 
 SCORED_S = 8
 """A turn detector looks at so much of a turn."""
+LIFE_EVERY_S = 2.0
 SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
@@ -235,6 +236,7 @@ class Work:
             priority=Priority.INTERACTIVE if action.aside else Priority.VOICE,
             user=self._owner,
             thinking=False,  # nobody wants to wait for thoughts that are not spoken
+            on_wait=self._life_of(action.revision),
         )
         usage = None
         calls: dict[int, ToolCall] = {}
@@ -253,6 +255,21 @@ class Work:
         made = tuple(calls[index] for index in sorted(calls))
         prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         self._hear(heard.MindFinished(action.revision, prompt, completion, reason, made))
+
+    def _life_of(self, revision: int) -> Callable[[WaitState], None]:
+        """Tells the machine what a request waits for: every change, and now and then that it is so."""
+        last: list[tuple[heard.MindWaits, float]] = []
+
+        def tell(state: WaitState) -> None:
+            now, progress = self._parts.clock.now(), state.progress
+            life = heard.MindWaits(
+                revision, state.loading, None if progress is None else round(progress, 2), state.position
+            )
+            if not last or last[0][0] != life or now >= last[0][1] + LIFE_EVERY_S:
+                last[:] = [(life, now)]
+                self._hear(life)
+
+        return tell
 
     async def _run_tool(self, action: RunTool) -> None:
         assert self._parts.tools is not None, "only the tools of the box are offered"

@@ -16,6 +16,7 @@ from typing import Any
 
 from llm.messages import Message
 from voice.measuring.ledger import Ledger, Stage
+from voice.mouth.fillers import excuse_of
 from voice.mouth.language import guess_language
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
@@ -35,6 +36,7 @@ from voice.turn.events import (
     ClauseFailed,
     MindFailed,
     MindFinished,
+    MindWaits,
     PlayedReport,
     TokensArrived,
     ToolResult,
@@ -46,10 +48,8 @@ from voice.turn.revision import Revision, Turn
 from voice.turn.thinking import choice_among, think_of
 from voice.turn.tool_rounds import Replying, ToolDesk
 
-__all__ = ["REPLY_TIMEOUT_S", "Answer", "AnswerEvent"]
+__all__ = ["Answer", "AnswerEvent"]
 
-REPLY_TIMEOUT_S = 60.0
-"""A reply that makes no progress for this long has failed."""
 MORE_ROUNDS = "ask for less at once, or allow more with max_rounds in [voice.tools]"
 SURE_WORDS = 4
 """In so many words a recogniser is right about their language."""
@@ -57,7 +57,15 @@ PAST_REPLIES = 16
 """Of so many replies the word times are kept, for a client that says later where it stopped playing."""
 
 AnswerEvent = (
-    TokensArrived | MindFinished | MindFailed | ClauseAudio | ClauseFailed | PlayedReport | ToolResult | UsageKnown
+    TokensArrived
+    | MindFinished
+    | MindWaits
+    | MindFailed
+    | ClauseAudio
+    | ClauseFailed
+    | PlayedReport
+    | ToolResult
+    | UsageKnown
 )
 
 
@@ -86,6 +94,11 @@ class Answer:
         self._desk = ToolDesk(tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call)
 
     @property
+    def patience_s(self) -> float:
+        """A reply that makes no progress for this long has failed."""
+        return self._settings.reply_timeout_s
+
+    @property
     def reply(self) -> Reply | None:
         return self.revision.reply if self.revision is not None else None
 
@@ -105,7 +118,7 @@ class Answer:
         self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float
     ) -> Revision:
         """A revision beside the one that is answered: only its turn's words are asked for."""
-        revision = Revision(number, turn, until_s, Ledger(speech_end), now)
+        revision = Revision(number, turn, until_s, Ledger(speech_end), now, stirred_at=now)
         if turn is not None:
             revision.user_item = turn.item
             self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
@@ -269,9 +282,17 @@ class Answer:
         revision = self.of(event.revision)
         if revision is None or revision.reply is None:
             return
-        reply, revision.progress_at = revision.reply, now
+        if isinstance(event, MindWaits):
+            revision.progress_at, revision.slow.life = now, event
+            return
+        reply = revision.reply
+        if not (isinstance(event, ClauseAudio) and revision.slow.only_bridged(revision)):
+            revision.stir(now)
         match event:
+            case TokensArrived() | MindFinished() if reply.mind_done:
+                return  # it was given up
             case TokensArrived():
+                revision.slow.life = None
                 revision.ledger.mark(Stage.FIRST_TOKEN, now)
                 reply.add_tokens(event.text, event.tokens)
             case UsageKnown():
@@ -294,7 +315,8 @@ class Answer:
                 if revision.confirmed:
                     self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
                     revision.failure = event.code
-                    reply.finish_text()  # what was written is still spoken, then the turn ends
+                    if not self.excuse(revision, now):
+                        reply.finish_text()  # what was written is still spoken, then the turn ends
                 else:
                     self.out.append(Abandon(revision.number))  # once confirmed, the model is asked again
                     revision.reply = None
@@ -307,6 +329,18 @@ class Answer:
                     self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
                 revision.failure = revision.failure or event.code  # not all of it will have been heard
                 reply.fail_clause(event.clause)
+
+    def excuse(self, revision: Revision, now: float) -> bool:
+        """The answer will not come: say so, where nothing of it was said, to those who listen. A client that is
+        handed its tool calls has its own way with failures."""
+        reply = revision.reply
+        ours = self.config.llm.client_tools == "await" and self._settings.excuse
+        if not ours or reply is None or reply.mind_done or not revision.slow.can_speak(revision):
+            return False
+        revision.stir(now)
+        reply.add_tokens(excuse_of(self._language(revision)), 0)
+        reply.finish_text()
+        return True
 
     # ---- tools ----------------------------------------------------------------------------------------------
 
@@ -334,17 +368,22 @@ class Answer:
     def _go_on(self, revision: Revision, now: float) -> None:
         """When the last result is in, the model is asked again; or the reply ends, if the results are not for us."""
         if self._desk.next_round(revision):
-            revision.progress_at = now
+            revision.stir(now)
             self._ask(revision)
         elif revision.rounds.handed_over and not revision.rounds.busy and revision.reply is not None:
             revision.reply.finish_text()
 
     def tick(self, now: float) -> None:
-        """Time has passed: a tool may be late."""
+        """Time has passed: a tool may be late, or the answer."""
         revision = self.revision
         if revision is not None and revision.rounds.busy:
             self._desk.expire(revision, now, self._language(revision))
             self._go_on(revision, now)
+        due_at = revision.slow.due_at(revision, self._settings) if revision is not None else None
+        if revision is not None and due_at is not None and now >= due_at:
+            self.out.append(Tell(revision.slow.tell(revision, now)))
+            if revision.slow.bridge_is_due(revision, now):
+                revision.slow.bridge(revision, self._desk.filler(self._language(revision)), now)
 
     def _add_round(self, revision: Replying, message: Message) -> str:
         """A call or a result enters the conversation, behind what came before it in this reply."""
@@ -391,7 +430,8 @@ class Answer:
         pieces = reply.pump(now)
         if pieces:
             self.out.extend(map(Tell, pieces))
-            revision.progress_at = now
+            if not revision.slow.only_bridged(revision):
+                revision.stir(now)
             revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
         return bool(pieces) or (bool(text) and not reply.spoken)
 
@@ -406,10 +446,13 @@ class Answer:
         reply = self.reply
         times = [self._fails_at(), reply.pumps_at(now) if reply is not None else None]
         times.append(self._desk.wakes_at(self.revision))
+        times.append(self.revision.slow.due_at(self.revision, self._settings))
         return min((at for at in times if at is not None), default=None)
 
     def _fails_at(self) -> float | None:
         revision, reply = self.revision, self.reply
         if revision is None or not revision.confirmed or (reply is not None and reply.all_sent):
             return None
-        return revision.progress_at + REPLY_TIMEOUT_S
+        if revision.rounds.begun_at is not None:
+            return None  # a tool has a time of its own
+        return revision.progress_at + self.patience_s

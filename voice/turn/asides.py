@@ -12,8 +12,8 @@ from voice.measuring.ledger import Ledger, Stage
 from voice.mouth.reply_options import ReplyOptions
 from voice.session.outgoing import ErrorOut, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.turn.actions import Abandon, Action, Tell
-from voice.turn.answer import REPLY_TIMEOUT_S, Answer
-from voice.turn.events import MindFailed, MindFinished, TokensArrived, UsageKnown
+from voice.turn.answer import Answer
+from voice.turn.events import MindFailed, MindFinished, MindWaits, TokensArrived, UsageKnown
 from voice.turn.report import status_of
 from voice.turn.thinking import choice_among, think_of
 
@@ -58,7 +58,7 @@ class Asides:
 
     def hear(self, event: object, now: float) -> bool:
         """True if it was for an aside."""
-        if not isinstance(event, TokensArrived | MindFinished | MindFailed | UsageKnown):
+        if not isinstance(event, TokensArrived | MindFinished | MindFailed | MindWaits | UsageKnown):
             return False
         aside = self._running.get(event.revision)
         if aside is None:
@@ -96,12 +96,12 @@ class Asides:
         self._running.clear()
 
     def fails_at(self) -> float | None:
-        return min((aside.progress_at + REPLY_TIMEOUT_S for aside in self._running.values()), default=None)
+        return min((aside.progress_at + self._answer.patience_s for aside in self._running.values()), default=None)
 
     def give_up(self, now: float) -> None:
         """End those that make no progress."""
         for aside in list(self._running.values()):
-            if now >= aside.progress_at + REPLY_TIMEOUT_S:
+            if now >= aside.progress_at + self._answer.patience_s:
                 self._fail(aside, now, "reply_timeout", "The answer did not come", "is the model loaded? try again")
 
     def _fail(self, aside: _Aside, now: float, code: str, message: str, hint: str) -> None:

@@ -152,7 +152,8 @@ class Deciding(Noting):
             revision = self._start_revision(turn, self._audio.s if until_s is None else until_s, revision.quiet_s)
         if turn is not None:
             revision.heads, self._heads = self._heads, {}
-        revision.confirmed, revision.progress_at = True, self._now
+        revision.confirmed = True
+        revision.stir(self._now)
         revision.ledger.mark(Stage.ENDPOINT, self._now)
         if turn is not None:
             # up to the end of the speech only: an onset that is not yet known may lie in the silence

@@ -27,6 +27,7 @@ __all__ = [
     "InterruptAsked",
     "MindFailed",
     "MindFinished",
+    "MindWaits",
     "PartialTranscript",
     "PhraseSpotted",
     "PlayedReport",
@@ -182,6 +183,17 @@ class UsageKnown:
 
 
 @dataclass(frozen=True, slots=True)
+class MindWaits:
+    """A sign of life of the model before its first word: it is loaded (`progress` 0..1, None where nobody knows), or
+    the request is at `position` in the line for it (1 is the next), or it reads the prompt."""
+
+    revision: int
+    loading: bool = False
+    progress: float | None = None
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MindFailed:
     revision: int
     code: str
@@ -276,6 +288,7 @@ TurnEvent = (
     | TokensArrived
     | MindFinished
     | UsageKnown
+    | MindWaits
     | MindFailed
     | ClauseAudio
     | ClauseFailed

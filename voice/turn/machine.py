@@ -194,7 +194,8 @@ class TurnMachine(Requests):
             revision.ledger.mark(Stage.TRANSCRIPT, self._now)
             self._land_notes()
             return
-        revision.language, revision.progress_at = event.language, self._now
+        revision.language = event.language
+        revision.stir(self._now)
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
         if revision.confirmed:
             self._accept(revision)
@@ -275,11 +276,12 @@ class TurnMachine(Requests):
         self._give_up_notes()
         revision = self._answer.revision
         if revision is not None and self._answer.overdue(self._now):
-            revision.failure = "reply_timeout"
-            self._tell(ErrorOut("reply_timeout", "The answer did not come", "is the model loaded? try again"))
+            if revision.failure != "reply_timeout":
+                self._tell(ErrorOut("reply_timeout", "The answer did not come", "is the model loaded? try again"))
+            excused, revision.failure = revision.failure == "reply_timeout", "reply_timeout"
             if self._outcry is not None:
                 self._interrupt()
-            else:
+            elif excused or not self._answer.excuse(revision, self._now):
                 self._finish()
 
     def _on_config(self, event: ConfigChanged) -> None:

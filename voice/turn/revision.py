@@ -20,6 +20,7 @@ from voice.turn.bargein import (
     sounds_like_us,
 )
 from voice.turn.nearness import Loudness
+from voice.turn.slowness import Slowness
 from voice.turn.tool_rounds import Rounds
 
 __all__ = ["Outcry", "Revision", "Turn", "agreed"]
@@ -114,6 +115,9 @@ class Revision:
     answering: bool = False
     after: str | None = None
     reply: Reply | None = None
+    stirred_at: float = 0.0
+    """When something of it came last; `progress_at` counts signs of life too."""
+    slow: Slowness = field(default_factory=Slowness)
     prompt_tokens: int = 0
     completion_tokens: int | None = None
     spent: tuple[int, int] = (0, 0)
@@ -131,6 +135,10 @@ class Revision:
             return False
         self.text = " ".join(piece for piece in pieces if piece)
         return True
+
+    def stir(self, now: float) -> None:
+        """Something of it has come."""
+        self.progress_at = self.stirred_at = now
 
     @property
     def kept(self) -> bool:

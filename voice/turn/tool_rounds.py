@@ -149,9 +149,13 @@ class ToolDesk:
         fill_at = self._fill_at(revision)
         if fill_at is not None and now >= fill_at and rounds.open:
             rounds.filled = True
-            reply.add_tokens(filler_of(language, self._settings.filler) + " ", 0)
+            reply.add_tokens(self.filler(language) + " ", 0)
             reply.end_sentence()
             rounds.said_until = len(reply.text)
+
+    def filler(self, language: str) -> str:
+        """A few words while something takes long."""
+        return filler_of(language, self._settings.filler)
 
     def wakes_at(self, revision: Replying) -> float | None:
         rounds = revision.rounds

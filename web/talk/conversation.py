@@ -208,6 +208,8 @@ class Conversation:
             case "error":
                 self.outcomes += 1
                 self.screen.problem(message["message"], message.get("hint", ""))
+            case "waiting":
+                self.screen.waits(message)
             case "wake":
                 self.screen.note(f"wake word: {message['word']} ({message['score']:.2f})")
             case "state":

@@ -23,6 +23,13 @@ _STAGES = {
     "stopped": "stopped",
     "done": "done",
 }
+_WAITS = {
+    "transcript": "what you said is being written down",
+    "queue": "others are before you",
+    "loading": "the model is loading",
+    "answer": "the answer takes long",
+    "voice": "the voice takes long",
+}
 
 
 class Screen:
@@ -35,6 +42,15 @@ class Screen:
     def note(self, text: str) -> None:
         self._end_line()
         self.console.print(Text(text, style="dim"))
+
+    def waits(self, message: Mapping[str, Any]) -> None:
+        """The answer is slow; told again and again, and shown where the last line can be written anew."""
+        if not self.console.is_terminal or self._open not in ("", "partial"):
+            return
+        self._open = "partial"
+        done = f" {message['progress']:.0%}" if "progress" in message else ""
+        sys.stdout.write(f"\r\x1b[2K... {_WAITS.get(message['for'], 'waiting')}{done}")
+        sys.stdout.flush()
 
     def problem(self, message: str, hint: str = "") -> None:
         self._end_line()

@@ -12,6 +12,14 @@ import { OUTPUT_RATE, Speaker } from "./speaker.js";
 const AFTER_RELEASE_MS = 180; // the last syllable is still on its way when the key comes up
 const CONNECTIONS = { connecting: "connecting", open: "connected", waiting: "connection lost", refused: "refused", "signed-out": "signed out", closed: "not connected" };
 
+/** A `waiting` message in words. */
+function waitingWords({ for: what, progress, position }) {
+  if (what === "loading") return progress == null ? "The model is loading" : `The model is loading: ${Math.round(progress * 100)} %`;
+  if (what === "queue") return position > 1 ? `${position - 1} before you` : "You are next";
+  if (what === "transcript") return "Still making out what you said";
+  return "This takes longer than usual";
+}
+
 class App {
   constructor() {
     const find = (id) => document.getElementById(id);
@@ -209,7 +217,12 @@ class App {
         else if (message.is_final) conversation.drop();
         else conversation.partial(message.text);
         break;
+      case "waiting":
+        this.waiting = waitingWords(message);
+        this.show();
+        break;
       case "text":
+        this.waiting = "";
         conversation.write(message.reply, message.text);
         break;
       case "audio":
@@ -224,6 +237,7 @@ class App {
         break;
       case "state":
         this.state = message.state;
+        this.waiting = "";
         speaker.hold(message.state === "paused");
         if (message.state === "idle" || message.state === "asleep") conversation.drop();
         this.show();
@@ -300,6 +314,9 @@ class App {
 
   turns = [];
 
+  /** Why the answer does not come, while it is slow. */
+  waiting = "";
+
   get busy() {
     return ["thinking", "speaking", "paused"].includes(this.state);
   }
@@ -321,8 +338,8 @@ class App {
 
   words(on) {
     if (this.session.status === "connecting") return ["Connecting", ""];
-    if (this.state === "thinking") return ["Thinking", ""];
-    if (this.state === "speaking") return ["Speaking", on && !this.hold ? "Speak to interrupt" : "Space interrupts"];
+    if (this.state === "thinking") return ["Thinking", this.waiting];
+    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : "Space interrupts")];
     if (this.state === "paused") return ["Go on?", "I am listening"];
     if (!on) return this.state === "off" ? ["Ready when you are", "Start, then just speak"] : ["Ready", "Type, or start talking"];
     if (this.state === "off") return ["Not connected", ""];
