@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from tests.parley_process import ParleyProcess, running_parley
 from tests.scripted.process import ScriptedProcess, running_scripted
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+# as `parley` does it (web/main.py), also for workers that a test starts by itself; read when numpy is loaded
+assert "numpy" not in sys.modules, "load it later"
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 network_guard.install()
 

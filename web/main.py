@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,9 @@ _DISK_HINTS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status. Expected failures are a sentence on stderr, never a trace."""
+    # For numpy, which reads it when it is loaded, here and in the workers. Our matrices are small, and the threads of
+    # OpenBLAS wait for each other in a loop: a product of 0.4 ms took 90 on two cores with two busy processes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     commands = discover("web.cli")
     parser = argparse.ArgumentParser(
         prog="parley", description="A self-hosted voice assistant. `parley up` starts it, `parley talk` speaks to it."

@@ -18,6 +18,7 @@ from llm.errors import PortTaken, WorkerDied
 from llm.workers.process import WorkerProcess, WorkerSpec, WorkerState
 from llm.workers.restart import Restart
 from models.clock import SystemClock
+from tests.ports import free_port
 
 SERVER = """
 import sys
@@ -31,12 +32,6 @@ class Health(BaseHTTPRequestHandler):
         print("asked", flush=True)
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Health).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
@@ -124,6 +119,7 @@ async def test_a_worker_ends_when_its_supervisor_is_killed() -> None:
 import sys, anyio, aiohttp
 from llm.workers.process import WorkerProcess, WorkerSpec
 from models.clock import SystemClock
+from tests.ports import free_port
 async def main():
     async with aiohttp.ClientSession() as http, anyio.create_task_group() as group:
         spec = WorkerSpec("w", (sys.executable, "-c", {SERVER!r}, "{port}"), {port})
