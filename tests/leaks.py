@@ -14,7 +14,7 @@ import psutil
 # What belongs to a library's connection keep-alive or to a pool that lives as long as the process, not to a test.
 _TASKS_OF_SERVERS = ("RequestHandler.start", "_wait_for_close", "Connection.keepalive", "_handle_connection")
 _THREADS_OF_POOLS = ("asyncio_", "AnyIO worker thread", "ThreadPoolExecutor", "pytest_timeout", "tqdm", "uvloop")
-_PATIENCE_S = 3.0
+_PATIENCE_S = 20.0
 
 
 def without_leaked_tasks(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:

@@ -24,7 +24,7 @@ __all__ = ["ADMIN_KEY", "ParleyProcess", "end_with_parent", "running_parley"]
 
 ADMIN_KEY = "sk-parley-admin-key-of-the-tests"
 _ROOT = Path(__file__).resolve().parent.parent
-_STOP_S = 8.0
+_STOP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _stop(process: subprocess.Popen[bytes]) -> list[str]:
         leftovers.append("the server itself")
         process.kill()
         process.wait()
-    _, alive = psutil.wait_procs(family, timeout=2.0)
+    _, alive = psutil.wait_procs(family, timeout=10.0)
     for child in alive:
         try:
             leftovers.append(" ".join(child.cmdline())[:160])

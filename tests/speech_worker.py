@@ -49,15 +49,15 @@ def running_worker(kind: str, engine: str, model: Path | None = None, *options: 
     finally:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError("the worker did not end within 5 s of SIGTERM") from None
+            raise AssertionError("the worker did not end within 60 s of SIGTERM") from None
 
 
 def _wait(worker: SpeechWorker) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         if worker.process.poll() is not None:
             raise RuntimeError(f"the worker ended with {worker.process.returncode}")
@@ -66,4 +66,4 @@ def _wait(worker: SpeechWorker) -> None:
                 return
         except (OSError, urllib.error.HTTPError):
             time.sleep(0.05)
-    raise RuntimeError("the worker was not ready within 60 s")
+    raise RuntimeError("the worker was not ready within 120 s")

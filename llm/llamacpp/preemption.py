@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 from llm.batching import events as batch
@@ -33,7 +34,7 @@ class Preemption:
         self._text = ctypes.create_string_buffer(2)
         self._jobs: set[int] = set()
         self._voice = True
-        self._last_at = -EVERY_S
+        self._last_at = -inf
         library = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
         self._asked = ctypes.cast(library.strlen, native.ggml_abort_callback)
         native.llama_set_abort_callback(context, self._asked, ctypes.cast(self._text, ctypes.c_void_p))

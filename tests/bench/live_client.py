@@ -66,7 +66,7 @@ class LiveClient:
             self._started_s + (begin + utterance.last) / RATE_HZ,
         )
 
-    async def wait(self, kind: str, after_s: float, timeout_s: float = 30.0, audible: bool = False) -> Heard:
+    async def wait(self, kind: str, after_s: float, timeout_s: float = 60.0, audible: bool = False) -> Heard:
         """The first message of a type after a time. Raises TimeoutError; RuntimeError when an error message comes."""
         index = 0
         with anyio.fail_after(timeout_s):

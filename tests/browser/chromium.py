@@ -93,7 +93,7 @@ class Chromium:
         """A command of the protocol. Raises PageError."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while number not in self._answers:
                 await self._news.wait()
         answer = self._answers.pop(number)
@@ -114,7 +114,7 @@ class Chromium:
     async def goto(self, url: str) -> None:
         await self.call("Page.navigate", url=url)
 
-    async def wait_for(self, expression: str, what: str, timeout_s: float = 20.0) -> Any:
+    async def wait_for(self, expression: str, what: str, timeout_s: float = 60) -> Any:
         """The first truthy value of `expression`. Raises PageError saying `what` did not come."""
         with anyio.move_on_after(timeout_s):
             while True:
@@ -218,7 +218,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         family = []
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(10)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -227,7 +227,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 async def _debugging_port(process: subprocess.Popen[bytes], path: Path) -> int:
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         while process.poll() is None:
             if path.is_file() and (lines := path.read_text(encoding="utf-8").split()):
                 return int(lines[0])

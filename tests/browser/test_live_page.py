@@ -54,7 +54,7 @@ async def turns(page: Chromium) -> list[dict[str, Any]]:
     return list(await page.evaluate("parley.turns"))
 
 
-async def turn(page: Chromium, number: int, timeout_s: float = 40.0) -> dict[str, Any]:
+async def turn(page: Chromium, number: int, timeout_s: float = 60) -> dict[str, Any]:
     """The turn of this number, 1 for the first, when it is complete."""
     await page.wait_for(f"parley.turns.length >= {number}", f"turn {number}", timeout_s)
     return (await turns(page))[number - 1]

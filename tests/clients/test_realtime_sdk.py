@@ -52,7 +52,7 @@ class Talk:
         self.connection = connection
         self.seen: list[Any] = []
 
-    async def until(self, kind: str, within_s: float = 20.0) -> Any:
+    async def until(self, kind: str, within_s: float = 60.0) -> Any:
         """The next event of that type. An `error` that was not asked for fails the test."""
         async with asyncio.timeout(within_s):
             while True:
@@ -324,7 +324,7 @@ async def test_with_the_parts_that_come_with_parley(parley_server: ParleyProcess
         else:
             await talk.update(**HEARD)
             await talk.append(spoken().tobytes(), pace=3.0)
-        done = await talk.until("response.done", within_s=60)
+        done = await talk.until("response.done")
     assert done.response.status == "completed"
     if quick:
         assert done.response.output[0].content[0].text
@@ -336,7 +336,7 @@ async def test_with_the_parts_that_come_with_parley(parley_server: ParleyProcess
 async def test_a_transcription_session_with_the_parts_that_come_with_parley(parley_server: ParleyProcess) -> None:
     async with talking(parley_server, extra_query={"intent": "transcription"}) as talk:
         await talk.append(spoken().tobytes())
-        heard = await talk.until("conversation.item.input_audio_transcription.completed", within_s=60)
+        heard = await talk.until("conversation.item.input_audio_transcription.completed")
     assert heard.transcript and heard.usage.seconds > 0.5
 
 
@@ -344,7 +344,7 @@ async def test_cancel_and_truncate_with_the_parts_that_come_with_parley(parley_s
     async with talking(parley_server, model="default") as talk:
         await talk.type("tell me a joke")
         await talk.connection.response.create()
-        delta = await talk.until("response.output_audio.delta", within_s=60)
+        delta = await talk.until("response.output_audio.delta")
         await talk.connection.response.cancel()
         done = await talk.until("response.done")
         assert done.response.status == "cancelled"
@@ -364,8 +364,8 @@ async def test_a_voice_and_a_format_for_one_reply_with_the_parts_that_come_with_
         assert (refused.code, refused.param) == ("invalid_value", "response.audio.output.voice")
         output: Any = {"voice": "de", "format": {"type": "audio/pcmu"}}
         await talk.connection.response.create(response={"audio": {"output": output}, "metadata": {"of": "mine"}})
-        begun = (await talk.until("response.created", within_s=60)).response
-        await talk.until("response.output_audio.delta", within_s=60)
+        begun = (await talk.until("response.created")).response
+        await talk.until("response.output_audio.delta")
         await talk.connection.response.cancel()
         done = (await talk.until("response.done")).response
     for response in (begun, done):

@@ -43,7 +43,7 @@ class Talk:
     async def until(self, kind: str) -> list[dict[str, Any]]:
         """All messages up to and with the first of type `kind`."""
         got: list[dict[str, Any]] = []
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while not got or got[-1]["type"] != kind:
                 got.append(json.loads(await self.socket.recv()))
         return got
@@ -60,7 +60,7 @@ async def talk(server: ParleyProcess, **config: Any) -> AsyncIterator[Talk]:
 
 
 async def _eventually(holds: Callable[[], bool]) -> None:
-    with anyio.fail_after(15):
+    with anyio.fail_after(60):
         while not await anyio.to_thread.run_sync(holds):
             await anyio.sleep(0.05)
 

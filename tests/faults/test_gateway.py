@@ -57,7 +57,7 @@ async def _gateway(home: Path, *faults: str) -> AsyncIterator[tuple[House, SickU
             for index, fault in enumerate(faults)
         ]
         async with house(home, "\n".join(entries) + "\n[llm]\nslots = 0\n") as found:
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 yield found, upstream
 
 
@@ -82,7 +82,7 @@ def _said(events: list[Any]) -> str:
 
 async def _nothing_open(upstream: SickUpstream) -> None:
     """The gateway has let go of every request it made."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while any(upstream.open.values()):
             await asyncio.sleep(0.01)
 
@@ -172,14 +172,17 @@ async def test_a_client_that_leaves_closes_the_upstream_socket(tmp_path: Path, f
             key = found.client.headers["Authorization"]
             head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {key}\r\n"
             writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode())
-            with anyio.fail_after(5):
+            with anyio.fail_after(60):
                 while not upstream.open.get(fault):
                     await asyncio.sleep(0.005)
             writer.transport.abort()
             await _nothing_open(upstream)
 
 
-async def test_a_connection_whose_end_comes_late_is_used_again(tmp_path: Path) -> None:
+async def test_a_connection_whose_end_comes_late_is_used_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm.remote.backend_http._READ_OUT_S", 30.0)  # on a busy machine, too
     async with _gateway(tmp_path, "late_end") as (found, upstream):
         for _ in range(4):
             assert _said(_events((await _ask(found, "late_end/shared", True))[2])) == "all well"

@@ -37,7 +37,7 @@ def answers(socket: ClientConnection, *messages: dict[str, Any] | str | bytes) -
     socket.send('{"type": "conversation.item.retrieve", "item_id": "nobody", "event_id": "mark"}')
     seen: list[dict[str, Any]] = []
     while True:
-        said = json.loads(socket.recv(timeout=20))
+        said = json.loads(socket.recv(timeout=60))
         if said["type"] == "error":
             assert set(said["error"]) == {"type", "code", "message", "param", "event_id"}
             if said["error"]["event_id"] == "mark":

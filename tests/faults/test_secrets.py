@@ -153,7 +153,7 @@ async def _misuse(server: ParleyProcess, scripted: ScriptedProcess, heard: _Hear
 async def _until(socket: aiohttp.ClientWebSocketResponse, *wanted: str) -> str:
     said = []
     while True:
-        message = await socket.receive(timeout=20)
+        message = await socket.receive(timeout=60)
         if message.type is aiohttp.WSMsgType.BINARY:
             continue
         assert message.type is aiohttp.WSMsgType.TEXT, (message, said)

@@ -44,7 +44,7 @@ async def _open(home: House, **body: Any) -> str:
         return str((await response.json())["websocket_url"])
 
 
-async def _eventually(holds: Callable[[], bool], what: str, within_s: float = 10.0) -> None:
+async def _eventually(holds: Callable[[], bool], what: str, within_s: float = 60.0) -> None:
     for _ in range(int(within_s / 0.02)):
         if holds():
             return
@@ -97,7 +97,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(home: House) -> None:
             return
 
     flooding = asyncio.create_task(flood())
-    await _eventually(_settled(home), "a client that does not read still has its session", within_s=90)
+    await _eventually(_settled(home), "a client that does not read still has its session")
     flooding.cancel()
     await asyncio.gather(flooding, return_exceptions=True)
     raw.close()
@@ -152,7 +152,7 @@ async def test_nonsense_gets_an_error_and_the_session_goes_on(home: House, nonse
         await client.send_json({"type": "ping"})
         seen = []
         while not seen or seen[-1]["type"] != "pong":
-            seen.append(await client.receive_json(timeout=5))
+            seen.append(await client.receive_json(timeout=60))
         [error] = [message for message in seen if message["type"] == "error"]
         assert error["message"] and error["code"]
 
@@ -161,7 +161,7 @@ async def test_a_stream_of_nonsense_is_closed(home: House) -> None:
     async with home.client.ws_connect(await _open(home)) as client:
         for _ in range(200):
             await client.send_str("nonsense")
-        while (message := await client.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await client.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
         assert client.close_code == 1008
@@ -176,7 +176,7 @@ async def test_a_message_over_the_limit_is_named_and_closes(home: House, binary:
         else:
             await client.send_str(json.dumps({"type": "end_turn", "transcript": "a" * 2**20}))
         errors = []
-        while (message := await client.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await client.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             said = json.loads(message.data)
             errors += [said] if said["type"] == "error" else []
         assert client.close_code == 1009
@@ -186,7 +186,7 @@ async def test_a_message_over_the_limit_is_named_and_closes(home: House, binary:
 async def test_a_giant_message_is_not_even_held(home: House) -> None:
     async with home.client.ws_connect(await _open(home), max_msg_size=0) as client:
         sending = asyncio.create_task(client.send_bytes(b"\0" * (17 * 2**20)))
-        while (message := await client.receive(timeout=10)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await client.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         sending.cancel()
@@ -222,9 +222,9 @@ async def test_a_flood_of_audio_is_survived(home: House) -> None:
         for _ in range(20):
             await client.send_bytes(noise)
         await client.send_json({"type": "ping"})
-        while (await client.receive_json(timeout=30))["type"] != "pong":
+        while (await client.receive_json(timeout=60))["type"] != "pong":
             pass
-    await _eventually(_settled(home), "the session went on", within_s=30)
+    await _eventually(_settled(home), "the session went on")
 
 
 # ---- afterwards ---------------------------------------------------------------------------------------------------
@@ -234,5 +234,5 @@ async def _still_well(home: House) -> None:
     """Somebody else can talk."""
     async with home.client.ws_connect(await _open(home)) as client:
         await client.send_json({"type": "ping"})
-        while (await client.receive_json(timeout=5))["type"] != "pong":
+        while (await client.receive_json(timeout=60))["type"] != "pong":
             pass

@@ -40,7 +40,7 @@ async def typed(client: LiveClient, text: str) -> float:
 
 async def wait_quietly(client: LiveClient, kind: str, after_s: float) -> dict[str, object]:
     """As `LiveClient.wait`, but an error message is not the end."""
-    with anyio.fail_after(40):
+    with anyio.fail_after(60):
         while True:
             for message in client.heard:
                 if message.type == kind and message.at_s > after_s:

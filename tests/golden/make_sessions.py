@@ -38,7 +38,7 @@ async def _say(socket: Socket, *parts: npt.NDArray[np.int16]) -> None:
 
 async def _until(socket: Socket, kind: str, count: int = 1) -> None:
     while count:
-        message = await socket.receive(timeout=20)
+        message = await socket.receive(timeout=60)
         if message.type is aiohttp.WSMsgType.TEXT and json.loads(message.data)["type"] == kind:
             count -= 1
 

@@ -64,7 +64,7 @@ class SlotHouse:
     def slot(self, model: str) -> Slot | None:
         return next((slot for slot in self.pool.slots if slot.model.name == model), None)
 
-    async def until(self, check: object, within_s: float = 30.0) -> None:
+    async def until(self, check: object, within_s: float = 60.0) -> None:
         assert callable(check)
         with anyio.fail_after(within_s):
             while not check():

@@ -31,7 +31,7 @@ def holders() -> int:
 
 
 def settled(count: int) -> bool:
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60
     while holders() != count and time.monotonic() < deadline:
         time.sleep(0.001)
     return holders() == count
@@ -53,7 +53,7 @@ def test_threads_that_wait_for_a_core_do_not_spin_until_they_have_one_again(
     assert not work(0.0) and holders() == before
     assert any(work(LOOK_S) for _ in range(LOOKS)) and holders() == before + 1
     assert not work(LOOK_S) and holders() == before + 1
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 60
     while not work(0.0) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert settled(before)
@@ -71,7 +71,7 @@ def test_a_thread_that_shares_its_core_is_seen_to_wait() -> None:
     try:
         os.sched_setaffinity(rival.pid, core)
         os.sched_setaffinity(0, core)
-        before, deadline = _waits_ns()[mine], time.monotonic() + 20.0
+        before, deadline = _waits_ns()[mine], time.monotonic() + 60
         while _waits_ns()[mine] < before + 20_000_000 and time.monotonic() < deadline:
             pass
         assert _waits_ns()[mine] >= before + 20_000_000
@@ -106,7 +106,7 @@ def test_one_thread_that_computes_alone_lets_them_spin_again_after_a_while(
     monkeypatch.setattr("llm.llamacpp.crew._waits_ns", lambda: {"1": next(waited_ns)})
     while holders() == before:
         crew.worked(2, crew.now() - LOOK_S)
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + 60
     while not crew.worked(1, crew.now() - LOOK_S)[1] and time.monotonic() < deadline:
         time.sleep(0.01)
     assert settled(before)

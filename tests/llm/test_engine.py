@@ -159,6 +159,7 @@ def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing
         return decoded[-1][1]
 
     monkeypatch.setattr(loaded._decoder, "_decode", while_it_runs)
+    monkeypatch.setattr("llm.llamacpp.preemption.EVERY_S", 60.0)
     loaded.submit(EngineJob(1, prompt, sampling, None, None, Priority.BATCH))
     events.wait(4)
     assert decoded[3:5] == [(1, "preempted"), (2, "done")]

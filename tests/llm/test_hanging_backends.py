@@ -70,13 +70,14 @@ class Asker:
 @asynccontextmanager
 async def asking(first: str, *others: str, **more: Any) -> AsyncIterator[Asker]:
     async with sick_upstream() as upstream, aiohttp.ClientSession() as http, anyio.create_task_group() as tasks:
+        more = {"first_token_timeout_s": 200.0, **more}  # by that alone nobody is given up in time
         configs = [BackendConfig(first, "openai", upstream.url(first), priority=1, model="shared", **more)]
         configs += [BackendConfig(other, "openai", upstream.url(other), model="shared") for other in others]
         backends = load_backends(configs, http)
         router = Router(lambda: backends, "")
         await router.refresh()
         await tasks.start(router.run)
-        with anyio.fail_after(15):  # first_token_timeout_s is 30
+        with anyio.fail_after(60):
             yield Asker(router, upstream, [])
         tasks.cancel_scope.cancel()
 
@@ -150,13 +151,13 @@ async def test_one_that_lists_its_models_and_answers_nothing_costs_one_request_i
 async def test_its_next_trial_is_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(breaker, "SILENT_FIRST_S", 0.1)
     monkeypatch.setattr(generate, "UNWELL_S", 0.1)
-    async with asking("silent", "well", first_token_timeout_s=0.5) as asker:
+    async with asking("silent", "well", first_token_timeout_s=4.0) as asker:
         assert await asker.ask() == "well"
         while asker.router.views()[0].left_alone:
             await anyio.sleep(0.02)
         begun_s = anyio.current_time()
         assert await asker.ask() == "well" and asker.passed == ["silent:backend_unreachable"]
-        assert anyio.current_time() - begun_s < 0.5
+        assert anyio.current_time() - begun_s < 4.0
 
 
 async def test_what_one_has_waited_in_vain_nobody_else_waits_again() -> None:
@@ -172,10 +173,13 @@ async def test_what_one_has_waited_in_vain_nobody_else_waits_again() -> None:
         except BackendUnreachable as error:
             told.append((model, error.silent, error.of_server))
 
-    with anyio.move_on_after(0.4):
-        async with anyio.create_task_group() as tasks:
-            for model, limit_s in (("large", 0.1), ("large", 50.0), ("small", 50.0)):
-                tasks.start_soon(wait, model, limit_s)
+    async with anyio.create_task_group() as tasks:
+        for model, limit_s in (("large", 0.1), ("large", 50.0), ("small", 50.0)):
+            tasks.start_soon(wait, model, limit_s)
+        with anyio.fail_after(40):
+            while len(told) < 2:
+                await anyio.sleep(0.02)
+        tasks.cancel_scope.cancel()
     assert told == [("large", True, False)] * 2
 
 

@@ -126,7 +126,7 @@ async def test_a_client_that_leaves_frees_its_place_and_the_decoder(tmp_path: Pa
             assert house.pool.waiting
             group.cancel_scope.cancel()
         assert house.pool.views()[0].running == 0 and house.pool.waiting == 0
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while await _busy(house, http):
                 await anyio.sleep(0.005)
 

@@ -50,7 +50,7 @@ async def test_it_starts_is_killed_and_comes_back_and_leaves_nothing() -> None:
         first = worker.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        with anyio.fail_after(20.0):
+        with anyio.fail_after(60):
             while worker.restarts < 1:
                 await anyio.sleep(0.01)
         await worker.ensure_ready(20.0)
@@ -108,7 +108,7 @@ async def test_a_child_that_ignores_sigterm_is_killed_with_its_children() -> Non
         pid = worker.pid
         grandchild = int(next(line for line in worker.log_tail() if "grandchild" in line).split()[1])
     assert pid is not None and not psutil.pid_exists(pid)
-    with anyio.fail_after(5.0):
+    with anyio.fail_after(60):
         while psutil.pid_exists(grandchild) and psutil.Process(grandchild).status() != psutil.STATUS_ZOMBIE:
             await anyio.sleep(0.02)
 
@@ -133,7 +133,7 @@ anyio.run(main)
     parent = await anyio.open_process((sys.executable, "-c", supervisor))
     assert parent.stdout is not None
     pid = 0
-    with anyio.fail_after(30.0):
+    with anyio.fail_after(60):
         async for data in parent.stdout:
             words = data.decode().split()
             if words and words[-1].isdigit():
@@ -143,6 +143,6 @@ anyio.run(main)
     parent.kill()
     await parent.wait()
     await parent.aclose()
-    with anyio.fail_after(5.0):
+    with anyio.fail_after(60):
         while psutil.pid_exists(pid):
             await anyio.sleep(0.02)

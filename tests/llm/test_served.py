@@ -89,11 +89,11 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     """As the supervisor ends a worker that does not answer (llm/workers/process.py)."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
 
 
 def gone(pid: int) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         if time.monotonic() > deadline:
             return False
@@ -121,7 +121,7 @@ def test_nothing_of_it_outlives_the_worker(scripted_vllm: Callable[..., RunningW
     else:
         assert worker.process.stdin is not None
         worker.process.stdin.close()
-    worker.process.wait(20)
+    worker.process.wait(60)
     assert gone(helper)
     with pytest.raises(OSError):
         worker.ask("/health")

@@ -55,7 +55,7 @@ class RunningWorker:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=120) as answer:
                 return _answer(answer.status, answer.read(), dict(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
@@ -75,7 +75,7 @@ class RunningWorker:
         return {str(token): -100.0 for token in tokens if token < 8}
 
     def until_ready(self) -> None:
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 120.0
         while True:
             try:
                 if self.ask("/health").status == 200:
@@ -87,7 +87,7 @@ class RunningWorker:
             time.sleep(0.02)
 
     def until(self, check: Any) -> None:
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60
         while not check():
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not come to that: {self.statistics()}")
@@ -116,6 +116,6 @@ def running_worker(*arguments: str, model: Path | None = None) -> Iterator[Runni
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         finally:
             process.kill()

@@ -40,7 +40,7 @@ async def running(hub: Hub, folder: Path, sha256: str | None = SHA) -> AsyncIter
 
 
 async def end_of(jobs: DownloadJobs, job: DownloadJob) -> list[tuple[str, int]]:
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with aclosing(jobs.watch(job, 0.0)) as states:
             return [(state.state, state.received) async for state in states]
 

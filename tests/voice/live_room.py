@@ -57,7 +57,7 @@ class RoomClient(LiveClient):
         """Seconds of audio that came."""
         return sum(len(each.pcm) for each in self.told("audio", after_s)) / OUT_HZ
 
-    async def state(self, name: str, after_s: float, timeout_s: float = 15.0) -> Heard:
+    async def state(self, name: str, after_s: float, timeout_s: float = 60) -> Heard:
         """Wait for the conversation to be in a state. Raises TimeoutError."""
         with anyio.fail_after(timeout_s):
             while not (found := self.told("state", after_s, state=name)):

@@ -36,7 +36,7 @@ class Talk:
         await self.socket.send(json.dumps(message))
 
     async def until(self, kind: str) -> dict[str, Any]:
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while True:
                 message: dict[str, Any] = json.loads(await self.socket.recv())
                 assert message["type"] != "error", message

@@ -47,7 +47,7 @@ async def woken(
             noisy = sound + rng.normal(0, 20, len(sound))
             wire.put(noisy.clip(-32768, 32767).astype(np.int16).tobytes())
         heard = "wake"
-        with anyio.move_on_after(10):
+        with anyio.move_on_after(60):
             while not any(wire.of(heard) for wire in wires):
                 await anyio.sleep(0.02)
         await anyio.sleep(0.5)

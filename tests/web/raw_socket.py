@@ -29,7 +29,7 @@ async def open_raw(url: str, path: str, receive_buffer: int = 0) -> socket.socke
     )
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):  # byte by byte, so that no frame behind it is taken
-        answer += await asyncio.wait_for(loop.sock_recv(raw, 1), 20)
+        answer += await asyncio.wait_for(loop.sock_recv(raw, 1), 60)
     assert answer.startswith(b"HTTP/1.1 101"), answer
     return raw
 
@@ -47,7 +47,7 @@ def frame(payload: bytes, opcode: int = 1) -> bytes:
     return head + b"\0\0\0\0" + payload  # a mask of zeros leaves the payload as it is
 
 
-async def read_to_end(raw: socket.socket, within_s: float = 10.0) -> bytes:
+async def read_to_end(raw: socket.socket, within_s: float = 60.0) -> bytes:
     """Everything until the other side closes or resets."""
     loop = asyncio.get_running_loop()
     found = b""

@@ -21,7 +21,7 @@ async def test_a_download_is_watched_until_it_is_over(parley_server: ParleyProce
             job = await answer.json()
         assert job["name"] == "tiny" and job["status"] in ("queued", "running")
         events = []
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             async with http.get(f"{JOBS}/{job['job']}", headers={"accept": "text/event-stream"}) as answer:
                 assert answer.headers["content-type"].startswith("text/event-stream")
                 events = [json.loads(line[6:]) async for line in answer.content if line.startswith(b"data: ")]

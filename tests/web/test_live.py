@@ -28,7 +28,7 @@ async def _until(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> list[d
     """Messages up to one of that type."""
     seen: list[dict[str, Any]] = []
     while True:
-        message = await socket.receive(timeout=20)
+        message = await socket.receive(timeout=60)
         if message.type is aiohttp.WSMsgType.BINARY:
             continue
         assert message.type is aiohttp.WSMsgType.TEXT, (message, seen)
@@ -132,7 +132,7 @@ async def test_an_unknown_token(home: House, token: str) -> None:
     async with home.client.delete(f"/v1/audio/live/{token}") as response:
         assert response.status == 404
     async with home.client.ws_connect(f"/v1/audio/live/ws/{token}") as socket:
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4004
 
 
@@ -142,7 +142,7 @@ async def test_a_session_has_one_connection_the_last_one(home: House) -> None:
         await _until(first, "ready")
         async with home.client.ws_connect(opened["websocket_url"]) as second:
             await _until(second, "ready")
-            while (message := await first.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+            while (message := await first.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
                 pass
             assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4001
             await second.send_json({"type": "ping"})
@@ -156,7 +156,7 @@ async def test_ending_a_session_ends_its_connection(home: House) -> None:
         await _until(socket, "ready")
         async with home.client.delete(f"/v1/audio/live/{opened['session_token']}") as response:
             assert response.status == 200
-        while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await socket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4004
     async with home.client.get(f"/v1/audio/live/{opened['session_token']}") as response:
@@ -168,7 +168,7 @@ async def test_the_client_may_close_politely(home: House) -> None:
     async with home.client.ws_connect(opened["websocket_url"]) as socket:
         await _until(socket, "ready")
         await socket.send_json({"type": "close"})
-        while (message := await socket.receive(timeout=5)).type is aiohttp.WSMsgType.TEXT:
+        while (message := await socket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
             pass
         assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 1000
 

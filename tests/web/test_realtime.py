@@ -25,7 +25,7 @@ HI = {"type": "message", "role": "user", "content": [{"type": "input_text", "tex
 async def _until(socket: aiohttp.ClientWebSocketResponse, wanted: str) -> list[dict[str, Any]]:
     seen: list[dict[str, Any]] = []
     while not seen or seen[-1]["type"] != wanted:
-        message = await socket.receive(timeout=20)
+        message = await socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.TEXT, (message, seen)
         seen.append(json.loads(message.data))
     return seen
@@ -42,7 +42,7 @@ async def test_a_turn_and_nothing_is_left(home: House) -> None:
         await socket.send_json({"type": "response.create"})
         done = (await _until(socket, "response.done"))[-1]["response"]
         assert done["status"] == "completed" and len(_kept(home)) == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while home.services.hub.live or _kept(home):
             await asyncio.sleep(0.01)
 
@@ -52,7 +52,7 @@ async def test_a_session_ends_when_its_time_is_over(tmp_path: Path, service: Scr
     async with open_house(tmp_path, config) as home, home.client.ws_connect(PATH) as socket:
         error = (await _until(socket, "error"))[-1]["error"]
         assert error["code"] == "session_expired"
-        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+        assert (await socket.receive(timeout=60)).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 1001
 
 
@@ -137,13 +137,13 @@ async def test_a_recording_by_consent_alone(home: House) -> None:
     ]
     for count, (query, update, headers) in enumerate(agreed, 1):
         assert await talk(query, update=update, headers=headers)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(files := [path for path in folder.glob("*.jsonl") if '"hi"' in path.read_text()]) < count:
                 await asyncio.sleep(0.01)
         assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     assert not await talk("", update={}, headers={})
     assert not await talk("&record=false", update={}, headers=key)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while home.services.hub.live:
             await asyncio.sleep(0.01)
     assert len(list(folder.glob("*.jsonl"))) == len(agreed)
@@ -192,7 +192,7 @@ async def test_the_beta_s_ways_to_a_key(home: House, path: str, kind: str) -> No
         aiohttp.ClientSession(home.url) as nobody,
         nobody.ws_connect("/v1/realtime", headers=headers) as socket,
     ):
-        seen = json.loads((await socket.receive(timeout=5)).data)
+        seen = json.loads((await socket.receive(timeout=60)).data)
     assert seen["type"].endswith("session.created") and seen["session"]["input_audio_format"] == "g711_ulaw"
 
 

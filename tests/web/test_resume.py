@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket as sockets
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Client:
                 self.messages.append(body)
         self.code = self.socket.close_code
 
-    async def wait(self, kind: str, within_s: float = 20.0, **fields: Any) -> dict[str, Any]:
+    async def wait(self, kind: str, within_s: float = 60.0, **fields: Any) -> dict[str, Any]:
         for _ in range(int(within_s / 0.01)):
             for message in self.messages:
                 if message["type"] == kind and all(message.get(key) == value for key, value in fields.items()):
@@ -84,11 +85,11 @@ class Client:
         raw = transport.get_extra_info("socket")
         raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         transport.abort()
-        await asyncio.wait_for(self._task, 5)
+        await asyncio.wait_for(self._task, 60)
 
     async def leave(self) -> None:
         await self.socket.send_json({"type": "close"})
-        await asyncio.wait_for(self._task, 5)
+        await asyncio.wait_for(self._task, 60)
 
 
 def same(one: Samples, other: Samples) -> bool:
@@ -125,6 +126,7 @@ async def test_a_reply_goes_on_from_the_very_sample(
     whole = await _whole(home)
     url = await _open(home)
     first = await _connect(home, url)
+    begun_s = time.monotonic()
     await first.socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
     await first.wait_samples(OUT_HZ)
     await first.cut()
@@ -145,7 +147,8 @@ async def test_a_reply_goes_on_from_the_very_sample(
     assert not turn["interrupted"] and turn["heard_transcript"] == STORY
     told = "".join(m["text"] for client in (first, second) for m in client.messages if m["type"] == "text")
     assert told.split() == STORY.split(), "text lost, or told twice"
-    assert turn["latency"]["done"] < 1000 * len(whole) / OUT_HZ + 900, "the time away is not the answer's"
+    took_ms = 1000 * (time.monotonic() - begun_s)
+    assert turn["latency"]["done"] < took_ms - 300, "the time away is not the answer's"
     await second.leave()
 
 
@@ -283,11 +286,11 @@ async def test_a_restart_keeps_what_was_said(tmp_path: Path, service: ScriptedPr
                 url = str((await response.json())["websocket_url"])
             client = Client(await http.ws_connect(url))
             await client.socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
-            await asyncio.wait_for(client.wait_samples(OUT_HZ), 20)
+            await asyncio.wait_for(client.wait_samples(OUT_HZ), 60)
             os.kill(server.pid, signal.SIGKILL if crash else signal.SIGTERM)
-            await asyncio.wait_for(client._task, 10)
+            await asyncio.wait_for(client._task, 60)
             assert client.code == (1006 if crash else 1012)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while psutil.Process(server.pid).status() != psutil.STATUS_ZOMBIE:
                     await asyncio.sleep(0.01)
     with running_parley(tmp_path, config=config) as server:
@@ -313,7 +316,7 @@ async def test_a_newer_connection_takes_over_in_the_middle_of_a_reply(home: Hous
     second = await _connect(home, url + "?resume=1")
     assert (await second.wait("ready"))["resumed"] is True
     await second.socket.send_json({"type": "resume", "reply": "reply-1", "ms": 250})
-    await asyncio.wait_for(first._task, 5)
+    await asyncio.wait_for(first._task, 60)
     assert first.code == 4001
     turn = await second.wait("turn_complete")
     assert turn["heard_transcript"] == STORY
@@ -330,7 +333,7 @@ async def test_after_the_grace_the_conversation_begins_anew_and_remembers_what_w
     await first.socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
     await first.wait_samples(OUT_HZ)
     await first.cut()
-    for _ in range(300):
+    for _ in range(6000):
         if home.services.ears.statistics().ears == 0:
             break
         await asyncio.sleep(0.01)
@@ -369,9 +372,9 @@ async def test_ending_a_session_that_stands_still(home: House) -> None:
     async with home.client.delete(url.replace("/ws/", "/")) as response:
         assert response.status == 200
     async with home.client.ws_connect(url + "?resume=1") as socket:
-        message = await socket.receive(timeout=5)
+        message = await socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4004
-    for _ in range(100):
+    for _ in range(6000):
         if home.services.ears.statistics().ears == 0:
             return
         await asyncio.sleep(0.01)

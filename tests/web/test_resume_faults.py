@@ -149,7 +149,7 @@ async def test_a_token_opens_its_own_session_and_no_other(home: House) -> None:
     first = await _connect(home, url)
     for token in ("live-" + "A" * 32, url.rsplit("/", 1)[1][:-1], url.rsplit("/", 1)[1].swapcase()):
         async with home.client.ws_connect(f"/v1/audio/live/ws/{token}?resume=1") as socket:
-            message = await socket.receive(timeout=5)
+            message = await socket.receive(timeout=60)
             assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4004
     await first.socket.send_json({"type": "ping"})
     await first.wait("pong")

@@ -106,7 +106,7 @@ async def test_a_server_that_starts_has_them(home: Path, scripted_service: Scrip
     book.add(Server("gone", "lost", "self-hosted", model_path=str(home / "nothing.gguf")))
     book.add(Server("office", "far", "proxy", "openai", scripted_service.base_url))
     async with house(home, '[llm]\nmodel = "none"\n') as found:
-        with anyio.fail_after(30):
+        with anyio.fail_after(60):
             while not found.services.pool.ready("elsewhere"):
                 await anyio.sleep(0.02)
         (slot,) = found.services.pool.slots

@@ -96,7 +96,7 @@ async def test_hanging_up_ends_the_iterator() -> None:
         response = await client.get("/")
         await response.content.readline()
         response.close()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await ended.wait()
 
 
@@ -115,7 +115,7 @@ async def test_hanging_up_before_the_first_event_ends_the_iterator() -> None:
         asking = asyncio.create_task(client.get("/"))
         await begun.wait()
         asking.cancel()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await ended.wait()
         await asyncio.gather(asking, return_exceptions=True)
 
@@ -135,17 +135,19 @@ async def test_a_client_that_does_not_read_ends_the_iterator(monkeypatch: pytest
         host, port = url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
         writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await ended.wait()
         writer.close()
         await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
 
 async def test_work_for_a_client_that_stays_and_one_that_goes() -> None:
-    gone = anyio.Event()
+    at_work, gone = anyio.Event(), anyio.Event()
 
     async def endpoint(request: Request) -> Response:
         async def work() -> int:
+            if request.query_params["s"] == "1000":
+                at_work.set()
             await anyio.sleep(float(request.query_params["s"]))
             return 7
 
@@ -159,9 +161,9 @@ async def test_work_for_a_client_that_stays_and_one_that_goes() -> None:
         async with client.get("/?s=0.01") as response:
             assert await response.json() == 7
         asking = asyncio.create_task(client.get("/?s=1000"))
-        await asyncio.sleep(0.2)
+        await at_work.wait()
         asking.cancel()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await gone.wait()
         await asyncio.gather(asking, return_exceptions=True)
 

@@ -148,12 +148,12 @@ def test_ctrl_c_ends_in_order(scripted_parley: ParleyProcess, service: ScriptedP
     with subprocess.Popen(
         **_command(scripted_parley.home, "--text", "tell me", "--save", str(tmp_path / "part.wav"))  # type: ignore[call-overload]
     ) as talk:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not service.requests("tts") and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(1.0)
         talk.send_signal(signal.SIGINT)
-        said, errors = talk.communicate(timeout=10)
+        said, errors = talk.communicate(timeout=60)
     assert talk.returncode == 130
     assert PARIS in said and "Traceback" not in errors
     with wave.open(str(tmp_path / "part.wav")) as file:

@@ -122,7 +122,7 @@ model = "none"
 """
 
 
-def _gone(family: list[psutil.Process], within_s: float = 5.0) -> list[str]:
+def _gone(family: list[psutil.Process], within_s: float = 60.0) -> list[str]:
     """What is still there of these processes."""
     _, alive = psutil.wait_procs(family, timeout=within_s)
     left = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
@@ -137,7 +137,7 @@ def test_a_signal_ends_everything(tmp_path: Path, config: str, number: signal.Si
         assert len(family) == 1, "the synthesiser"
         assert RunFile(up.home).read() is not None
         up.process.send_signal(number)
-        assert up.process.wait(timeout=5) == 0
+        assert up.process.wait(timeout=60) == 0
         assert _gone(family, 0.5) == []
         assert "Traceback" not in up.log and "Stopped." in up.log
         assert RunFile(up.home).read() is None
@@ -145,11 +145,11 @@ def test_a_signal_ends_everything(tmp_path: Path, config: str, number: signal.Si
 
 def test_a_signal_during_the_start_ends_everything(tmp_path: Path, config: str) -> None:
     with _up(tmp_path / "home", config) as up:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (family := up.family()) and time.monotonic() < deadline:
             time.sleep(0.01)
         up.process.send_signal(signal.SIGTERM)
-        assert up.process.wait(timeout=5) == 0
+        assert up.process.wait(timeout=60) == 0
         assert family and _gone(family, 0.5) == []
         assert "Traceback" not in up.log
 
@@ -185,12 +185,12 @@ def test_the_first_start_shows_a_key_and_the_second_does_not(tmp_path: Path, con
             check=True,
         )
         fresh = reset.stdout.splitlines()[0]
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while up.get("/v1/models", fresh) != 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert up.get("/v1/models", fresh) == 200 and up.get("/v1/models", key) == 401
         up.process.send_signal(signal.SIGTERM)
-        assert up.process.wait(timeout=5) == 0
+        assert up.process.wait(timeout=60) == 0
         up.log_path.unlink()
     with _up(tmp_path / "home", config) as up:
         up.wait_ready()
@@ -235,13 +235,13 @@ def test_without_any_model_the_table_says_so_at_once(tmp_path: Path, scripted_se
     config = scripted_service.parley_config('[llm]\nmodel = "no-such-model"\n').replace('"scripted/any"', '""')
     config = config.replace('name = "scripted"', 'name = "scripted"\nenabled = false')
     with _up(tmp_path / "home", config) as up:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while "/signin/" not in up.log and time.monotonic() < deadline:
             time.sleep(0.05)
         assert "Not ready: LLM" in up.log and "no-such-model" in up.log
         assert up.get("/health", "sk-any") == 401
         up.process.send_signal(signal.SIGTERM)
-        assert up.process.wait(timeout=5) == 0
+        assert up.process.wait(timeout=60) == 0
 
 
 def test_a_signal_in_the_middle_of_a_conversation_ends_it(
@@ -259,13 +259,13 @@ def test_a_signal_in_the_middle_of_a_conversation_ends_it(
             stderr=subprocess.PIPE,
             text=True,
         ) as talk:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while not scripted_service.requests("llm") and time.monotonic() < deadline:
                 time.sleep(0.05)
             time.sleep(1.0)
             up.process.send_signal(signal.SIGTERM)
-            assert up.process.wait(timeout=5) == 0
-            said, errors = talk.communicate(timeout=10)
+            assert up.process.wait(timeout=60) == 0
+            said, errors = talk.communicate(timeout=60)
         assert talk.returncode == 2 and "1012" in errors, said + errors
         assert "Traceback" not in up.log + errors
 
@@ -276,7 +276,7 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path, config: str) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with _up(tmp_path / "home", config, port=port) as up:
-            assert up.process.wait(timeout=30) == 2
+            assert up.process.wait(timeout=60) == 2
             assert str(port) in up.log and "--port" in up.log and "Traceback" not in up.log
             assert not (up.home / "keys.json").exists()
 
@@ -289,7 +289,7 @@ def test_a_worker_port_that_is_taken_shows_in_the_health_and_does_not_stop_the_r
         taken.bind(("127.0.0.1", base + 21))
         taken.listen()
         with _up(tmp_path / "home", config, PARLEY_SLOT_PORT_BASE=str(base)) as up:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             parts: dict[str, bool] = {}
             while not parts.get("LLM") and time.monotonic() < deadline:
                 try:
@@ -302,7 +302,7 @@ def test_a_worker_port_that_is_taken_shows_in_the_health_and_does_not_stop_the_r
             assert parts == {"VAD": True, "wake word": True, "STT": True, "LLM": True, "TTS": False}
             assert health["status"] == "degraded"
             up.process.send_signal(signal.SIGTERM)
-            assert up.process.wait(timeout=5) == 0
+            assert up.process.wait(timeout=60) == 0
 
 
 _STT = "[voice.stt]\nengine = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'\n"
@@ -319,7 +319,7 @@ _STT = "[voice.stt]\nengine = 'openai'\nbase_url = 'http://127.0.0.1:1/v1'\n"
 )
 def test_a_part_that_cannot_be_had_is_a_sentence(tmp_path: Path, config: str, said: str) -> None:
     with _up(tmp_path / "home", "[llm]\nmodel = 'none'\n" + config) as up:
-        assert up.process.wait(timeout=30) == 2
+        assert up.process.wait(timeout=60) == 2
         assert said in up.log and "parley: " in up.log and "Traceback" not in up.log
 
 

@@ -31,7 +31,7 @@ class Gate:
 
     def __call__(self) -> None:
         self.entered.set()
-        self.open.wait(10)
+        self.open.wait(60)
 
 
 async def test_it_returns_and_raises_what_the_job_does(thread: ModelThread) -> None:

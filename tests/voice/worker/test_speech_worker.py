@@ -176,7 +176,7 @@ async def test_a_killed_worker_is_an_error_that_says_try_again(http: aiohttp.Cli
             async for _ in speech:
                 pass
         assert error.value.retryable
-        worker.process.wait(5)
+        worker.process.wait(60)
         with pytest.raises(TtsFailed, match="nobody answers"):
             await anext(tts.speak(SpeakRequest("hi")))
         with pytest.raises(TtsFailed):
@@ -194,7 +194,7 @@ def test_it_ends_when_its_supervisor_is_gone() -> None:
     assert process.stdin is not None
     process.stdin.close()
     try:
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
