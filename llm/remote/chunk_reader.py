@@ -26,7 +26,7 @@ from llm.stream import (
 from models.errors import BadInput, ParleyError
 from models.secrecy import hidden
 
-__all__ = ["LEAST_LOGPROB", "ChunkReader", "count_of", "error_of", "logprob_of"]
+__all__ = ["LEAST_LOGPROB", "ChunkReader", "count_of", "error_of", "logprob_of", "plain_content"]
 
 LEAST_LOGPROB = -9999.0
 """OpenAI's number for what is most unlikely; JSON has no infinity."""
@@ -43,9 +43,10 @@ _REASONS: dict[str, FinishReason] = {
 class ChunkReader:
     """A server's chunks into stream events; forgiving where servers differ.
 
-    Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx); tool calls may lack an
-    index or an id (Ollama sends index 0 for all: a new id begins a new call). Thoughts that stand in the content
-    before the answer are told apart. `close()` gives the last events.
+    Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx), or as a part of the
+    content (Mistral); tool calls may lack an index or an id (Ollama sends index 0 for all: a new id begins a new call).
+    Thoughts that stand in the content before the answer are told apart. A choice that ended with an error (OpenRouter)
+    is an error, and no answer. `close()` gives the last events.
     """
 
     reason: FinishReason | None = None
@@ -82,9 +83,14 @@ class ChunkReader:
         number = choice.get("index")
         number = number if isinstance(number, int) and number >= 0 else 0
         events: list[StreamEvent] = []
+        finish = choice.get("finish_reason")
+        if (fault := choice.get("error")) or finish == "error":
+            raise error_of(0, {"error": fault or "the server ended its reply with an error"})
         delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, dict):
             raise BackendFailed("the server sent a delta that is no object")
+        if isinstance(delta.get("content"), list):
+            delta = plain_content(delta)
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if isinstance(reasoning, str) and reasoning:
             self.thoughts.told_apart(number)
@@ -95,7 +101,6 @@ class ChunkReader:
         if calls := delta.get("tool_calls"):
             known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
             events.extend(self._tool_call(call, number) for call in known)
-        finish = choice.get("finish_reason")
         if finish:
             events += self.thoughts.ended(number)
             reason = _REASONS.get(str(finish), "stop")
@@ -123,6 +128,24 @@ class ChunkReader:
         calls = self._calls.setdefault(choice, CallIndex())
         index, id, name = calls.place(call.get("index"), call.get("id"), name, text)
         return ToolCallDelta(index, id, name, text, choice)
+
+
+def plain_content(delta: Mapping[str, Any]) -> dict[str, Any]:
+    """With the content as a text, and thoughts beside it, where the content is a list of parts. Mistral's reasoning
+    models write so: {"type": "thinking", "thinking": [{"type": "text", ...}]}, {"type": "text", "text": ...}.
+    """
+    content = delta.get("content")
+    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    thoughts = "".join(_text_of(part.get("thinking")) for part in parts if part.get("type") == "thinking")
+    plain = {**delta, "content": _text_of([part for part in parts if part.get("type") == "text"])}
+    return plain | ({"reasoning_content": thoughts} if thoughts else {})
+
+
+def _text_of(parts: object) -> str:
+    if isinstance(parts, str):
+        return parts
+    rows = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return "".join(row["text"] for row in rows if isinstance(row.get("text"), str))
 
 
 def _tells_error(chunk: Mapping[str, Any]) -> bool:

@@ -109,11 +109,10 @@ class OpenAIClient:
                         for event in as_it_is:
                             yield event
                         return
-                    for event in reader.read(value):
-                        yield event
-                    if reader.reason is None:
+                    all_of_it = [*reader.read(value), *reader.close()]
+                    if reader.reason is None and len(all_of_it) < 2:  # the value is whole; some leave the reason out
                         raise self.broken()
-                    for event in reader.close():
+                    for event in all_of_it:
                         yield event
                     return
                 async for piece in response.pieces():

@@ -4,8 +4,8 @@ Each chunk is still read: an error must become an error, usage is counted, and w
 is not taken apart and written again. What is not quite OpenAI's form (no id, no date) is left to the conversion
 (chunk_reader.py and convert/chat.py); a stream is judged by its first chunk. The one thing that is added is
 `reasoning_content` where a server says `reasoning` (vLLM, mlx-lm): clients read one name or the other. What
-would break clients is put right: numbers that JSON does not have, and counts of tokens that are none. A reply that
-begins with `<think>` is converted, too.
+would break clients is put right: numbers that JSON does not have, counts of tokens that are none, and a content in
+parts. A reply that begins with `<think>` is converted, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any
 
 from llm.messages import GenerateRequest
-from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of
+from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of, plain_content
 from llm.remote.text_frames import TextFrames
 from llm.stream import Relayed, StreamEvent
 
@@ -114,7 +114,9 @@ def _only_text(chunk: Any) -> bool:
     if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return False
     delta = choices[0].get("delta")
-    return type(delta) is dict and not choices[0].get("finish_reason") and delta.keys() <= _PLAIN
+    if choices[0].get("finish_reason") or choices[0].get("error"):
+        return False
+    return type(delta) is dict and delta.keys() <= _PLAIN
 
 
 _PLAIN = {"role", "content", "refusal", "reasoning_content"}
@@ -127,7 +129,7 @@ def _mended(value: Any, odd_numbers: bool) -> bool:
     """Whether something was put right, in place. `odd_numbers`: the text may have NaN or Infinity in it."""
     if not isinstance(value, dict):
         return False
-    mended = odd_numbers and _made_finite(value, 0)
+    mended = (odd_numbers and _made_finite(value, 0)) | _in_words(value.get("choices"))
     usage = value.get("usage")
     if isinstance(usage, dict):
         for name in _COUNTS:
@@ -135,6 +137,17 @@ def _mended(value: Any, odd_numbers: bool) -> bool:
                 usage[name], mended = count_of(usage[name]), True
         if mended and "total_tokens" in usage:
             usage["total_tokens"] = count_of(usage.get("prompt_tokens")) + count_of(usage.get("completion_tokens"))
+    return mended
+
+
+def _in_words(choices: Any) -> bool:
+    """Contents in parts as texts, in place."""
+    mended = False
+    for choice in choices if isinstance(choices, list) else ():
+        for part in ("delta", "message"):
+            said = choice.get(part) if isinstance(choice, dict) else None
+            if isinstance(said, dict) and isinstance(said.get("content"), list):
+                choice[part], mended = plain_content(said), True
     return mended
 
 

@@ -16,7 +16,9 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseReader:
-    """`feed(bytes)` returns the data of every event that is complete. Comments (keep-alives) give nothing."""
+    """`feed(bytes)` returns the data of every event that is complete. Comments and events without data (keep-alives of
+    either kind) give nothing.
+    """
 
     __slots__ = ("_begun", "_data", "_half", "_parts", "_rest", "_size", "_waiting")
 
@@ -32,7 +34,7 @@ class SseReader:
     def feed(self, piece: bytes) -> list[str]:
         """Raises BackendFailed where an event has no end."""
         if self.idle and piece.startswith(b"data: ") and piece.count(b"\n") == 2:
-            if piece.endswith(b"\n\n") and b"\r" not in piece:  # one event, as they mostly come
+            if piece.endswith(b"\n\n") and b"\r" not in piece and len(piece) > 8:  # one event, as they mostly come
                 return [piece[6:-2].decode("utf-8", "replace")]
         done: list[str] = []
         if self._half and piece.startswith(b"\n"):
@@ -56,7 +58,7 @@ class SseReader:
         for line in lines:
             text = line.decode("utf-8", "replace")
             if not text:
-                if self._data:
+                if any(self._data):
                     done.append("\n".join(self._data))
                 self._data, self._size = [], 0
             elif text.startswith(("data:", "error:")):

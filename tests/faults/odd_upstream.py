@@ -39,6 +39,8 @@ RIGHT: dict[str, Callable[[bytes], bytes]] = {
     "more_after_done": lambda data: data + b'data: {"error": "nobody reads this"}\n\n',
     "finish_twice": lambda data: data.replace(FULL.end, FULL.end + FULL.end),
     "empty_chunks": lambda data: data.replace(FULL.words, _LINES + FULL.words + _LINES),
+    "content_in_parts": lambda data: data.replace(b'"content": "all "', b'"content": [{"type": "text", "text": "all "}]'),
+    "empty_events": lambda data: data.replace(b"data: {", b"data:\n\ndata: {"),
     "error_is_null": lambda data: data.replace(b'"choices"', b'"error": null, "detail": null, "choices"'),
 }
 """Odd, but right: how the bytes of a good stream are changed. Whole answers are as ever."""
@@ -49,9 +51,11 @@ _ERRORS: dict[str, bytes] = {
     "error_marked": b'data: {"object": "error", "message": "CUDA out of memory", "code": 50001}\n\n',
     "error_detail": b'event: error\ndata: {"detail": "CUDA out of memory"}\n\n',
     "error_bare": b'event: error\ndata: {"message": "CUDA out of memory", "type": "server_error", "code": 500}\n\n',
+    "error_choice": b'data: {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error",'
+    b' "error": {"code": 500, "message": "CUDA out of memory"}}]}\n\n',
     "error_field": b'error: {"code": 500, "message": "CUDA out of memory", "type": "server_error"}\n\n',
 }
-"""How servers tell of an error inside a stream: OpenAI and vLLM, Ollama and TGI, older vLLM, FastAPI, llama.cpp."""
+"""How servers tell of an error inside a stream: OpenAI and vLLM, Ollama and TGI, older vLLM, FastAPI, OpenRouter, llama.cpp."""
 
 INSIDE = (*_ERRORS, "cut_in_a_frame", "cut_between_frames", "cut_in_gzip")
 """Broken after the first words."""
@@ -146,6 +150,8 @@ class OddUpstream:
                 await writer.drain()
                 await asyncio.sleep(0.02)
                 writer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+            case "no_reason":  # of a whole answer: null, as some imitators have it
+                writer.write(_whole(WHOLE.replace(b'"stop"', b"null")) if not stream else good)
             case "hints":
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")
                 await writer.drain()

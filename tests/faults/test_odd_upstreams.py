@@ -15,7 +15,7 @@ import pytest
 from tests.faults.odd_upstream import BROKEN, INSIDE, RIGHT, OddUpstream, odd_upstream
 from tests.web.house import House, house
 
-UNASKED = ("deflate", "raw_deflate", "gzip", "hints", "one_by_one", "says_close")
+UNASKED = ("deflate", "raw_deflate", "gzip", "hints", "no_reason", "one_by_one", "says_close")
 """Right, too, in the way they are sent."""
 
 

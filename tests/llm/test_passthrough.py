@@ -58,6 +58,12 @@ def test_counts_that_are_none_are_put_right() -> None:
     assert json.loads(found[0].data)["usage"]["prompt_tokens"] == 0
 
 
+def test_a_content_in_parts_is_put_right() -> None:
+    parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}]
+    (delta,) = (found["choices"][0]["delta"] for found in _relay(_chunk({"content": parts})))
+    assert delta == {"content": "hi", "reasoning_content": "hm"}
+
+
 def test_what_is_right_passes_untouched() -> None:
     line = _chunk({"content": "Infinity and NaN"}, usage=None)
     relay = StreamRelay(ChunkReader(), usage=True)

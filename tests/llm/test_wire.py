@@ -207,6 +207,13 @@ class TestAnswers:
     def test_reasoning_under_its_other_name(self) -> None:
         assert ChunkReader().read({"choices": [{"delta": {"reasoning": "hm"}}]}) == [ReasoningDelta("hm")]
 
+    def test_thoughts_that_are_a_part_of_the_content(self) -> None:
+        parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "hi"}]
+        assert ChunkReader().read({"choices": [{"delta": {"content": parts}}]}) == [
+            ReasoningDelta("hm"),
+            TextDelta("hi"),
+        ]
+
     def test_calls_that_all_claim_index_0_are_told_apart_by_their_ids(self) -> None:
         reader = ChunkReader()
         calls = [{"index": 0, "id": id, "function": {"name": id, "arguments": "{}"}} for id in ("a", "b")]
@@ -227,7 +234,14 @@ class TestAnswers:
         (event,) = ChunkReader().read({"choices": [{"delta": {"tool_calls": [call]}}]})
         assert isinstance(event, ToolCallDelta) and event.id
 
-    @pytest.mark.parametrize("chunk", [{"error": {"message": "boom"}}, {"object": "error", "message": "boom"}])
+    @pytest.mark.parametrize(
+        "chunk",
+        [
+            {"error": {"message": "boom"}},
+            {"object": "error", "message": "boom"},
+            {"choices": [{"message": {"content": "ha"}, "finish_reason": "error", "error": {"message": "boom"}}]},
+        ],
+    )
     def test_errors_in_the_middle_of_a_stream(self, chunk: dict[str, Any]) -> None:
         with pytest.raises(BackendFailed, match="boom"):
             ChunkReader().read(chunk)
