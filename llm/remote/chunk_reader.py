@@ -44,9 +44,9 @@ class ChunkReader:
     """A server's chunks into stream events; forgiving where servers differ.
 
     Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx), or as a part of the
-    content (Mistral); tool calls may lack an index or an id (Ollama sends index 0 for all: a new id begins a new call).
-    Thoughts that stand in the content before the answer are told apart. A choice that ended with an error (OpenRouter)
-    is an error, and no answer. `close()` gives the last events.
+    content (Mistral); tool calls may lack an index or an id (Ollama sends index 0 for all: a new id begins a new
+    call). Thoughts that stand in the content before the answer are told apart. A choice that ended with an error
+    (OpenRouter) is an error, and no answer. `close()` gives the last events.
     """
 
     reason: FinishReason | None = None

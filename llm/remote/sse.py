@@ -16,8 +16,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseReader:
-    """`feed(bytes)` returns the data of every event that is complete. Comments and events without data (keep-alives of
-    either kind) give nothing.
+    """`feed(bytes)` returns the data of every event that is complete. Comments and events without data give nothing:
+    both keep a connection open.
     """
 
     __slots__ = ("_begun", "_data", "_half", "_parts", "_rest", "_size", "_waiting")

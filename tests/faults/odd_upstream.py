@@ -39,7 +39,9 @@ RIGHT: dict[str, Callable[[bytes], bytes]] = {
     "more_after_done": lambda data: data + b'data: {"error": "nobody reads this"}\n\n',
     "finish_twice": lambda data: data.replace(FULL.end, FULL.end + FULL.end),
     "empty_chunks": lambda data: data.replace(FULL.words, _LINES + FULL.words + _LINES),
-    "content_in_parts": lambda data: data.replace(b'"content": "all "', b'"content": [{"type": "text", "text": "all "}]'),
+    "content_in_parts": lambda data: data.replace(
+        b'"content": "all "', b'"content": [{"type": "text", "text": "all "}]'
+    ),
     "empty_events": lambda data: data.replace(b"data: {", b"data:\n\ndata: {"),
     "error_is_null": lambda data: data.replace(b'"choices"', b'"error": null, "detail": null, "choices"'),
 }
@@ -55,7 +57,8 @@ _ERRORS: dict[str, bytes] = {
     b' "error": {"code": 500, "message": "CUDA out of memory"}}]}\n\n',
     "error_field": b'error: {"code": 500, "message": "CUDA out of memory", "type": "server_error"}\n\n',
 }
-"""How servers tell of an error inside a stream: OpenAI and vLLM, Ollama and TGI, older vLLM, FastAPI, OpenRouter, llama.cpp."""
+"""How servers tell of an error inside a stream: OpenAI and vLLM, Ollama and TGI, older vLLM, FastAPI, OpenRouter,
+llama.cpp."""
 
 INSIDE = (*_ERRORS, "cut_in_a_frame", "cut_between_frames", "cut_in_gzip")
 """Broken after the first words."""

@@ -130,3 +130,34 @@ async def test_no_prompt_is_sent_twice(service: ScriptedProcess) -> None:
             assert stage.errors == 0
     prompts = [json.dumps(asked["request"]["messages"]) for asked in service.requests("llm")]
     assert len(prompts) == len(set(prompts)) == 8
+
+
+@pytest.mark.parametrize(
+    ("body", "tokens", "told"),
+    [
+        ('data:{"choices":[{"delta":{"content":"a"}}],"usage":null}\r\n\r\ndata:[DONE]\r\n\r\n', 1, ""),
+        ('{"choices":[{"message":{"content":"a b"}}],"usage":{"completion_tokens":2}}', 2, ""),
+        ('data: {"choices":["a",null,{"delta":{"content":"a"}}],"usage":"12"}\n\ndata: [DONE]\n\n', 1, ""),
+        ('data: {"choices":[{"delta":{"content":"a"}}]}\n\n', 0, "the answer broke off"),
+        ('data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {"error":"gone"}\n\n', 0, "gone"),
+        ('{"error":{"message":"no such model"}}', 0, "no such model"),
+        ("<html>Sign in</html>", 0, "a web page, and no answer of a model"),
+        ("", 0, "no whole answer within 1 s"),
+    ],
+)
+async def test_odd_answers_are_counted_or_told(body: str, tokens: int, told: str) -> None:
+    """The last one is a server that says nothing at all."""
+
+    async def answer(_: web.Request) -> web.Response:
+        if not body:
+            await anyio.sleep_forever()
+        kind = {"{": "application/json", "<": "text/html"}.get(body[0], "text/event-stream")
+        return web.Response(text=body, content_type=kind)
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    async with TestServer(app, shutdown_timeout=0.0) as server, aiohttp.ClientSession() as http:
+        work = Work(f"http://127.0.0.1:{server.port}/v1", "x")
+        stage = await run_stage(http, work, 1, 1, 0.5, SystemClock())
+    assert (stage.error, stage.requests, stage.errors) == (told, 1, bool(told))
+    assert round(stage.tokens_per_s * stage.seconds) == pytest.approx(tokens, rel=0.2)

@@ -12,8 +12,14 @@ from typing import Any
 import aiohttp
 import anyio
 
+from llm.errors import BackendFailed
 from llm.measuring.statistics import quantile
+from llm.remote.backend_http import loads
+from llm.remote.chunk_reader import ChunkReader
+from llm.remote.sse import SseReader
+from llm.stream import StreamEvent, UsageSoFar
 from models.clock import Clock
+from models.errors import ParleyError
 from models.secrecy import hidden
 
 __all__ = ["Outcome", "Stage", "Work", "run_stage"]
@@ -81,7 +87,7 @@ async def run_stage(
     on_done: Callable[[], None] = lambda: None,
 ) -> Stage:
     """Each client asks again as soon as it has its answer, until `requests` were asked or the time is over. What
-    runs then is let finish within as long again.
+    runs then is let finish within as long again; what does not is an error.
     """
     outcomes: list[Outcome] = []
     begun_s = clock.now()
@@ -92,8 +98,8 @@ async def run_stage(
         nonlocal left
         while left > 0 and clock.now() - begun_s < seconds:
             left -= 1
-            outcome = await _ask(http, work, f"{mark}.{number}.{left}", clock)
-            outcomes.append(outcome)
+            outcomes.append(outcome := Outcome(error=f"no whole answer within {2 * seconds:g} s"))
+            await _ask(http, work, f"{mark}.{number}.{left}", clock, outcome)
             on_done()
             if outcome.error:
                 await anyio.sleep(0.1)
@@ -105,7 +111,7 @@ async def run_stage(
     return _stage(clients, outcomes, clock.now() - begun_s)
 
 
-async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock) -> Outcome:
+async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock, outcome: Outcome) -> None:
     words = " ".join(_WORDS[(index * 7) % len(_WORDS)] for index in range(max(1, work.prompt_tokens - 20)))
     body = {
         "model": work.model,
@@ -116,27 +122,28 @@ async def _ask(http: aiohttp.ClientSession, work: Work, mark: str, clock: Clock)
     }
     headers = {"authorization": f"Bearer {work.key}"} if work.key else {}
     timeout = aiohttp.ClientTimeout(total=work.timeout_s)
-    begun_s, outcome = clock.now(), Outcome()
+    begun_s, error = clock.now(), ""
     try:
         async with http.post(
             f"{work.base_url}/chat/completions", json=body, headers=headers, timeout=timeout
         ) as answer:
             if answer.status != 200:
-                outcome.error = _refusal(answer.status, await answer.text(), work)
-                return outcome
-            async for line in answer.content:
-                _read(line, outcome, clock.now() - begun_s)
-    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-        reason = getattr(error, "strerror", None) or error
-        outcome.error = hidden(f"nothing answers at {work.base_url} ({reason})")
+                error = _refusal(answer.status, await answer.text(), work)
+            elif answer.content_type == "text/html":
+                error = "a web page, and no answer of a model"
+            else:
+                await _read(answer, outcome, begun_s, clock)
+    except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as problem:
+        reason = getattr(problem, "strerror", None) or problem
+        error = hidden(f"nothing answers at {work.base_url} ({reason})")
     except TimeoutError:
-        outcome.error = f"no answer within {work.timeout_s:.0f} s"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        outcome.error = outcome.error or hidden(f"{type(error).__name__}: {error}")[:MOST_OF_AN_ERROR]
+        error = f"no answer within {work.timeout_s:.0f} s"
+    except ParleyError as problem:  # what the server says is wrong, or nothing that anybody could read
+        error = hidden(problem.message)[:MOST_OF_AN_ERROR]
+    except (aiohttp.ClientError, OSError, ValueError) as problem:
+        error = hidden(f"{type(problem).__name__}: {problem}")[:MOST_OF_AN_ERROR]
     outcome.whole_s = clock.now() - begun_s
-    if not outcome.first_s and not outcome.error:
-        outcome.error = "an empty answer"
-    return outcome
+    outcome.error = error or ("" if outcome.first_s else "an empty answer")
 
 
 def _refusal(status: int, text: str, work: Work) -> str:
@@ -164,29 +171,32 @@ def _message(body: dict[str, Any]) -> str:
     return hidden(f"{said}; {hint}" if isinstance(hint, str) and hint else said)[:MOST_OF_AN_ERROR]
 
 
-def _read(line: bytes, outcome: Outcome, now_s: float) -> None:
-    """One line of the stream. Raises ValueError for what is no JSON."""
-    if not line.startswith(b"data:") or line.strip() == b"data: [DONE]":
+async def _read(answer: aiohttp.ClientResponse, outcome: Outcome, begun_s: float, clock: Clock) -> None:
+    """A stream, or an answer in one piece of a server that has none. Raises LlmError, BadInput."""
+    reader, stream, ended = ChunkReader(), SseReader(), False
+    if answer.content_type == "application/json":
+        _count(reader.read(loads(await answer.read())), outcome, clock.now() - begun_s)
+    else:
+        async for piece in answer.content.iter_any():
+            for data in stream.feed(piece):
+                ended = ended or data == "[DONE]"
+                if not ended:
+                    _count(reader.read(loads(data)), outcome, clock.now() - begun_s)
+        if outcome.first_s and not ended and reader.reason is None:
+            raise BackendFailed("the answer broke off")
+    _count(reader.close()[:-1], outcome, clock.now() - begun_s)
+    if reader.usage is not None:
+        outcome.tokens = reader.usage.completion_tokens or outcome.tokens
+        outcome.prompt_tokens = reader.usage.prompt_tokens
+
+
+def _count(events: list[StreamEvent], outcome: Outcome, now_s: float) -> None:
+    """Of one chunk."""
+    if all(isinstance(event, UsageSoFar) for event in events):
         return
-    event = json.loads(line[5:])
-    if not isinstance(event, dict):
-        raise ValueError("an event that is no object")
-    if event.get("error"):
-        outcome.error = _message(event)
-    if usage := event.get("usage"):
-        outcome.tokens = int(usage.get("completion_tokens") or outcome.tokens)
-        outcome.prompt_tokens = int(usage.get("prompt_tokens") or 0)
-    for choice in event.get("choices") or ():
-        delta = choice.get("delta") or {}
-        if (
-            delta.get("content")
-            or delta.get("reasoning_content")
-            or delta.get("reasoning")
-            or delta.get("tool_calls")
-        ):
-            outcome.pauses += bool(outcome.first_s) and now_s - outcome.last_s > APART_S
-            outcome.first_s, outcome.last_s = outcome.first_s or now_s, now_s
-            outcome.tokens += 0 if usage else 1
+    outcome.pauses += bool(outcome.first_s) and now_s - outcome.last_s > APART_S
+    outcome.first_s, outcome.last_s = outcome.first_s or now_s, now_s
+    outcome.tokens += 1
 
 
 def _stage(clients: int, outcomes: list[Outcome], seconds: float) -> Stage:
