@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voice.protocols.realtime_items import WireItem
+from voice.protocols.realtime_items import WireItem, image_bytes
 
 __all__ = ["Items"]
 
@@ -25,6 +25,19 @@ class Items:
     def known(self, id: str | None) -> str | None:
         """The id, if the client has heard of it; else the last item that it has heard of."""
         return id if id is None or id in self._items else self.last
+
+    def behind(self, previous: str | None) -> str | None:
+        """What an item behind `previous` really stands behind: a reply under way has its place already."""
+        at = self._order.index(previous) + 1 if previous is not None else 0
+        while at < len(self._order) and self._items[self._order[at]].status == "in_progress":
+            previous, at = self._order[at], at + 1
+        return previous
+
+    def settled(self, id: str | None) -> str | None:
+        """The same item, or, for one of a reply under way, the last before it that the session has; "root": none."""
+        while id is not None and id in self._items and self._items[id].status == "in_progress":
+            id = self.before(id) or "root"
+        return id
 
     @property
     def last(self) -> str | None:
@@ -51,6 +64,11 @@ class Items:
         del self._items[id]
         self._order.remove(id)
         self._audio_ms.pop(id, None)
+
+    @property
+    def image_bytes(self) -> int:
+        """Of all of them."""
+        return sum(map(image_bytes, self._items.values()))
 
     def spoken(self, id: str, ms: float) -> None:
         """So much audio of it was sent, or is left of it."""

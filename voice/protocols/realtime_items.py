@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from llm.messages import Message, ToolCall
+from llm.convert.content import read_image
+from llm.messages import ImagePart, Message, TextPart, ToolCall
+from models.errors import BadInput
 from voice.protocols.realtime_client import decoded_audio
 from voice.protocols.realtime_errors import invalid, of_validation
 
-__all__ = ["Part", "WireItem", "item_json", "message_of", "parse_item"]
+__all__ = ["Part", "WireItem", "image_bytes", "item_json", "message_of", "parse_item"]
 
 Role = Literal["user", "assistant", "system"]
 Status = Literal["in_progress", "completed", "incomplete"]
@@ -20,12 +22,15 @@ Status = Literal["in_progress", "completed", "incomplete"]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`kind` as in the GA API: input_text, input_audio, output_text, output_audio. `text` None: not known (yet)."""
+    """`kind` as in the GA API: input_text, input_audio, input_image, output_text, output_audio. `text` None: there is
+    none, or it is not known yet."""
 
     kind: str
     text: str | None
     audio: bytes = b""
     """Of a part that came without a transcript; it is not given back."""
+    image: ImagePart | None = None
+    """Nor is this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +48,26 @@ class WireItem:
     """The arguments of a call, or the output of one."""
 
 
+def image_bytes(item: WireItem) -> int:
+    return sum(len(part.image.data) for part in item.content if part.image is not None)
+
+
 def item_json(item: WireItem) -> dict[str, Any]:
-    """The item as the API shows it. Audio is not given back: only its transcript."""
+    """The item as the API shows it. Audio is not given back, only its transcript; nor are images."""
     head = {"id": item.id, "object": "realtime.item", "type": item.type, "status": item.status}
     match item.type:
         case "message":
-            content = [
-                {"type": part.kind, "transcript" if part.kind.endswith("audio") else "text": part.text}
-                for part in item.content
-            ]
-            return {**head, "role": item.role, "content": content}
+            return {**head, "role": item.role, "content": [_part_json(part) for part in item.content]}
         case "function_call":
             return {**head, "name": item.name, "call_id": item.call_id, "arguments": item.text}
         case "function_call_output":
             return {**head, "call_id": item.call_id, "output": item.text}
+
+
+def _part_json(part: Part) -> dict[str, Any]:
+    if part.image is not None:
+        return {"type": part.kind, "detail": part.image.detail or "auto"}
+    return {"type": part.kind, "transcript" if part.kind.endswith("audio") else "text": part.text}
 
 
 def message_of(item: WireItem) -> Message:
@@ -64,7 +75,9 @@ def message_of(item: WireItem) -> Message:
     match item.type:
         case "message":
             text = "\n".join(part.text for part in item.content if part.text)
-            return Message(item.role or "user", text)
+            shown = any(part.image is not None for part in item.content)
+            parts = (part.image or TextPart(part.text or "") for part in item.content if part.image or part.text)
+            return Message(item.role or "user", text, parts=tuple(parts) if shown else ())
         case "function_call":
             return Message("assistant", "", tool_calls=(ToolCall(item.call_id, item.name, item.text),))
         case "function_call_output":
@@ -88,6 +101,8 @@ class _Content(_Shape):
     text: _Text | None = None
     transcript: _Text | None = None
     audio: str | None = None
+    image_url: str | None = None
+    detail: Literal["auto", "low", "high"] | None = None
 
 
 class _Head(_Shape):
@@ -114,10 +129,11 @@ class _CallOutput(_Head):
 
 _SHAPES: dict[str, type[_Head]] = {"message": _Message, "function_call": _Call, "function_call_output": _CallOutput}
 _KINDS: dict[Role, tuple[str, ...]] = {
-    "user": ("input_text", "input_audio"),
+    "user": ("input_text", "input_audio", "input_image"),
     "assistant": ("output_text", "output_audio"),
     "system": ("input_text",),
 }
+_DATA_URL = "send a data URL: data:image/jpeg;base64,..."
 _OLD_KINDS = {"text": "output_text", "audio": "output_audio"}
 
 
@@ -153,13 +169,13 @@ def parse_item(fields: object, param: str, new_id: str) -> WireItem:
 
 def _part(part: _Content, role: Role, param: str) -> Part:
     kind = _OLD_KINDS.get(part.type, part.type) if role == "assistant" else part.type
-    if kind == "input_image":
-        raise invalid("Images are not understood here.", f"{param}.type", hint="send text or audio")
     if kind not in _KINDS[role]:
-        wanted = " or ".join(_KINDS[role])
+        wanted = ", ".join(_KINDS[role])
         raise invalid(
             f"Invalid value: '{part.type}'. Content of a message of the {role} is {wanted}.", f"{param}.type"
         )
+    if kind == "input_image":
+        return Part(kind, None, image=_image(part, f"{param}.image_url"))
     if kind.endswith("audio"):
         if part.transcript is None and part.audio and role == "user":
             return Part(kind, None, decoded_audio(part.audio, f"{param}.audio"))
@@ -176,3 +192,15 @@ def _part(part: _Content, role: Role, param: str) -> Part:
             f"Missing required parameter: '{param}.text'.", f"{param}.text", code="missing_required_parameter"
         )
     return Part(kind, part.text)
+
+
+def _image(part: _Content, param: str) -> ImagePart:
+    if part.image_url is None:
+        raise invalid(f"Missing required parameter: '{param}'.", param, code="missing_required_parameter")
+    try:
+        image = read_image(part.image_url, part.detail, param)
+    except BadInput as error:
+        raise invalid(f"Invalid '{param}': {error.message}.", param, hint=_DATA_URL) from None
+    if not image.data:
+        raise invalid(f"Invalid '{param}': images are not fetched here.", param, hint=_DATA_URL)
+    return image

@@ -40,7 +40,7 @@ from voice.protocols.realtime_client import (
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_conversation import Items
 from voice.protocols.realtime_errors import invalid
-from voice.protocols.realtime_items import Part, WireItem, item_json, message_of, parse_item
+from voice.protocols.realtime_items import Part, WireItem, image_bytes, item_json, message_of, parse_item
 from voice.protocols.realtime_messages import Blame, Said, error_said
 from voice.protocols.realtime_replies import Replies
 from voice.protocols.realtime_response import ReplyWish, parse_response
@@ -82,6 +82,7 @@ SILENCE = "(The user is silent.)"
 MIN_COMMIT_MS = 100
 """OpenAI's: less audio is no turn."""
 CAUSES = 256
+MAX_IMAGE_BYTES = 32 << 20
 _FAULTS = ("stt_failed", "worker_died")
 """Not the client's doing, whatever it asked for."""
 _OURS = {"empty_audio": "input_audio_buffer_commit_empty", "empty_request": "empty_request"}
@@ -213,12 +214,26 @@ class Lifecycle:
             self._known(previous or "", "create", "previous_item_id")
         if item.type == "function_call_output" and not self._items.has_call(item.call_id, self._drafts.values()):
             raise invalid(f"There is no function call '{item.call_id}'.", "item.call_id", code="invalid_call_id")
+        self._check_images(item)
         audio = b"".join(part.audio for part in item.content)
         self._drafts[item.id] = replace(item, content=tuple(replace(part, audio=b"") for part in item.content))
-        add = AddMessage(message_of(item), item.id, previous, self._cause(event_id, item.id))
+        behind = self._items.settled(previous)
+        add = AddMessage(message_of(item), item.id, behind, self._cause(event_id, item.id))
         self._out.append(AddAudio(audio, add) if audio else add)
         if audio:
             self._spoken_s[item.id] = len(audio) / self.session.input_bytes_per_ms / 1000
+
+    def _check_images(self, item: WireItem) -> None:
+        """All that a conversation shows is kept in memory, and sent with every request."""
+        size = image_bytes(item)
+        kept = self._items.image_bytes + sum(map(image_bytes, self._drafts.values()))
+        if size and size + kept > MAX_IMAGE_BYTES:
+            raise invalid(
+                f"The images of a conversation may hold {MAX_IMAGE_BYTES >> 20} MiB together.",
+                "item.content",
+                code="too_many_images",
+                hint="delete items with images that are not needed any more",
+            )
 
     def _truncate(self, event: TruncateItem, event_id: str | None) -> None:
         item = self._known(event.item_id, "truncate")
@@ -352,7 +367,7 @@ class Lifecycle:
             spoken = draft.id in self._spoken_s
             if spoken:
                 draft = replace(draft, content=(Part("input_audio", event.item.message.content),))
-            self._announce(draft, self._items.known(event.previous))
+            self._announce(draft, self._items.behind(self._items.known(event.previous)))
             if spoken:
                 self._transcribed(draft.id, event.item.message.content)
             return

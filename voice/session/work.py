@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from anyio.abc import TaskGroup
 
-from llm.errors import ContextTooLong
+from llm.errors import ContextTooLong, UnknownModel
 from llm.messages import GenerateRequest, Message, Priority, Sampling, ToolCall, WaitState
 from llm.port import Generator
 from llm.stream import Finish, FinishReason, TextDelta, ToolCallDelta, UsageSoFar
@@ -48,7 +48,7 @@ from voice.turn.actions import (
     Transcribe,
 )
 from voice.turn.bargein import spotted_phrases
-from voice.turn.history import without_older_half
+from voice.turn.history import without_images, without_older_half
 from voice.turn_detection.spec import Scorer
 
 __all__ = ["SessionParts", "Work", "WorkAction"]
@@ -197,7 +197,7 @@ class Work:
 
     async def _prefill(self, action: Prefill, scope: anyio.CancelScope) -> None:
         """Behind everybody's replies: it is work for a turn that may yet be a cough."""
-        if self._parts.prefill is None:
+        if self._parts.prefill is None or any(message.media for message in action.messages):
             return
         request = GenerateRequest(
             messages=action.messages,
@@ -212,7 +212,8 @@ class Work:
             await self._parts.prefill(request)
 
     async def _think(self, action: Think) -> None:
-        """Ask the model; where the conversation has outgrown its context, with the older half of it left out."""
+        """Ask the model; where the conversation has outgrown its context, with the older half of it left out; where
+        it shows images and nobody sees, without them."""
         messages = action.messages
         try:
             while True:
@@ -221,6 +222,10 @@ class Work:
                     return
                 except ContextTooLong:
                     messages = without_older_half(messages)
+                except (BadInput, UnknownModel):
+                    if not any(message.media for message in messages):
+                        raise
+                    messages = without_images(messages)  # nobody sees them here; the conversation goes on
         except ParleyError as error:
             self._hear(heard.MindFailed(action.revision, error.code, error.message, error.hint))
 

@@ -195,14 +195,14 @@ class Answer:
         if revision.request:
             self.remember(Item(revision.user_item, Message("user", revision.request)))
         if options.remembered:
-            revision.item, revision.after = self.history.new_id(), self.history.last_id
+            revision.item, revision.after = self.history.new_id(), self.history.last_id or "root"
         reply.release()
         self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken)))
         self._use_tools(revision, now)
 
     def remember(self, item: Item, after: str | None = None) -> None:
         """Put it into the conversation, and tell. An `after` that is gone by now means the end."""
-        if after is not None and self.history.get(after) is None:
+        if after not in (None, "root") and self.history.get(after) is None:
             after = None
         self.add(item, after)
 
@@ -214,7 +214,9 @@ class Answer:
     def forget(self, item: str) -> None:
         """Take it out of the conversation, and tell."""
         if self.history.get(item) is not None:
-            self.history.delete(item)
+            before = self.history.delete(item)
+            if self.revision is not None and self.revision.after == item:
+                self.revision.after = before or "root"
         self.out.append(Tell(ItemDeleted(item)))
 
     def abandon(self) -> None:

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from llm.errors import ContextTooLong
 from llm.messages import Message
 
-__all__ = ["INTERRUPTED_MARK", "NO_RESULT", "Exchange", "History", "Item", "without_older_half"]
+__all__ = ["INTERRUPTED_MARK", "NO_RESULT", "Exchange", "History", "Item", "without_images", "without_older_half"]
 
 INTERRUPTED_MARK = "[INTERRUPTED BY USER]"
 NO_RESULT = '{"error": "no result came back"}'
 """What a model is told of a tool call that was never answered: a prompt with a call and no result is ill-formed."""
+
+UNSEEN = "[An image was shown here. You cannot see images: say so if you are asked about it.]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,11 @@ class History:
     def has_call(self, call_id: str) -> bool:
         return any(call.id == call_id for item in self._items for call in item.message.tool_calls)
 
-    def delete(self, id: str) -> None:
-        """Raises KeyError."""
-        del self._items[self._index(id)]
+    def delete(self, id: str) -> str | None:
+        """Gives the id of the item that it stood behind. Raises KeyError."""
+        at = self._index(id)
+        del self._items[at]
+        return self._items[at - 1].id if at else None
 
     def cut(self, id: str, content: str) -> None:
         """Only `content` of an assistant item was heard. Raises KeyError."""
@@ -199,3 +203,11 @@ def without_older_half(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     if len(questions) < 2:
         raise ContextTooLong("this turn alone is too long for the model", hint="say it in fewer words")
     return (*messages[:begin], *messages[questions[len(questions) // 2] :])
+
+
+def without_images(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A prompt for a model that does not see: a remark stands where an image was shown."""
+    return tuple(
+        replace(message, content=f"{message.content}\n{UNSEEN}".strip(), parts=()) if message.media else message
+        for message in messages
+    )

@@ -1,0 +1,135 @@
+"""Items that a Realtime client adds: pictures, and where in the conversation an item stands."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from llm.messages import ImagePart, TextPart
+from tests.voice.conversation import Conversation
+from tests.voice.realtime_talk import RealtimeTalk, check
+from voice.protocols import realtime_lifecycle
+from voice.turn.actions import Think
+from voice.turn.history import without_images
+
+LONG = "One sentence that takes its time. " * 6
+PIXEL = base64.b64encode(b"\x89PNG not really").decode()
+URL = f"data:image/png;base64,{PIXEL}"
+
+
+def message(*content: dict[str, Any], id: str | None = None, role: str = "user") -> dict[str, Any]:
+    return {"type": "message", "role": role, "content": list(content), **({"id": id} if id else {})}
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "input_text", "text": words}
+
+
+def prompts(talk: Conversation) -> list[Think]:
+    return [action for _, action in talk.actions if isinstance(action, Think)]
+
+
+def order(talk: RealtimeTalk) -> list[str]:
+    """As a client keeps it: each item behind the one that it was said to stand behind."""
+    found: list[str] = []
+    for event in talk.events:
+        if event["type"] == "conversation.item.added":
+            previous = event["previous_item_id"]
+            found.insert(found.index(previous) + 1 if previous else 0, event["item"]["id"])
+        elif event["type"] == "conversation.item.deleted":
+            found.remove(event["item_id"])
+    return found
+
+
+class TestPictures:
+    def test_the_model_is_shown_them_where_they_stand(self) -> None:
+        talk = RealtimeTalk(output_modalities=["text"])
+        shown = {"type": "input_image", "image_url": URL, "detail": "low"}
+        talk.say("conversation.item.create", item=message(text("what is this?"), shown, id="seen"))
+        talk.say("response.create")
+        talk.run(5.0)
+        check(talk)
+        asked = prompts(talk)[-1].messages[-1]
+        image = ImagePart(base64.b64decode(PIXEL), "image/png", "", "low")
+        assert asked.content == "what is this?" and asked.parts == (TextPart("what is this?"), image)
+        (added,) = [event for event in talk.of("conversation.item.added") if event["item"]["role"] == "user"]
+        assert added["item"]["content"][1] == {"type": "input_image", "detail": "low"}, "it is not given back"
+        aside = {"conversation": "none", "input": [{"type": "item_reference", "id": "seen"}]}
+        talk.say("response.create", response=aside)
+        talk.run(9.0)
+        assert prompts(talk)[-1].messages[-1].parts == asked.parts
+
+    @pytest.mark.parametrize(
+        ("url", "code"),
+        [
+            (None, "missing_required_parameter"),
+            ("https://example.com/cat.png", "invalid_value"),
+            ("data:image/png;base64,%%", "invalid_value"),
+            ("data:text/html;base64,AAAA", "invalid_value"),
+            ("data:image/png;base64,", "invalid_value"),
+            ("file:///etc/passwd", "invalid_value"),
+        ],
+    )
+    def test_what_is_no_picture_is_refused(self, url: str | None, code: str) -> None:
+        talk = RealtimeTalk()
+        part = {"type": "input_image", "image_url": url}
+        talk.say("conversation.item.create", item=message(part), event_id="mine")
+        (error,) = talk.errors
+        assert (error["code"], error["event_id"]) == (code, "mine")
+        assert error["param"] == "item.content[0].image_url" and not talk.machine.history.items
+
+    def test_they_belong_to_users(self) -> None:
+        talk = RealtimeTalk()
+        part = {"type": "input_image", "image_url": URL}
+        talk.say("conversation.item.create", item=message(part, role="system"))
+        assert talk.errors[0]["param"] == "item.content[0].type"
+
+    def test_there_is_an_end_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(realtime_lifecycle, "MAX_IMAGE_BYTES", 40)
+        talk = RealtimeTalk()
+        for number in range(3):
+            part = {"type": "input_image", "image_url": URL}
+            talk.say("conversation.item.create", item=message(part, id=f"image{number}"))
+        assert [error["code"] for error in talk.errors] == ["too_many_images"]
+        talk.say("conversation.item.delete", item_id="image0")
+        talk.say("conversation.item.create", item=message({"type": "input_image", "image_url": URL}, id="image3"))
+        assert len(talk.errors) == 1 and order(talk) == ["image1", "image3"]
+
+    def test_a_model_that_does_not_see_is_told_that_there_was_one(self) -> None:
+        talk = RealtimeTalk()
+        talk.say("conversation.item.create", item=message(text("look"), {"type": "input_image", "image_url": URL}))
+        (told,) = without_images((talk.machine.history.items[0].message,))
+        assert told.content.startswith("look\n[An image") and not told.media
+
+
+class TestOrder:
+    @pytest.mark.parametrize("first", [True, False])
+    def test_what_is_added_during_a_reply_stands_behind_it(self, first: bool) -> None:
+        talk = RealtimeTalk(lambda asked: LONG)
+        if first:
+            talk.say("conversation.item.create", item=message(text("tell me"), id="first"))
+        talk.say("response.create")
+        talk.run(2.0)
+        reply = talk.of("response.output_item.added")[0]["item"]["id"]
+        talk.say("conversation.item.create", item=message(text("by the way"), id="note"))
+        talk.say("conversation.item.create", item=message(text("and"), id="more"), previous_item_id=reply)
+        talk.run(30.0)
+        check(talk)
+        assert not talk.errors
+        assert order(talk) == [item.id for item in talk.machine.history.items]
+        assert order(talk) == [*(["first"] if first else []), reply, "more", "note"]
+
+    def test_a_question_that_is_deleted_takes_no_place_with_it(self) -> None:
+        talk = RealtimeTalk(lambda asked: LONG)
+        for name in ("one", "two"):
+            talk.say("conversation.item.create", item=message(text(name), id=name))
+        talk.say("response.create")
+        talk.run(2.0)
+        talk.say("conversation.item.delete", item_id="two")
+        talk.say("conversation.item.create", item=message(text("three"), id="three"))
+        talk.run(30.0)
+        check(talk)
+        assert order(talk) == [item.id for item in talk.machine.history.items]
+        assert order(talk)[0] == "one" and order(talk)[2] == "three"
