@@ -14,7 +14,7 @@ from voice.settings import TurnSettings
 from voice.turn.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Said, Verdict, judge
 from voice.turn.endpointing import Manners
 from voice.turn.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
-from voice.turn.history import History, Item, without_older_half
+from voice.turn.history import History, Item, shorter, without_older_half
 
 RULES = BargeInRules(voiced_ms=384, sure_ms=640)
 
@@ -81,6 +81,22 @@ class TestHistory:
             ["Be brief.", "q4", "a4", "now"],
             ["Be brief.", "now"],
         ]
+
+    def test_one_that_is_still_too_long_loses_what_tools_gave_too_much(self) -> None:
+        call = ToolCall("call_1", "crawl", "{}")
+        messages: tuple[Message, ...] = (
+            *(Message("user", "old"), Message("assistant", "a"), Message("user", "crawl it")),
+            *(Message("assistant", "", (call,)), Message("tool", "x" * 90_000, tool_call_id="call_1")),
+            Message("tool", "short", tool_call_id="call_2"),
+        )
+        lengths = []
+        with pytest.raises(ContextTooLong):
+            while True:
+                messages = shorter(messages)
+                assert messages[-1].content == "short" and messages[-2].tool_call_id == "call_1"
+                lengths.append(len(messages[-2].content))
+        assert lengths[0] == 90_000 and lengths == sorted(lengths, reverse=True) and 300 < lengths[-1] < 1000
+        assert "cut here" in messages[-2].content and messages[0].content == "crawl it"
 
     def test_items_are_put_where_the_client_wants_them(self) -> None:
         history = talk(("hi", "Hello."))

@@ -86,7 +86,7 @@ WRONG: list[tuple[Any, str, str | None]] = [
      "missing_required_parameter", "item.content[0].text"),
     ({"type": "conversation.item.create", "item": {"type": "message", "role": "user",
                                                    "content": [{"type": "input_image", "image_url": "data:"}]}},
-     "invalid_value", "item.content[0].type"),
+     "invalid_value", "item.content[0].image_url"),
     ({"type": "conversation.item.create", "item": {"type": "function_call_output", "call_id": "x", "output": "y"}},
      "invalid_call_id", "item.call_id"),
     ({"type": "conversation.item.create", "item": HI, "previous_item_id": "gone"}, "item_create_invalid_item_id",

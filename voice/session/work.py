@@ -48,7 +48,7 @@ from voice.turn.actions import (
     Transcribe,
 )
 from voice.turn.bargein import spotted_phrases
-from voice.turn.history import without_images, without_older_half
+from voice.turn.history import shorter, without_images
 from voice.turn_detection.spec import Scorer
 
 __all__ = ["SessionParts", "Work", "WorkAction"]
@@ -212,8 +212,8 @@ class Work:
             await self._parts.prefill(request)
 
     async def _think(self, action: Think) -> None:
-        """Ask the model; where the conversation has outgrown its context, with the older half of it left out; where
-        it shows images and nobody sees, without them."""
+        """Ask the model; where the conversation has outgrown its context, with less of it; where it shows images and
+        nobody sees, without them."""
         messages = action.messages
         try:
             while True:
@@ -221,7 +221,7 @@ class Work:
                     await self._generate(action, messages)
                     return
                 except ContextTooLong:
-                    messages = without_older_half(messages)
+                    messages = shorter(messages)
                 except (BadInput, UnknownModel):
                     if not any(message.media for message in messages):
                         raise

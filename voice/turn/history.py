@@ -13,12 +13,24 @@ from dataclasses import dataclass, replace
 from llm.errors import ContextTooLong
 from llm.messages import Message
 
-__all__ = ["INTERRUPTED_MARK", "NO_RESULT", "Exchange", "History", "Item", "without_images", "without_older_half"]
+__all__ = [
+    "INTERRUPTED_MARK",
+    "NO_RESULT",
+    "Exchange",
+    "History",
+    "Item",
+    "shorter",
+    "without_images",
+    "without_older_half",
+]
 
 INTERRUPTED_MARK = "[INTERRUPTED BY USER]"
 NO_RESULT = '{"error": "no result came back"}'
 """What a model is told of a tool call that was never answered: a prompt with a call and no result is ill-formed."""
 
+SHORT_RESULT = 400
+"""Characters of a tool's result that are left to the model in any case."""
+CUT = " [...] (cut here: it was too long)"
 UNSEEN = "[An image was shown here. You cannot see images: say so if you are asked about it.]"
 
 
@@ -203,6 +215,26 @@ def without_older_half(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     if len(questions) < 2:
         raise ContextTooLong("this turn alone is too long for the model", hint="say it in fewer words")
     return (*messages[:begin], *messages[questions[len(questions) // 2] :])
+
+
+def shorter(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """A prompt that was too long: without the older half of its exchanges, else with less of what tools gave.
+
+    Raises ContextTooLong when neither is left.
+    """
+    try:
+        return without_older_half(messages)
+    except ContextTooLong:
+        longest = max((len(message.content) for message in messages if message.role == "tool"), default=0)
+        if longest <= SHORT_RESULT:
+            raise
+        keep = max(SHORT_RESULT - len(CUT), longest // 3)
+        return tuple(
+            replace(message, content=message.content[:keep] + CUT)
+            if message.role == "tool" and len(message.content) > keep + len(CUT)
+            else message
+            for message in messages
+        )
 
 
 def without_images(messages: tuple[Message, ...]) -> tuple[Message, ...]:
