@@ -42,6 +42,23 @@ def test_a_report_corrects_the_clock_and_never_goes_back() -> None:
     assert playout.position(12.0) == 2.0
 
 
+def test_a_client_that_stops_reporting_may_have_stopped_playing() -> None:
+    """Its words count as heard up to a little behind its last report, by its own habit; sending goes on."""
+    playout = Playout(0.3)
+    playout.sent(20.0, now=10.0)
+    for second in (0.25, 0.5, 0.75, 1.0):
+        playout.report(second, now=10.0 + second)
+    assert playout.heard(11.2) == pytest.approx(1.2)
+    assert playout.heard(18.0) == pytest.approx(2.5) and playout.position(18.0) == pytest.approx(8.0)
+    playout.report(8.5, now=18.5)
+    assert playout.heard(18.6) == pytest.approx(8.6), "it was only the network"
+    slow = Playout(0.3)
+    slow.sent(20.0, now=10.0)
+    for second in (2.0, 4.0):
+        slow.report(second, now=10.0 + second)
+    assert slow.heard(17.5) == pytest.approx(7.5), "it reports every two seconds"
+
+
 def test_what_no_clock_can_show_is_ignored() -> None:
     """Far ahead of what was sent; backwards; faster than time: neither stalls the reply nor lets it run away."""
     playout = Playout(0.3)

@@ -24,6 +24,11 @@ SLIP_S = 0.25
 REPORT_TRUST_S = 1.0
 """Without a new report for this long, a reporting client is taken to play on at the speed of time again."""
 
+STALE_S = 1.5
+MAX_STALE_S = 5.0
+"""A reporting client that has been silent for so long, or twice its longest pause between two reports, may play no
+more: what it was sent since does not count as heard for certain."""
+
 
 class Playout:
     """All positions are seconds of the reply's audio; `now` is monotonic seconds."""
@@ -32,6 +37,7 @@ class Playout:
         "_anchor_position",
         "_anchor_time",
         "_certain_s",
+        "_gap_s",
         "_held",
         "_reported_at",
         "_reported_s",
@@ -56,6 +62,7 @@ class Playout:
         self._held = False
         self._reported_at: float | None = None
         self._reported_s = 0.0
+        self._gap_s = 0.0  # the longest between two reports
         self._stopped_s: float | None = None
         self._started_at: float | None = None
         self._unbroken = True
@@ -70,8 +77,11 @@ class Playout:
 
     def heard(self, now: float) -> float:
         """Seconds that were played by now for certain; `position` where the client reports."""
-        if self._stopped_s is not None or self._reported_at is not None:
-            return self.position(now)
+        if self._stopped_s is not None:
+            return self._stopped_s
+        if self._reported_at is not None:
+            trusted_s = min(MAX_STALE_S, max(STALE_S, 2 * self._gap_s))
+            return min(self.position(now), max(self._certain_s, self._reported_s + trusted_s))
         certain_s = min(self.sent_s, self._anchor_position + now - self._anchor_time - self.unsure_s)
         return max(self._certain_s, certain_s)
 
@@ -101,6 +111,8 @@ class Playout:
         self._reported_s = max(played_s, self._reported_s)
         if 0 < position_s < self.sent_s and self._unbroken and not self._held and self._started_at is not None:
             self.lag_s = min(max(0.0, now - self._started_at - position_s), MAX_LAG_S)
+        if self._reported_at is not None:
+            self._gap_s = max(self._gap_s, now - self._reported_at)
         self._reported_at = now
         self._anchor(self._reported_s, now)
 
