@@ -5,7 +5,8 @@ to say about a single word, and 3,400 words are many to choose from. Here the wh
 phrases. Each is scored by itself (phrase_scores.py), and a small network weighs all of the scores: four kinds
 compete, what stops us, what says "go on", what asks, and everything else. It was fitted to synthetic voices in
 synthetic rooms (models/bundled/short-phrases.md); the sounds themselves are judged by pocketsphinx's model, which
-learned from people.
+learned from people. Google's speech embedding, where its files are there (they come with wake words), has as much to
+say on the kind as these scores (sound_kinds.py).
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from voice.port import Pcm
 from voice.sphinx.acoustics import Acoustics, Floats
 from voice.sphinx.features import ENERGY_OFFSET, features
 from voice.sphinx.phrase_scores import PhraseScores, Scores
+from voice.sphinx.sound_kinds import SoundKinds
 from voice.sphinx.speech_span import speech_span
 
-__all__ = ["KINDS", "Heard", "PhraseTable", "ShortPhrases", "evidence", "hear", "pronunciations"]
+__all__ = ["KINDS", "Heard", "PhraseTable", "ShortPhrases", "evidence", "hear", "pronunciations", "short_span"]
 
 RATE_HZ = 16_000
 LONGEST_S = 1.9
@@ -40,6 +42,9 @@ SURE = 0.65
 that was stopped for an "okay" is lost."""
 AGREES = 0.6
 """Probability of a murmur from which on nobody waits for the transcript."""
+SECOND_SHARE = 0.5
+"""Of the second opinion, of the logarithm of a probability."""
+UNLIKELY = 1e-6
 WORST = -4.0
 NATS = 8.0
 FRAMES = 50.0
@@ -88,14 +93,18 @@ class PhraseTable:
     def with_stops(self, phrases: Sequence[str]) -> PhraseTable:
         return replace(self, more=tuple(phrases))
 
-    def weigh(self, scores: Scores) -> Heard:
-        """`scores`: of the phrases, and of those that are `more`."""
+    def weigh(self, scores: Scores, second: Floats | None = None) -> Heard:
+        """`scores`: of the phrases, and of those that are `more`; `second`: probabilities of the KINDS by another way
+        of hearing, which knows nothing of what is `more`."""
         over, frames = scores.phrases - scores.loop, scores.frames
         kinds = np.concatenate((self.kinds, np.zeros(len(self.more), np.int64)))
         units = np.maximum(evidence(over, frames, kinds, len(self.phrases)) @ self.hidden[:-1] + self.hidden[-1], 0.0)
         kinds_over = units @ self.out[:-1] + self.out[-1]
         likely = np.exp(kinds_over - kinds_over.max())
         likely /= likely.sum()
+        if second is not None and int(over.argmax()) < len(self.phrases):
+            likely = (likely + UNLIKELY) ** (1 - SECOND_SHARE) * (second + UNLIKELY) ** SECOND_SHARE
+            likely /= likely.sum()
         if sum(likely[kind] for kind in INTERRUPTING) >= SURE:
             kind = max(INTERRUPTING, key=lambda each: likely[each])
         else:
@@ -133,11 +142,16 @@ class Heard:
     """Of the kind."""
 
 
-def hear(audio: Pcm, phrases: PhraseScores) -> Scores | None:
-    """The scores of `audio` ([samples], 16 kHz) for the vocal tract that fits best; None: too short, too long, or
-    nothing stands out."""
+def short_span(audio: Pcm) -> tuple[int, int] | None:
+    """(first, last) sample of the sound in `audio`, 16 kHz; None: too short, too long, or nothing stands out."""
     span = speech_span(audio)
-    if span is None or not SHORTEST_S <= (span[1] - span[0]) / RATE_HZ <= LONGEST_S:
+    return span if span is not None and SHORTEST_S <= (span[1] - span[0]) / RATE_HZ <= LONGEST_S else None
+
+
+def hear(audio: Pcm, phrases: PhraseScores) -> Scores | None:
+    """The scores of `audio` ([samples], 16 kHz) for the vocal tract that fits best; None: there is no short sound."""
+    span = short_span(audio)
+    if span is None:
         return None
     cepstra = features(audio, *span, WARPS)
     cepstra[:, :, 0] -= ENERGY_OFFSET
@@ -157,13 +171,18 @@ def pronunciations(dictionary: Path) -> Pronunciations:
 
 
 class ShortPhrases:
-    """Confined to one thread. Raises SttFailed when the files are not what they should be."""
+    """Confined to one thread. Raises SttFailed when the files are not what they should be.
 
-    def __init__(self, model: Path, dictionary: Path, table: Path) -> None:
+    `sounds` weighs the speech embedding; without it, or without the embedding's own files, the phrases' scores are
+    all that is heard.
+    """
+
+    def __init__(self, model: Path, dictionary: Path, table: Path, sounds: Path | None = None) -> None:
         try:
             self._acoustics = Acoustics(model)
             self._sounds = pronunciations(dictionary)
             self._fitted = PhraseTable.read(table)
+            self._kinds = SoundKinds.load(sounds) if sounds is not None else None
         except (OSError, ValueError, KeyError) as error:
             raise SttFailed(f"short phrases cannot be told apart with {model.name}: {error}") from error
         self._asked: tuple[str, ...] = ()
@@ -177,10 +196,11 @@ class ShortPhrases:
         """
         if tuple(phrases) != self._asked:
             self._learn(tuple(phrases))
-        scores = hear(audio, self._scores) if self._known else None
-        if scores is None:
+        span = short_span(audio) if self._known else None
+        scores = hear(audio, self._scores) if span is not None else None
+        if span is None or scores is None:
             return ""
-        found = self._table.weigh(scores)
+        found = self._table.weigh(scores, self._kinds.likely(audio, span) if self._kinds is not None else None)
         return found.phrase if found.kind != "else" and found.phrase in self._known else ""
 
     def _learn(self, phrases: tuple[str, ...]) -> None:

@@ -62,7 +62,9 @@ class PocketsphinxStt:
         narrow = {"fwdflat": False, "bestpath": False, "maxhmmpf": 5000, "beam": 1e-40, "wbeam": 1e-24}
         number = _whole(options.get("partial_decoders", "2"), "partial_decoders")
         self._partial_decoders = [self._new_decoder(**narrow) for _ in range(number)]
-        self.short_phrases = ShortPhrases(_acoustic_model(), self._dictionary, BUNDLED / "short-phrases.json")
+        self.short_phrases = ShortPhrases(
+            _acoustic_model(), self._dictionary, BUNDLED / "short-phrases.json", BUNDLED / "short-sounds.npz"
+        )
 
     def open(self, language: str | None) -> _Stream:
         """Raises BadInput for a language other than English."""

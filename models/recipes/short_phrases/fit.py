@@ -14,7 +14,7 @@ STEPS, BATCH, RATE, DECAY, SMOOTHING = 2500, 1024, 0.005, 0.1, 0.05
 HELD_OUT = "held out"
 
 
-def fit(examples: Sequence[Any], seen: np.ndarray) -> dict[str, np.ndarray]:
+def fit(examples: Sequence[Any], seen: np.ndarray, steps: int = STEPS) -> dict[str, np.ndarray]:
     """`seen` [examples, evidence]. Each kind weighs the same, however many examples there are of it."""
     torch.manual_seed(0)
     mean, scale = seen.mean(axis=0), seen.std(axis=0) + 1e-3
@@ -26,8 +26,8 @@ def fit(examples: Sequence[Any], seen: np.ndarray) -> dict[str, np.ndarray]:
     )
     weight = len(kinds) / 4 / torch.bincount(kinds, minlength=4)
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    for _ in range(STEPS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for _ in range(steps):
         chosen = torch.randint(len(kinds), (BATCH,))
         optimizer.zero_grad()
         found = network(inputs[chosen])

@@ -20,7 +20,7 @@ def heard_in_a_room(dry: Samples, before_s: float, after_s: float, dice: np.rand
     """`dry` with so much of the room before and after it; int16's range, not rounded."""
     wet = dry
     if dice.random() < ROOMS:
-        wet = np.convolve(dry, _echoes(dice))[: dry.size + int(after_s * RATE_HZ)].astype(np.float32)
+        wet = _convolved(dry, _echoes(dice))[: dry.size + int(after_s * RATE_HZ)]
     if dice.random() < TELEPHONES:
         wet = np.asarray(soxr.resample(soxr.resample(wet, RATE_HZ, 8000), 8000, RATE_HZ), np.float32)
     level = FULL_SCALE * 10 ** (dice.uniform(QUIETEST_DB, LOUDEST_DB) / 20)
@@ -33,6 +33,12 @@ def heard_in_a_room(dry: Samples, before_s: float, after_s: float, dice: np.rand
     if dice.random() < NOISES:
         whole += _behind(size, dice) * level * 10 ** (-dice.uniform(8, 26) / 20)
     return whole
+
+
+def _convolved(dry: Samples, echoes: Samples) -> Samples:
+    size = dry.size + echoes.size - 1
+    bins = 1 << (size - 1).bit_length()
+    return np.asarray(np.fft.irfft(np.fft.rfft(dry, bins) * np.fft.rfft(echoes, bins), bins)[:size], np.float32)
 
 
 def _loudness(samples: Samples) -> float:
