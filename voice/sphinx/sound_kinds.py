@@ -2,7 +2,7 @@
 
 pocketsphinx's model hears phones; the embedding (voice/wake/speech_embedding.py, from the wheel that wake words come
 with) was trained on very many people to tell short words apart whoever says them. The two err on different sounds:
-together they take fewer murmurs for a stop, and noises too (models/bundled/short-phrases.md has the figures). The
+together they take fewer murmurs for a stop, and noises too (models/bundled/short-sounds.md has the figures). The
 embedding is not asked alone: on voices that it was not fitted to it is no better than the phones.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from models.errors import ModelUnreadable
 from voice.errors import NoModel
@@ -30,6 +31,8 @@ LEAST = 100.0
 PLACES, FIRST_PLACE = 8, 2
 """Embeddings that are looked at, from all over the sound. The first two are of the silence before it."""
 FRAMES = 10.0
+
+log = structlog.get_logger(__name__)
 
 Floats = npt.NDArray[np.float32]
 
@@ -96,9 +99,11 @@ class SoundKinds:
     def load(cls, table: Path) -> SoundKinds | None:
         """None where the wheel's models are not to be had. Raises OSError, ValueError or KeyError for `table`."""
         try:
-            return cls(sound_embedding(), SoundTable.read(table))
-        except (ImportError, NoModel, ModelUnreadable):
+            embedding = sound_embedding()
+        except (ImportError, OSError, NoModel, ModelUnreadable) as error:
+            log.warning("stt.no_second_opinion", reason=str(error), hint="pip install pyopen-wakeword")
             return None
+        return cls(embedding, SoundTable.read(table))
 
     def likely(self, audio: Pcm, span: tuple[int, int]) -> Floats:
         """Probabilities of the kinds of what lies in `span` of `audio`, 16 kHz."""
