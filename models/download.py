@@ -7,6 +7,7 @@ Two processes, or two callers of one Downloader, that want the same model wait f
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -138,15 +139,18 @@ class Downloader:
             return
         await anyio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True))
         reason: BaseException | None = None
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await anyio.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
+        most, in_vain = half.size, 0
+        while in_vain < ATTEMPTS:
+            if in_vain:
+                await anyio.sleep(FIRST_PAUSE_S * 2 ** (in_vain - 1))
             try:
                 await self._attempt(http, file, half, tell)
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 if isinstance(error.__cause__, DownloadRefused):
                     raise error.__cause__ from None
-                reason = error
+                reason, in_vain = error, in_vain + 1
+                if half.size >= most + CHUNK_BYTES:  # some cut every long answer
+                    most, in_vain = half.size, 1
                 continue
             await anyio.to_thread.run_sync(half.finish, file)
             return
@@ -178,6 +182,11 @@ class Downloader:
                 raise DownloadFailed(
                     f"{file.path}: the server answers {response.status}", hint=_STATUS_HINTS.get(response.status, "")
                 )
+            if (coding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
+                raise DownloadFailed(
+                    f"{file.path}: the server sends it as {coding[:40]}, which nobody asked for",
+                    hint="fetch it by hand, and put it into the store",
+                )
             if response.content_type == "text/html" and not file.path.endswith((".html", ".htm")):
                 raise DownloadFailed(
                     f"{file.path}: the server sends a web page",
@@ -192,7 +201,8 @@ class Downloader:
             else:
                 start = 0
             length = response.content_length
-            size = total if length is None else start + length
+            # What 206 brings may be less than the rest: `total` is what counts.
+            size = total if total is not None or length is None else start + length
             if file.size is not None and size is not None and size != file.size:
                 raise DownloadFailed(f"{file.path}: the server sends {size} bytes where {file.size} were announced")
             if size is None and file.size is None and file.sha256 is None and not _can_be_checked(file.path):
@@ -242,8 +252,13 @@ class Downloader:
                 return response
             location = response.headers.get("Location", "")
             response.release()
+            if not location:
+                raise DownloadFailed("the server sends us elsewhere and does not say where")
             headers = {key: value for key, value in headers.items() if key != "Authorization"}
-            url = urljoin(url, location)
+            try:
+                url = urljoin(url, location)
+            except ValueError:
+                raise DownloadRefused(f"it leads to {location[:200]!r}, which is no address") from None
         raise DownloadRefused("too many redirects")
 
 
@@ -265,7 +280,9 @@ def _check_disk(folder: Path, needed: int) -> None:
         )
 
 
-def _not_written(name: str, error: OSError) -> DiskFull:
+def _not_written(name: str, error: OSError) -> DiskFull | DownloadRefused:
+    if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.ENOTDIR):
+        return DownloadRefused(f"{name[:100]} cannot be stored under its name: {error.strerror}")
     return DiskFull(f"{name} cannot be written: {error.strerror or error}", hint="free some space")
 
 

@@ -75,10 +75,15 @@ class HalfFile:
             return None, 0
         if not note.validator and file.sha256 is None:
             return None, 0  # nobody could tell afterwards whether the two parts belong together
+        return (note, self.size) if self.part.is_file() else (None, 0)
+
+    @property
+    def size(self) -> int:
+        """Bytes of it that have come, be they right or not."""
         try:
-            return note, self.part.stat().st_size
+            return self.part.stat().st_size
         except OSError:
-            return None, 0
+            return 0
 
     def note(self, note: Note) -> None:
         self._note.write_text(json.dumps(asdict(note)), encoding="utf-8")

@@ -21,8 +21,13 @@ __all__ = ["GuardedResolver", "check_url"]
 
 def check_url(url: str, trusted_hosts: Collection[str]) -> None:
     """Raises DownloadRefused unless the URL is https to a public host, or http(s) to a trusted one."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host.encode("idna")
+        _ = parts.port
+    except ValueError:
+        raise DownloadRefused(f"{url[:200]!r} is no address", hint="give an https:// URL") from None
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
         raise DownloadRefused(f"{parts.scheme or 'no'}:// addresses are not downloaded", hint="give an https:// URL")
     if host in trusted_hosts:

@@ -96,7 +96,10 @@ def _all_parts(file: str) -> tuple[str, ...]:
 
 
 def _file_of(address: str) -> PurePosixPath:
-    file = PurePosixPath(unquote(urlsplit(address).path))
+    try:
+        file = PurePosixPath(unquote(urlsplit(address).path))
+    except ValueError:
+        raise BadInput(f"{address[:200]!r} is no address", hint="give an https:// URL of a file") from None
     if not file.name:
         raise BadInput(f"{address[:200]!r} names no file", hint="the address must end with the file's name")
     return PurePosixPath(file.name)

@@ -56,11 +56,14 @@ def find_server(settings: Settings, url: str | None = None, key: str | None = No
 
 def _http_url(url: str) -> str:
     """ws:// and wss:// are taken, too, and any path is cut off."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        scheme, netloc = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme), parts.netloc
+    except ValueError:
+        scheme = netloc = ""
+    if scheme not in ("http", "https") or not netloc:
         raise ServerUnreachable(f"{url!r} is no address of a server", hint="like http://127.0.0.1:4000")
-    return f"{scheme}://{parts.netloc}"
+    return f"{scheme}://{netloc}"
 
 
 class ApiClient:

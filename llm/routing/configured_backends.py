@@ -30,7 +30,7 @@ def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession)
             raise LlmError(
                 f"backend {config.name!r} has the unknown type {config.type!r}", hint=f"there are: {', '.join(specs)}"
             )
-        if config.api_key and urlsplit(config.base_url).username:
+        if _user_of(config) and config.api_key:
             raise LlmError(
                 f"backend {config.name!r} has a key and a user in its address; a request can send one of them",
                 hint="take the user and password out of base_url, or leave api_key out",
@@ -38,3 +38,13 @@ def load_backends(configs: Sequence[BackendConfig], http: aiohttp.ClientSession)
         if config.enabled:
             backends.append(specs[config.type].load(config, http))
     return tuple(backends)
+
+
+def _user_of(config: BackendConfig) -> str | None:
+    """Raises LlmError where base_url is no address."""
+    try:
+        return urlsplit(config.base_url).username
+    except ValueError:
+        raise LlmError(
+            f"base_url of backend {config.name!r} is no address", hint="it looks like http://host:port/v1"
+        ) from None

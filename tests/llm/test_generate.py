@@ -130,6 +130,8 @@ async def test_unknown_models_and_backends(http: aiohttp.ClientSession, service:
         await collect(router(http, service.base_url), GenerateRequest(HELLO.messages, model="no-such-model"))
     with pytest.raises(LlmError, match="unknown type"):
         load_backends([BackendConfig("x", "carrier-pigeon", "http://127.0.0.1:1")], http)
+    with pytest.raises(LlmError, match="no address"):
+        load_backends([BackendConfig("x", "openai", "http://[::1/v1")], http)
 
 
 async def test_a_key_and_a_user_in_the_address_are_refused_at_the_start(http: aiohttp.ClientSession) -> None:

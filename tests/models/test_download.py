@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 from gguf import GGUFWriter
 
-from models import catalog
+from models import catalog, download
 from models.download import Downloader, Progress
 from models.errors import (
     BadInput,
@@ -61,6 +61,8 @@ class Hub:
     url: str = ""
     data: bytes = DATA
     cut_after: int = 0
+    most: int = 0
+    """Of a file it gives no more than so many bytes in one answer to a request for a part."""
     cuts: int = 0
     announce: int | None = None
     redirect: str = ""
@@ -79,19 +81,21 @@ class Hub:
         self.ranges.append(request.headers.get("Range", ""))
         self.seen_keys.append(request.headers.get("Authorization", ""))
         if self.redirect:
-            raise web.HTTPFound(self.redirect)
+            return web.Response(status=302, headers={"Location": self.redirect})
         if self.status != 200:
             return web.Response(status=self.status)
         start = int(self.ranges[-1].removeprefix("bytes=").rstrip("-") or 0)
         if request.headers.get("If-Range", self.etag or self.modified) != (self.etag or self.modified):
             start = 0
         body = self.data[start:]
+        if start and self.most:
+            body = body[: self.most]
         length = len(body) if self.announce is None else self.announce
         response = web.StreamResponse(status=206 if start else 200)
         known = {"ETag": self.etag, "Last-Modified": self.modified}
         response.headers.update({name: value for name, value in known.items() if value})
         if start:
-            response.headers["Content-Range"] = f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"
+            response.headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(self.data)}"
         if self.silent:
             response.force_close()
         else:
@@ -164,6 +168,24 @@ async def test_a_cut_is_resumed_where_it_was(hub: Hub, tmp_path: Path) -> None:
     assert (folder / "file.gguf").read_bytes() == DATA
     assert hub.ranges[0] == "" and len(hub.ranges) == 3
     assert all(asked.startswith("bytes=") for asked in hub.ranges[1:])
+
+
+async def test_a_part_that_is_less_than_the_rest_is_gone_on_with(hub: Hub, tmp_path: Path) -> None:
+    await interrupted(hub, tmp_path)
+    hub.most = 1_200_000
+    folder = await loader(tmp_path).fetch("m", [remote(hub)])
+    assert (folder / "file.gguf").read_bytes() == DATA
+
+
+async def test_cuts_are_counted_from_the_last_progress(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
+    monkeypatch.setattr(download, "CHUNK_BYTES", 1 << 18)
+    monkeypatch.setattr(download, "FIRST_PAUSE_S", 0.0)
+    hub.data, hub.cut_after, hub.cuts = DATA, 600_000, 4
+    folder = await loader(tmp_path).fetch("m", [remote(hub)])
+    assert (folder / "file.gguf").read_bytes() == DATA and len(hub.ranges) == 5
 
 
 async def test_a_file_that_changed_in_between_is_begun_again(hub: Hub, tmp_path: Path) -> None:
@@ -313,6 +335,9 @@ async def test_refusals_say_what_to_do(hub: Hub, tmp_path: Path, status: int) ->
         "file:///etc/passwd",
         "ftp://127.0.0.1/x",
         "https://user:word@example.org/x",
+        "http://[::1/x",
+        "https://example.org:99999/x",
+        "https://./x",
     ],
 )
 async def test_redirects_into_the_house_are_not_followed(hub: Hub, tmp_path: Path, address: str) -> None:
@@ -342,6 +367,11 @@ async def test_paths_stay_in_the_store(hub: Hub, tmp_path: Path, path: str) -> N
         await loader(tmp_path).fetch("m", [RemoteFile(f"{hub.url}/file.gguf", path)])
     with pytest.raises(DownloadRefused):
         await loader(tmp_path).fetch(path, [remote(hub)])
+
+
+async def test_a_name_that_no_disk_takes_is_refused(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(DownloadRefused, match="under its name"):
+        await loader(tmp_path).fetch("m", [RemoteFile(f"{hub.url}/file.gguf", "x" * 300)])
 
 
 async def test_the_disk_is_looked_at_first(hub: Hub, tmp_path: Path) -> None:

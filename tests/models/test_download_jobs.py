@@ -116,7 +116,9 @@ async def test_two_processes_share_a_download_also_when_one_is_killed(hub: Hub, 
     assert (tmp_path / "models" / "m" / "file.gguf").read_bytes() == DATA
 
 
-@pytest.mark.parametrize("asked", ["a/", "/b", "a/../b", "a/.git/x", "https://example.org/", "a//b"])
+@pytest.mark.parametrize(
+    "asked", ["a/", "/b", "a/../b", "a/.git/x", "https://example.org/", "http://[::1/x.gguf", "a//b"]
+)
 def test_what_is_no_model_is_told(asked: str) -> None:
     with pytest.raises(BadInput):
         name_of(asked)
