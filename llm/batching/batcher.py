@@ -61,7 +61,8 @@ LATE_S = 1.0
 """One that was given up with the conversation may even begin here after that was forgotten, by another connection: it
 is kept like any other unless its client turns out to be gone."""
 WORTH_WAITING = 64
-"""Tokens that another request is about to compute: with so many more in common it is cheaper to wait for them."""
+"""Tokens that another request is about to compute: where those who want them, too, would compute so many more, it is
+cheaper to wait."""
 
 
 class Batcher:
@@ -312,9 +313,19 @@ class Batcher:
         if waiting.behind is None:
             return False
         place = self.sequences.place(job.tokens, job.conversation, job.adapters)
-        if place is None or most < place.keep + WORTH_WAITING:
+        if place is None or self._again(waiting, most, most - place.keep) < WORTH_WAITING:
             waiting.behind = None
         return waiting.behind is not None
+
+    def _again(self, waiting: Waiting, common: int, left: int) -> int:
+        """Tokens that would be computed more than once if all who have this beginning in common began now, and were
+        without its last `left` tokens: one reader after the other may come too late for a few of them."""
+        if left <= 0 or left >= WORTH_WAITING:
+            return left
+        beginning, adapters = waiting.job.tokens[:common], waiting.job.adapters
+        jobs = [other.job for other in self._waiting] + [other.job for other in self._active.values() if other.unread]
+        alike = sum(job.tokens[:common] == beginning and job.adapters == adapters for job in jobs)
+        return (alike - 1) * left  # the first reader's are no repetition
 
     def _place(self, job: Job) -> list[Action] | None:
         place = self.sequences.place(job.tokens, job.conversation, job.adapters)

@@ -325,6 +325,22 @@ def test_a_common_beginning_that_is_being_read_is_waited_for() -> None:
     assert [engine.admitted[number].cached for number in (0, 1, 2)] == [0, 200, 200]
 
 
+@pytest.mark.parametrize(("others", "waits"), [(1, False), (2, True), (6, True)])
+def test_the_end_of_a_beginning_is_waited_for_where_many_would_compute_it(others: int, waits: bool) -> None:
+    engine = Engine(limits(places=8, sequences=9, context=300, step_tokens=64, queue=8))
+    head = list(range(96))
+    engine.submit(0, [*head, 1000], priority=CHAT)
+    engine.next()
+    for number in range(1, 1 + others):  # while the first 64 are being computed
+        engine.submit(number, [*head, 1000 + number], priority=CHAT)
+    engine.ran()
+    assert engine.next() is not None
+    computed = {number: len(head) - one.cached for number, one in engine.admitted.items()}
+    assert computed == {0: 96} if waits else {0: 96, 1: 32}
+    engine.finish()
+    assert sum(len(head) - one.cached for one in engine.admitted.values()) == (96 if waits else 96 + 32)
+
+
 def test_who_waits_for_a_beginning_goes_on_when_its_reader_is_gone() -> None:
     engine = Engine(limits(places=3, sequences=4, context=300, step_tokens=32))
     head = list(range(200))
