@@ -56,7 +56,7 @@ def spec(request: pytest.FixtureRequest) -> BackendSpec:
 
 
 def load(spec: BackendSpec, http: aiohttp.ClientSession, url: str, model: str = "any") -> Backend:
-    return spec.load(BackendConfig("mine", spec.name, url, model=model, timeout_s=5.0), http)
+    return spec.load(BackendConfig("mine", spec.name, url, model=model, timeout_s=60.0), http)
 
 
 def url_of(spec: BackendSpec, service: ScriptedProcess) -> str:

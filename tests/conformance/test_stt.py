@@ -46,7 +46,7 @@ def worker(spec: SttSpec) -> Iterator[SpeechWorker]:
 @pytest.fixture
 async def stt(worker: SpeechWorker, spec: SttSpec) -> AsyncIterator[RemoteStt]:
     async with aiohttp.ClientSession() as http:
-        yield RemoteStt(http, worker.address, spec.name, streaming=spec.streaming, timeout_s=30)
+        yield RemoteStt(http, worker.address, spec.name, streaming=spec.streaming, timeout_s=60)
 
 
 def heard(engine: SttEngine, pcm: Pcm, piece: int = 320) -> Transcript:

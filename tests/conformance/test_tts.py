@@ -70,7 +70,7 @@ def worker(spec: TtsSpec) -> Iterator[SpeechWorker]:
 @pytest.fixture
 async def tts(worker: SpeechWorker, spec: TtsSpec) -> AsyncIterator[RemoteTts]:
     async with aiohttp.ClientSession() as http:
-        yield RemoteTts(http, worker.address, spec.name, timeout_s=20)
+        yield RemoteTts(http, worker.address, spec.name, timeout_s=60)
 
 
 def said(engine: TtsEngine, text: str, speed: float = 1.0) -> tuple[Pcm, SpeechChunk]:
@@ -241,7 +241,7 @@ async def test_killed_while_it_speaks(spec: TtsSpec) -> None:
     model = engine_config(spec.name, needs_model=spec.needs_model).model
     with running_worker("tts", spec.name, model) as worker:
         async with aiohttp.ClientSession() as http:
-            speech = RemoteTts(http, worker.address, spec.name, timeout_s=10).speak(SpeakRequest(SENTENCE * 100))
+            speech = RemoteTts(http, worker.address, spec.name, timeout_s=60).speak(SpeakRequest(SENTENCE * 100))
             await anext(speech)
             os.kill(worker.process.pid, signal.SIGKILL)
             with pytest.raises(TtsFailed):

@@ -25,7 +25,7 @@ async def _gateway(home: Path, *oddities: str) -> AsyncIterator[tuple[House, Odd
     async with odd_upstream() as upstream:
         entries = [
             f'[[backends]]\nname = "{name}"\ntype = "openai"\nbase_url = "{upstream.url(name)}"\n'
-            f"timeout_s = 2.0\npriority = {200 - index}\n"
+            f"timeout_s = 60\npriority = {200 - index}\n"
             for index, name in enumerate(oddities)
         ]
         async with house(home, "\n".join(entries) + "\n[llm]\nslots = 0\n") as found:

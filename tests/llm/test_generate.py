@@ -36,8 +36,8 @@ def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
     return scripted_service
 
 
-def router(http: aiohttp.ClientSession, *urls: str, default: str = "") -> Router:
-    configs = [BackendConfig(f"b{n}", "openai", url, model="any", timeout_s=2.0) for n, url in enumerate(urls)]
+def router(http: aiohttp.ClientSession, *urls: str, default: str = "", timeout_s: float = 60.0) -> Router:
+    configs = [BackendConfig(f"b{n}", "openai", url, model="any", timeout_s=timeout_s) for n, url in enumerate(urls)]
     backends = load_backends(configs, http)
     return Router(lambda: backends, default)
 
@@ -101,7 +101,8 @@ async def test_a_stream_that_breaks_in_the_middle_is_not_begun_again(
 async def test_a_backend_that_hangs_is_given_up(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:
     service.script(llm_fault={"kind": "hang", "times": 1})
     with anyio.fail_after(60):
-        assert await collect(router(http, service.base_url, service.base_url)) == "One two three four five six."
+        both = router(http, service.base_url, service.base_url, timeout_s=2.0)
+        assert await collect(both) == "One two three four five six."
 
 
 async def test_closing_the_stream_hangs_up_upstream(http: aiohttp.ClientSession, service: ScriptedProcess) -> None:

@@ -35,7 +35,7 @@ def settings(scripted_service: ScriptedProcess) -> SpeechServiceSettings:
     scripted_service.reset()
     scripted_service.script(stt_delay_ms=5, tts_delay_ms=5)
     return SpeechServiceSettings(
-        engine="openai", base_url=scripted_service.base_url, model="m-1", voice="nova", timeout_s=5, api_key="sk-x"
+        engine="openai", base_url=scripted_service.base_url, model="m-1", voice="nova", timeout_s=60, api_key="sk-x"
     )
 
 

@@ -44,7 +44,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def tts(http: aiohttp.ClientSession, worker: SpeechWorker) -> RemoteTts:
-    return RemoteTts(http, worker.address, "espeak", timeout_s=20)
+    return RemoteTts(http, worker.address, "espeak", timeout_s=60)
 
 
 def test_health_names_the_engine(worker: SpeechWorker) -> None:
@@ -168,7 +168,7 @@ async def test_many_speak_at_once_and_none_hears_another(tts: RemoteTts) -> None
 
 async def test_a_killed_worker_is_an_error_that_says_try_again(http: aiohttp.ClientSession) -> None:
     with running_worker("tts", "espeak") as worker:
-        tts = RemoteTts(http, worker.address, "espeak", timeout_s=5)
+        tts = RemoteTts(http, worker.address, "espeak", timeout_s=60)
         speech = tts.speak(SpeakRequest(LONG))
         await anext(speech)
         os.kill(worker.process.pid, signal.SIGKILL)

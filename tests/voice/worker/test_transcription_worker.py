@@ -38,7 +38,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def stt(http: aiohttp.ClientSession, worker: SpeechWorker) -> RemoteStt:
-    return RemoteStt(http, worker.address, "faster_whisper", streaming=False, timeout_s=20)
+    return RemoteStt(http, worker.address, "faster_whisper", streaming=False, timeout_s=60)
 
 
 def said(word: str) -> Pcm:
@@ -196,7 +196,7 @@ async def test_clients_that_vanish_leave_nothing_behind(
 
 async def test_a_killed_worker_is_an_error_that_says_try_again(http: aiohttp.ClientSession) -> None:
     with running_worker("stt", "faster_whisper", whisper_mini()) as worker:
-        stt = RemoteStt(http, worker.address, "faster_whisper", streaming=False, timeout_s=5)
+        stt = RemoteStt(http, worker.address, "faster_whisper", streaming=False, timeout_s=60)
         stream = await stt.open("en")
         await stream.feed(said("yes"))
         os.kill(worker.process.pid, signal.SIGKILL)
