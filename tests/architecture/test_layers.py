@@ -20,7 +20,7 @@ def test_import_contracts_hold() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert found.returncode == 0, found.stdout + found.stderr

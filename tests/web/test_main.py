@@ -24,7 +24,7 @@ def _parley(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -117,3 +117,14 @@ def test_bench_of_nobody_is_a_sentence(tmp_path: Path) -> None:
     done = _parley("bench", "--base-url", "http://me:a-password-1@127.0.0.1:9/v1", home=tmp_path)
     assert done.returncode == 2 and "--base-url" in done.stderr and not done.stdout
     assert "a-password-1" not in done.stderr
+
+
+def test_matrix_products_are_left_to_one_thread_before_numpy_is_loaded() -> None:
+    script = "import os, sys; from web.main import main; main([])"
+    script += "; print('numpy' in sys.modules, os.environ[sys.argv[1]])"
+    name = "OPENBLAS_NUM_THREADS"
+    for given, kept in ({}, "1"), ({name: "3"}, "3"):
+        environment = {key: value for key, value in os.environ.items() if key != name} | given
+        command = [sys.executable, "-c", script, name]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.stdout.splitlines()[-1] == f"False {kept}", done.stderr

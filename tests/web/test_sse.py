@@ -34,19 +34,25 @@ def _app(events: Events, make: Callable[[AsyncGenerator[bytes, None]], Response]
 
 async def test_events_and_comments_while_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "_KEEP_ALIVE_S", 0.05)
+    enough = anyio.Event()
 
     async def events() -> AsyncGenerator[bytes, None]:
         yield data_line({"n": 1, "text": "ä\n"})
-        await anyio.sleep(0.3)
+        await enough.wait()
         yield data_line({"n": 2})
 
+    begun_s, read = anyio.current_time(), b""
     async with client_of(_app(events)) as client, client.get("/") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         assert response.headers["cache-control"] == "no-cache"
-        lines = (await response.read()).decode().split("\n\n")
+        async for piece in response.content.iter_any():
+            read += piece
+            if read.count(b": keep-alive") >= 3:
+                enough.set()
+        lines = read.decode().split("\n\n")
     data = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
     assert data == [{"n": 1, "text": "ä\n"}, {"n": 2}]
-    assert 2 <= lines.count(": keep-alive") <= 8
+    assert 3 <= lines.count(": keep-alive") <= (anyio.current_time() - begun_s) / 0.05
     assert lines[0].startswith("data: ") and lines[-1] == ""
 
 

@@ -53,7 +53,7 @@ def _command(home: Path, *arguments: str, **env: str) -> dict[str, object]:
 
 
 def _talk(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(**_command(home, *arguments, **env), timeout=100, check=False)  # type: ignore[call-overload, no-any-return]
+    return subprocess.run(**_command(home, *arguments, **env), timeout=250, check=False)  # type: ignore[call-overload, no-any-return]
 
 
 def _write(path: Path, pcm: np.ndarray, rate_hz: int = RATE_HZ, channels: int = 1) -> str:
