@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from llm.messages import ImagePart, TextPart
-from tests.voice.conversation import Conversation
+from tests.voice.conversation import Conversation, Delays
 from tests.voice.realtime_talk import RealtimeTalk, check
 from voice.protocols import realtime_lifecycle
+from voice.turn import events as heard
 from voice.turn.actions import Think
 from voice.turn.history import without_images
 
@@ -133,3 +134,45 @@ class TestOrder:
         check(talk)
         assert order(talk) == [item.id for item in talk.machine.history.items]
         assert order(talk)[0] == "one" and order(talk)[2] == "three"
+
+    def test_what_is_added_before_a_reply_has_a_word_stands_behind_it_too(self) -> None:
+        talk = RealtimeTalk(delays=Delays(first_token=1.0))
+        talk.say("conversation.item.create", item=message(text("tell me"), id="first"))
+        talk.say("response.create")
+        talk.say("conversation.item.create", item=message(text("by the way"), id="note"))
+        talk.run(30.0)
+        check(talk)
+        assert order(talk) == [item.id for item in talk.machine.history.items]
+        assert order(talk)[0] == "first" and order(talk)[2] == "note"
+
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_spoken_words_stand_where_they_were_said(self, answers: bool) -> None:
+        """Not where they were made out."""
+        detection = {"type": "server_vad", "create_response": answers}
+        talk = RealtimeTalk(delays=Delays(stt=2.0), audio={"input": {"turn_detection": detection}})
+        talk.speak((0.5, 1.5, "hello there"))
+        talk.run(2.5)
+        talk.say("conversation.item.create", item=message(text("by the way"), id="note"))
+        talk.run(30.0)
+        check(talk)
+        assert order(talk) == [item.id for item in talk.machine.history.items]
+        assert order(talk)[1] == "note"
+
+    def test_a_reply_that_is_taken_back_leaves_nothing(self) -> None:
+        """The user went on before a sound of it was sent; words of it had been told."""
+        talk = RealtimeTalk(lambda asked: LONG, delays=Delays(first_token=0.05, tts=3.0))
+        talk.speak((0.5, 1.5, "tell me"), (2.3, 3.5, "a story about the sea"))
+        talk.run(40.0)
+        check(talk)
+        assert order(talk) == [item.id for item in talk.machine.history.items]
+
+    def test_one_that_nobody_could_speak_is_kept_without_words(self) -> None:
+        talk = RealtimeTalk(lambda asked: "Fine.", delays=Delays(tts=99.0))
+        talk.say("response.create")
+        talk.run(1.0)
+        talk.at(1.5, heard.ClauseFailed(1, 0, "tts_failed", "dead", ""))
+        talk.run(9.0)
+        check(talk)
+        (item,) = talk.machine.history.items
+        assert order(talk) == [item.id] and not item.message.content
+        assert not talk.machine.history.messages("", None, 20)

@@ -12,12 +12,13 @@ MOST_ITEMS = 1000
 
 
 class Items:
-    __slots__ = ("_audio_ms", "_items", "_order")
+    __slots__ = ("_audio_ms", "_awaited", "_items", "_order")
 
     def __init__(self) -> None:
         self._items: dict[str, WireItem] = {}
         self._order: list[str] = []
         self._audio_ms: dict[str, float] = {}
+        self._awaited: set[str] = set()
 
     def get(self, id: str) -> WireItem | None:
         return self._items.get(id)
@@ -27,17 +28,27 @@ class Items:
         return id if id is None or id in self._items else self.last
 
     def behind(self, previous: str | None) -> str | None:
-        """What an item behind `previous` really stands behind: a reply under way has its place already."""
+        """What an item behind `previous` really stands behind: what is on the way to the session has its place."""
         at = self._order.index(previous) + 1 if previous is not None else 0
-        while at < len(self._order) and self._items[self._order[at]].status == "in_progress":
+        while at < len(self._order) and self._on_the_way(self._order[at]):
             previous, at = self._order[at], at + 1
         return previous
 
     def settled(self, id: str | None) -> str | None:
-        """The same item, or, for one of a reply under way, the last before it that the session has; "root": none."""
-        while id is not None and id in self._items and self._items[id].status == "in_progress":
+        """The same item, or, for one that is on the way, the last before it that the session has; "root": none."""
+        while id is not None and id in self._items and self._on_the_way(id):
             id = self.before(id) or "root"
         return id
+
+    def await_words(self, id: str) -> None:
+        """The session takes it in when its words are known."""
+        self._awaited.add(id)
+
+    def words_came(self, id: str) -> None:
+        self._awaited.discard(id)
+
+    def _on_the_way(self, id: str) -> bool:
+        return id in self._awaited or self._items[id].status == "in_progress"
 
     @property
     def last(self) -> str | None:
@@ -64,6 +75,7 @@ class Items:
         del self._items[id]
         self._order.remove(id)
         self._audio_ms.pop(id, None)
+        self._awaited.discard(id)
 
     @property
     def image_bytes(self) -> int:

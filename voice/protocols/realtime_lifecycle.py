@@ -310,6 +310,7 @@ class Lifecycle:
             case ItemDeleted():
                 self._spoken_s.pop(event.item, None)
                 if self._items.get(event.item) is not None:
+                    self._replies.deleted(event.item)
                     self._items.delete(event.item)
                     self._say("conversation.item.deleted", item_id=event.item)
             case ItemTruncated():
@@ -342,11 +343,13 @@ class Lifecycle:
         item = WireItem(event.item, "message", "user", (Part("input_audio", None),))
         self._say("input_audio_buffer.committed", item_id=item.id, previous_item_id=previous)
         self._announce(item, previous)
+        self._items.await_words(item.id)
 
     def _transcript(self, event: TranscriptOut) -> None:
         item = self._items.get(event.item)
         if not event.is_final or item is None:
             return
+        self._items.words_came(item.id)
         self._items.put(replace(item, content=(Part("input_audio", event.text),)))
         self._transcribed(item.id, event.text)
 

@@ -58,6 +58,8 @@ class Response:
     """Where in the output its words stand; None while there are none."""
     audio_done: bool = False
     heard: str | None = None
+    after: str | None = None
+    """The item of the conversation that its next one stands behind."""
 
     @property
     def format(self) -> str:

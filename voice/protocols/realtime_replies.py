@@ -54,6 +54,12 @@ class Replies:
             if response.item == item:
                 response.heard = heard
 
+    def deleted(self, item: str) -> None:
+        """It is about to be taken out of the conversation."""
+        for response in self._responses.values():
+            if response.after == item:
+                response.after = self._items.before(item)
+
     def start(self, event: ReplyStarted, wish: ReplyWish | None, session: RealtimeSession) -> None:
         belongs = wish.in_conversation if wish is not None else bool(event.item)
         response = Response(
@@ -63,6 +69,7 @@ class Replies:
             self._conversation if belongs else None,
             session.response_shape(event.spoken, wish.fields if wish is not None else {}),
         )
+        response.after = self._items.known(event.previous)
         self._responses[event.reply] = response
         self._say("response.created", response=response_json(response))
 
@@ -108,7 +115,7 @@ class Replies:
         at = response.output.index(item)
         self._say("response.output_item.added", response_id=response.id, output_index=at, item=item_json(item))
         if response.conversation is not None:
-            previous = self._items.last
+            previous, response.after = response.after, item.id
             # its content is there before it is done: a client may ask for it, or cut it
             whole = response.words("", "in_progress") if item.type == "message" else item
             self._items.insert(whole, previous)

@@ -90,13 +90,15 @@ class ItemTruncated:
 class ReplyStarted:
     """A reply begins. `key` is the client's name for it, "" where it asked for none.
 
-    Its words will be item `item` ("": it is not part of the conversation).
+    Its words will be item `item` ("": it is not part of the conversation), behind item `previous` (None: at the
+    beginning).
     """
 
     reply: str
     item: str
     key: str
     spoken: bool
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

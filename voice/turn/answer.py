@@ -193,11 +193,12 @@ class Answer:
         if reply is None:
             return
         if revision.request:
-            self.remember(Item(revision.user_item, Message("user", revision.request)))
+            self.remember(Item(revision.user_item, Message("user", revision.request)), revision.user_after)
+        previous = self.history.last_id
         if options.remembered:
-            revision.item, revision.after = self.history.new_id(), self.history.last_id or "root"
+            revision.item, revision.after = self.history.new_id(), previous or "root"
         reply.release()
-        self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken)))
+        self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken, previous)))
         self._use_tools(revision, now)
 
     def remember(self, item: Item, after: str | None = None) -> None:
@@ -252,6 +253,8 @@ class Answer:
         elif reply is not None and revision.item:
             self._keep(revision, reply, heard, interrupted)
         self.out.append(Tell(turn_complete(revision, heard, interrupted, reason)))
+        if not remembered and revision.item and reply is not None and reply.text:
+            self.forget(revision.item)  # its words were told
 
     def hang_up(self, now: float) -> None:
         """The client is gone: nobody is told, but what was heard is remembered."""
@@ -264,7 +267,7 @@ class Answer:
         self.abandon()
 
     def _keep(self, revision: Revision, reply: Reply, heard: str, interrupted: bool) -> None:
-        if heard or interrupted:
+        if heard or interrupted or reply.text.strip():
             self.remember(Item(revision.item, Message("assistant", heard), interrupted), revision.after)
         reply.silence()
         self.past[revision.item] = reply

@@ -161,7 +161,9 @@ class Deciding(Noting):
         if turn is not None:
             if turn.told:
                 self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s, turn.item))
-            self._tell(TurnCommitted(turn.item, self._last_item()))
+            previous = self._last_item()
+            revision.user_after = previous or "root"
+            self._tell(TurnCommitted(turn.item, previous))
         self._turn = self._quiet_s = None
         if not self._manners.answers:
             self._note(revision)

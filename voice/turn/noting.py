@@ -47,7 +47,8 @@ class Noting(Pieces):
             self._stop_listening(revision)
             if request.problem is None and request.text:
                 self._tell(TranscriptOut(request.text, True, revision.user_item))
-                self._answer.remember(Item(revision.user_item, Message("user", request.text)))
+                words = Item(revision.user_item, Message("user", request.text))
+                self._answer.remember(words, revision.user_after)
                 self._noted(revision)
             else:
                 self._turn_away(revision, request)

@@ -99,6 +99,8 @@ class Revision:
     quiet_s: float | None = None
     request: str = ""
     user_item: str = ""
+    user_after: str | None = None
+    """The item that the user's words were said behind; "root": none. None: they come last."""
     item: str = ""
     options: ReplyOptions = DEFAULT_OPTIONS
     voice: VoiceConfig = VoiceConfig()
