@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import ports
 from tests.leaks import Watch, without_leaked_tasks
@@ -25,9 +25,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 network_guard.install()
 
-# the same examples in every run, so that a change is judged by what it changes; `explore` looks for new ones
-settings.register_profile("repeat", derandomize=True)
-settings.register_profile("explore", derandomize=False)
+# The same examples in every run, so that a change is judged by what it changes; `explore` looks for new ones. They
+# take as long as they take.
+_patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeat", _patient, derandomize=True)
+settings.register_profile("explore", _patient, derandomize=False)
 settings.load_profile("repeat")
 
 

@@ -77,7 +77,7 @@ def test_the_guard_gets_into_child_processes() -> None:
         env={"PYTHONPATH": "tests/network_guard"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=200,
         check=False,
     )
     assert "NetworkBlocked" in child.stderr

@@ -51,7 +51,7 @@ def _run(server: ParleyProcess, scenario: str, pcm: Path | None = None) -> list[
         env={**os.environ, "PARLEY_KEY": server.admin_key, "OPENAI_AGENTS_DISABLE_TRACING": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

@@ -148,7 +148,7 @@ def test_clients_that_hang_up_stop_the_decoder(worker: RunningWorker) -> None:
     """Far more work than three places do in the time it takes to hang up, some of it still in the queue."""
     body = json.dumps({"messages": TALK, "stream": True, "temperature": 0, **never_ending(worker)})
     before = worker.statistics()
-    connections = [HTTPConnection("127.0.0.1", worker.port, timeout=30) for _ in range(16)]
+    connections = [HTTPConnection("127.0.0.1", worker.port, timeout=200) for _ in range(16)]
     for connection in connections:
         connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
     with connections[0].getresponse() as response:

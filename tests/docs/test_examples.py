@@ -35,7 +35,7 @@ def _run(name: str, server: ParleyProcess, folder: Path, *arguments: str) -> str
         env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "network_guard")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr

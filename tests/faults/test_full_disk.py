@@ -64,7 +64,7 @@ def test_a_data_folder_that_cannot_be_is_said_in_a_line(tmp_path: Path) -> None:
     config.touch()
     env = {**os.environ, "PARLEY_HOME": "/proc/parley", "PARLEY_PORT": "0", "PARLEY_CONFIG": str(config)}
     command = [sys.executable, "-c", "from web.main import main; raise SystemExit(main())", "up", "--no-browser"]
-    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
     said = ended.stdout + ended.stderr
     assert ended.returncode == 2 and "Traceback" not in said
     assert "/proc/parley cannot be written" in said and "PARLEY_HOME" in said

@@ -120,7 +120,7 @@ def test_counts_that_cannot_be_are_refused_and_not_counted_up_to(tmp_path: Path,
         read_header(tmp_path / "lie.gguf")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_damage_is_an_error_or_a_header(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "base.gguf"

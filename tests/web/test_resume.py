@@ -237,7 +237,7 @@ async def test_a_webm_stream_goes_on(home: House, service: ScriptedProcess, reco
 def _webm(samples: Samples) -> bytes:
     raw = ["-f", "s16le", "-ar", str(RATE_HZ), "-ac", "1", "-i", "-"]
     command = ["ffmpeg", "-v", "error", *raw, "-c:a", "libopus", "-cluster_time_limit", "200", "-f", "webm", "-"]
-    done = subprocess.run(command, input=samples.astype("<i2").tobytes(), capture_output=True, check=True, timeout=30)
+    done = subprocess.run(command, input=samples.astype("<i2").tobytes(), capture_output=True, check=True, timeout=99)
     return done.stdout
 
 

@@ -181,7 +181,7 @@ def test_the_first_start_shows_a_key_and_the_second_does_not(tmp_path: Path, con
             env={**os.environ, "PARLEY_HOME": str(up.home)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=200,
             check=True,
         )
         fresh = reset.stdout.splitlines()[0]
@@ -217,7 +217,7 @@ def test_link_and_doctor_find_the_running_server(tmp_path: Path, config: str) ->
                 env={**os.environ, "PARLEY_HOME": str(up.home)},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=200,
                 check=True,
             )
             said[command] = done.stdout

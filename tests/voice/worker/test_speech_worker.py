@@ -216,7 +216,7 @@ def test_what_cannot_be_loaded_is_said_in_the_last_line(arguments: list[str], st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     assert ended.returncode == status
