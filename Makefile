@@ -5,7 +5,7 @@
 #   VENV=.venv               where that environment lies
 #   ARGS="--no-browser"      passed on: to `parley up` (make up), to pytest (make test), to the bench (make bench)
 #   AT_ONCE=0                how many test files run at a time (make test); 0: one after the other, in one process
-#   CMAKE_ARGS=...           how llama.cpp is compiled; empty means: for this very CPU, without a GPU
+#   CMAKE_ARGS=...           how llama.cpp is compiled; empty means: for this very CPU, without a GPU and AMX
 #   SKIP_COMPILER_CHECK=1    when pip finds a prebuilt llama-cpp-python (see docs/troubleshooting.md)
 
 SHELL := /bin/bash
@@ -88,6 +88,10 @@ compiler:
 	  echo "Its authors also publish prebuilt files (plain CPU, Metal, CUDA): docs/troubleshooting.md says how to use them."; \
 	  exit 1; fi
 
+# llama.cpp is compiled for this very CPU, but without AMX: quantised models crashed with it (llm/llamacpp/library.py).
+# A compiler that does not know these options is one for another kind of CPU.
+NO_AMX := -mno-amx-tile -mno-amx-int8 -mno-amx-bf16
+
 # llama.cpp has some 200 files. pip is silent while they compile, so its verbose log is turned into one moving line.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	@$(MAKE) --no-print-directory compiler
@@ -95,7 +99,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/.made
 	if ! $(BIN)/python -c 'import importlib.util as u; raise SystemExit(not u.find_spec("llama_cpp"))'; then \
 	  echo "llama-cpp-python: fetching, and compiling unless pip has it in its cache."; \
 	  echo "This takes about 5 minutes on 2 cores and happens once. Full log: $(VENV)/llama-cpp-build.log"; \
-	  if ! $(PIP) install -v -c constraints.txt llama-cpp-python 2>&1 | tee $(VENV)/llama-cpp-build.log \
+	  flags="$$(if echo | $${CC:-cc} $(NO_AMX) -E - >/dev/null 2>&1; then echo "$(NO_AMX)"; fi)"; \
+	  if ! CFLAGS="$${CFLAGS:-} $$flags" CXXFLAGS="$${CXXFLAGS:-} $$flags" \
+	    $(PIP) install -v -c constraints.txt llama-cpp-python 2>&1 | tee $(VENV)/llama-cpp-build.log \
 	    | awk '/\[[0-9]+\/[0-9]+\]/ {match($$0, /[0-9]+\/[0-9]+/); s = substr($$0, RSTART, RLENGTH); split(s, n, "/"); \
 	             if (int(n[1] * 20 / n[2]) != step) {step = int(n[1] * 20 / n[2]); printf "  compiled %3d %%  (%s files)\n", n[1] * 100 / n[2], s; fflush()}}'; then \
 	    echo "It did not work. The end of the log:"; tail -n 40 $(VENV)/llama-cpp-build.log; \

@@ -88,19 +88,14 @@ def in_own_thread(work: Callable[[], _Result]) -> _Result:
 
 
 def extra_buffers(wanted: bool | None) -> bool:
-    """Whether weights may be rearranged for special instructions: as `wanted`, else wherever the CPU has no AMX.
+    """Whether weights may be rearranged for special instructions: as `wanted`, else wherever llama.cpp was compiled
+    without AMX. The Makefile compiles it so; a ready-made one may have it.
 
-    On an Intel CPU with AMX that rearranging made f16 weights two and a half times slower (8 tokens a step: 105 ms
-    instead of 41), and decoding q8_0 and q4_0 ended in a segmentation fault (llama-cpp-python 0.3.36, in a virtual
-    machine).
+    With AMX, decoding quantised models ended in a segmentation fault (several rows in a step, q8_0, q4_0 and q4_K,
+    llama-cpp-python 0.3.36, in a virtual machine). Without these buffers four replies of a q4_K_M model take 1.4
+    times as long a step as with the others that llama.cpp has.
     """
-    if wanted is not None:
-        return wanted
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            return "amx_tile" not in file.read(65_536)
-    except OSError:
-        return True
+    return b"AMX_INT8 = 1" not in native.llama_print_system_info() if wanted is None else wanted
 
 
 def threads(wanted: int) -> int:

@@ -1,0 +1,39 @@
+"""A quantised model, as nearly everybody has one, with as many rows in a step as weights are rearranged for."""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from llm.llamacpp.library import extra_buffers, native
+from tests.llm.worker_process import model_path, running_worker
+
+KINDS = {"q8_0": native.LLAMA_FTYPE_MOSTLY_Q8_0, "q4_K_M": native.LLAMA_FTYPE_MOSTLY_Q4_K_M}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_replies_at_once_and_alone(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{kind}.gguf"
+    params = native.llama_model_quantize_default_params()
+    params.ftype = KINDS[kind]
+    assert native.llama_model_quantize(str(model_path()).encode(), str(file).encode(), ctypes.byref(params)) == 0
+    with running_worker(model=file) as worker:
+
+        def ask(words: str) -> str:
+            body = {"messages": [{"role": "user", "content": words}], "temperature": 0, "max_tokens": 24}
+            answer = worker.ask("/v1/chat/completions", body)
+            assert answer.status == 200, answer.body
+            return str(answer.body["choices"][0]["message"]["content"])
+
+        with ThreadPoolExecutor(6) as pool:
+            together = list(pool.map(ask, ["what is the capital of france"] * 6))
+        assert all("Paris" in text for text in [*together, ask("what is the capital of france")]), together
+
+
+def test_nothing_is_rearranged_for_amx() -> None:
+    has_amx = b"AMX_INT8 = 1" in native.llama_print_system_info()
+    assert extra_buffers(None) is not has_amx
+    assert extra_buffers(True) and not extra_buffers(False), "as the settings say"
