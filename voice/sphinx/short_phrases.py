@@ -40,7 +40,7 @@ INTERRUPTING = (0, 2)
 SURE = 0.65
 """Probability from which on a sound interrupts: a reply that goes on can still be stopped, by the transcript, but one
 that was stopped for an "okay" is lost."""
-AGREES = 0.6
+AGREES = 0.5
 """Probability of a murmur from which on nobody waits for the transcript."""
 SECOND_SHARE = 0.5
 """Of the second opinion, of the logarithm of a probability."""
