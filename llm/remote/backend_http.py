@@ -30,6 +30,7 @@ __all__ = [
     "json_of",
     "loads",
     "read_out",
+    "reason_of",
     "retry_after_s",
 ]
 
@@ -95,6 +96,20 @@ async def read_out(response: UpstreamAnswer) -> None:
             left -= len(piece)
             if left < 0:
                 return
+
+
+def reason_of(error: BaseException) -> tuple[str, str]:
+    """Why nobody answers, and what can be done."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            said = getattr(error.certificate_error, "verify_message", "")
+            hint = "the environment's SSL_CERT_FILE names the authorities that are trusted; or check base_url"
+            return f"its certificate is not trusted: {said}" if said else "its certificate is not trusted", hint
+        case aiohttp.ClientConnectorSSLError():
+            return "it does not speak TLS as we do", "is it http:// and not https://? check base_url"
+        case aiohttp.ClientConnectorDNSError():
+            return "the name of its host is not known", "check base_url, and the name service of this machine"
+    return type(error).__name__, "is the server running? check base_url"
 
 
 def loads(data: str | bytes) -> Any:

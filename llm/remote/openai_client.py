@@ -28,6 +28,7 @@ from llm.remote.backend_http import (
     json_of,
     loads,
     read_out,
+    reason_of,
 )
 from llm.remote.chunk_reader import ChunkReader
 from llm.remote.inline_thoughts import InlineThoughts
@@ -262,10 +263,8 @@ class OpenAIClient:
         )
 
     def gone(self, error: BaseException) -> LlmError:
-        return BackendUnreachable(
-            f"{self.name} at {self._base} does not answer ({type(error).__name__})",
-            hint="is the server running? check base_url",
-        )
+        why, hint = reason_of(error)
+        return BackendUnreachable(f"{self.name} at {self._base} does not answer ({why})", hint=hint)
 
     def broken(self) -> LlmError:
         hint = "see the log of that server"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -133,6 +134,19 @@ async def test_unknown_models_and_backends(http: aiohttp.ClientSession, service:
         load_backends([BackendConfig("x", "carrier-pigeon", "http://127.0.0.1:1")], http)
     with pytest.raises(LlmError, match="no address"):
         load_backends([BackendConfig("x", "openai", "http://[::1/v1")], http)
+
+
+async def test_why_nobody_answers_is_said(http: aiohttp.ClientSession) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with server:
+        with pytest.raises(BackendUnreachable, match="TLS") as caught:
+            await collect(router(http, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"), HELLO)
+    assert "http://" in caught.value.hint
 
 
 async def test_a_key_and_a_user_in_the_address_are_refused_at_the_start(http: aiohttp.ClientSession) -> None:
