@@ -2,12 +2,15 @@
 
 The supervisor keeps the write end of the worker's standard input open and never writes. When the supervisor
 ends, even by SIGKILL, the kernel closes that end and the read here returns. This needs no Linux call and no
-polling, and cannot mistake a reused process id for the parent.
+polling, and cannot mistake a reused process id for the parent. A worker that is stopped, or hangs in native code and
+lets no thread run, reads nothing: on Linux the kernel ends it, too (prctl(2), PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ __all__ = ["ENV", "hold"]
 
 ENV = "PARLEY_WORKER_LIFELINE"
 """Set to 1 by the supervisor. Without it a worker started by hand from a terminal runs until it is stopped."""
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def hold(env: Mapping[str, str] = os.environ) -> bool:
@@ -25,6 +29,8 @@ def hold(env: Mapping[str, str] = os.environ) -> bool:
     """
     if env.get(ENV) != "1":
         return False
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_watch, args=(sys.stdin.fileno(),), name="lifeline", daemon=True).start()
     return True
 

@@ -113,7 +113,11 @@ async def test_a_child_that_ignores_sigterm_is_killed_with_its_children() -> Non
             await anyio.sleep(0.02)
 
 
-async def test_a_worker_ends_when_its_supervisor_is_killed() -> None:
+@pytest.mark.parametrize(
+    "stopped", [False, pytest.param(True, marks=pytest.mark.skipif(sys.platform != "linux", reason="prctl"))]
+)
+async def test_a_worker_ends_when_its_supervisor_is_killed(stopped: bool) -> None:
+    """Also one that is stopped and can do nothing for it."""
     port = free_port()
     supervisor = f"""
 import sys, anyio, aiohttp
@@ -140,6 +144,8 @@ anyio.run(main)
                 pid = int(words[-1])
                 break
     assert psutil.pid_exists(pid)
+    if stopped:
+        os.kill(pid, signal.SIGSTOP)
     parent.kill()
     await parent.wait()
     await parent.aclose()

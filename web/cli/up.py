@@ -19,6 +19,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
 
     import os
+    import sys
     from functools import partial
 
     import anyio
@@ -41,7 +42,11 @@ def _run(arguments: argparse.Namespace) -> int:
         backend_options={"use_uvloop": os.name != "nt"},
     )
     welcome.bye()
-    return 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(
+        0
+    )  # everything is closed; what native libraries do when Python ends may hang, and nobody could help then
 
 
 SPEC = Command(
