@@ -40,6 +40,11 @@ def test_one_that_is_quick_is_not() -> None:
     assert not talk.told(Waiting) and said(talk).strip() == "It is noon."
 
 
+def test_one_that_is_being_spoken_is_not_slow() -> None:
+    talk = slow(0.1, settings=TurnSettings(slow_after_ms=250)).run(20.0)
+    assert talk.told(AudioOut) and not talk.told(Waiting)
+
+
 def test_the_words_are_the_users_and_the_operators() -> None:
     assert said(slow(9.0, config=GERMAN).run(20.0)).startswith("Einen Moment. ")
     own = ToolSettings(filler={"en": "Let me think."})

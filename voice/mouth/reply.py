@@ -134,6 +134,11 @@ class Reply:
         return self._requested - 1, self._spoken[self._requested - 1].clause.text
 
     @property
+    def has_audio(self) -> bool:
+        """There is some that was not sent yet."""
+        return self._unsent > 0
+
+    @property
     def awaits_voice(self) -> bool:
         """A clause is being synthesised."""
         return not all(spoken.complete for spoken in self._spoken[: self._requested])

@@ -42,7 +42,7 @@ class Slowness:
     def due_at(self, revision: Waits, settings: TurnSettings) -> float | None:
         """When the client is to be told (again); None: nothing is awaited."""
         reply, slow_s = revision.reply, settings.slow_after_ms / 1000
-        over = reply is not None and (reply.all_sent or reply.playout.held)
+        over = reply is not None and (reply.all_sent or reply.has_audio or reply.playout.held)
         if not slow_s or not revision.confirmed or over or revision.rounds.begun_at is not None:
             return None
         if self.told_at is not None and self.told_at >= revision.stirred_at + slow_s:
