@@ -16,7 +16,7 @@ from tests.llm.slot_house import small_model
 from tests.parley_process import ParleyProcess, running_parley
 from tests.scripted.process import ScriptedProcess
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 MARKUP = "<img src=x onerror=alert(1)>"
 LONG = "a-very-long-name-" * 17
@@ -213,7 +213,7 @@ async def turns(page: Chromium) -> None:
     assert await page.evaluate(names) == []
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
     await page.evaluate(hide.replace("%s", "true") + "document.dispatchEvent(new Event('visibilitychange'))")
-    await anyio.sleep(0.3)  # what was under way has come
+    await anyio.sleep(1.5)  # what was under way has come
     before = len(page.requested)
     await anyio.sleep(2.5)
     assert len(page.requested) == before, "a page that nobody sees asks for nothing"

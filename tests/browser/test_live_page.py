@@ -16,7 +16,7 @@ from tests.browser.speech import RATE_HZ, read_wav, say, write_microphone
 from tests.parley_process import ADMIN_KEY, ParleyProcess
 from tests.scripted.process import ScriptedProcess
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 LONG = (
     "It is a long story, and I will take my time with it. Once upon a time there was a miller who had three sons, "
