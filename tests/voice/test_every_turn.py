@@ -107,7 +107,7 @@ KINDS: dict[str, tuple[Callable[[], Conversation], list[str], tuple[str, ...]]] 
     "text only": (_text_only, ["completed"], ("endpoint", "first_token", "done")),
     "interrupted": (_interrupted, ["cancelled"], ("transcript", *SPOKEN, "stopped")),
     "nothing but a call": (_calls, ["completed"], ("endpoint", "first_token", "done")),
-    "the model fails": (_mind_fails, ["failed"], ("endpoint", "done")),
+    "the model fails": (_mind_fails, ["failed"], ("endpoint", *SPOKEN[2:], "done")),  # it is said that it did
     "the recogniser fails": (_unheard, ["failed"], ("endpoint", "done")),
     "dictated": (_dictated, ["transcribed"] * 2, ("endpoint", "transcript", "done")),
     "kept for the client": (_kept, ["transcribed"], ("endpoint", "transcript", "done")),
