@@ -13,6 +13,7 @@ from tests.bench.llama_server import available, llama_server
 from tests.bench.random_llama import write_random_llama
 from tests.bench.report import ROOT, Options, Section, Table
 from tests.bench.slot_clients import first_tokens, speeds, voice_beside_batch
+from tests.llm.quantised_model import quantise
 from tests.llm.worker_process import model_path, running_worker
 
 __all__ = ["run"]
@@ -34,8 +35,11 @@ def run(options: Options) -> Section:
         parameters = write_random_llama(large, model_path(), width=768, layers=12, inner=3072, heads=12)
         small = Path(folder) / "tiny.gguf"
         count = write_random_llama(small, model_path(), width=64, layers=5, inner=176, heads=8)
+        size = f"random llama, {parameters / 1e6:.0f} M"
+        quantised = quantise(large, Path(folder) / "quantised.gguf", "q4_K_M")
         tiny = [(f"random llama, {count / 1e6:.1f} M, f16", small), *_tiny_models()]
-        models = (("parley-mini", model_path(), 15), (f"random llama, {parameters / 1e6:.0f} M, f16", large, 5))
+        models = (("parley-mini", model_path(), 15), (f"{size}, f16", large, 5))
+        others = [(f"{size}, q4_K_M", quantised, CONTEXT, 7), *((*each, SHORT, TINY_REPEATS) for each in tiny)]
         for model, path, most in models:
             repeats = 1 if options.quick else most
             with ExitStack() as stack:
@@ -49,17 +53,17 @@ def run(options: Options) -> Section:
                 turns.append((f"{model}: {name}", f"{1000 * fresh:.0f}", f"{1000 * kept:.0f}", f"{kept / fresh:.2f}"))
             quiet, busy = median(alone), median(beside)
             voice.append((model, f"{1000 * quiet:.0f}", f"{1000 * busy:.0f}", f"{busy / quiet:.2f}"))
-        for model, path in tiny:
-            repeats = 1 if options.quick else TINY_REPEATS
+        for model, path, context, most in others:
+            repeats = 1 if options.quick else most
             with ExitStack() as stack:
-                servers = _both(stack, path, SHORT)
+                servers = _both(stack, path, context)
                 rows += _speed_rows(model, [asyncio.run(speeds(servers, clients, repeats)) for clients in CLIENTS])
     without = "" if available() else " llama.cpp's server was not measured: it needs the extra `bench`."
     return Section(
         "The slot",
         "A worker process answers over HTTP on loopback; client and servers share the machine. Tokens/s: the sum of "
         "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults. The second "
-        "model has random weights and shows what size costs; of the smallest ones, with up to a million parameters, "
+        "model has random weights and shows what size costs, in f16 and quantised as most people's models are; of the smallest ones, with up to a million parameters, "
         "hardly anything is the model, so they show what a token costs beside it. llama.cpp's own server (from the "
         "xllamacpp wheel, its defaults, 8 slots of the same context) runs in the same minutes with the same file; "
         "the two take turns, and the ratio is the median of the rounds' own ratios. A slot's threads spin while they "

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from llm.llamacpp.library import extra_buffers, native
+from tests.llm.quantised_model import FILE_TYPES, quantise
 from tests.llm.worker_process import model_path, running_worker
 
-KINDS = {"q8_0": native.LLAMA_FTYPE_MOSTLY_Q8_0, "q4_K_M": native.LLAMA_FTYPE_MOSTLY_Q4_K_M}
 
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FILE_TYPES)
 def test_several_replies_at_once_and_alone(kind: str, tmp_path: Path) -> None:
-    file = tmp_path / f"{kind}.gguf"
-    params = native.llama_model_quantize_default_params()
-    params.ftype = KINDS[kind]
-    assert native.llama_model_quantize(str(model_path()).encode(), str(file).encode(), ctypes.byref(params)) == 0
+    file = quantise(model_path(), tmp_path / f"{kind}.gguf", kind)
     with running_worker(model=file) as worker:
 
         def ask(words: str) -> str:
