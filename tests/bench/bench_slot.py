@@ -63,8 +63,8 @@ def run(options: Options) -> Section:
         "The slot",
         "A worker process answers over HTTP on loopback; client and servers share the machine. Tokens/s: the sum of "
         "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults. The second "
-        "model has random weights and shows what size costs, in f16 and quantised as most people's models are; of the smallest ones, with "
-        "up to a million parameters, "
+        "model has random weights and shows what size costs, in f16 and quantised as most people's models are; of "
+        "the smallest ones, with up to a million parameters, "
         "hardly anything is the model, so they show what a token costs beside it. llama.cpp's own server (from the "
         "xllamacpp wheel, its defaults, 8 slots of the same context) runs in the same minutes with the same file; "
         "the two take turns, and the ratio is the median of the rounds' own ratios. A slot's threads spin while they "
