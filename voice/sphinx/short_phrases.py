@@ -24,6 +24,7 @@ from voice.errors import SttFailed
 from voice.port import Pcm
 from voice.sphinx.acoustics import Acoustics, Floats
 from voice.sphinx.features import ENERGY_OFFSET, features
+from voice.sphinx.kind_network import likely_kinds
 from voice.sphinx.phrase_scores import PhraseScores, Scores
 from voice.sphinx.sound_kinds import SoundKinds
 from voice.sphinx.speech_span import speech_span
@@ -98,10 +99,7 @@ class PhraseTable:
         of hearing, which knows nothing of what is `more`."""
         over, frames = scores.phrases - scores.loop, scores.frames
         kinds = np.concatenate((self.kinds, np.zeros(len(self.more), np.int64)))
-        units = np.maximum(evidence(over, frames, kinds, len(self.phrases)) @ self.hidden[:-1] + self.hidden[-1], 0.0)
-        kinds_over = units @ self.out[:-1] + self.out[-1]
-        likely = np.exp(kinds_over - kinds_over.max())
-        likely /= likely.sum()
+        likely = likely_kinds(evidence(over, frames, kinds, len(self.phrases)), self.hidden, self.out)
         if second is not None and int(over.argmax()) < len(self.phrases):
             likely = (likely + UNLIKELY) ** (1 - SECOND_SHARE) * (second + UNLIKELY) ** SECOND_SHARE
             likely /= likely.sum()
@@ -148,11 +146,8 @@ def short_span(audio: Pcm) -> tuple[int, int] | None:
     return span if span is not None and SHORTEST_S <= (span[1] - span[0]) / RATE_HZ <= LONGEST_S else None
 
 
-def hear(audio: Pcm, phrases: PhraseScores) -> Scores | None:
-    """The scores of `audio` ([samples], 16 kHz) for the vocal tract that fits best; None: there is no short sound."""
-    span = short_span(audio)
-    if span is None:
-        return None
+def hear(audio: Pcm, span: tuple[int, int], phrases: PhraseScores) -> Scores:
+    """The scores of the sound at `span` of `audio` ([samples], 16 kHz) for the vocal tract that fits best."""
     cepstra = features(audio, *span, WARPS)
     cepstra[:, :, 0] -= ENERGY_OFFSET
     return max((phrases.score(each) for each in cepstra), key=lambda scores: scores.loop)
@@ -197,10 +192,10 @@ class ShortPhrases:
         if tuple(phrases) != self._asked:
             self._learn(tuple(phrases))
         span = short_span(audio) if self._known else None
-        scores = hear(audio, self._scores) if span is not None else None
-        if span is None or scores is None:
+        if span is None:
             return ""
-        found = self._table.weigh(scores, self._kinds.likely(audio, span) if self._kinds is not None else None)
+        second = self._kinds.likely(audio, span) if self._kinds is not None else None
+        found = self._table.weigh(hear(audio, span, self._scores), second)
         return found.phrase if found.kind != "else" and found.phrase in self._known else ""
 
     def _learn(self, phrases: tuple[str, ...]) -> None:

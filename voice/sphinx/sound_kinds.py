@@ -19,6 +19,7 @@ import structlog
 from models.errors import ModelUnreadable
 from voice.errors import NoModel
 from voice.port import Pcm
+from voice.sphinx.kind_network import likely_kinds
 from voice.wake.speech_embedding import CONTEXT, FRAME, SpeechEmbedding
 from voice.wake.tflite import wheel_folder
 
@@ -82,11 +83,7 @@ class SoundTable:
 
     def likely(self, seen: Floats) -> Floats:
         """Probabilities of the kinds."""
-        units = np.maximum(seen @ self.hidden[:-1] + self.hidden[-1], 0.0)
-        over = units @ self.out[:-1] + self.out[-1]
-        found: Floats = np.exp(over - over.max())
-        found /= found.sum()
-        return found
+        return likely_kinds(seen, self.hidden, self.out)
 
 
 class SoundKinds:
@@ -107,9 +104,5 @@ class SoundKinds:
 
     def likely(self, audio: Pcm, span: tuple[int, int]) -> Floats:
         """Probabilities of the kinds of what lies in `span` of `audio`, 16 kHz."""
-        sound = levelled(audio, span)
-        state, found = self._embedding.fresh[None], []
-        for begin in range(0, sound.size - CONTEXT, FRAME):
-            embedding, state = self._embedding.step(sound[None, begin : begin + CONTEXT + FRAME], state)
-            found.append(embedding[0])
-        return self._table.likely(pooled(np.stack(found)))
+        (embeddings,) = self._embedding.of_sounds(levelled(audio, span)[None])
+        return self._table.likely(pooled(embeddings))

@@ -66,6 +66,14 @@ class SpeechEmbedding:
         embedding, new_state = self._session.run(None, {"power": power, "state": state})
         return embedding, new_state
 
+    def of_sounds(self, audio: Floats) -> Floats:
+        """`audio` [n, 480 + frames * 1280] after silence: embeddings [n, frames, 96]."""
+        state, found = np.repeat(self.fresh[None], len(audio), axis=0), []
+        for begin in range(0, audio.shape[1] - CONTEXT, FRAME):
+            embedding, state = self.step(audio[:, begin : begin + CONTEXT + FRAME], state)
+            found.append(embedding)
+        return np.stack(found, axis=1)
+
     @classmethod
     def load(cls, folder: Path) -> SpeechEmbedding:
         """From the two feature models of the wheel. Raises ModelUnreadable if they are not the known ones."""

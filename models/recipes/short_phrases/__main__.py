@@ -16,15 +16,10 @@ import numpy as np
 
 from models.recipes.short_phrases.clips import Clip, bursts, clips, hums
 from models.recipes.short_phrases.fit import fit, report
-from models.recipes.short_phrases.rooms import heard_in_a_room
-from models.recipes.short_phrases.voices import RATE_HZ
+from models.recipes.short_phrases.rooms import in_a_room
 
 BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
 HUMS, BURSTS = 500, 800
-BEFORE_S, AFTER_S = (0.25, 0.4), (0.06, 0.13, 0.2, 0.3)
-MOSTLY_SAID, HALF_SAID = 0.75, 0.5
-"""Of a phrase, when it counts as said, and of a murmur."""
-CUTS = (0.35, 0.55, 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +104,13 @@ def _examples(job: tuple[int, Clip]) -> Sequence[Example]:
 
 def _made(number: int, clip: Clip) -> Iterator[Example]:
     """The sound in its room, whole; one in three is cut off somewhere, too."""
-    dice = np.random.default_rng(number)
-    before_s = float(dice.uniform(*BEFORE_S))
-    whole = heard_in_a_room(clip.samples, before_s, float(dice.choice(AFTER_S)), dice)
-    kinds = _tools()[0].KINDS
-    kind = kinds.index(clip.kind)
-    lengths = [(whole.size, kind, True)]
-    if number % 3 == 0:
-        share = float(dice.choice(CUTS))
-        said = share >= MOSTLY_SAID or clip.kind == "murmur" and share > HALF_SAID
-        size = int(before_s * RATE_HZ) + int(clip.samples.size * share)
-        lengths.append((size, kind if said else kinds.index("else"), False))
-    for length, counts_as, all_of_it in lengths:
-        pcm = whole[:length].round().clip(-32768, 32767).astype(np.int16)
-        scores = _tools()[0].hear(pcm, _scorer())
-        if scores is not None:
+    short, dice = _tools()[0], np.random.default_rng(number)
+    for pcm, kind, whole in in_a_room(clip.samples, clip.kind, lambda: number % 3 == 0, dice):
+        span = short.short_span(pcm)
+        if span is not None:
+            scores = short.hear(pcm, span, _scorer())
             over = scores.phrases - scores.loop
-            yield Example(clip.text, clip.voice, clip.held_out, counts_as, all_of_it, over, scores.frames)
+            yield Example(clip.text, clip.voice, clip.held_out, short.KINDS.index(kind), whole, over, scores.frames)
 
 
 if __name__ == "__main__":

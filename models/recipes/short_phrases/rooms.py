@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from models.recipes.short_phrases.voices import RATE_HZ, Samples
 
-__all__ = ["heard_in_a_room"]
+__all__ = ["in_a_room"]
+
+BEFORE_S, AFTER_S = (0.25, 0.4), (0.06, 0.13, 0.2, 0.3)
+MOSTLY_SAID, HALF_SAID = 0.75, 0.5
+"""Of a phrase, when it counts as said, and of a murmur."""
+CUTS = (0.35, 0.55, 0.8)
 
 FULL_SCALE = 32768.0
 QUIETEST_DB, LOUDEST_DB = -40.0, -8.0
@@ -16,7 +24,23 @@ ROOMS, TELEPHONES, NOISES = 0.4, 0.2, 0.4
 """Shares of the sounds."""
 
 
-def heard_in_a_room(dry: Samples, before_s: float, after_s: float, dice: np.random.Generator) -> Samples:
+def in_a_room(
+    dry: Samples, kind: str, cut: Callable[[], bool], dice: np.random.Generator
+) -> Iterator[tuple[npt.NDArray[np.int16], str, bool]]:
+    """(sound, what it counts as, whole): `dry` in its room; with `cut`, which is asked after that, once more and cut
+    off somewhere, as it is asked about while it is being said."""
+    before_s = float(dice.uniform(*BEFORE_S))
+    whole = _heard(dry, before_s, float(dice.choice(AFTER_S)), dice)
+    lengths = [(whole.size, kind, True)]
+    if cut():
+        share = float(dice.choice(CUTS))
+        enough = share >= MOSTLY_SAID or (kind == "murmur" and share > HALF_SAID)
+        lengths.append((int(before_s * RATE_HZ) + int(dry.size * share), kind if enough else "else", False))
+    for length, counts_as, all_of_it in lengths:
+        yield whole[:length].round().clip(-32768, 32767).astype(np.int16), counts_as, all_of_it
+
+
+def _heard(dry: Samples, before_s: float, after_s: float, dice: np.random.Generator) -> Samples:
     """`dry` with so much of the room before and after it; int16's range, not rounded."""
     wet = dry
     if dice.random() < ROOMS:

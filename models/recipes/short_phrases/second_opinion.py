@@ -18,17 +18,9 @@ import numpy as np
 import soxr
 
 from models.recipes.short_phrases import clips as said
-from models.recipes.short_phrases.__main__ import (
-    AFTER_S,
-    BEFORE_S,
-    BUNDLED,
-    CUTS,
-    HALF_SAID,
-    MOSTLY_SAID,
-    known_phrases,
-)
+from models.recipes.short_phrases.__main__ import BUNDLED, known_phrases
 from models.recipes.short_phrases.fit import fit
-from models.recipes.short_phrases.rooms import heard_in_a_room
+from models.recipes.short_phrases.rooms import in_a_room
 from models.recipes.short_phrases.voices import (
     ACCENTS,
     FITTED,
@@ -127,49 +119,31 @@ def _by_flite(dice: np.random.Generator) -> Iterator[tuple[str, str, Samples]]:
 
 def _heard(dry: Samples, kind: str, dice: np.random.Generator) -> Iterator[tuple[int, bool, Any]]:
     """(kind, whole, sound at one level): the sound in its room; one in three is cut off somewhere, too."""
-    kinds, sphinx, spans = _tools()
-    before_s = float(dice.uniform(*BEFORE_S))
-    whole = heard_in_a_room(dry, before_s, float(dice.choice(AFTER_S)), dice)
-    lengths = [(whole.size, kind, True)]
-    if dice.random() < CUT:
-        share = float(dice.choice(CUTS))
-        enough = share >= MOSTLY_SAID or (kind == "murmur" and share > HALF_SAID)
-        lengths.append((int(before_s * RATE_HZ) + int(dry.size * share), kind if enough else "else", False))
-    for length, counts_as, all_of_it in lengths:
-        pcm = whole[:length].round().clip(-32768, 32767).astype(np.int16)
-        span = spans.speech_span(pcm)
-        if span is not None and sphinx.SHORTEST_S <= (span[1] - span[0]) / RATE_HZ <= sphinx.LONGEST_S:
-            yield sphinx.KINDS.index(counts_as), all_of_it, kinds.levelled(pcm, span)
+    kinds, short = _tools()
+    for pcm, counts_as, whole in in_a_room(dry, kind, lambda: bool(dice.random() < CUT), dice):
+        span = short.short_span(pcm)
+        if span is not None:
+            yield short.KINDS.index(counts_as), whole, kinds.levelled(pcm, span)
 
 
 def _seen(sounds: list[Any]) -> list[Any]:
     """What the network sees of each, many at a time."""
-    kinds = _tools()[0]
-    embedding = _embedding()
-    frame = importlib.import_module("voice.wake.speech_embedding").FRAME
+    kinds, embedding = _tools()[0], _embedding()
     found: dict[int, Any] = {}
     order = sorted(range(len(sounds)), key=lambda number: sounds[number].size)
     for begin in range(0, len(order), 48):
         some = order[begin : begin + 48]
         longest = max(sounds[number].size for number in some)
         audio = np.stack([np.pad(sounds[number], (0, longest - sounds[number].size)) for number in some])
-        state, steps = np.repeat(embedding.fresh[None], len(some), axis=0), []
-        context = longest % frame
-        for at in range(0, longest - context, frame):
-            step, state = embedding.step(audio[:, at : at + context + frame], state)
-            steps.append(step)
-        for row, number in enumerate(some):
-            frames = sounds[number].size // frame
-            found[number] = kinds.pooled(np.stack(steps, axis=1)[row, :frames])
+        for number, embeddings in zip(some, embedding.of_sounds(audio), strict=True):
+            found[number] = kinds.pooled(embeddings[: sounds[number].size // kinds.FRAME])
     return [found[number] for number in range(len(sounds))]
 
 
 @cache
-def _tools() -> tuple[Any, Any, Any]:
+def _tools() -> tuple[Any, Any]:
     """The product's own code."""
-    names = ("voice.sphinx.sound_kinds", "voice.sphinx.short_phrases", "voice.sphinx.speech_span")
-    kinds, sphinx, spans = (importlib.import_module(name) for name in names)
-    return kinds, sphinx, spans
+    return importlib.import_module("voice.sphinx.sound_kinds"), importlib.import_module("voice.sphinx.short_phrases")
 
 
 @cache
