@@ -3,7 +3,8 @@
 The supervisor keeps the write end of the worker's standard input open and never writes. When the supervisor
 ends, even by SIGKILL, the kernel closes that end and the read here returns. This needs no Linux call and no
 polling, and cannot mistake a reused process id for the parent. A worker that is stopped, or hangs in native code and
-lets no thread run, reads nothing: on Linux the kernel ends it, too (prctl(2), PR_SET_PDEATHSIG).
+lets no thread run, reads nothing: on Linux the kernel ends it, too (prctl(2), PR_SET_PDEATHSIG), with the thread that
+started it, which is that of the supervisor's event loop.
 """
 
 from __future__ import annotations

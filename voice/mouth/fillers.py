@@ -58,14 +58,17 @@ _EXCUSES = {
 
 def excuse_of(language: str) -> str:
     """The words for a language; English where there are none."""
-    return _EXCUSES.get(language.replace("_", "-").split("-")[0].lower(), _EXCUSES["en"])
+    return _EXCUSES.get(_short(language), _EXCUSES["en"])
 
 
 def filler_of(language: str, own: Mapping[str, str]) -> str:
     """The words for a language ("de", "de-AT", "auto"); `own` words go first. English where there are none."""
-    short = language.replace("_", "-").split("-")[0].lower()
     for words in (own, _FILLERS):
-        for name in (language, short):
+        for name in (language, _short(language)):
             if name in words:
                 return words[name]
     return own.get("en", _FILLERS["en"])
+
+
+def _short(language: str) -> str:
+    return language.replace("_", "-").split("-")[0].lower()

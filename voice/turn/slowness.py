@@ -85,10 +85,7 @@ class Slowness:
         return self.can_speak(revision) and (self.bridged_at is None or now >= self.bridged_at + AGAIN_S)
 
     def bridge(self, revision: Waits, words: str, now: float) -> None:
-        """Say them. The prompt of a further round does without them."""
-        reply, rounds = revision.reply, revision.rounds
-        if reply is not None:
+        """Say them."""
+        if revision.reply is not None:
             self.bridged_at = now
-            reply.add_tokens(words + " ", 0)
-            reply.end_sentence()
-            rounds.said_until = len(reply.text)
+            revision.rounds.bridge(revision.reply, words)

@@ -58,6 +58,12 @@ class Rounds:
     def open(self) -> list[ToolCall]:
         return [call for call in self.calls if call.id not in self.results]
 
+    def bridge(self, reply: Reply, words: str) -> None:
+        """Say a few words that are none of the model's: the prompt of a further round does without them."""
+        reply.add_tokens(words + " ", 0)
+        reply.end_sentence()
+        self.said_until = len(reply.text)
+
 
 class Replying(Protocol):
     """What a revision is to its tools."""
@@ -149,9 +155,7 @@ class ToolDesk:
         fill_at = self._fill_at(revision)
         if fill_at is not None and now >= fill_at and rounds.open:
             rounds.filled = True
-            reply.add_tokens(self.filler(language) + " ", 0)
-            reply.end_sentence()
-            rounds.said_until = len(reply.text)
+            rounds.bridge(reply, self.filler(language))
 
     def filler(self, language: str) -> str:
         """A few words while something takes long."""

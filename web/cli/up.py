@@ -44,9 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
     welcome.bye()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(
-        0
-    )  # everything is closed; what native libraries do when Python ends may hang, and nobody could help then
+    # Everything is closed. What native libraries do while Python ends may hang, and nobody could help then.
+    os._exit(0)
 
 
 SPEC = Command(

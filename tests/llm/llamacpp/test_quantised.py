@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from llm.llamacpp.library import extra_buffers, native
 from tests.llm.quantised_model import FILE_TYPES, quantise
 from tests.llm.worker_process import model_path, running_worker
 
@@ -26,9 +25,3 @@ def test_several_replies_at_once_and_alone(kind: str, tmp_path: Path) -> None:
         with ThreadPoolExecutor(6) as pool:
             together = list(pool.map(ask, ["what is the capital of france"] * 6))
         assert all("Paris" in text for text in [*together, ask("what is the capital of france")]), together
-
-
-def test_nothing_is_rearranged_for_amx() -> None:
-    has_amx = b"AMX_INT8 = 1" in native.llama_print_system_info()
-    assert extra_buffers(None) is not has_amx
-    assert extra_buffers(True) and not extra_buffers(False), "as the settings say"
