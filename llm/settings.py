@@ -87,7 +87,8 @@ class EngineSettings:
     """None: where the library thinks it helps."""
     mlock: bool = False
     mmap: bool = True
-    kv_cache_type: KvCacheType = "f16"
+    kv_cache_type: KvCacheType | Literal["auto"] = "auto"
+    """auto: f16, or bf16 where the heads of a model are so small that a CPU computes with it much faster."""
     kv_budget_mib: int = 0
     """Memory for the keys and values of all conversations together; always at least one full conversation.
     0: a quarter of the machine's memory, at most 4096."""

@@ -21,7 +21,7 @@ from llm.batching.events import Limits, Row
 from llm.llamacpp.crew import Crew
 from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
 from llm.llamacpp.logits import logits_at, token_logprob
-from llm.llamacpp.plan import value_type
+from llm.llamacpp.plan import key_type, value_type
 from llm.llamacpp.preemption import PREEMPTED, Preemption
 from llm.llamacpp.sampling import SamplerChain
 from llm.llamacpp.shortlist import Shortlist
@@ -65,7 +65,7 @@ class Decoder:
         params.n_threads, params.n_threads_batch = self._threads
         self._used = self._threads[0]
         params.flash_attn_type = -1 if settings.flash_attention is None else int(settings.flash_attention)
-        params.type_k = KV_TYPES[settings.kv_cache_type]
+        params.type_k = KV_TYPES[key_type(settings)]
         params.type_v = KV_TYPES[value_type(settings)]
         params.offload_kqv = settings.offload_kqv
         set_rope(params, settings)

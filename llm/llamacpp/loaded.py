@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from llm.llamacpp.decoder import Decoder
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
 from llm.llamacpp.media import Projector
-from llm.llamacpp.model import load_model
+from llm.llamacpp.model import load_model, on_cpu
 from llm.llamacpp.option_text import parse_lora
+from llm.llamacpp.plan import settled
 from llm.llamacpp.prompts import Prompts
 from llm.llamacpp.shelf import StateShelf, sample_of
 from llm.llamacpp.stowing import Stowage
@@ -130,6 +132,7 @@ def _mark(config: EngineConfig, limits: Limits) -> str:
 def load_all(config: EngineConfig, header: GgufHeader) -> Loaded:
     """Takes seconds to minutes. Raises ModelUnreadable."""
     model, limits = load_model(config, header)
+    config = replace(config, settings=settled(config.settings, header, on_cpu(config.settings)))
     loaded = Loaded(config, header, model, limits)
     loaded.decoder.warm_up(loaded.vocab.first_token())
     return loaded

@@ -12,11 +12,11 @@ from llm.engine import EngineConfig
 from llm.llamacpp.library import extra_buffers, native, prepare
 from llm.llamacpp.option_text import parse_shares
 from llm.llamacpp.plan import plan_limits
-from llm.settings import SplitMode
+from llm.settings import EngineSettings, SplitMode
 from models.errors import ModelUnreadable
 from models.formats.gguf import GgufHeader
 
-__all__ = ["load_model"]
+__all__ = ["load_model", "on_cpu"]
 
 ALL_LAYERS = 1_000_000
 SPLIT_MODES: dict[SplitMode, int] = {"none": 0, "layer": 1, "row": 2}
@@ -63,6 +63,11 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
         rewind=rewind,
         most_sequences=native.llama_max_parallel_sequences(),
         memory_bytes=psutil.virtual_memory().total,
-        stows=not (native.llama_supports_gpu_offload() and settings.n_gpu_layers and settings.offload_kqv),
+        stows=on_cpu(settings),
     )
     return model, limits
+
+
+def on_cpu(settings: EngineSettings) -> bool:
+    """Whether the KV cache is in ordinary memory."""
+    return not (native.llama_supports_gpu_offload() and settings.n_gpu_layers and settings.offload_kqv)

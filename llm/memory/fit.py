@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from llm.llamacpp.plan import KV_BYTES, plan_limits, value_type
+from llm.llamacpp.plan import KV_BYTES, key_type, plan_limits, value_type
 from llm.settings import EngineSettings
 from models.formats.gguf import GgufHeader
 
@@ -63,7 +63,7 @@ def predict(header: GgufHeader, settings: EngineSettings, memory_bytes: int) -> 
     cells = -(-limits.pool // CELL_STEP) * CELL_STEP
     shared = _number(header, "attention.shared_kv_layers")  # the last layers read the cache of earlier ones
     widths = [_kv_widths(header, shapes, n) for n in layers[: len(layers) - shared]]
-    per_token = sum(keys for keys, _ in widths) * KV_BYTES[settings.kv_cache_type]
+    per_token = sum(keys for keys, _ in widths) * KV_BYTES[key_type(settings)]
     per_token += sum(values for _, values in widths) * KV_BYTES[value_type(settings)]
     return FitSum(
         weights=header.size_bytes,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from llm.batching.events import Limits
-from llm.llamacpp.plan import kv_bytes_per_token, plan_limits
+from llm.llamacpp.plan import key_type, kv_bytes_per_token, plan_limits, settled, value_type
 from llm.settings import EngineSettings
 from models.errors import SettingsError
 from models.formats.gguf import GgufHeader
@@ -37,6 +37,24 @@ def test_bytes_of_a_token() -> None:
     assert kv_bytes_per_token(layered, EngineSettings()) == 32 * 8 * 128 * 2 * 2
     wide = header(**{"llama.attention.key_length": 192, "llama.attention.value_length": 64})
     assert kv_bytes_per_token(wide, EngineSettings()) == 32 * 8 * (192 + 64) * 2
+
+
+def test_small_heads_are_kept_in_bf16_where_the_cpu_reads_them_and_nobody_said_otherwise() -> None:
+    small = header(**{"llama.embedding_length": 64, "llama.attention.head_count": 8})
+    auto = EngineSettings()
+    assert (key_type(auto), value_type(auto)) == ("f16", "f16")
+    found = settled(auto, small, on_cpu=True)
+    assert (key_type(found), value_type(found)) == ("bf16", "bf16")
+    assert kv_bytes_per_token(small, auto) == kv_bytes_per_token(small, found)
+    assert settled(auto, small, on_cpu=False).kv_cache_type == "f16"
+    assert settled(auto, header(), on_cpu=True).kv_cache_type == "f16"
+    wide = header(
+        **{"llama.embedding_length": 64, "llama.attention.head_count": 8, "llama.attention.value_length": 32}
+    )
+    assert settled(auto, wide, on_cpu=True).kv_cache_type == "f16"
+    assert settled(EngineSettings(flash_attention=False), small, on_cpu=True).kv_cache_type == "f16"
+    asked = EngineSettings(kv_cache_type="q8_0", kv_cache_type_v="f32")
+    assert settled(asked, small, on_cpu=True) == asked
 
 
 def test_memory_bounds_the_pool_but_never_below_one_conversation() -> None:

@@ -20,7 +20,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a .gguf file, a folder with safetensors, or a name of the store")
     parser.add_argument("--ctx", type=int, default=0, metavar="N", help="tokens a conversation may hold")
     parser.add_argument("--parallel", type=int, metavar="N", help="requests answered at once")
-    parser.add_argument("--kv-type", metavar="TYPE", help="f16 (default), q8_0, q4_0, ...")
+    parser.add_argument("--kv-type", metavar="TYPE", help="auto (default: f16 or as large), q8_0, q4_0, ...")
     parser.add_argument("--kv-budget-mib", type=int, metavar="N", help="memory for all conversations together")
     parser.add_argument("--no-flash-attention", action="store_true")
     parser.add_argument("--memory-mib", type=_memory, metavar="N", help="as if the machine had so much, all free")
