@@ -174,6 +174,45 @@ class TestInTheTurnMachine:
         assert len(talk.told(TurnComplete)) == 1
         assert talk.time_of(SpeechStopped) - (at - 0.2) < 0.46
 
+    @pytest.mark.parametrize("pause_s", [0.6, 0.8])
+    def test_who_is_cut_off_in_their_pauses_soon_is_not(self, pause_s: float) -> None:
+        """The answer had begun when they went on: such pauses are the speaker's own, too."""
+        talk = Conversation(config=CONFIG)
+        for number in range(8):
+            at = 1.0 + 12 * number
+            talk.speak((at, at + 1, "book a table"), (at + 1 + pause_s, at + 2 + pause_s, "near the station"))
+        talk.run(100.0)
+        stopped = [event.at_s % 12 for event in talk.told(SpeechStopped)]
+        ends = [at_s > 2.5 for at_s in stopped]
+        assert 1 <= ends.count(False) <= 4 and False not in ends[-4:], stopped
+        requests = [turn.input_transcript for turn in talk.told(TurnComplete)]
+        assert requests[-4:] == ["book a table near the station"] * 4
+
+    def test_who_says_stop_at_the_first_word_does_not_pause_so_long(self) -> None:
+        talk = Conversation(config=CONFIG)
+        for number in range(6):
+            at = 1.0 + 12 * number
+            talk.speak((at, at + 1, "book a table"), (at + 1.8, at + 2.3, "stop"))
+        talk.run(100.0)
+        ends = [event.at_s % 12 for event in talk.told(SpeechStopped)][::2]
+        assert len(ends) == 6 and all(at_s == pytest.approx(2.0, abs=0.1) for at_s in ends)
+        assert {turn.input_transcript for turn in talk.told(TurnComplete)} == {"book a table"}
+
+    def test_who_goes_on_before_a_word_of_the_answer_was_heard_has_said_one_turn(self) -> None:
+        talk = Conversation(config=CONFIG)
+        talk.speak((1.0, 2.0, "book a table"), (2.6, 3.6, "near the station"))
+        talk.run(14.0)
+        cut, whole = talk.told(TurnComplete)
+        assert cut.interrupted and not cut.heard_transcript
+        assert whole.input_transcript == "book a table near the station"
+        assert [each.user for each in talk.machine.history.exchanges] == ["book a table near the station"]
+
+    def test_who_has_heard_a_word_of_it_interrupts(self) -> None:
+        talk = Conversation(config=CONFIG)
+        talk.speak((1.0, 2.0, "book a table"), (3.4, 4.4, "near the station"))
+        talk.run(14.0)
+        assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["book a table", "near the station"]
+
     @pytest.mark.parametrize(("probability", "low", "high"), [(0.95, 0.3, 0.42), (0.05, 1.4, 1.6)])
     def test_the_models_word_shortens_and_lengthens(self, probability: float, low: float, high: float) -> None:
         talk = Conversation(config=CONFIG, scoring=True)

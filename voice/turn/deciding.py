@@ -5,13 +5,22 @@ from __future__ import annotations
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
-from voice.turn.bargein import Said, ends_like_us, is_phrase, murmured, sounds_like_us
+from voice.turn.bargein import (
+    INTERRUPTERS,
+    QUESTIONS,
+    Said,
+    ends_like_us,
+    is_phrase,
+    murmured,
+    sounds_like_us,
+)
 from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.turn.gate import Request
 from voice.turn.noting import Noting
-from voice.turn.revision import Revision, Turn
+from voice.turn.revision import Outcry, Revision, Turn
 from voice.turn.states import State
+from voice.turn_detection.habits import LONGEST_S
 
 __all__ = ["Deciding"]
 
@@ -22,6 +31,8 @@ FAR_S = 0.5
 """A far voice goes on for so long after the user's last loud frame: they have fallen silent."""
 FAINT_S = 0.07
 """A voice may fade for so long after a guess: two frames. After more of it the audio is transcribed anew."""
+REACTION_S = 1.0
+"""Of a reply is heard before anybody speaks because of it. Who speaks sooner was about to, without it."""
 SLIGHT_S = 0.002
 """Sums of frame lengths are not exact."""
 
@@ -242,6 +253,22 @@ class Deciding(Noting):
             self._drop_turn()
             self._rest()
 
+    def _had_cut(self, revision: Revision, sound: Outcry) -> bool:
+        """The user was not done when we took them to be: they do not answer us, they go on."""
+        if revision.turn is None or not sound.over_speech or revision.reply is None:
+            return revision.turn is not None
+        soon = revision.reply.playout.position(self._now) < REACTION_S
+        meant = is_phrase(sound.spotted or sound.text or "", (*self._stops, *INTERRUPTERS, *QUESTIONS))
+        return soon and not meant and revision.quiet_s is not None and sound.onset_s < revision.quiet_s + LONGEST_S
+
+    def _is_one_turn(self, revision: Revision) -> bool:
+        """What the user goes on with is said in the turn that had been cut: no word of the answer was heard, and
+        nothing was done that would have to be taken back."""
+        reply = revision.reply
+        silent = reply is None or not reply.playout.sent_s
+        heard = reply is not None and (self._echo != "absent" or bool(reply.heard(self._now)))
+        return not revision.rounds.called and (silent or not heard)
+
     def _interrupt(self, reason: str = "turn_detected") -> None:
         """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn."""
         revision, sound = self._answer.revision, self._outcry
@@ -249,11 +276,10 @@ class Deciding(Noting):
         self._stop_overhearing()
         self._drop_doubted()
         self._remember_said()
-        # nothing had been sent when the sound began: the user was not answering, they were going on
-        merged = revision is not None and sound is not None and not sound.over_speech and revision.turn is not None
-        merged = merged and revision is not None and not revision.rounds.called  # what was done is not taken back
-        if merged and revision is not None and sound is not None and revision.quiet_s is not None:
-            self._habits.went_on(sound.onset_s - revision.quiet_s)  # the turn had been cut
+        cut = revision is not None and sound is not None and self._had_cut(revision, sound)
+        merged = cut and revision is not None and self._is_one_turn(revision)
+        if cut and revision is not None and sound is not None and revision.quiet_s is not None:
+            self._habits.went_on(sound.onset_s - revision.quiet_s)
         if revision is not None and revision.confirmed:
             self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
         else:

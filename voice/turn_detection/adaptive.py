@@ -2,7 +2,7 @@
 
 1. Nothing known: the configured silence.
 2. The more of the speaker's inner pauses are known, the more their 90th percentile, with a margin, takes its place,
-   within half and twice the configured silence.
+   within half and twice the configured silence; for who pauses long sooner than for who does not.
 3. Where the transcript stops in the middle of a clause, three times that: nobody means to end on "and".
 """
 
@@ -17,7 +17,8 @@ __all__ = ["SPEC", "Adaptive"]
 _SHARE = 0.9
 _MARGIN = 1.15
 _SURE_AFTER = 12
-"""Pauses after which the speaker's own count for all."""
+_SLOW_AFTER = 4
+"""Pauses after which the speaker's own count for all: to be cut off is worse than to wait a little."""
 _UNFINISHED_FACTOR = 3.0
 
 
@@ -34,7 +35,7 @@ class Adaptive:
     def _usual_s(self) -> float:
         given_s = self._patience.silence_s
         learned_s = self._habits.percentile_s(_SHARE) * _MARGIN
-        trust = min(1.0, self._habits.known / _SURE_AFTER)
+        trust = min(1.0, self._habits.known / (_SLOW_AFTER if learned_s > given_s else _SURE_AFTER))
         return min(max(given_s + trust * (learned_s - given_s), given_s / 2), given_s * 2)
 
 

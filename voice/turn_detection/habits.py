@@ -1,6 +1,7 @@
 """How long this speaker pauses in the middle of what they say, learned while they talk. Pure.
 
-A pause is *inside* when the speaker went on: within the turn, or so soon after it that they were plainly not done.
+A pause is *inside* when the speaker went on: within the turn, or so soon after it that they were plainly not done,
+over the first sounds of our answer, too. Without those nothing longer than what is waited for would ever be learned.
 The share of pauses that a limit would have cut is estimated from the last ones, with a prior that stands for the
 speakers of the recordings that this was tuned on (docs/performance.md, endpointing): half of their pauses of more
 than 128 ms are shorter than 0.25 s, one in ten is longer than 0.6 s.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["Habits"]
+__all__ = ["LONGEST_S", "Habits"]
 
 _KEPT = 48
 _PRIOR_S = (0.16, 0.18, 0.20, 0.22, 0.25, 0.28, 0.32, 0.38, 0.46, 0.6)
