@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -14,6 +15,7 @@ from pydantic_core import from_json, to_json
 
 from llm.errors import BackendFailed
 from llm.remote.chunk_reader import error_of
+from models.clock import SystemClock
 from models.errors import ParleyError
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ _MAX_RETRY_S = 3600
 _TOLD_S, _TOLD_BYTES = 2.0, 64 << 10
 """Of what an error answer says; its status counts in any case."""
 _READ_OUT_S, _READ_OUT_BYTES = 0.05, 16 << 10
+_CLOCK = SystemClock()
+"""For servers that do not say what time it is."""
 
 SERVER_GONE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ConnectionError, TimeoutError)
 """Nobody is there, or nobody says anything."""
@@ -64,7 +68,8 @@ async def failure_of(response: UpstreamAnswer) -> ParleyError:
     if response.status in (301, 302, 303, 307, 308):
         hint = "put the address it leads to into base_url"
         return BackendFailed("the server sends us elsewhere", hint=hint, of_server=True)
-    told = retry_after_s(response.header(b"retry-after"), response.header(b"date"))
+    date = response.header(b"date") or format_datetime(_CLOCK.wall())
+    told = retry_after_s(response.header(b"retry-after"), date, response.header(b"retry-after-ms"))
     return error_of(response.status, body, told)
 
 
@@ -118,6 +123,7 @@ def loads(data: str | bytes) -> Any:
         return from_json(data)  # several times as fast; it takes no half of a surrogate pair, and is not as deep
     if isinstance(data, bytes):
         data = data.decode("utf-8", "replace")
+    data = data.removeprefix("\ufeff")  # a byte order mark, which servers must not send (RFC 8259) and some do
     try:
         value = json.loads(data)
         if "\\ud" in data or "\\uD" in data:
@@ -137,15 +143,24 @@ def dumps(body: Mapping[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
-def retry_after_s(value: str, date: str = "") -> int | None:
+def retry_after_s(value: str, date: str = "", in_ms: str = "") -> int | None:
     """Seconds of a Retry-After header, at most an hour; None for nonsense. A date counts from `date`, the server's
-    own: its clock need not be ours.
+    own: its clock need not be ours. `in_ms`: of the header retry-after-ms (OpenAI, Azure), which counts first.
     """
+    text = in_ms.strip().split(".")[0]
+    if text.isascii() and text.isdigit():
+        return min(-(-int(text[:12]) // 1000), _MAX_RETRY_S)
     text = value.strip().split(".")[0]
     if text.isascii() and text.isdigit():
         return min(int(text[:9]), _MAX_RETRY_S)
     try:
-        left_s = (parsedate_to_datetime(value) - parsedate_to_datetime(date)).total_seconds()
+        left_s = (_time_of(value) - _time_of(date)).total_seconds()
     except (TypeError, ValueError, OverflowError):
         return None
     return int(min(max(left_s, 0), _MAX_RETRY_S))
+
+
+def _time_of(date: str) -> datetime:
+    """Of the three forms of HTTP dates the oldest names no time zone. Raises ValueError."""
+    found = parsedate_to_datetime(date)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -101,6 +101,8 @@ class ChunkReader:
         if calls := delta.get("tool_calls"):
             known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
             events.extend(self._tool_call(call, number) for call in known)
+        elif isinstance(call := delta.get("function_call"), dict):  # one, without an id: before there were tools
+            events.append(self._tool_call({"function": call}, number))
         if finish:
             events += self.thoughts.ended(number)
             reason = _REASONS.get(str(finish), "stop")

@@ -34,7 +34,7 @@ from llm.remote.chunk_reader import ChunkReader
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
 from llm.remote.request_defaults import with_defaults
-from llm.remote.sse import SseReader
+from llm.remote.sse import BYTE_ORDER_MARK, SseReader
 from llm.remote.upstream import Upstream, UpstreamAnswer
 from llm.routing.abilities import abilities_of
 from llm.stream import StreamEvent
@@ -103,7 +103,7 @@ class OpenAIClient:
             ) as response:
                 if response.content_type == "text/html":
                     raise BackendFailed(f"{self.name} sent a page", hint=_PAGE, of_server=True)
-                if _in_one_piece(response, whole):
+                if _in_one_piece(response, await response.opening(), whole):
                     data = await data_of(response, MAX_REPLY_BYTES)
                     value = loads(data)
                     if whole and (as_it_is := relayed_whole(value, data)) is not None:
@@ -289,8 +289,13 @@ def _read(
     return (found if relay is None else joined(found)), ended
 
 
-def _in_one_piece(response: UpstreamAnswer, whole: bool) -> bool:
-    """As asked, or a server that does not stream. Some forget to say what they send."""
+def _in_one_piece(response: UpstreamAnswer, opening: bytes, whole: bool) -> bool:
+    """Whether a whole answer comes and no stream. Servers forget to say what they send, or call it otherwise: what it
+    begins with tells.
+    """
+    first = opening.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
+    if first:
+        return first in b"{["
     return response.content_type == "application/json" or (whole and response.content_type != "text/event-stream")
 
 

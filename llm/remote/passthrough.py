@@ -16,6 +16,7 @@ from typing import Any
 
 from llm.messages import GenerateRequest
 from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of, plain_content
+from llm.remote.sse import BYTE_ORDER_MARK
 from llm.remote.text_frames import TextFrames
 from llm.stream import Relayed, StreamEvent
 
@@ -47,7 +48,7 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     mended = _mended(value, b"NaN" in data or b"Infinity" in data)
     if (b'"reasoning"' in data and _named_twice(value, "message")) or mended:
         data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return [Relayed(data), reader.finish()]
+    return [Relayed(data.removeprefix(BYTE_ORDER_MARK)), reader.finish()]
 
 
 class StreamRelay:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from llm.errors import BackendFailed
 
-__all__ = ["SseReader"]
+__all__ = ["BYTE_ORDER_MARK", "SseReader"]
 
 MAX_EVENT_BYTES = 16 << 20
 """An image in a chunk has some megabytes."""
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseReader:
@@ -54,7 +54,7 @@ class SseReader:
         self._rest = lines.pop()
         if not self._begun:
             self._begun = True
-            lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
+            lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
         for line in lines:
             text = line.decode("utf-8", "replace")
             if not text:

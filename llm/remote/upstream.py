@@ -6,7 +6,7 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
-from typing import ClassVar
+from typing import ClassVar, cast
 from weakref import WeakSet
 
 import aiohttp
@@ -34,10 +34,11 @@ _FOREVER = float("inf")
 class UpstreamAnswer:
     """Status, headers and body of an answer."""
 
-    __slots__ = ("_exchange", "content_type", "status")
+    __slots__ = ("_exchange", "_pieces", "content_type", "status")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._pieces: _Pieces | None = None
         self.status = exchange.status
         self.content_type = self.header(b"content-type").partition(";")[0].strip().lower()
 
@@ -50,11 +51,20 @@ class UpstreamAnswer:
         return self._exchange.done
 
     def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises AnswerBroken, TimeoutError; BackendFailed where it is compressed in a way that
-        nobody asked for and that is not known, or that has no end.
+        """What has not been taken of the body, as it comes. Raises AnswerBroken, TimeoutError; BackendFailed where it
+        is compressed in a way that nobody asked for and that is not known, or that has no end.
         """
-        coding = self.header(b"content-encoding").strip().lower()
-        return _Pieces(self._exchange) if coding in ("", "identity") else _Inflated(self._exchange, coding)
+        if self._pieces is None:
+            coding = self.header(b"content-encoding").strip().lower()
+            plain = coding in ("", "identity")
+            self._pieces = _Pieces(self._exchange) if plain else _Inflated(self._exchange, coding)
+        return self._pieces
+
+    async def opening(self) -> bytes:
+        """The first piece of the body, which `pieces` gives again; b"" where there is none. Raises as they do."""
+        pieces = cast(_Pieces, self.pieces())
+        pieces.ahead = await anext(pieces, b"")
+        return pieces.ahead
 
 
 class Upstream:
@@ -200,19 +210,28 @@ class _Request:
 class _Pieces:
     """An iterator and no generator: one that is left early has nothing to be closed."""
 
-    __slots__ = ("_exchange",)
+    __slots__ = ("_exchange", "ahead")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self.ahead = b""
+        """To be given first: somebody has looked at it."""
 
     def __aiter__(self) -> _Pieces:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = await self._exchange.read()
+        if self.ahead:
+            piece, self.ahead = self.ahead, b""
+            return piece
+        piece = await self._more()
         if not piece:
             raise StopAsyncIteration
         return piece
+
+    async def _more(self) -> bytes:
+        """b"" at the end."""
+        return await self._exchange.read()
 
 
 class _Inflated(_Pieces):
@@ -232,7 +251,7 @@ class _Inflated(_Pieces):
         self._taken = self._written = 0
         self._ready: Iterator[bytes] = iter(())
 
-    async def __anext__(self) -> bytes:
+    async def _more(self) -> bytes:
         while True:
             for text in self._ready:
                 if text:
@@ -242,7 +261,7 @@ class _Inflated(_Pieces):
             if not data:
                 if not self._zlib.eof:
                     raise AnswerBroken("a compressed answer ended in the middle")
-                raise StopAsyncIteration
+                return b""
             self._ready = self._inflate(data)
 
     def _inflate(self, data: bytes) -> Iterator[bytes]:

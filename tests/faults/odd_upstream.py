@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from functools import cache
 from typing import Any
 
@@ -153,6 +155,15 @@ class OddUpstream:
                 await writer.drain()
                 await asyncio.sleep(0.02)
                 writer.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+            case "called_json":  # a stream; it is not to be waited for until its end
+                writer.write(_chunked(_STREAM, kind=_JSON) if stream else good)
+            case "called_stream":  # a whole answer, whatever was asked for
+                writer.write(_whole(WHOLE, more="content-type: text/event-stream\r\n"))
+            case "whole_behind_a_mark":
+                writer.write(_whole(b"\xef\xbb\xbf" + WHOLE))
+            case "legacy_call":
+                pieces = ({"name": "f", "arguments": ""}, {"arguments": '{"x"'}, {"arguments": ":1}"})
+                writer.write(_chunked(b"".join(map(_legacy, pieces)) + _legacy(None)) if stream else _whole(_LEGACY))
             case "no_reason":  # of a whole answer: null, as some imitators have it
                 writer.write(_whole(WHOLE.replace(b'"stop"', b"null")) if not stream else good)
             case "hints":
@@ -179,14 +190,8 @@ class OddUpstream:
                     writer.write(good)
             case "gateway_fails":  # whatever model is asked for
                 writer.write(_whole(_PAGE, "502 Bad Gateway", "content-type: text/html\r\n"))
-            case "starts_over":
-                writer.write(
-                    _whole(
-                        b"{}",
-                        "503 Service Unavailable",
-                        "date: Sat, 21 Nov 2026 10:00:00 GMT\r\nretry-after: Sat, 21 Nov 2026 10:00:40 GMT\r\n",
-                    )
-                )
+            case "starts_over" | "starts_over_undated" | "starts_over_ms":
+                writer.write(_whole(b"{}", "503 Service Unavailable", _starts_over(oddity)))
             case "cut_in_a_frame" | "cut_between_frames":
                 said = FULL.role + FULL.words + (FULL.end[:20] if oddity == "cut_in_a_frame" else b"")
                 writer.write(_chunked(said).removesuffix(b"0\r\n\r\n"))
@@ -231,6 +236,24 @@ class OddUpstream:
 
 
 _JSON = "application/json"
+_LEGACY = WHOLE.replace(b'"content": "all well"', b'"function_call": {"name": "f", "arguments": "{\\"x\\":1}"}')
+_LEGACY = _LEGACY.replace(b'"stop"', b'"function_call"')
+
+
+def _legacy(call: dict[str, str] | None) -> bytes:
+    """A piece of a function call, as it was before tools; None: the end."""
+    end = None if call else "function_call"
+    choice = {"index": 0, "delta": {"function_call": call} if call else {}, "finish_reason": end}
+    return b"data: %b\n\n" % json.dumps({"model": "shared", "choices": [choice]}).encode()
+
+
+def _starts_over(oddity: str) -> str:
+    """When to come again, in 40 s."""
+    if oddity == "starts_over_ms":
+        return "retry-after: 3000\r\nretry-after-ms: 39500\r\n"
+    if oddity == "starts_over_undated":
+        return f"retry-after: {formatdate(time.time() + 40, usegmt=True)}\r\n"
+    return "date: Sat, 21 Nov 2026 10:00:00 GMT\r\nretry-after: Sat, 21 Nov 2026 10:00:40 GMT\r\n"
 
 
 @cache

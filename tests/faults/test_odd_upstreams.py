@@ -15,7 +15,10 @@ import pytest
 from tests.faults.odd_upstream import BROKEN, INSIDE, RIGHT, OddUpstream, odd_upstream
 from tests.web.house import House, house
 
-UNASKED = ("deflate", "raw_deflate", "gzip", "hints", "no_reason", "one_by_one", "says_close")
+UNASKED = (
+    *("deflate", "raw_deflate", "gzip", "hints", "no_reason", "one_by_one", "says_close"),
+    *("called_json", "called_stream", "whole_behind_a_mark"),
+)
 """Right, too, in the way they are sent."""
 
 
@@ -164,9 +167,26 @@ async def test_a_proxy_that_fails_is_left_alone_for_every_model(tmp_path: Path) 
         assert len(upstream.asked) == 3
 
 
-async def test_a_date_in_retry_after_is_kept_to(tmp_path: Path) -> None:
-    async with _gateway(tmp_path, "starts_over") as (found, upstream):
+@pytest.mark.parametrize("name", ["starts_over", "starts_over_undated", "starts_over_ms"])
+async def test_when_to_come_again_is_kept_to_however_it_is_said(tmp_path: Path, name: str) -> None:
+    async with _gateway(tmp_path, name) as (found, upstream):
         for _ in range(2):
-            status, headers, _ = await _ask(found, "starts_over/shared", False)
-            assert status == 503 and 35 <= int(headers["retry-after"]) <= 40
+            status, headers, _ = await _ask(found, f"{name}/shared", False)
+            assert status == 503 and 30 <= int(headers["retry-after"]) <= 40
     assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_a_function_call_of_before_there_were_tools_is_a_tool_call(tmp_path: Path, stream: bool) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    body = {"model": "legacy_call/shared", "stream": stream, "tools": [tool]}
+    async with _gateway(tmp_path, "legacy_call") as (found, _):
+        body["messages"] = [{"role": "user", "content": "how are you"}]
+        async with found.client.post("/v1/chat/completions", json=body) as answer:
+            text = await answer.text()
+    whole = [json.loads(text)] if not stream else [event for event in _events(text) if event != "[DONE]"]
+    said = [choice.get("delta") or choice.get("message") or {} for one in whole for choice in one["choices"]]
+    calls = [call for one in said for call in one.get("tool_calls") or ()]
+    assert "".join(call["function"]["arguments"] for call in calls) == '{"x":1}'
+    assert (calls[0]["function"]["name"], bool(calls[0]["id"])) == ("f", True)
+    assert whole[-1]["choices"][0]["finish_reason"] == "tool_calls"

@@ -288,10 +288,18 @@ class TestAnswers:
             ("Sat, 21 Nov 2026 10:00:09 GMT", "", None),
             ("9" * 5000, "", 3600),
             ("soon", "now", None),
+            ("Sat Nov 21 10:00:09 2026", "Sat, 21 Nov 2026 10:00:00 GMT", 9),
         ],
     )
     def test_when_to_come_again(self, value: str, date: str, seconds: int | None) -> None:
         assert retry_after_s(value, date) == seconds
+
+    @pytest.mark.parametrize(("in_ms", "seconds"), [("1500", 2), ("0.4", 0), ("9" * 99, 3600), ("soon", 7), ("", 7)])
+    def test_when_to_come_again_in_milliseconds(self, in_ms: str, seconds: int) -> None:
+        assert retry_after_s("7", "", in_ms) == seconds
+
+    def test_a_byte_order_mark_before_json_is_passed_over(self) -> None:
+        assert loads(b'\xef\xbb\xbf{"a": 1}') == loads('\ufeff{"a": 1}') == {"a": 1}
 
     def test_half_a_character_can_be_written_again(self) -> None:
         assert loads('{"a": "x\\ud83d", "b": "\\ud83d\\ude00"}') == {"a": "x?", "b": "\U0001f600"}
