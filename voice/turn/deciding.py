@@ -255,19 +255,18 @@ class Deciding(Noting):
 
     def _had_cut(self, revision: Revision, sound: Outcry) -> bool:
         """The user was not done when we took them to be: they do not answer us, they go on."""
-        if revision.turn is None or not sound.over_speech or revision.reply is None:
+        if revision.turn is None or sound.ahead or revision.reply is None:
             return revision.turn is not None
         soon = revision.reply.playout.position(self._now) < REACTION_S
         meant = is_phrase(sound.spotted or sound.text or "", (*self._stops, *INTERRUPTERS, *QUESTIONS))
         return soon and not meant and revision.quiet_s is not None and sound.onset_s < revision.quiet_s + LONGEST_S
 
-    def _is_one_turn(self, revision: Revision) -> bool:
+    def _is_one_turn(self, revision: Revision, sound: Outcry) -> bool:
         """What the user goes on with is said in the turn that had been cut: no word of the answer was heard, and
         nothing was done that would have to be taken back."""
-        reply = revision.reply
-        silent = reply is None or not reply.playout.sent_s
-        heard = reply is not None and (self._echo != "absent" or bool(reply.heard(self._now)))
-        return not revision.rounds.called and (silent or not heard)
+        heard = revision.reply is not None and revision.reply.heard(self._now)
+        ours = self._echo != "absent" and not sound.ahead  # the sound may hold our own voice
+        return not (revision.rounds.called or heard or ours)
 
     def _interrupt(self, reason: str = "turn_detected") -> None:
         """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn."""
@@ -277,7 +276,7 @@ class Deciding(Noting):
         self._drop_doubted()
         self._remember_said()
         cut = revision is not None and sound is not None and self._had_cut(revision, sound)
-        merged = cut and revision is not None and self._is_one_turn(revision)
+        merged = cut and revision is not None and sound is not None and self._is_one_turn(revision, sound)
         if cut and revision is not None and sound is not None and revision.quiet_s is not None:
             self._habits.went_on(sound.onset_s - revision.quiet_s)
         if revision is not None and revision.confirmed:

@@ -66,11 +66,17 @@ class Judging(Deciding):
         self._clicks, self._let_go, self._missed_s = 0, None, None
         turn = self._new_turn(self._with_preroll(event.at_s), True)
         over_speech = self.state in (State.SPEAKING, State.BRACED)
-        self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s)
+        ahead = not over_speech or self._began_before_us(event.at_s)
+        self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s, ahead=ahead)
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
         self._go(State.JUDGING)
+
+    def _began_before_us(self, at_s: float) -> bool:
+        """A voice is known some frames after it began; in between the first sound of the answer may have left."""
+        revision = self._answer.revision
+        return revision is not None and revision.spoke_s is not None and at_s < revision.spoke_s
 
     def _interruptible(self) -> bool:
         return self._manners.barge_in and (not self._gate.acoustic or self._manners.follow_up_s > 0)
@@ -247,8 +253,8 @@ class Judging(Deciding):
         if self._is_far(sound.turn):
             self._dismiss(sound)
             return
-        said = self._may_echo() if sound.over_speech else NOTHING_SAID
-        verdict = sound.verdict(self._rules(), self._audio.s, self._now, said)
+        said = NOTHING_SAID if sound.ahead else self._may_echo()
+        verdict = sound.verdict(self._rules(sound), self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
             self._resume(sound)
         elif verdict is Verdict.INTERRUPT and not self._may_be_found_out(sound):
@@ -266,7 +272,7 @@ class Judging(Deciding):
 
     def _may_be_found_out(self, sound: Outcry) -> bool:
         """It is not known yet whether this is our own voice, and soon will be."""
-        return not self._echo_known and sound.over_speech and self._now < sound.heard_at + UNKNOWN_S
+        return not self._echo_known and not sound.ahead and self._now < sound.heard_at + UNKNOWN_S
 
     def _may_echo(self) -> Said:
         """Our own words that the microphone may be hearing now."""
@@ -279,7 +285,7 @@ class Judging(Deciding):
 
     def _resume(self, sound: Outcry) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
-        doubtful = sound.over_speech and sound.in_doubt(self._rules())
+        doubtful = sound.over_speech and sound.in_doubt(self._rules(sound))
         self._drop_doubted()
         if doubtful:
             self._doubted = sound
@@ -304,7 +310,7 @@ class Judging(Deciding):
         self._doubted = None
         sound.told(text)
         ended, sound.ended = sound.ended, True
-        verdict = sound.verdict(self._rules(), self._audio.s, self._now, self._may_echo())
+        verdict = sound.verdict(self._rules(sound), self._audio.s, self._now, self._may_echo())
         sound.ended = ended or not self._speaking
         meant = verdict is Verdict.INTERRUPT and (not self._is_far(sound.turn) or is_phrase(text, self._stops))
         if meant and self.state in (State.SPEAKING, State.BRACED, State.JUDGING):
@@ -317,12 +323,14 @@ class Judging(Deciding):
             self._do(StopListening(sound.turn.number))
         return True
 
-    def _rules(self) -> BargeInRules:
+    def _rules(self, sound: Outcry) -> BargeInRules:
         """Where the microphone hears us, or may, a voice alone may be our own: then only words tell.
 
         Once our voice is taken out of the signal, what is left of it is short.
         """
         rules = self._manners.rules
+        if sound.ahead:
+            return replace(rules, words_needed=False)
         if self._echo == "absent":
             return replace(rules, words_needed=True) if self._words_tell else rules
         if self._echo_cancelled:
@@ -350,7 +358,7 @@ class Judging(Deciding):
             self._drop_doubted()
             self._echo_since_s = self._audio.s
             turn = self._turn
-            if self._outcry is not None:
+            if self._outcry is not None and not self._outcry.ahead:
                 self._resume(self._outcry)
             elif turn is not None and self._manners.listening and self._may_be_us(turn.from_s):
                 self._drop_turn()

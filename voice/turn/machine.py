@@ -250,6 +250,9 @@ class TurnMachine(Requests):
         if reply is None:
             return
         if self._answer.pump(self._now) and self.state is State.THINKING:
+            revision = self._answer.revision
+            if revision is not None and revision.spoke_s is None:
+                revision.spoke_s = self._audio.s
             self._go(State.SPEAKING)
         if reply is not None and reply.is_over(self._now) and self.state in (State.THINKING, State.SPEAKING):
             self._tell(TextOut(reply.id, "", is_final=True))

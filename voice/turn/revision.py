@@ -97,6 +97,8 @@ class Revision:
     """Of the transcript, by the recogniser's word."""
     over: float | None = None
     quiet_s: float | None = None
+    spoke_s: float | None = None
+    """Where in the audio we were when the first sound of the answer left."""
     request: str = ""
     user_item: str = ""
     user_after: str | None = None
@@ -152,7 +154,8 @@ class Revision:
 class Outcry:
     """A sound over our own speech while it is judged. `turn` is the user's next turn if it proves to be one.
 
-    `over_speech`: something of the answer had been sent when it began.
+    `over_speech`: something of the answer had been sent when it was noticed, `ahead`: nothing had when it began, so
+    it is neither our own voice nor meant for what we say: the user was not done.
     """
 
     turn: Turn
@@ -160,6 +163,7 @@ class Outcry:
     onset_s: float
     heard_at: float
     last_s: float
+    ahead: bool = False
     revision: int = 0
     voiced_s: float = 0.0
     asked: int = 0
@@ -250,7 +254,7 @@ class Outcry:
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
         if (self.commands or (self.interrupts and self.judged_whole)) and not sounds_like_us(self.spotted, said):
             return Verdict.INTERRUPT
-        if self.over_speech and (self.murmured or self.in_doubt(rules)):
+        if not self.ahead and (self.murmured or self.in_doubt(rules)):
             return Verdict.RESUME  # and judged again if it was not over, or has words after all
         answered = self.ended and self.whole and self.fresh_text
         if answered and self.hint and not sounds_like_us(self.hint, said):
@@ -260,6 +264,8 @@ class Outcry:
         if self.spots and not self.ended and early:
             return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
         text = self.spotted if murmured(self.spotted) else self._credible(rules)
+        if self.ahead and answered and self.voiced_s * 1000 >= rules.voiced_ms and not murmured(text or ""):
+            return Verdict.INTERRUPT  # whatever it was: together with what was said before it is heard better
         return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
 
     def _credible(self, rules: BargeInRules) -> str | None:

@@ -1,0 +1,56 @@
+"""Who goes on speaking when they were taken to be done: nothing of what they say is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.voice.conversation import RATE_HZ, Conversation, Delays
+from voice.session.config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.outgoing import TurnComplete
+from voice.turn import events as heard
+
+CONFIG = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(silence_duration_ms=500))
+SLOW = Delays(first_token=1.5)
+WHOLE = "book a table near the station"
+
+
+def requests(talk: Conversation) -> list[str]:
+    return [turn.input_transcript for turn in talk.told(TurnComplete)]
+
+
+@pytest.mark.parametrize("echo", ["unknown", "absent", "present"])
+@pytest.mark.parametrize("spoken", [True, False], ids=["words", "no words"])
+def test_before_anything_was_answered(echo: str, spoken: bool) -> None:
+    """Where nothing was sent there is no echo to wait for. A recogniser that makes out no words in the second half
+    alone may hear them in the whole."""
+    talk = Conversation(config=CONFIG, delays=SLOW)
+    talk.at(0.0, heard.EchoHeard(echo))  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "book a table"), (2.8, 3.5, "near the station" if spoken else ""))
+    talk.run(14.0)
+    assert requests(talk) == ["book a table", WHOLE if spoken else "book a table"]
+    cut, answered = talk.told(TurnComplete)
+    assert cut.interrupted and not cut.heard_transcript and not answered.interrupted
+
+
+@pytest.mark.parametrize("echo", ["unknown", "absent"])
+def test_just_before_the_first_sound_of_the_answer_leaves(echo: str) -> None:
+    """The voice is noticed when the answer is being sent already, and is no echo of it all the same."""
+    talk = Conversation(config=CONFIG)
+    talk.at(0.0, heard.EchoHeard(echo))  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "book a table"), (2.515, 3.2, "near the station"))
+    talk.run(14.0)
+    assert requests(talk)[-1] == WHOLE
+
+
+def test_a_murmur_before_the_answer_changes_nothing() -> None:
+    talk = Conversation(config=CONFIG, delays=SLOW)
+    talk.speak((1.0, 2.0, "book a table"), (2.8, 3.3, "mm-hm"))
+    talk.run(14.0)
+    assert requests(talk) == ["book a table"]
+
+
+def test_a_cough_before_the_answer_changes_nothing() -> None:
+    talk = Conversation(config=CONFIG, delays=SLOW)
+    talk.speak((1.0, 2.0, "book a table"), (2.8, 3.05, ""))
+    talk.run(14.0)
+    assert requests(talk) == ["book a table"]
