@@ -15,7 +15,7 @@ from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.port import BackendSpec
-from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads, read_out
 from llm.remote.llamacpp_completion import CompletionReader, completion_body
 from llm.remote.openai_client import OpenAIClient
 from llm.remote.request_defaults import with_defaults
@@ -60,6 +60,9 @@ class LlamaCppServer(OpenAIClient):
                     for data in events.feed(piece):
                         for event in reader.read(loads(data)) if data != "[DONE]" else ():
                             yield event
+                        if reader.done:
+                            await read_out(response)
+                            return
                 for data in events.close():
                     for event in reader.read(loads(data)) if data != "[DONE]" else ():
                         yield event

@@ -17,7 +17,7 @@ from llm.convert.vectors import texts_of
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
-from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads
+from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads, read_out
 from llm.remote.chunk_reader import count_of
 from llm.remote.ndjson import LineReader
 from llm.remote.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
@@ -53,6 +53,9 @@ class Ollama(OpenAIClient):
                     for line in lines.feed(piece):
                         for event in reader.read(loads(line)):
                             yield event
+                        if reader.done:
+                            await read_out(response)
+                            return
                 for line in lines.close():
                     for event in reader.read(loads(line)):
                         yield event

@@ -52,12 +52,21 @@ class CallIndex:
         call.arguments.append(arguments)
         return number, call.id if begins else None, fresh
 
+    def without_arguments(self) -> list[int]:
+        """The calls that have come to their end without any; they have been given an empty object."""
+        found = [number for number, call in enumerate(self._calls) if not "".join(call.arguments).strip()]
+        for number in found:
+            self._calls[number].arguments.append("{}")
+        return found
+
     def _find(self, index: object, id: object, name: str | None, arguments: str) -> int | None:
         """None: it begins a new call."""
         last = len(self._calls) - 1
         if id:
             same = [n for n in range(last, -1, -1) if str(id) in (self._calls[n].given, self._calls[n].id)]
             at = next((n for n in same if self._calls[n].told == index), same[0] if same else None)
+            if at is None and not name and isinstance(index, int):  # an id made anew for every piece
+                at = next((n for n in range(last, -1, -1) if self._calls[n].told == index), None)
         elif not isinstance(index, int) or index < 0:  # without a number it goes on where the last call stopped
             at = last if last >= 0 else None
         else:

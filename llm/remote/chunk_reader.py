@@ -46,7 +46,8 @@ class ChunkReader:
     Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx), or as a part of the
     content (Mistral); tool calls may lack an index or an id (Ollama sends index 0 for all: a new id begins a new
     call). Thoughts that stand in the content before the answer are told apart. A choice that ended with an error
-    (OpenRouter) is an error, and no answer. `close()` gives the last events.
+    (OpenRouter) is an error, and no answer. A refusal is what the model says. Choices that nobody asked for are left
+    out. `close()` gives the last events.
     """
 
     reason: FinishReason | None = None
@@ -55,6 +56,10 @@ class ChunkReader:
     choices: int = 1
     """How many were asked for."""
     thoughts: InlineThoughts = field(default_factory=InlineThoughts)
+    answered: bool = False
+    """A choice has come; without one it was no answer, however it ended."""
+    _only: int | None = None
+    """The number of the choice, where one was asked for."""
     _told: Usage | None = None
     _calls: dict[int, CallIndex] = field(default_factory=dict)
     """The tool calls of every choice."""
@@ -80,8 +85,10 @@ class ChunkReader:
 
     def _choice(self, choice: Mapping[str, Any]) -> list[StreamEvent]:
         """With several choices each ends with an event of its own; the only one ends with the stream."""
-        number = choice.get("index")
-        number = number if isinstance(number, int) and number >= 0 else 0
+        self.answered = True
+        number = self._number(choice.get("index"))
+        if number is None:
+            return []
         events: list[StreamEvent] = []
         finish = choice.get("finish_reason")
         if (fault := choice.get("error")) or finish == "error":
@@ -95,16 +102,17 @@ class ChunkReader:
         if isinstance(reasoning, str) and reasoning:
             self.thoughts.told_apart(number)
             events.append(ReasoningDelta(reasoning, number))
-        content, logprobs = delta.get("content"), _logprobs(choice.get("logprobs"))
+        content = delta.get("content") or delta.get("refusal")
+        logprobs = _logprobs(choice.get("logprobs"))
         if (isinstance(content, str) and content) or logprobs:
             events += self.thoughts.said(content if isinstance(content, str) else "", number, logprobs)
         if calls := delta.get("tool_calls"):
-            known = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-            events.extend(self._tool_call(call, number) for call in known)
+            rows = calls if isinstance(calls, list) else [calls]
+            events.extend(self._tool_call(call, number) for call in rows if isinstance(call, dict))
         elif isinstance(call := delta.get("function_call"), dict):  # one, without an id: before there were tools
             events.append(self._tool_call({"function": call}, number))
         if finish:
-            events += self.thoughts.ended(number)
+            events += [*self.thoughts.ended(number), *self._calls_ended(number)]
             reason = _REASONS.get(str(finish), "stop")
             self.reason = self.reason or reason if number else reason
             if self.choices > 1:
@@ -113,20 +121,36 @@ class ChunkReader:
 
     def close(self) -> list[StreamEvent]:
         """The last events of a stream."""
-        return [*self.thoughts.all_ended(), self.finish()]
+        calls = (event for choice in self._calls for event in self._calls_ended(choice))
+        return [*self.thoughts.all_ended(), *calls, self.finish()]
 
     def finish(self) -> Finish:
         """The end of the stream. Servers that count no tokens leave `usage` None."""
         return Finish(self.reason or "stop", self.usage, self.model)
 
+    def _number(self, index: object) -> int | None:
+        """Of a choice; None where it is none of those that were asked for."""
+        number = index if isinstance(index, int) and index >= 0 else 0
+        if self.choices > 1:
+            return number if number < self.choices else None
+        self._only = number if self._only is None else self._only
+        return 0 if number == self._only else None
+
+    def _calls_ended(self, choice: int) -> list[ToolCallDelta]:
+        """A call without arguments has an empty object of them: nobody can read an empty text as JSON."""
+        calls = self._calls.get(choice)
+        return (
+            [ToolCallDelta(index, None, None, "{}", choice) for index in calls.without_arguments()] if calls else []
+        )
+
     def _tool_call(self, call: Mapping[str, Any], choice: int) -> ToolCallDelta:
         function = call.get("function")
-        function = function if isinstance(function, dict) else {}
+        function = function if isinstance(function, dict) else call
         arguments, name = function.get("arguments"), function.get("name")
-        if isinstance(arguments, dict):  # Ollama's way, which imitators have, too
+        if not isinstance(arguments, str | None):  # an object is Ollama's way, which imitators have, too
             arguments = json.dumps(arguments, ensure_ascii=False)
         name = name if isinstance(name, str) and name else None
-        text = arguments if isinstance(arguments, str) else ""
+        text = arguments or ""
         calls = self._calls.setdefault(choice, CallIndex())
         index, id, name = calls.place(call.get("index"), call.get("id"), name, text)
         return ToolCallDelta(index, id, name, text, choice)
@@ -151,8 +175,12 @@ def _text_of(parts: object) -> str:
 
 
 def _tells_error(chunk: Mapping[str, Any]) -> bool:
-    """FastAPI's {"detail": ...}; and {"message": ..., "code": ...}, an error that nothing is put around."""
-    return bool(chunk.get("detail")) or (bool(chunk.get("message")) and ("code" in chunk or "type" in chunk))
+    """FastAPI's {"detail": ...}, Cloudflare's {"errors": [...]}, {"success": false, ...}; and {"message": ...,
+    "code": ...}, an error that nothing is put around.
+    """
+    if chunk.get("detail") or chunk.get("errors") or chunk.get("success") is False:
+        return True
+    return bool(chunk.get("message")) and ("code" in chunk or "type" in chunk or chunk.get("status") == "error")
 
 
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
@@ -208,9 +236,13 @@ _OF_MODEL = re.compile(r"\bmodel|\bmemory\b", re.IGNORECASE)
 
 
 def _innermost(body: object) -> object:
-    """FastAPI puts an error into `detail`, TabbyAPI a whole error object; 422 has a list of what is wrong where."""
+    """FastAPI puts an error into `detail`, TabbyAPI a whole error object; 422 has a list of what is wrong where.
+    Google puts an error object into a list, Cloudflare several into `errors`: the first one counts.
+    """
     for _ in range(3):
-        inner = (body.get("error") or body.get("detail")) if isinstance(body, Mapping) else None
+        if isinstance(body, list) and body and isinstance(body[0], Mapping) and body[0].keys() & {"error", "message"}:
+            body = body[0]
+        inner = (body.get("error") or body.get("detail") or body.get("errors")) if isinstance(body, Mapping) else None
         if not isinstance(inner, Mapping | list | str):
             break
         body = inner

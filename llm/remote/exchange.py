@@ -169,7 +169,7 @@ class Exchange(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
-        if self.status < 200:  # 100 Continue, 103 Early Hints: the answer itself comes behind them
+        if 100 <= self.status < 200:  # 100 Continue, 103 Early Hints: the answer itself comes behind them
             return
         self._whole_head = True
         headers = self.headers

@@ -37,7 +37,7 @@ from llm.remote.request_defaults import with_defaults
 from llm.remote.sse import BYTE_ORDER_MARK, SseReader
 from llm.remote.upstream import Upstream, UpstreamAnswer
 from llm.routing.abilities import abilities_of
-from llm.stream import StreamEvent
+from llm.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from models.errors import ParleyError
 
@@ -45,6 +45,7 @@ __all__ = ["OpenAIClient"]
 
 _JSON = {"Content-Type": "application/json"}
 _PAGE = "base_url must point at the API; does a proxy before it ask for a sign-in?"
+_WORDS = (TextDelta, ReasoningDelta, ToolCallDelta)
 LONGEST_ID = 512
 WHOLE_PATIENCE = 5.0
 """Times `timeout_s`: a server that answers in one piece is silent while it writes."""
@@ -111,8 +112,8 @@ class OpenAIClient:
                             yield event
                         return
                     all_of_it = [*reader.read(value), *reader.close()]
-                    if reader.reason is None and len(all_of_it) < 2:  # the value is whole; some leave the reason out
-                        raise self.broken()
+                    if reader.reason is None and not any(isinstance(event, _WORDS) for event in all_of_it):
+                        raise self.broken()  # the value is whole; some leave the reason out
                     for event in all_of_it:
                         yield event
                     return
@@ -131,6 +132,8 @@ class OpenAIClient:
                     if isinstance(ended, Exception):
                         raise ended
                     if ended:
+                        if not reader.answered:
+                            raise self.broken()
                         for event in reader.close():
                             yield event
                         await read_out(response)
@@ -156,7 +159,7 @@ class OpenAIClient:
     def _asked(
         self, url: str, body: dict[str, Any], patience: float = 1.0
     ) -> AbstractAsyncContextManager[UpstreamAnswer]:
-        """The answer to a POST, status 200."""
+        """The answer to a POST that succeeded."""
         headers = {**_JSON, **self._headers()}
         return self._upstream.request("POST", url, headers, dumps(body), self._patience(patience))
 
@@ -279,7 +282,7 @@ def _read(
     ended: bool | Exception = False
     try:
         for data in events:
-            if data == "[DONE]":
+            if data.strip() == "[DONE]":
                 ended = True
                 break
             chunk = loads(data)

@@ -28,12 +28,16 @@ def may_relay(request: GenerateRequest) -> bool:
     return bool(request.relay) and request.n == 1 and not request.tools
 
 
+_SAYS = {"chat.completion": "message", "chat.completion.chunk": "delta"}
+
+
 def is_openais(value: object, kind: str) -> bool:
     """`kind`: "chat.completion" or "chat.completion.chunk"."""
     return (
         isinstance(value, dict)
         and value.get("object") == kind
         and isinstance(value.get("choices"), list)
+        and all(isinstance(choice, dict) and _SAYS[kind] in choice for choice in value["choices"])
         and all(isinstance(value.get(name), str) and value[name] for name in ("id", "model"))
         and isinstance(value.get("created"), int)
     )
@@ -48,7 +52,8 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     mended = _mended(value, b"NaN" in data or b"Infinity" in data)
     if (b'"reasoning"' in data and _named_twice(value, "message")) or mended:
         data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    return [Relayed(data.removeprefix(BYTE_ORDER_MARK)), reader.finish()]
+    data = data.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").encode()
+    return [Relayed(data), reader.finish()]
 
 
 class StreamRelay:
@@ -132,6 +137,8 @@ def _mended(value: Any, odd_numbers: bool) -> bool:
         return False
     mended = (odd_numbers and _made_finite(value, 0)) | _in_words(value.get("choices"))
     usage = value.get("usage")
+    if usage is not None and not isinstance(usage, dict):
+        value["usage"], mended = None, True
     if isinstance(usage, dict):
         for name in _COUNTS:
             if name in usage and usage[name] != count_of(usage[name]):

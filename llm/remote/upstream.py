@@ -90,7 +90,7 @@ class Upstream:
         any_status: bool = False,
     ) -> _Request:
         """To be entered: gives the answer when its headers are there. Leaving the block before the answer's end
-        closes the connection. Raises the typed error of an answer that is not 200, unless `any_status` is wanted;
+        closes the connection. Raises the typed error of an answer that is no success, unless `any_status` is wanted;
         aiohttp's errors of connecting; AnswerBroken, TimeoutError.
         """
         shape, head = self._head(method, url, headers)
@@ -193,7 +193,7 @@ class _Request:
     async def __aenter__(self) -> UpstreamAnswer:
         self._begun = await self._upstream.begin(self._shape, self._sent, self._timeout)
         answer = UpstreamAnswer(self._begun[1])
-        if answer.status != 200 and not self._any_status:
+        if not 200 <= answer.status < 300 and not self._any_status:  # 201: what some frameworks say to every POST
             try:
                 raise await failure_of(answer)
             finally:

@@ -34,6 +34,8 @@ RIGHT: dict[str, Callable[[bytes], bytes]] = {
     "cr_lines": lambda data: data.replace(b"\n", b"\r"),
     "mixed_lines": lambda data: data.replace(b"\n\n", b"\r\n\n").replace(b"}\r", b"}\r"),
     "byte_order_mark": lambda data: b"\xef\xbb\xbf" + data,
+    "blanks_around_done": lambda data: data.replace(b"[DONE]", b" [DONE] "),
+    "messages": lambda data: data.replace(b'"delta"', b'"message"'),
     "no_space": lambda data: data.replace(b"data: ", b"data:"),
     "all_fields": _dressed,
     "several_lines": lambda data: data.replace(b"data: {", b"data: {\ndata: "),
@@ -72,6 +74,7 @@ BROKEN = (
     "no_content",
     "cut_in_a_chunk",
     "switching_protocols",
+    "status_zero",
     "endless_hints",
     "brotli",
     "no_zstd",
@@ -211,6 +214,8 @@ class OddUpstream:
                 return False
             case "switching_protocols":
                 writer.write(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
+            case "status_zero":
+                writer.write(_whole(WHOLE, "000 Nothing"))
             case "endless_hints":
                 for _ in range(5000):
                     writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: </" + b"x" * 100 + b">\r\n\r\n")

@@ -58,6 +58,17 @@ def test_counts_that_are_none_are_put_right() -> None:
     assert json.loads(found[0].data)["usage"]["prompt_tokens"] == 0
 
 
+def test_what_is_no_usage_and_no_utf8_is_put_right() -> None:
+    assert _relay(_chunk({"content": "x"}), _chunk({"content": "y"}, usage=[1]))[-1]["usage"] is None
+    message = {"index": 0, "message": {"role": "assistant", "content": "?"}, "finish_reason": "stop"}
+    whole = {**HEAD, "object": "chat.completion", "choices": [message], "usage": "none"}
+    data = json.dumps(whole).encode()
+    found = relayed_whole(whole, data)
+    assert found is not None and isinstance(found[0], Relayed) and json.loads(found[0].data)["usage"] is None
+    found = relayed_whole(whole, data.replace(b"?", b"\xff"))
+    assert found is not None and isinstance(found[0], Relayed) and "\ufffd" in found[0].data.decode()
+
+
 def test_a_content_in_parts_is_put_right() -> None:
     parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}]
     (delta,) = (found["choices"][0]["delta"] for found in _relay(_chunk({"content": parts})))
