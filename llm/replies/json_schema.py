@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm.replies.exclusive_schemas import all_exclusive
-from llm.replies.number_rules import BOUNDS, held_multiple, number_rule
+from llm.replies.number_rules import BOUNDS, MOST, held_multiple, number_rule
 from models.errors import BadInput
 
 __all__ = ["must_hold", "prepared"]
@@ -27,7 +27,6 @@ _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 MOST_NUMBERS = 256
 """A range of whole numbers up to this size is written out as what may be said."""
-MOST_BOUND = 1e15
 _ASSERTING = (
     ("type", "$ref", "const", "enum", "anyOf", "oneOf", "allOf", "not", "if", "then", "else")
     + ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -198,7 +197,7 @@ def _bound(schema: Mapping[str, Any], end: str, inside: int) -> int | None:
     for value, more in ((plain, 0), (exclusive, inside)):
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST_BOUND:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
             return None
         nearest = math.ceil(value) if inside > 0 else math.floor(value)
         found.append(nearest + more if nearest == value else nearest)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-__all__ = ["BOUNDS", "held_multiple", "number_rule"]
+__all__ = ["BOUNDS", "MOST", "held_multiple", "number_rule"]
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
-MOST = 10**15
+MOST = 2**53
+"""Up to here every JSON reader has whole numbers exactly; so zod, for one, gives a plain `int` these bounds."""
 PLACES = 15
 """Digits behind the point, and of a bound's at most."""
 
@@ -72,7 +73,7 @@ def _period(step: Decimal) -> Decimal | None:
 
 def number_rule(schema: Mapping[str, Any]) -> str:
     """The body of a GBNF rule for a schema of type integer or number that has bounds, or a `multipleOf` that can be
-    held. "" where it has neither, or a bound beyond 10^15 or with more than 15 digits behind the point.
+    held. "" where it has neither, or a bound beyond 2^53 or with more than 15 digits behind the point.
     """
     kind = schema.get("type")
     given = {name: _decimal(schema[name]) for name in BOUNDS if schema.get(name) is not None}
@@ -232,7 +233,7 @@ def _whole(low: int, high: int | None) -> list[str]:
     """Whole numbers from `low` to `high`, both included and neither negative."""
     if high is None:
         most = 10 ** len(str(low)) - 1
-        return [*_whole(low, most), f"[1-9] [0-9]{{{len(str(low))},15}}"]
+        return [*_whole(low, most), f"[1-9] [0-9]{{{len(str(low))},{max(PLACES, len(str(low)))}}}"]
     ways = []
     while low <= high:
         most = min(high, 10 ** len(str(low)) - 1)

@@ -108,6 +108,18 @@ def test_whole_multiples_of_fractions() -> None:
     assert [n for n in range(0, 12) if rule.fullmatch(str(n))] == list(range(8))
 
 
+def test_bounds_as_far_as_json_is_exact() -> None:
+    most = 2**53 - 1  # what zod says of a plain int
+    for bounds, inside in (
+        ({"minimum": -most, "maximum": most}, (-most, -1, 0, 10**15, most)),
+        ({"minimum": most}, (most, most + 1, 9 * 10**15 + 10**14)),
+    ):
+        rule = pattern(number_rule({"type": "integer", **bounds}))
+        for value in (*inside, -most - 1, most - 1, most + 2, -(10**17)):
+            wanted = within(value, bounds)
+            assert bool(rule.fullmatch(str(value))) == wanted, (bounds, value)
+
+
 @pytest.mark.parametrize(
     "schema",
     [
