@@ -46,6 +46,8 @@ class SlotBackend(OpenAIClient):
         pass over what they do not know, and a slot elsewhere does not say which of them it is.
         """
         body = super().body(request)
+        if request.relay:  # what is passed on as it is must be what a client may see
+            body["stream_options"] = {"include_usage": True}
         if "repeat_penalty" in body:
             body["repetition_penalty"] = body["repeat_penalty"]
         if request.grammar is not None:

@@ -93,9 +93,9 @@ class OpenAIClient:
         reader, events = ChunkReader(choices=request.n, thoughts=InlineThoughts(not self.ours)), SseReader()
         begun = False
         quiet_s: float | None = anyio.current_time()  # since when nothing of the answer has come
-        passes = self.relays and not self.ours and may_relay(request)
+        passes = self.relays and may_relay(request)
         relay = StreamRelay(reader, request.relay_usage) if passes and request.relay == "stream" else None
-        whole = passes and request.relay == "whole"
+        whole = passes and request.relay == "whole" and not self.ours  # which tells more while it writes
         if whole:
             body = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
         try:

@@ -207,7 +207,7 @@ def _stage(clients: int, outcomes: list[Outcome], seconds: float) -> Stage:
         clients=clients,
         requests=len(outcomes),
         errors=len(outcomes) - len(good),
-        seconds=round(seconds, 3),
+        seconds=round(seconds, 6),
         tokens_per_s=round(sum(one.tokens for one in good) / seconds, 2) if seconds > 0 else 0.0,
         reply_tokens_per_s=round(median(speeds), 2) if speeds else 0.0,
         first_median_s=round(median(firsts), 4) if firsts else 0.0,
