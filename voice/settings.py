@@ -103,7 +103,8 @@ class TurnSettings:
     """An answer is given up when there was no sign of it for so long; a model that is being loaded, or other requests
     before it in the line, are signs."""
     excuse: bool = True
-    """Where an answer fails before its first word, that is said aloud too (live protocol)."""
+    """Where an answer fails before its first word, or the recogniser before that, it is said aloud too (live
+    protocol)."""
     follow_up_s: float = 0.0
     """After a reply, this long no wake word is needed; 0: always needed."""
 

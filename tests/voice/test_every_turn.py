@@ -108,7 +108,7 @@ KINDS: dict[str, tuple[Callable[[], Conversation], list[str], tuple[str, ...]]] 
     "interrupted": (_interrupted, ["cancelled"], ("transcript", *SPOKEN, "stopped")),
     "nothing but a call": (_calls, ["completed"], ("endpoint", "first_token", "done")),
     "the model fails": (_mind_fails, ["failed"], ("endpoint", *SPOKEN[2:], "done")),  # it is said that it did
-    "the recogniser fails": (_unheard, ["failed"], ("endpoint", "done")),
+    "the recogniser fails": (_unheard, ["failed"], ("endpoint", *SPOKEN[2:], "done")),  # this, too
     "dictated": (_dictated, ["transcribed"] * 2, ("endpoint", "transcript", "done")),
     "kept for the client": (_kept, ["transcribed"], ("endpoint", "transcript", "done")),
     "a dictation fails": (_dictation_fails, ["failed"], ("endpoint", "done")),

@@ -6,8 +6,8 @@ import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from tests.voice.realtime_talk import RealtimeTalk, check
-from voice.session.config import AudioConfig, SessionConfig, VoiceConfig
-from voice.session.outgoing import AudioOut, ErrorOut, TextOut, TurnComplete, Waiting
+from voice.session.config import AudioConfig, SessionConfig, VoiceConfig, WakeConfig
+from voice.session.outgoing import AudioOut, ErrorOut, TextOut, TurnComplete, TurnNoted, Waiting
 from voice.settings import ToolSettings, TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Think
@@ -103,6 +103,55 @@ def test_a_model_that_fails_is_excused_once(excuse: bool) -> None:
     (turn,) = talk.told(TurnComplete)
     assert (turn.status, turn.reason) == ("failed", "backend_failed")
     assert turn.heard_transcript == ("Sorry, I cannot answer right now." if excuse else "")
+
+
+EXCUSE = "Sorry, I cannot answer right now."
+
+
+def unheard(**more: object) -> Conversation:
+    """The recogniser is gone while somebody asks something, and is there again for their next words."""
+    talk = Conversation(answer=lambda asked: "It is noon.", **more)  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "what time is it"), (9.0, 10.0, "what time is it"))
+    talk.failing = 1_000
+    talk.run(8.0)
+    talk.failing = 0
+    return talk.run(20.0)
+
+
+@pytest.mark.parametrize("excuse", [True, False])
+def test_a_recogniser_that_fails_is_excused_too(excuse: bool) -> None:
+    talk = unheard(settings=TurnSettings(excuse=excuse))
+    assert [event.code for event in talk.told(ErrorOut)] == ["stt_failed"]
+    assert said(talk).strip() == (f"{EXCUSE}It is noon." if excuse else "It is noon.")
+    assert len(talk.told(TurnNoted)) == (0 if excuse else 1)
+    turns = [(turn.input_transcript, turn.heard_transcript, turn.status) for turn in talk.told(TurnComplete)]
+    assert turns == ([("", EXCUSE, "failed")] if excuse else []) + [("what time is it", "It is noon.", "completed")]
+    exchanges = [(each.user, each.assistant) for each in talk.machine.history.exchanges]
+    assert exchanges == ([("", EXCUSE)] if excuse else []) + [("what time is it", "It is noon.")]
+
+
+def test_one_that_never_answers_is_excused_when_it_is_given_up() -> None:
+    talk = Conversation(delays=Delays(stt=999.0))
+    talk.speak((1.0, 2.0, "what time is it"))
+    talk.run(90.0)
+    assert [event.code for event in talk.told(ErrorOut)] == ["reply_timeout"]
+    assert said(talk) == EXCUSE and [turn.reason for turn in talk.told(TurnComplete)] == ["reply_timeout"]
+    assert not talk.machine.busy
+
+
+def test_what_may_not_have_been_for_us_is_not_excused() -> None:
+    """An excuse whose echo fails, too, would be said for ever; without its wake word nobody was addressed."""
+    audio = AudioConfig(sample_rate=RATE_HZ)
+    phrase = SessionConfig(audio=audio, wake=WakeConfig(True, ("hey computer",)))
+    assert said(unheard(config=phrase)) == ""
+    written = SessionConfig(audio=audio, spoken=False)
+    assert said(unheard(config=written)).strip() == "It is noon."
+    talk = Conversation(failing=1_000)
+    talk.at(0.0, heard.EchoHeard("present"))
+    for number in range(20):
+        talk.speak((1.0 + 3 * number, 2.8 + 3 * number, ""))
+    talk.run(80.0)
+    assert len(talk.told(TurnComplete)) < len(talk.told(ErrorOut))
 
 
 def test_one_that_fails_in_the_middle_is_not() -> None:

@@ -130,21 +130,25 @@ class Answer:
 
     def think(self, revision: Revision) -> None:
         """Ask the model; the reply is held back until it is released."""
+        self._open_reply(revision)
+        revision.messages = self.prompt(revision.options, revision.request or None)
+        self._ask(revision)
+
+    def _open_reply(self, revision: Revision) -> None:
         options = revision.options
-        spoken = self.config.spoken if options.spoken is None else options.spoken
-        lead_s = self._settings.lead_ms / 1000
         revision.voice = self._voice(revision)
         revision.reply = Reply(
             self.new_reply_id(),
             self.config.audio.sample_rate,
-            lead_s,
+            self._settings.lead_ms / 1000,
             lag_s=self._lag_s,
             unsure_s=self._settings.unsure_ms / 1000,
-            spoken=spoken,
+            spoken=self._speaks(options),
             speed=revision.voice.speed,
         )
-        revision.messages = self.prompt(options, revision.request or None)
-        self._ask(revision)
+
+    def _speaks(self, options: ReplyOptions) -> bool:
+        return self.config.spoken if options.spoken is None else options.spoken
 
     def _voice(self, revision: Revision) -> VoiceConfig:
         voice, options = self.config.voice, revision.options
@@ -339,13 +343,26 @@ class Answer:
         """The answer will not come: say so, where nothing of it was said, to those who listen. A client that is
         handed its tool calls has its own way with failures."""
         reply = revision.reply
-        ours = self.config.llm.client_tools == "await" and self._settings.excuse
-        if not ours or reply is None or reply.mind_done or not revision.slow.can_speak(revision):
+        if not self._excuses or reply is None or reply.mind_done or not revision.slow.can_speak(revision):
             return False
         revision.stir(now)
         reply.add_tokens(excuse_of(self._language(revision)), 0)
         reply.finish_text()
         return True
+
+    def excuse_unheard(self, revision: Revision, code: str, now: float) -> bool:
+        """There is no answer, for the recogniser failed: say that, too, to those who listen."""
+        if revision.reply is not None or not self._excuses or not self._speaks(revision.options):
+            return False
+        revision.failure = code
+        revision.messages = self.prompt(revision.options, None)  # for the language of the conversation
+        self._open_reply(revision)
+        self.release(revision, now)
+        return self.excuse(revision, now)
+
+    @property
+    def _excuses(self) -> bool:
+        return self.config.llm.client_tools == "await" and self._settings.excuse
 
     # ---- tools ----------------------------------------------------------------------------------------------
 

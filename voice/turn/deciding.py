@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voice.measuring.ledger import Stage
-from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
+from voice.session.outgoing import ErrorOut, ItemDeleted, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
 from voice.turn.bargein import (
     INTERRUPTERS,
@@ -252,6 +252,25 @@ class Deciding(Noting):
         else:
             self._drop_turn()
             self._rest()
+
+    def _fail_unheard(self, revision: Revision, code: str) -> None:
+        """A turn whose words will never be known is over; who spoke to us is told so aloud."""
+        if revision.user_item:
+            self._tell(ItemDeleted(revision.user_item))
+        if self._was_for_us(revision) and self._answer.excuse_unheard(revision, code, self._now):
+            self._stop_listening(revision)
+            return
+        self._noted(revision, code)
+        self._no_answer()
+
+    def _was_for_us(self, revision: Revision) -> bool:
+        """As far as can be told without the words: no echo of ours, nobody far, and the wake word, if one is needed,
+        was heard. What was said over a reply may have been a "yeah"."""
+        turn = revision.turn
+        if turn is None or self._outcry is not None or turn.missed or turn.over_reply:
+            return False
+        called = turn.woken or not self._gate.enabled or not self._manners.listening
+        return called and not self._may_be_us(turn.from_s) and not self._is_background(turn)
 
     def _had_cut(self, revision: Revision, sound: Outcry) -> bool:
         """The user was not done when we took them to be: they do not answer us, they go on."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from math import inf
 
 from voice.measuring.ledger import Stage
-from voice.session.outgoing import ErrorOut, ItemDeleted, TextOut, TranscriptOut
+from voice.session.outgoing import ErrorOut, TextOut, TranscriptOut
 from voice.turn.actions import Action
 from voice.turn.bargein import is_phrase
 from voice.turn.endpointing import STALL_S, Manners
@@ -233,10 +233,7 @@ class TurnMachine(Requests):
             revision.unheard = True
             return
         self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
-        if revision.confirmed and revision.user_item:
-            self._tell(ItemDeleted(revision.user_item))
-        self._noted(revision, event.code)
-        self._no_answer()
+        self._fail_unheard(revision, event.code)
 
     # ---- every step ends here -------------------------------------------------------------------------------
 
@@ -282,7 +279,9 @@ class TurnMachine(Requests):
             if revision.failure != "reply_timeout":
                 self._tell(ErrorOut("reply_timeout", "The answer did not come", "is the model loaded? try again"))
             excused, revision.failure = revision.failure == "reply_timeout", "reply_timeout"
-            if self._outcry is not None:
+            if revision.turn is not None and revision.text is None:
+                self._fail_unheard(revision, "reply_timeout")
+            elif self._outcry is not None:
                 self._interrupt()
             elif excused or not self._answer.excuse(revision, self._now):
                 self._finish()
