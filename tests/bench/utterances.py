@@ -129,7 +129,8 @@ def _body(pcm: npt.NDArray[np.int16]) -> tuple[int, int]:
     """(first, end) frames of the utterance: thumps of a button before and clicks after it are no part of it.
 
     It begins with the first 30 ms within 12 dB of the loudest after which half a second is mostly that loud, and with
-    what is voiced in the 150 ms before that (a soft consonant). It ends with the last run of at least 100 ms of
+    what is voiced in the 150 ms before that (a soft consonant) and 6 dB above the room just before: where the clip
+    begins in silence, its room may be louder than the quietest of it. It ends with the last run of at least 100 ms of
     voice, pauses of less than 150 ms not counted.
     """
     levels, voiced = _levels(pcm), _voiced(pcm)
@@ -137,7 +138,9 @@ def _body(pcm: npt.NDArray[np.int16]) -> tuple[int, int]:
     starts = [at for at in range(len(loud)) if loud[at : at + 3].all() and loud[at : at + 50].mean() > 0.5]
     begin = starts[0] if starts else int(np.flatnonzero(voiced)[0])
     earliest = max(0, begin - 15)
-    while begin > earliest and voiced[begin - 1]:
+    room = levels[max(0, earliest - 30) : max(1, earliest)]
+    soft = voiced & (levels > np.percentile(room, 30) * 10 ** (6 / 20))
+    while begin > earliest and soft[begin - 1]:
         begin -= 1
     parts: list[list[int]] = []
     for frame in np.flatnonzero(voiced).tolist():

@@ -49,6 +49,26 @@ def test_taps_begin_nothing_however_many() -> None:
     assert run(Segmenter(), [LOUD, QUIET, QUIET] * 50) == []
 
 
+@pytest.mark.parametrize(
+    ("threshold", "probabilities", "rising"),
+    [
+        (0.5, [0.43, 0.37, 0.33], [True, False, False]),  # a recorded "run" that begins softly
+        (0.5, [0.58, 0.99], [True, True]),  # a "t", and its vowel
+        (0.5, [0.38, 0.38, 0.38], [False, False, False]),
+        (0.5, [0.9, 0.36, 0.1], [True, True, False]),
+        (0.8, [0.66, 0.72], [False, True]),
+    ],
+)
+def test_what_may_be_the_beginning_of_speech_is_known_before_the_onset(
+    threshold: float, probabilities: list[float], rising: list[bool]
+) -> None:
+    segmenter, seen = Segmenter(threshold), []
+    for i, probability in enumerate(probabilities):
+        segmenter.step(probability, (i + 1) * FRAME_S)
+        seen.append(segmenter.rising)
+    assert seen == rising
+
+
 def test_a_hole_of_one_frame_is_bridged() -> None:
     assert run(Segmenter(), [LOUD, LOUD, QUIET, LOUD]) == [("Onset", 0, 3)]
 
