@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections import Counter
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llm.messages import ToolCall
 from tests.voice.conversation import Delays
 from tests.voice.realtime_talk import RealtimeTalk, check
 
@@ -157,3 +159,34 @@ def test_long_conversations(seed: int) -> None:
     for kind in ("conversation.item.deleted", "conversation.item.truncated", "conversation.item.retrieved"):
         assert seen[kind], f"the walk met no {kind}"
     assert seen["response.done"] > 20
+
+
+LAMP = {"type": "function", "name": "lamp", "parameters": {"type": "object", "properties": {}}}
+
+
+def _told_of(talk: RealtimeTalk) -> list[str]:
+    """The items of the conversation in the order that the events give them."""
+    items: list[str] = []
+    for said in talk.events:
+        if said["type"] == "conversation.item.added":
+            before = said["previous_item_id"]
+            items.insert(items.index(before) + 1 if before is not None else 0, said["item"]["id"])
+        elif said["type"] == "conversation.item.deleted":
+            items.remove(said["item_id"])
+    return items
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_client_knows_every_item_and_its_place(seed: int) -> None:
+    """Also of replies that are words and a call, and of those that are cut off before their first word."""
+    dice = random.Random(seed)
+    numbers = itertools.count()
+
+    def answer(asked: str) -> str | tuple[str | ToolCall, ...]:
+        call = ToolCall(f"call_{next(numbers)}", "lamp", "{}")
+        replies = ("and so it went on. " * dice.randrange(12), (call,), ("one moment", call))
+        return dice.choices(replies, (6, 1, 1))[0]
+
+    talk = RealtimeTalk(answer, tools=[LAMP])
+    walk(talk, [_likely(dice) for _ in range(120)], every=0)
+    assert _told_of(talk) == [item.id for item in talk.machine.history.items]

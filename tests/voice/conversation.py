@@ -54,11 +54,11 @@ class Delays:
 
 @dataclass
 class Conversation:
-    """`answer(last message) -> the model's reply`, or the calls it makes. `said` is what the client was
-    told: (time, event). `tools` of the server: name -> (seconds, result).
+    """`answer(last message) -> the model's reply`, or the calls it makes and the words before them. `said` is what
+    the client was told: (time, event). `tools` of the server: name -> (seconds, result).
     """
 
-    answer: Callable[[str], str | tuple[ToolCall, ...]] = lambda asked: (
+    answer: Callable[[str], str | tuple[str | ToolCall, ...]] = lambda asked: (
         f"You said {asked}. That is all I know, and it is enough for now."
     )
     delays: Delays = Delays()
@@ -180,14 +180,14 @@ class Conversation:
             case Think(revision=revision, messages=messages):
                 reply = self.answer(messages[-1].content)
                 later += self.delays.first_token
-                if isinstance(reply, tuple):
-                    self.at(later, heard.MindFinished(revision, 40, 10, "tool_calls", reply))
-                    return
-                tokens = [token + " " for token in reply.split()]
+                parts = reply if isinstance(reply, tuple) else (reply,)
+                calls = tuple(part for part in parts if isinstance(part, ToolCall))
+                tokens = [token + " " for part in parts if isinstance(part, str) for token in part.split()]
                 for token in tokens:
                     self.at(later, heard.TokensArrived(revision, token))
                     later += self.delays.token
-                self.at(later, heard.MindFinished(revision, 40, len(tokens)))
+                reason = "tool_calls" if calls else "stop"
+                self.at(later, heard.MindFinished(revision, 40, len(tokens) + 10 * len(calls), reason, calls))
             case Speak(revision=revision, clause=clause, text=text):
                 self._speak(revision, clause, text, later + self.delays.tts)
             case RunTool(call_id=call_id, name=name):

@@ -16,6 +16,7 @@ from typing import Any
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
+from llm.messages import ToolCall
 from models.errors import ParleyError
 from tests.voice.conversation import Conversation, Delays
 from voice.protocols.realtime import RealtimeCodec
@@ -38,7 +39,7 @@ class RealtimeTalk(Conversation):
 
     def __init__(
         self,
-        answer: Callable[[str], str] | None = None,
+        answer: Callable[[str], str | tuple[str | ToolCall, ...]] | None = None,
         *,
         kind: Kind = "realtime",
         beta: bool = False,

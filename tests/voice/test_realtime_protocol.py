@@ -89,8 +89,8 @@ WRONG: list[tuple[Any, str, str | None]] = [
      "invalid_value", "item.content[0].image_url"),
     ({"type": "conversation.item.create", "item": {"type": "function_call_output", "call_id": "x", "output": "y"}},
      "invalid_call_id", "item.call_id"),
-    ({"type": "conversation.item.create", "item": HI, "previous_item_id": "gone"}, "item_create_invalid_item_id",
-     "previous_item_id"),
+    ({"type": "conversation.item.create", "item": HI, "previous_item_id": "gone"},
+     "item_create_invalid_previous_item_id", "previous_item_id"),
     ({"type": "conversation.item.retrieve"}, "missing_required_parameter", "item_id"),
     ({"type": "conversation.item.retrieve", "item_id": "gone"}, "item_retrieve_invalid_item_id", "item_id"),
     ({"type": "conversation.item.delete", "item_id": "gone"}, "item_delete_invalid_item_id", "item_id"),
@@ -538,7 +538,7 @@ def test_items_keep_their_places() -> None:
     assert [event["previous_item_id"] for event in talk.of("conversation.item.added")] == [None, None, "b", "a"]
     assert [item.id for item in talk.machine.history.items] == ["a", "ab", "b", "c"]
     talk.say("conversation.item.create", item={**HI, "id": "b"}, event_id="twice")
-    assert (talk.errors[-1]["code"], talk.errors[-1]["event_id"]) == ("item_already_exists", "twice")
+    assert (talk.errors[-1]["code"], talk.errors[-1]["event_id"]) == ("item_create_duplicate_item_id", "twice")
 
 
 def test_words_and_calls_of_one_response() -> None:

@@ -208,10 +208,19 @@ class Lifecycle:
     def _create_item(self, event: CreateItem, event_id: str | None) -> None:
         item = parse_item(event.item, "item", self._new_id("item"))
         if self._items.get(item.id) is not None or item.id in self._drafts:
-            raise invalid(f"An item with the id '{item.id}' exists already.", "item.id", code="item_already_exists")
+            said = f"Error adding item: an item with id '{item.id}' already exists."
+            raise invalid(said, "item.id", code="item_create_duplicate_item_id")
         previous = event.previous_item_id
-        if previous not in (None, "root") and previous not in self._drafts:
-            self._known(previous or "", "create", "previous_item_id")
+        if (
+            previous not in (None, "root")
+            and previous not in self._drafts
+            and self._items.get(previous or "") is None
+        ):
+            raise invalid(
+                f"Error adding item: the previous item with id '{(previous or '')[:128]}' does not exist.",
+                "previous_item_id",
+                code="item_create_invalid_previous_item_id",
+            )
         if item.type == "function_call_output" and not self._items.has_call(item.call_id, self._drafts.values()):
             raise invalid(f"There is no function call '{item.call_id}'.", "item.call_id", code="invalid_call_id")
         self._check_images(item)
@@ -238,7 +247,8 @@ class Lifecycle:
     def _truncate(self, event: TruncateItem, event_id: str | None) -> None:
         item = self._known(event.item_id, "truncate")
         if item.role != "assistant" or not item.content or item.content[0].kind != "output_audio":
-            raise invalid("Only spoken words of the assistant can be truncated.", "item_id")
+            said = "Only model output audio messages can be truncated."
+            raise invalid(said, "item_id", code="unsupported_content_type")
         if event.content_index >= len(item.content):
             raise invalid(f"The item has no content part {event.content_index}.", "content_index")
         length_ms = self._items.audio_ms(item.id)
@@ -413,12 +423,12 @@ class Lifecycle:
         blamed: Blame = "invalid_request_error" if asked else "server_error"
         self._out.append(error_said(blamed, _OURS.get(event.code, event.code), message, event_id=event_id))
 
-    def _known(self, id: str, doing: str, param: str = "item_id") -> WireItem:
+    def _known(self, id: str, doing: str) -> WireItem:
         item = self._items.get(id)
         if item is None:
             raise invalid(
                 f"Error trying to {doing} item: item with id '{id[:128]}' does not exist.",
-                param,
+                "item_id",
                 code=f"item_{doing}_invalid_item_id",
             )
         return item

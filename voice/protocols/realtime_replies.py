@@ -151,6 +151,8 @@ class Replies:
         if response is None:
             return
         whole = event.status == "completed"
+        if response.heard is not None:
+            self._open_message(response)  # cut off before its first word, and part of the conversation all the same
         if response.message_at is not None:
             if not response.spoken:
                 self._say("response.output_text.done", **response.place, text=response.text)

@@ -91,6 +91,7 @@ class Answer:
         self._settings = settings
         self._replies = 0
         self._lag_s = 0.0  # of the client's loudspeaker, as its last reports showed
+        self._words_told = False  # some of the reply's, since it was pumped last
         self._desk = ToolDesk(tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call)
 
     @property
@@ -220,8 +221,11 @@ class Answer:
         """Take it out of the conversation, and tell."""
         if self.history.get(item) is not None:
             before = self.history.delete(item)
-            if self.revision is not None and self.revision.after == item:
-                self.revision.after = before or "root"
+            revision = self.revision
+            if revision is not None and revision.after == item:
+                revision.after = before or "root"
+            if revision is not None and revision.calls_after == item:
+                revision.calls_after = before or "root"
         self.out.append(Tell(ItemDeleted(item)))
 
     def abandon(self) -> None:
@@ -272,7 +276,10 @@ class Answer:
 
     def _keep(self, revision: Revision, reply: Reply, heard: str, interrupted: bool) -> None:
         if heard or interrupted or reply.text.strip():
-            self.remember(Item(revision.item, Message("assistant", heard), interrupted), revision.after)
+            # The client that makes the calls was told these words before them, and nothing after.
+            first = revision.rounds.handed_over and bool(reply.text.strip())
+            after = revision.calls_after if first else revision.after
+            self.remember(Item(revision.item, Message("assistant", heard), interrupted), after)
         reply.silence()
         self.past[revision.item] = reply
         while len(self.past) > PAST_REPLIES:
@@ -377,6 +384,9 @@ class Answer:
                 if revision.reply is not None:
                     revision.reply.finish_text()
                 return
+            revision.calls_after = revision.after
+            if revision.reply is not None:
+                self._tell_words(revision.reply)  # the model wrote them before its calls
             self._desk.begin(revision, self.config, theirs, now)
             self._go_on(revision, now)
 
@@ -442,9 +452,8 @@ class Answer:
         revision, reply = self.revision, self.reply
         if revision is None or reply is None:
             return False
-        text = reply.take_text()
-        if text:
-            self.out.append(Tell(TextOut(reply.id, text)))
+        self._tell_words(reply)
+        text, self._words_told = self._words_told, False
         clause = reply.next_clause()
         if clause is not None:
             revision.ledger.mark(Stage.FIRST_CLAUSE, now)
@@ -455,7 +464,13 @@ class Answer:
             if not revision.slow.only_bridged(revision):
                 revision.stir(now)
             revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
-        return bool(pieces) or (bool(text) and not reply.spoken)
+        return bool(pieces) or (text and not reply.spoken)
+
+    def _tell_words(self, reply: Reply) -> None:
+        text = reply.take_text()
+        if text:
+            self.out.append(Tell(TextOut(reply.id, text)))
+            self._words_told = True
 
     def overdue(self, now: float) -> bool:
         at = self._fails_at()

@@ -118,6 +118,9 @@ class Revision:
     """No other device of the user answers its wake word."""
     answering: bool = False
     after: str | None = None
+    """The item that the next one of this reply stands behind."""
+    calls_after: str | None = None
+    """The one that the calls of this round stand behind."""
     reply: Reply | None = None
     stirred_at: float = 0.0
     """When something of it came last; `progress_at` counts signs of life too."""
