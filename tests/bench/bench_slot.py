@@ -45,9 +45,10 @@ def run(options: Options) -> Section:
             with ExitStack() as stack:
                 servers = _both(stack, path, CONTEXT)
                 found = [asyncio.run(speeds(servers, clients, repeats)) for clients in CLIENTS]
+                streamed = [asyncio.run(speeds(servers, clients, repeats, stream=True)) for clients in CLIENTS]
                 first = asyncio.run(first_tokens(servers, repeats + 1))
                 alone, beside = asyncio.run(voice_beside_batch(servers[OURS], 3 * repeats))
-            rows += _speed_rows(model, found)
+            rows += _speed_rows(model, found) + _speed_rows(f"{model}, streamed", streamed)
             for name in servers:
                 fresh, kept = median(first[name].fresh), median(first[name].kept)
                 turns.append((f"{model}: {name}", f"{1000 * fresh:.0f}", f"{1000 * kept:.0f}", f"{kept / fresh:.2f}"))
@@ -57,12 +58,15 @@ def run(options: Options) -> Section:
             repeats = 1 if options.quick else most
             with ExitStack() as stack:
                 servers = _both(stack, path, context)
-                rows += _speed_rows(model, [asyncio.run(speeds(servers, clients, repeats)) for clients in CLIENTS])
+                for name, stream in ((model, False), (f"{model}, streamed", True)):
+                    found = [asyncio.run(speeds(servers, clients, repeats, stream)) for clients in CLIENTS]
+                    rows += _speed_rows(name, found)
     without = "" if available() else " llama.cpp's server was not measured: it needs the extra `bench`."
     return Section(
         "The slot",
         "A worker process answers over HTTP on loopback; client and servers share the machine. Tokens/s: the sum of "
-        "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults. The second "
+        "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults, in one "
+        "piece or, where it says so, token by token as events. The second "
         "model has random weights and shows what size costs, in f16 and quantised as most people's models are; of "
         "the smallest ones, with up to a million parameters, "
         "hardly anything is the model, so they show what a token costs beside it. llama.cpp's own server (from the "

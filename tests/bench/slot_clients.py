@@ -41,6 +41,16 @@ async def _reply(http: aiohttp.ClientSession, url: str, tokens: list[int], lengt
         return int(result["tokens_predicted"])
 
 
+async def _streamed(http: aiohttp.ClientSession, url: str, tokens: list[int], length: int) -> int:
+    """Tokens written, as the last event says; the others are only received, for a client must not be what is slow."""
+    body = {"prompt": tokens, "n_predict": length, "ignore_eos": True, "stream": True, "temperature": 0.8}
+    async with http.post(f"{url}/completion", json=body) as answer:
+        assert answer.status == 200, await answer.text()
+        text = b"".join([piece async for piece in answer.content.iter_any()])
+    last = next(line for line in reversed(text.split(b"\n")) if line.startswith(b"data: {"))
+    return int(json.loads(last[6:])["tokens_predicted"])
+
+
 async def _first(http: aiohttp.ClientSession, url: str, tokens: list[int], length: int = 4, **more: Any) -> float:
     """Seconds to the first piece of text of a stream; it is read to its end."""
     body = {"prompt": tokens, "n_predict": length, "ignore_eos": True, "stream": True, "temperature": 0.8, **more}
@@ -53,11 +63,14 @@ async def _first(http: aiohttp.ClientSession, url: str, tokens: list[int], lengt
     return first
 
 
-async def speeds(servers: Mapping[str, str], clients: int, repeats: int, length: int = 96) -> dict[str, list[float]]:
+async def speeds(
+    servers: Mapping[str, str], clients: int, repeats: int, stream: bool = False, length: int = 96
+) -> dict[str, list[float]]:
     """Tokens/s over all clients, of each round. The servers take turns, so that both meet the same machine; which of
     them is first changes. Before each the machine rests, for threads of the other may still spin.
     """
     found: dict[str, list[float]] = {name: [] for name in servers}
+    reply = _streamed if stream else _reply
     async with _session() as http:
         for url in servers.values():
             await _reply(http, url, prompt_tokens(64), 8)
@@ -66,9 +79,7 @@ async def speeds(servers: Mapping[str, str], clients: int, repeats: int, length:
             for name, url in order if round_number % 2 else order[::-1]:
                 await asyncio.sleep(REST_S)
                 start = time.perf_counter()
-                written = await asyncio.gather(
-                    *(_reply(http, url, prompt_tokens(16), length) for _ in range(clients))
-                )
+                written = await asyncio.gather(*(reply(http, url, prompt_tokens(16), length) for _ in range(clients)))
                 found[name].append(sum(written) / (time.perf_counter() - start))
     return found
 
