@@ -108,7 +108,8 @@ class Downloader:
         staging = self._staging / _safe(name)
         try:
             await anyio.to_thread.run_sync(lambda: staging.mkdir(parents=True, exist_ok=True))
-            await anyio.to_thread.run_sync(_check_disk, self._staging, sum(file.size or 0 for file in files))
+            missing = sum(HalfFile(staging / _safe(file.path)).missing(file) for file in files)
+            await anyio.to_thread.run_sync(_check_disk, self._staging, missing)
             done = 0
             total = None if any(file.size is None for file in files) else sum(file.size or 0 for file in files)
             connector = aiohttp.TCPConnector(resolver=GuardedResolver(self._trusted))
@@ -275,15 +276,18 @@ def _check_disk(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed + SPARE_BYTES > free:
         raise DiskFull(
-            f"{needed / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free",
+            f"{needed / 1e6:.0f} MB are needed; {free / 1e6:.0f} MB are free, and {SPARE_BYTES / 1e6:.0f} stay so",
             hint="free some space, or set PARLEY_HOME to another disk",
         )
 
 
-def _not_written(name: str, error: OSError) -> DiskFull | DownloadRefused:
+def _not_written(name: str, error: OSError) -> DiskFull | DownloadFailed | DownloadRefused:
     if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.ENOTDIR):
         return DownloadRefused(f"{name[:100]} cannot be stored under its name: {error.strerror}")
-    return DiskFull(f"{name} cannot be written: {error.strerror or error}", hint="free some space")
+    message = f"{name} cannot be written: {error.strerror or error}"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DownloadFailed(message, hint="the folder must be one that Parley may write to; PARLEY_HOME names it")
+    return DiskFull(message, hint="free some space")
 
 
 def _can_be_checked(path: str) -> bool:

@@ -68,6 +68,10 @@ class HalfFile:
             return False
         return file.size is None or self._path.stat().st_size == file.size
 
+    def missing(self, file: RemoteFile) -> int:
+        """Bytes that are still to come, where the size is known."""
+        return 0 if file.size is None or self.is_whole(file) else max(0, file.size - self.state(file)[1])
+
     def state(self, file: RemoteFile) -> tuple[Note | None, int]:
         """What it is a part of, and how many bytes of it can be kept; (None, 0) to begin anew."""
         note = self._read()

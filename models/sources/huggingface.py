@@ -41,20 +41,20 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
     program needs; of a GGUF in many quantisations one, Q4_K_M where there is that (as llama.cpp's -hf chooses).
     Raises ModelNotFound, DownloadFailed.
     """
-    from huggingface_hub import ModelInfo, hf_hub_url
+    from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     try:
-        info = ModelInfo(  # type: ignore[no-untyped-call]
-            **_get(f"/api/models/{quote(repo)}", {"blobs": "true"})
-        )
+        info = _get(f"/api/models/{quote(repo)}", {"blobs": "true"})
     except RepositoryNotFoundError as error:
         raise ModelNotFound(
             f"the hub has no repository {repo!r}", hint="check the spelling, or set HF_TOKEN"
         ) from error
     except HfHubHTTPError as error:
         raise DownloadFailed(f"the hub refuses {repo!r}: {error}", hint="try again later") from error
-    found = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    if not isinstance(info, dict):
+        raise _odd()
+    found = {row["rfilename"]: row for row in _rows(info.get("siblings"), "rfilename")}
     names = list(wanted) or _one_quantisation(
         [name for name in found if name.endswith(WANTED) and not name.startswith(UNWANTED)]
     )
@@ -63,10 +63,12 @@ def list_files(repo: str, wanted: Sequence[str] = ()) -> tuple[RemoteFile, ...]:
         raise ModelNotFound(f"{repo} has no {missing[0] if missing else 'model files'}", hint=_some(list(found)))
     files = []
     for name in names:
-        lfs = found[name].lfs
+        size, lfs = found[name].get("size"), found[name].get("lfs")
+        checksum = lfs.get("sha256") if isinstance(lfs, dict) else None
         path = PurePosixPath(name).name if wanted else name
         url = hf_hub_url(repo, name, endpoint=endpoint())
-        files.append(RemoteFile(url, path, found[name].size, lfs.sha256 if lfs is not None else None))
+        known = isinstance(size, int) and 0 <= size < 2**63
+        files.append(RemoteFile(url, path, size if known else None, None if checksum is None else str(checksum)))
     return tuple(files)
 
 
@@ -104,19 +106,22 @@ class Found:
 
 def search(query: str, form: str, limit: int) -> tuple[Found, ...]:
     """Models of the hub, the most downloaded first. Blocks: call it in a thread. Raises DownloadFailed."""
-    from huggingface_hub import ModelInfo
     from huggingface_hub.errors import HfHubHTTPError
 
     word = SEARCH_FORMATS[form]
     narrowed = {"filter": word} if word is not None else {}
     asked = {"search": query, "sort": "downloads", "limit": str(limit), **narrowed}
     try:
-        models = [ModelInfo(**row) for row in _get("/api/models", asked)]  # type: ignore[no-untyped-call]
+        models = _get("/api/models", asked)
     except HfHubHTTPError as error:
         raise DownloadFailed(f"the hub refuses the search: {error}", hint="try again later") from error
+    if not isinstance(models, list):
+        raise _odd()
     return tuple(
-        Found(model.id, model.downloads or 0, model.likes or 0, _licence(model.tags or []), bool(model.gated))
-        for model in models
+        Found(
+            row["id"], _count(row.get("downloads")), _count(row.get("likes")), _licence(row), bool(row.get("gated"))
+        )
+        for row in _rows(models, "id")
     )
 
 
@@ -143,8 +148,24 @@ def _get(path: str, query: Mapping[str, str]) -> Any:
         ) from error
 
 
-def _licence(tags: Sequence[str]) -> str:
-    return next((tag.removeprefix("license:") for tag in tags if tag.startswith("license:")), "")
+def _rows(found: object, name: str) -> list[dict[str, Any]]:
+    """The objects of a list whose `name` is a text that can be written: what a mirror sends need not be right."""
+    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    return [row for row in rows if isinstance(row.get(name), str) and row[name].isprintable()]
+
+
+def _odd() -> DownloadFailed:
+    return DownloadFailed("the hub's answer cannot be read", hint="is HF_ENDPOINT a hub, or a mirror of one?")
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _licence(row: Mapping[str, Any]) -> str:
+    tags = row.get("tags")
+    words = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    return next((tag.removeprefix("license:") for tag in words if tag.startswith("license:")), "")
 
 
 def _some(names: list[str]) -> str:

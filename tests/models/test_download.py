@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from aiohttp import web
 from gguf import GGUFWriter
 
 from models import catalog, download
-from models.download import Downloader, Progress
+from models.download import SPARE_BYTES, Downloader, Progress
 from models.errors import (
     BadInput,
     ChecksumWrong,
@@ -31,7 +32,7 @@ from models.errors import (
     ModelError,
     ModelNotFound,
 )
-from models.half_file import RemoteFile
+from models.half_file import HalfFile, RemoteFile
 from models.outbound import check_url
 from models.sources import huggingface
 from models.store import Store
@@ -242,6 +243,32 @@ async def test_what_the_server_announces_must_fit_on_the_disk(hub: Hub, tmp_path
     hub.headers = {"Content-Length": str(10**15)}
     with pytest.raises(DiskFull):
         await loader(tmp_path).fetch("m", [remote(hub)])
+
+
+async def test_what_is_there_already_needs_no_room(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has room for half of the model, and half of it has come."""
+    file = remote(hub, size=len(DATA), sha256=SHA)
+    hub.cut_after, hub.cuts = len(DATA) // 2, 1
+    monkeypatch.setattr("models.download.ATTEMPTS", 1)
+    with pytest.raises(DownloadFailed):
+        await loader(tmp_path).fetch("m", [file])
+    came = len(DATA) - HalfFile(tmp_path / "models" / ".downloads" / "m" / "file.gguf").missing(file)
+    assert came > 0
+    usage = shutil.disk_usage(tmp_path)
+    for free, fits in ((len(DATA) - came - 1, False), (len(DATA) - came, True)):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: usage._replace(free=SPARE_BYTES + free))
+        if not fits:
+            with pytest.raises(DiskFull, match="stay so"):
+                await loader(tmp_path).fetch("m", [file])
+            continue
+        assert (await loader(tmp_path).fetch("m", [file]) / "file.gguf").read_bytes() == DATA
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder in which nobody may make one")
+async def test_a_folder_that_may_not_be_written_is_no_full_disk(hub: Hub) -> None:
+    with pytest.raises(DownloadFailed, match="cannot be written") as raised:
+        await Downloader(Path("/sys/parley"), {"127.0.0.1"}).fetch("m", [remote(hub)])
+    assert "may write" in str(raised.value)
 
 
 class TestTwoSourcesOfOneName:
