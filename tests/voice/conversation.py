@@ -122,6 +122,7 @@ class Conversation:
         ends = until_s if microphone_until_s is None else microphone_until_s
         frames = self._frames(ends)
         frame = next(frames, None)
+        ticks = 0
         while True:
             wakes = self.machine.wakes_at
             due = self._queue[0][0] if self._queue else float("inf")
@@ -135,6 +136,8 @@ class Conversation:
                 self._step(frame)
                 frame = next(frames, None)
             elif wakes is not None and wakes < due:
+                ticks = ticks + 1 if wakes <= self.now else 0
+                assert ticks < 100, "it wants to be woken again and again, and nothing comes of it"
                 self.now = max(self.now, wakes)
                 self._step(heard.Tick())
             else:

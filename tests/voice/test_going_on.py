@@ -54,3 +54,16 @@ def test_a_cough_before_the_answer_changes_nothing() -> None:
     talk.speak((1.0, 2.0, "book a table"), (2.8, 3.05, ""))
     talk.run(14.0)
     assert requests(talk) == ["book a table"]
+
+
+@pytest.mark.parametrize("echo", ["unknown", "present"])
+@pytest.mark.parametrize("length_s", [0.6, 1.4, 2.2, 2.7])
+def test_a_recogniser_that_is_slow_keeps_nobody_awake(echo: str, length_s: float) -> None:
+    """While the words of a sound over a reply are awaited there is a time at which something happens next, and it is
+    not now: the server would do nothing else. (Conversation.run counts.)"""
+    talk = Conversation(config=CONFIG, delays=Delays(stt=9.0), answer=lambda asked: "That is a long story. " * 9)
+    talk.at(0.5, heard.EchoHeard(echo))  # type: ignore[arg-type]
+    talk.at(1.0, heard.Typed("tell me a story"))
+    talk.speak((4.0, 4.0 + length_s, "and how does it end"))
+    talk.run(60.0)
+    assert not talk.machine.busy

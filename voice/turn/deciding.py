@@ -22,7 +22,7 @@ from voice.turn.revision import Outcry, Revision, Turn
 from voice.turn.states import State
 from voice.turn_detection.habits import LONGEST_S
 
-__all__ = ["Deciding"]
+__all__ = ["SLIGHT_S", "Deciding"]
 
 ECHO_WORDS = 3
 """Fewer words than that are easily said again by the user."""

@@ -17,7 +17,7 @@ from voice.turn.bargein import (
     is_phrase,
     sounds_like_us,
 )
-from voice.turn.deciding import Deciding
+from voice.turn.deciding import SLIGHT_S, Deciding
 from voice.turn.events import AudioClock, EchoHeard, PhraseSpotted, SpeechBegan, SpeechEnded
 from voice.turn.revision import Outcry
 from voice.turn.states import State
@@ -367,6 +367,9 @@ class Judging(Deciding):
             self._judge()
 
     def _verdict_at(self, sound: Outcry) -> float:
-        """When time alone may decide."""
-        soon = sound.heard_at + self._manners.rules.patience_ms / 1000
-        return soon if soon > self._now else sound.heard_at + self._manners.rules.deadline_ms / 1000
+        """When time alone may decide: a verdict counts the time from there."""
+        rules, since = self._manners.rules, sound.heard_at
+        if sound.ended:
+            since = max(since, sound.ended_at - rules.patience_ms / 2000)
+        soon = since + rules.patience_ms / 1000 + SLIGHT_S
+        return soon if soon > self._now else since + rules.deadline_ms / 1000 + SLIGHT_S
