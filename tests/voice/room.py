@@ -54,6 +54,10 @@ class Acoustics:
     """RMS of the room's own noise, of 32767."""
     stalls: tuple[tuple[float, float], ...] = ()
     """(from, for) seconds in which the network carries nothing, either way: it all comes at their end."""
+    muted: tuple[tuple[float, float], ...] = ()
+    """(from, for) seconds in which the microphone is off, and sends nothing."""
+    busy: tuple[tuple[float, float], ...] = ()
+    """(from, for) seconds in which we do nothing, for others have the machine: what comes waits to be heard."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,10 @@ def impulse_response(rt60_s: float, seed: int) -> npt.NDArray[np.float64]:
     tail[0] = 0.9
     response: npt.NDArray[np.float64] = tail / np.sqrt(np.sum(tail**2))
     return response
+
+
+def _within(spans: tuple[tuple[float, float], ...], at_s: float) -> bool:
+    return any(begin <= at_s < begin + length for begin, length in spans)
 
 
 def _said_by(sound: Sound, until_s: float) -> list[str]:
@@ -137,8 +145,13 @@ class Room:
         self._step(heard.EchoHeard(self.guard.state))
         try:
             for start in range(0, round(until_s * RATE_HZ), FRAME):
-                self._until((start + FRAME) / RATE_HZ)
-                recorded.append(self._microphone(start))
+                end_s, frame = (start + FRAME) / RATE_HZ, self._microphone(start)
+                if not _within(self.acoustics.muted, end_s):
+                    recorded.append(frame)
+                if _within(self.acoustics.busy, end_s):
+                    self.now = end_s
+                    continue
+                self._until(end_s)
                 while recorded and self._arrives_s() <= self.now:
                     before = self.guard.finding
                     clean = self.guard.hear(recorded.pop(0), self.now)

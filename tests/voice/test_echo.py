@@ -53,6 +53,24 @@ def test_a_network_that_stalls_does_not_make_it_stop_itself(
     assert level_db(late) < 30
 
 
+@pytest.mark.parametrize(("gain_db", "delay_ms", "busy"), [(-6, 60, (1.2, 1.3)), (-12, 250, (3.0, 2.0))])
+def test_a_server_that_was_busy_knows_that_the_microphone_was_on(
+    gain_db: float, delay_ms: float, busy: tuple[float, float]
+) -> None:
+    """What waited all comes at once: the echo is where it was, and nothing of it has to be found again."""
+    room = Room(Acoustics(gain_db, delay_ms, 0.3, busy=(busy,))).run(8.0)
+    assert room.told(Interrupted) == []
+    assert room.guard.finding == ("present", 0)
+
+
+@pytest.mark.parametrize(("gain_db", "delay_ms"), [(-6, 60), (-12, 250)])
+def test_what_was_played_while_the_microphone_was_off_is_no_echo(gain_db: float, delay_ms: float) -> None:
+    room = Room(Acoustics(gain_db, delay_ms, 0.3, muted=((3.0, 1.3),))).run(8.0)
+    assert room.told(Interrupted) == []
+    assert room.guard.finding == ("present", 0)
+    assert level_db(np.concatenate(room.heard_pcm)[round(4.5 * RATE_HZ) :]) < 30
+
+
 def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:
     question = spoken("what time is it")
     room = Room(sounds=(Sound(12.0, question, "what time is it"),), reply="Fine, thank you.").run(14.0)

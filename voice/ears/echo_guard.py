@@ -3,7 +3,8 @@
 The way of a sample from us to the loudspeaker is not known, and need not be: the canceller looks for it. What has to
 be right is that the reference keeps its pace: a reply is placed where the microphone was when its first piece left.
 The microphone's audio comes in pieces, and late when network or server are busy; where it is now is told by the
-pieces of the last seconds that came the least late.
+pieces of the last seconds that came the least late. After a long silence either all that waited comes at once, or the
+microphone was off: then what comes is as late from now on.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ _REMEMBERED_S = 2.0
 """For one to two times this long a piece that came early tells where the microphone is. Clocks drift apart by less
 than a millisecond meanwhile, and a microphone that was off for a moment misleads no longer."""
 _GAP_S = 1.0
-"""No audio for this long: the microphone was off meanwhile."""
+"""No audio for this long: the microphone was off meanwhile, if its audio stays as late."""
+_CATCH_UP_S = 0.2
+"""What has waited comes within this time, or goes on coming..."""
+_FASTER = 1.3
+"""... so much faster than it is spoken, at least."""
 
 
 class EchoGuard:
@@ -51,6 +56,8 @@ class EchoGuard:
         self._lags: tuple[float, float] = (inf, inf)
         """The least time of arrival less position, in seconds: of this window, of the one before."""
         self._window_from = -inf
+        self._silence: tuple[float, int] | None = None
+        """The first audio after one: when it came, and `_heard` then."""
 
     @property
     def state(self) -> EchoState:
@@ -75,13 +82,11 @@ class EchoGuard:
         """Microphone audio, int16 16 kHz, any length: the same without our voice, some of it a little later."""
         if self._canceller is None:
             return pcm
-        if self._heard_at is not None:
-            missing_s = now - self._heard_at - len(pcm) / RATE_HZ
-            if missing_s > _GAP_S:
-                self._canceller.gap(round(missing_s * RATE_HZ))
-                self._heard += round(missing_s * RATE_HZ)
+        silent = self._heard_at is not None and now - self._heard_at - len(pcm) / RATE_HZ > _GAP_S
         self._heard_at = now
         self._heard += len(pcm)
+        self._silence = (now, self._heard) if silent else self._silence
+        self._after_silence(now)
         self._came(now)
         heard, again = self._canceller.hear(pcm), self._canceller.hindsight
         if len(again):
@@ -108,7 +113,7 @@ class EchoGuard:
         if self._canceller is not None:
             self._canceller.away()
         self._resampler = None
-        self._lags = (inf, inf)
+        self._lags, self._silence = (inf, inf), None
         if self._heard_at is not None:
             self._heard_at = now
 
@@ -118,6 +123,18 @@ class EchoGuard:
             self._canceller.stop(self._late(now))
         self._resampler = None
 
+    def _after_silence(self, now: float) -> None:
+        """Was it the microphone that was silent, or we that did not hear?"""
+        if self._silence is None or self._canceller is None:
+            return
+        (at, heard), missing_s = self._silence, self._late_s(now)
+        if missing_s <= _GAP_S:
+            self._silence = None
+        elif now - at >= _CATCH_UP_S and self._heard - heard < _FASTER * (now - at) * RATE_HZ:
+            self._silence = None
+            self._canceller.gap(round(missing_s * RATE_HZ))
+            self._heard += round(missing_s * RATE_HZ)
+
     def _came(self, now: float) -> None:
         lag_s = now - self._heard / RATE_HZ
         if now >= self._window_from + _REMEMBERED_S:
@@ -126,7 +143,9 @@ class EchoGuard:
 
     def _late(self, now: float) -> int:
         """Samples that the microphone has recorded by now and that have not come yet."""
+        return round(min(self._late_s(now), _LATE_S) * RATE_HZ)
+
+    def _late_s(self, now: float) -> float:
+        """The same in seconds, however many: those of a microphone that was off count, too."""
         lag_s = min(self._lags)
-        if lag_s == inf:
-            return 0
-        return round(min(max(0.0, now - lag_s - self._heard / RATE_HZ), _LATE_S) * RATE_HZ)
+        return 0.0 if lag_s == inf else max(0.0, now - lag_s - self._heard / RATE_HZ)
