@@ -48,6 +48,11 @@ class _WebSocket(WebSocketsSansIOProtocol):
         self.scope.setdefault("extensions", {})["parley.abort"] = self.transport.abort  # type: ignore[assignment]
         await super().run_asgi()
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        # Else every client that is refused with a reason is logged as an error of ours.
+        self.handshake_complete |= self.close_sent
+
 
 class _Http(HttpToolsProtocol):
     """Tells the application when the client leaves, writes what belongs together in one piece, and takes no endless

@@ -420,8 +420,10 @@ async def test_who_is_refused_is_told_why(
     sent = scripted_parley.headers if headers is None else headers
     if "Origin" in sent:
         sent = {**sent, **scripted_parley.headers}
+    logged = len(scripted_parley.log())
     with pytest.raises(websockets.InvalidStatus) as refused:
         async with websockets.connect(f"{scripted_parley.ws_url}/v1/realtime?{query}", additional_headers=sent):
             pass
     assert refused.value.response.status_code == status
     assert b'"error"' in refused.value.response.body
+    assert "[error" not in scripted_parley.log()[logged:], "no fault of ours"

@@ -449,6 +449,26 @@ def test_an_answer_asked_for_while_the_words_are_not_known_waits_for_them() -> N
     check(talk)
 
 
+def test_an_answer_cancelled_while_it_waits_ends_all_the_same() -> None:
+    """Who asked for it waits for its end before they ask again."""
+    talk = RealtimeTalk(audio=MANUAL, delays=Delays(stt=1.0))
+    talk.speak((0.1, 1.1, "what is it"))
+    talk.run(1.3)
+    talk.append(1300)
+    talk.say("input_audio_buffer.commit")
+    talk.say("response.create", response={"metadata": {"number": "1"}})
+    assert not talk.of("response.created"), "it waits for the words"
+    talk.say("response.cancel")
+    [created], [done] = talk.of("response.created"), talk.of("response.done")
+    assert done["response"]["id"] == created["response"]["id"] and done["response"]["metadata"] == {"number": "1"}
+    assert (done["response"]["status"], done["response"]["output"]) == ("cancelled", [])
+    talk.say("response.create")
+    talk.run(30.0)
+    assert [one["response"]["status"] for one in talk.of("response.done")] == ["cancelled", "completed"]
+    assert not talk.errors
+    check(talk)
+
+
 def test_a_second_response_is_refused_and_text_beside_it_is_not() -> None:
     talk = RealtimeTalk(lambda asked: STORY)
     talk.say("conversation.item.create", item=HI)

@@ -285,7 +285,9 @@ class Lifecycle:
             )
         if found is None or found is self._replies.active:
             for key in waiting:
-                del self._wishes[key]
+                wish = self._wishes.pop(key)
+                if found is None:
+                    self._replies.never_began(wish, self.session)
         reply = self._replies.reply_of(found) if found is not None else None
         self._out.append(CancelResponse(reply, self._cause(event_id)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voice.protocols.realtime_items import Part, WireItem, item_json
-from voice.session.outgoing import AudioOut, TurnComplete
+from voice.session.outgoing import AudioOut
 
 __all__ = ["Blame", "Emit", "Response", "Said", "error_said", "response_json", "usage_json"]
 
@@ -104,18 +104,18 @@ def response_json(
     }
 
 
-def usage_json(turn: TurnComplete) -> dict[str, Any]:
+def usage_json(tokens_in: int, tokens_out: int) -> dict[str, Any]:
     """Tokens of the language model; audio has none here."""
     return {
-        "total_tokens": turn.tokens_in + turn.tokens_out,
-        "input_tokens": turn.tokens_in,
-        "output_tokens": turn.tokens_out,
+        "total_tokens": tokens_in + tokens_out,
+        "input_tokens": tokens_in,
+        "output_tokens": tokens_out,
         "input_token_details": {
-            "text_tokens": turn.tokens_in,
+            "text_tokens": tokens_in,
             "audio_tokens": 0,
             "image_tokens": 0,
             "cached_tokens": 0,
             "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
         },
-        "output_token_details": {"text_tokens": turn.tokens_out, "audio_tokens": 0},
+        "output_token_details": {"text_tokens": tokens_out, "audio_tokens": 0},
     }

@@ -73,6 +73,21 @@ class Replies:
         self._responses[event.reply] = response
         self._say("response.created", response=response_json(response))
 
+    def never_began(self, wish: ReplyWish, session: RealtimeSession) -> None:
+        """It was asked for, and cancelled while it waited. With OpenAI it had begun: who asked waits for its end."""
+        spoken = session.speaks if wish.options.spoken is None else wish.options.spoken
+        response = Response(
+            self._new_id("resp"),
+            "",
+            spoken,
+            self._conversation if wish.in_conversation else None,
+            session.response_shape(spoken, wish.fields),
+        )
+        self._say("response.created", response=response_json(response))
+        response.status = "cancelled"
+        details = {"type": "cancelled", "reason": "client_cancelled"}
+        self._say("response.done", response=response_json(response, details, usage_json(0, 0)))
+
     def text(self, event: TextOut) -> None:
         response = self._responses.get(event.reply)
         if response is None or not event.text:
@@ -170,7 +185,9 @@ class Replies:
             details = {"type": "failed", "error": error}
         elif not whole:
             details = {"type": event.status, "reason": event.reason or None}
-        self._say("response.done", response=response_json(response, details, usage_json(event)))
+        self._say(
+            "response.done", response=response_json(response, details, usage_json(event.tokens_in, event.tokens_out))
+        )
         self._say("rate_limits.updated", rate_limits=[])
 
     def _say(self, type: str, **body: Any) -> None:

@@ -75,8 +75,9 @@ class Connection:
             for draft in drafts:
                 self._outbox.send_nowait((event, draft))
         except anyio.WouldBlock:
+            if not self._overrun:
+                log.warning("client does not read", session=self._name, waiting=OUTBOX_DRAFTS)
             self._overrun = True
-            log.warning("client does not read", session=self._name, waiting=OUTBOX_DRAFTS)
             return False
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             log.debug("client is gone", session=self._name)
