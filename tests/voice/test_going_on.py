@@ -67,3 +67,15 @@ def test_a_recogniser_that_is_slow_keeps_nobody_awake(echo: str, length_s: float
     talk.speak((4.0, 4.0 + length_s, "and how does it end"))
     talk.run(60.0)
     assert not talk.machine.busy
+
+
+@pytest.mark.parametrize("stt_s", [0.3, 2.4, 4.0])
+def test_what_is_said_over_the_first_reply_is_heard_however_late_its_words_come(stt_s: float) -> None:
+    """The client says that it cancels the echo: until a reply has shown it, words are needed."""
+    talk = Conversation(config=CONFIG, delays=Delays(stt=stt_s), answer=lambda asked: "That is a long story. " * 9)
+    talk.at(0.5, heard.EchoHeard("absent"))
+    talk.at(1.0, heard.Typed("tell me a story"))
+    talk.speak((4.0, 5.2, "and how does it end"))
+    talk.run(60.0)
+    assert requests(talk) == ["tell me a story", "and how does it end"]
+    assert talk.told(TurnComplete)[0].interrupted

@@ -285,7 +285,7 @@ class Judging(Deciding):
 
     def _resume(self, sound: Outcry) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
-        doubtful = sound.over_speech and sound.in_doubt(self._rules(sound))
+        doubtful = sound.over_speech and (sound.in_doubt(self._rules(sound)) or self._comes_late(sound))
         self._drop_doubted()
         if doubtful:
             self._doubted = sound
@@ -301,6 +301,12 @@ class Judging(Deciding):
         elif doubtful:
             self._missed_s, self._missed_until_s = sound.onset_s, self._quiet_s
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
+
+    def _comes_late(self, sound: Outcry) -> bool:
+        """It was long enough for words, and the recogniser has not said yet what they are. Where the microphone may
+        hear us they are most likely ours."""
+        long = sound.voiced_s * 1000 >= self._manners.rules.voiced_ms
+        return long and sound.ended and sound.waits and self._echo == "absent"
 
     def _doubt_settled(self, revision: int, text: str) -> bool:
         """The words of a sound that the reply went on after: was it an interruption after all?"""
