@@ -105,10 +105,19 @@ async def test_odd_bytes_are_no_samples(home: House) -> None:
         assert (error["type"], error["code"], error["event_id"]) == ("invalid_request_error", "invalid_audio", "odd")
 
 
-async def test_a_client_may_be_wrong_often(home: House) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"type": "response.dance"},
+        {"type": "session.update", "session": {"type": "realtime", "audio": {"output": {"speed": 9}}}},
+        {"type": "input_audio_buffer.append", "audio": "AAAA"},
+    ],
+    ids=lambda wrong: str(wrong["type"]),
+)
+async def test_a_client_may_be_wrong_often(home: House, wrong: dict[str, Any]) -> None:
     async with home.client.ws_connect(PATH) as socket:
         for _ in range(120):
-            await socket.send_json({"type": "response.dance"})
+            await socket.send_json(wrong)
         await socket.send_json({"type": "input_audio_buffer.clear"})
         assert len(await _until(socket, "input_audio_buffer.cleared")) >= 122
 

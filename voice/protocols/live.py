@@ -85,6 +85,8 @@ _TYPES = (
 class LiveCodec:
     """One connection's two directions. Setting `config` takes effect with the next frame."""
 
+    most_errors: int | None = 50
+
     def __init__(self, config: SessionConfig) -> None:
         self._voice = _AudioWriter(config)
 

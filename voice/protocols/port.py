@@ -26,6 +26,9 @@ Draft = Callable[[], Sequence[Frame]]
 class Codec(Protocol):
     """Between the frames of one connection and the events of its session. Called from one task at a time."""
 
+    most_errors: int | None
+    """So many frames in a row that could not be done end the connection; None: each is answered, however many."""
+
     @property
     def config(self) -> SessionConfig:
         """What is in force. The session sets it after `apply`."""

@@ -50,6 +50,8 @@ class RealtimeCodec:
     """One connection. `session_id` is shown, `expires_at` (unix seconds) too; `new_id(prefix)` makes unique ids;
     `voices` are those that there are."""
 
+    most_errors: int | None = None
+
     def __init__(
         self,
         config: SessionConfig,

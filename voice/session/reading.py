@@ -21,9 +21,6 @@ from voice.turn import events as heard
 
 __all__ = ["Reading", "position_of"]
 
-MAX_ERRORS = 50
-"""Frames in a row that make no sense, after which the connection is closed."""
-
 
 class Reading:
     """Of one session, over all its connections. `hear` tells the turn machine; `reconfigure` takes a new
@@ -77,7 +74,7 @@ class Reading:
             except ParleyError as error:
                 self._complain(error)
                 self._errors += 1
-                if self._errors >= MAX_ERRORS:
+                if self._errors == self._codec.most_errors:
                     await channel.close(1008, "too many invalid frames")
                     return True
             frame = None
