@@ -199,6 +199,11 @@ class SickUpstream:
                     writer.close()
                 else:
                     await reader.read()
+            case "never_stops":
+                writer.write(opening + frames.role)
+                while True:
+                    writer.write(frames.words)
+                    await writer.drain()
             case "trickle":
                 for byte in opening + frames.answer + DONE:
                     writer.write(bytes((byte,)))

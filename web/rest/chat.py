@@ -17,7 +17,7 @@ from llm.convert.media_fetch import with_media
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
-from llm.stream import Finish, Relayed, StreamEvent
+from llm.stream import Finish, ReasoningDelta, Relayed, StreamEvent, TextDelta, ToolCallDelta
 from web.body import read_object
 from web.direct import Direct
 from web.guards.authenticate import principal_of
@@ -30,6 +30,8 @@ __all__ = ["ROUTES", "without_ours"]
 _log = structlog.get_logger("web")
 _CLIENT_CLOSED = 499
 """nginx's status for a client that did not wait; nobody reads it but the log."""
+_MOST_BYTES, _EVENT_BYTES = 64 << 20, 160
+"""Of a reply that is gathered, and of each of its pieces beside the text; no model writes so much."""
 _OURS = "parley_"
 """Fields between the gateway and its slots. From outside they could jump the queue, or reach another's memory."""
 
@@ -96,11 +98,28 @@ async def _events(generator: Generator, asked: GenerateRequest, writer: ChunkWri
 
 
 async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
+    size = 0
     async with aclosing(generator.generate(asked)) as stream:
-        events = [event async for event in stream]
+        async for event in stream:
+            events.append(event)
+            size += _EVENT_BYTES + _length(event)
+            if size > _MOST_BYTES:
+                raise BackendFailed("the model's answer has no end", hint="set max_tokens, or ask for a stream")
     if not events or not isinstance(events[-1], Finish):
         raise BackendFailed("the model's answer ended in the middle")
     return events
+
+
+def _length(event: StreamEvent) -> int:
+    match event:
+        case TextDelta() | ReasoningDelta():
+            return len(event.text)
+        case ToolCallDelta():
+            return len(event.arguments)
+        case Relayed():
+            return len(event.data)
+    return 0
 
 
 ROUTES = [Route("/v1/chat/completions", Direct(_complete), methods=["POST"])]
