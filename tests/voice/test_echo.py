@@ -63,6 +63,22 @@ def test_a_server_that_was_busy_knows_that_the_microphone_was_on(
     assert room.guard.finding == ("present", 0)
 
 
+def test_a_server_that_is_held_up_again_while_it_catches_up_takes_no_microphone_for_off() -> None:
+    """Two seconds wait; a tenth of a second of them is heard, then others have the machine for half a second."""
+    guard, ours, frame, begin = EchoGuard("auto"), spoken(STORY)[: 8 * RATE_HZ], 320, RATE_HZ
+    mic = np.concatenate((np.zeros(begin + RATE_HZ // 8, np.int16), (ours * 0.4).astype(np.int16)))
+    heard = []
+    for at in range(0, len(mic) - frame + 1, frame):
+        spoken_s = (at + frame) / RATE_HZ
+        now = 5.0 if 3.0 < spoken_s <= 3.1 else 5.5 if 3.1 < spoken_s <= 5.5 else spoken_s
+        if at == begin:
+            guard.sent(AudioOut("r", ours, RATE_HZ, "", True), now)
+        heard.append(guard.hear(mic[at : at + frame], now))
+    assert guard.finding == ("present", 0)
+    late = slice(4 * RATE_HZ, None)
+    assert level_db(np.concatenate(heard)[late]) < level_db(mic[late]) - 15
+
+
 @pytest.mark.parametrize(("gain_db", "delay_ms"), [(-6, 60), (-12, 250)])
 def test_what_was_played_while_the_microphone_was_off_is_no_echo(gain_db: float, delay_ms: float) -> None:
     room = Room(Acoustics(gain_db, delay_ms, 0.3, muted=((3.0, 1.3),))).run(8.0)

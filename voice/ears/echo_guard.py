@@ -32,9 +32,11 @@ than a millisecond meanwhile, and a microphone that was off for a moment mislead
 _GAP_S = 1.0
 """No audio for this long: the microphone was off meanwhile, if its audio stays as late."""
 _CATCH_UP_S = 0.2
-"""What has waited comes within this time, or goes on coming..."""
+"""Where we are not held up again, what has waited comes within this time, or goes on coming..."""
 _FASTER = 1.3
-"""... so much faster than it is spoken, at least."""
+"""... so many times as fast as it is spoken, at least."""
+_HELD_UP_S = 0.06
+"""A pause between two pieces, longer than the piece: no time to catch up in."""
 
 
 class EchoGuard:
@@ -82,10 +84,11 @@ class EchoGuard:
         """Microphone audio, int16 16 kHz, any length: the same without our voice, some of it a little later."""
         if self._canceller is None:
             return pcm
-        silent = self._heard_at is not None and now - self._heard_at - len(pcm) / RATE_HZ > _GAP_S
+        silent_s = 0.0 if self._heard_at is None else now - self._heard_at - len(pcm) / RATE_HZ
         self._heard_at = now
         self._heard += len(pcm)
-        self._silence = (now, self._heard) if silent else self._silence
+        if silent_s > (_GAP_S if self._silence is None else _HELD_UP_S):
+            self._silence = now, self._heard
         self._after_silence(now)
         self._came(now)
         heard, again = self._canceller.hear(pcm), self._canceller.hindsight
