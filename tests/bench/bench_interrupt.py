@@ -50,8 +50,8 @@ def run(options: Options) -> Section:
             *milliseconds([e["silent"] for e in measured]),
         )
     )
-    if held := [entry["held"] for entry in measured if "held" in entry]:
-        rows.insert(1, ("Parley: reply held while it is judged (`state` paused)", *milliseconds(held)))
+    held = [entry["held"] for entry in measured]
+    rows.insert(1, ("Parley: reply held while it is judged (`state` paused)", *milliseconds(held)))
     rows += [(f"{name}: last reply audio sent", p50, p95, "", "") for name, p50, p95 in PEER_MS]
     kind = "Recordings of people" if spoken[0].human else "espeak-ng speech"
     return Section(
@@ -61,7 +61,9 @@ def run(options: Options) -> Section:
         "Parley first holds the reply at the onset: nothing more is sent, and a client that knows the state "
         "`paused` (the live page does) stops playing. It stops the reply for good when the voice has lasted long "
         "enough to be no cough; after a cough the reply goes on at the very sample. An older client plays what it "
-        "has buffered, at most 300 ms, until it is told `interrupted`.",
+        "has buffered, at most 300 ms, until it is told `interrupted`. A reply that a breath or the room of the "
+        f"recording held before the first voiced sample counts as held after 0 ms: {held.count(0.0)} of {len(held)} "
+        "were.",
         (Table(("onset of the interrupting voice to ..., ms", "p50", "p95", "worst", "interruptions"), tuple(rows)),),
     )
 
@@ -82,6 +84,7 @@ async def _interrupt(client: LiveClient, utterance: Utterance) -> dict[str, floa
         "told": told.at_s - first_s,
         "last_audio": max(audio, default=0.0),
         "silent": min(told.at_s, plays_until_s) - first_s,
+        "held": 0.0,
     }
     for message in before:
         if message.type == "state" and message.body.get("state") == "paused":
