@@ -358,7 +358,8 @@ class LlamaCppEngine:
             return
         asked = [self._replies[row.job_id].job for row in rows]
         with self._wake:
-            self._preemption.begin((job.id for job in asked), any(job.priority is Priority.VOICE for job in asked))
+            voice = any(job.priority is Priority.VOICE for job in asked)
+            self._preemption.begin((job.id for job in asked), voice, self._now())
             for command in self._commands:
                 self._preemption.heard(command, self._now())
 

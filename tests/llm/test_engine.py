@@ -159,7 +159,7 @@ def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing
         return decoded[-1][1]
 
     monkeypatch.setattr(loaded._decoder, "_decode", while_it_runs)
-    monkeypatch.setattr("llm.llamacpp.preemption.EVERY_S", 60.0)
+    monkeypatch.setattr("llm.llamacpp.preemption.SOONEST_S", 60.0)
     loaded.submit(EngineJob(1, prompt, sampling, None, None, Priority.BATCH))
     events.wait(4)
     assert decoded[3:5] == [(1, "preempted"), (2, "done")]
@@ -168,6 +168,29 @@ def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing
     state, held = state_of(loaded)
     assert [0 if row.stowed else row.tokens for row in state.sequences] == held
     assert state.counters["preempted"] == 1
+
+
+def test_voice_turns_break_off_what_costs_little_and_sooner_where_it_costs_less(
+    engine: tuple[LlamaCppEngine, Events],
+) -> None:
+    preemption = engine[0]._decoder.preemption
+    assert preemption is not None
+    voice = EngineJob(9, [1], Sampling(), None, None, Priority.VOICE)
+
+    def breaks_off(begun_at: float, heard_at: float) -> bool:
+        preemption.begin([0], False, begun_at)
+        preemption.heard(voice, heard_at)
+        wanted = preemption.wanted
+        preemption.end()
+        return wanted
+
+    assert breaks_off(10.0, 10.1)
+    assert not breaks_off(10.11, 10.119), "not even at once where another has just been broken off"
+    assert not breaks_off(10.11, 10.15)
+    assert breaks_off(10.13, 10.135)
+    assert not breaks_off(10.2, 10.4)
+    assert breaks_off(10.2, 10.44), "in the end voice goes first, whatever it costs"
+    assert not preemption.wanted
 
 
 def test_a_step_ends_when_nobody_wants_it_any_more(
