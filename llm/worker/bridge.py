@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,10 @@ __all__ = ["Bridge", "Mail", "Taken"]
 THREAD_FROM_CHARS = 2000
 """Longer prompts are rendered and tokenized in a thread, shorter ones at once: the way there costs more."""
 ANSWER_WITHIN_S = 30.0
+APART_S = 0.004
+"""Pieces of a reply follow each other no faster: nobody sees or hears it, and with a small model, which writes a
+thousand tokens and more a second, most of the time would go into telling of each. The first does not wait, nor does
+the end."""
 
 _Answer = TypeVar("_Answer")
 
@@ -79,6 +84,8 @@ class Mail:
         self._error: ParleyError | None = None
         self._vectors: tuple[list[float], ...] | None = None
         self._news = anyio.Event()
+        self._complete = anyio.Event()  # nothing more is going to come
+        self._taken_at = -inf
 
     @property
     def over(self) -> bool:
@@ -99,9 +106,15 @@ class Mail:
         self._error = self._error or event.error
         outbox.over = event.finish is not None or event.error is not None or event.vectors is not None
         self._news.set()
+        if outbox.over and (self._error is not None or all(other.over for other in self._outboxes)):
+            self._complete.set()
 
     async def take(self) -> list[Taken]:
         """What is new, at least one; all since the last call is joined. Raises a reply's error. Cancel-safe."""
+        pause_s = self._taken_at + APART_S - anyio.current_time()
+        if pause_s > 0 and not self._complete.is_set():
+            with anyio.move_on_after(pause_s):
+                await self._complete.wait()
         while True:
             if self._error is not None:
                 raise self._error
@@ -111,6 +124,7 @@ class Mail:
                 if not outbox.told and (outbox.text or outbox.tokens or outbox.over)
             ]
             if fresh:
+                self._taken_at = anyio.current_time()
                 return fresh
             await self._news.wait()
             self._news = anyio.Event()

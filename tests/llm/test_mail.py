@@ -1,0 +1,69 @@
+"""What a reply gives on its way to who reads it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from llm.engine import EngineEvent, EngineFinish
+from llm.errors import BackendFailed
+from llm.stream import Usage
+from llm.worker.bridge import Mail
+
+END = EngineFinish("stop", Usage(1, 4))
+
+
+@pytest.fixture(autouse=True)
+def long_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So long that no test waits for it."""
+    monkeypatch.setattr("llm.worker.bridge.APART_S", 3600.0)
+
+
+async def test_the_first_piece_comes_at_once_and_those_close_behind_it_in_one() -> None:
+    mail = Mail(1)
+    mail.put(0, EngineEvent(7, "one", tokens=(1,)))
+    assert [taken.text for taken in await mail.take()] == ["one"]
+    rest = asyncio.ensure_future(mail.take())
+    for text in (" two", " three"):
+        mail.put(0, EngineEvent(7, text, tokens=(1,)))
+        await asyncio.sleep(0)
+    assert not rest.done()
+    mail.put(0, EngineEvent(7, " four", END, tokens=(1,)))
+    (taken,) = await rest
+    assert (taken.text, taken.tokens, taken.finish) == (" two three four", (1, 1, 1), END)
+    assert mail.over
+
+
+async def test_the_end_of_all_replies_and_an_error_do_not_wait() -> None:
+    mail = Mail(2)
+    mail.put(0, EngineEvent(7, "a", END))
+    assert [taken.choice for taken in await mail.take()] == [0]
+    rest = asyncio.ensure_future(mail.take())
+    await asyncio.sleep(0)
+    mail.put(1, EngineEvent(8, "b"))
+    await asyncio.sleep(0)
+    assert not rest.done()
+    mail.put(1, EngineEvent(8, "c", END))
+    assert [(taken.choice, taken.text) for taken in await rest] == [(1, "bc")]
+
+    broken = Mail(2)
+    broken.put(0, EngineEvent(7, "a"))
+    await broken.take()
+    broken.put(1, EngineEvent(8, error=BackendFailed("gone")))
+    with pytest.raises(BackendFailed, match="gone"):
+        await broken.take()
+
+
+async def test_a_reader_that_leaves_while_it_waits_loses_nothing() -> None:
+    mail = Mail(1)
+    mail.put(0, EngineEvent(7, "one"))
+    await mail.take()
+    mail.put(0, EngineEvent(7, " two"))
+    waiting = asyncio.ensure_future(mail.take())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    mail.put(0, EngineEvent(7, "", END))
+    assert [taken.text for taken in await mail.take()] == [" two"]
