@@ -39,10 +39,12 @@ __all__ = ["Bridge", "Mail", "Taken"]
 THREAD_FROM_CHARS = 2000
 """Longer prompts are rendered and tokenized in a thread, shorter ones at once: the way there costs more."""
 ANSWER_WITHIN_S = 30.0
+FIRST_PIECES = 16
 APART_S = 0.004
-"""Pieces of a reply follow each other no faster: nobody sees or hears it, and with a small model, which writes a
-thousand tokens and more a second, most of the time would go into telling of each. The first does not wait, nor does
-the end."""
+"""The pieces after the first ones follow each other no faster, but the end does not wait: nobody sees or hears it,
+and with a small model, which writes a thousand tokens and more a second, most of the time would go into telling of
+each.
+"""
 
 _Answer = TypeVar("_Answer")
 
@@ -85,6 +87,7 @@ class Mail:
         self._vectors: tuple[list[float], ...] | None = None
         self._news = anyio.Event()
         self._complete = anyio.Event()  # nothing more is going to come
+        self._pieces = 0
         self._taken_at = -inf
 
     @property
@@ -112,7 +115,7 @@ class Mail:
     async def take(self) -> list[Taken]:
         """What is new, at least one; all since the last call is joined. Raises a reply's error. Cancel-safe."""
         pause_s = self._taken_at + APART_S - anyio.current_time()
-        if pause_s > 0 and not self._complete.is_set():
+        if pause_s > 0 and self._pieces >= FIRST_PIECES and not self._complete.is_set():
             with anyio.move_on_after(pause_s):
                 await self._complete.wait()
         while True:
@@ -124,6 +127,7 @@ class Mail:
                 if not outbox.told and (outbox.text or outbox.tokens or outbox.over)
             ]
             if fresh:
+                self._pieces += 1
                 self._taken_at = anyio.current_time()
                 return fresh
             await self._news.wait()

@@ -16,11 +16,20 @@ END = EngineFinish("stop", Usage(1, 4))
 
 @pytest.fixture(autouse=True)
 def long_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So long that no test waits for it."""
+    """So long that no test waits for it, and from the second piece on."""
     monkeypatch.setattr("llm.worker.bridge.APART_S", 3600.0)
+    monkeypatch.setattr("llm.worker.bridge.FIRST_PIECES", 1)
 
 
-async def test_the_first_piece_comes_at_once_and_those_close_behind_it_in_one() -> None:
+async def test_the_first_pieces_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm.worker.bridge.FIRST_PIECES", 3)
+    mail = Mail(1)
+    for text in ("one", " two", " three"):
+        mail.put(0, EngineEvent(7, text))
+        assert [taken.text for taken in await mail.take()] == [text]
+
+
+async def test_pieces_close_behind_the_first_ones_come_in_one() -> None:
     mail = Mail(1)
     mail.put(0, EngineEvent(7, "one", tokens=(1,)))
     assert [taken.text for taken in await mail.take()] == ["one"]
