@@ -89,8 +89,8 @@ class TestAnswers:
         self, worker: RunningWorker, http: aiohttp.ClientSession
     ) -> None:
         wanted = {"include_usage": True, "continuous_usage_stats": True}
-        body = chat("what is the capital of france", stream_options=wanted, max_tokens=40)
-        async with streaming(http, worker, body) as events:
+        body = chat("tell me a story", stream_options=wanted, max_tokens=400, logit_bias=worker.never_ending())
+        async with streaming(http, worker, body) as events:  # so long that it cannot come in one piece
             usages = [chunk["usage"] async for chunk in events if chunk != "[DONE]" and chunk.get("usage")]
         assert len(usages) > 1 and len({usage["prompt_tokens"] for usage in usages}) == 1
         written = [usage["completion_tokens"] for usage in usages]
