@@ -22,7 +22,7 @@ CLIENTS = (1, 4, 8)
 CONTEXT = 1024
 SHORT = 512
 """The context of the smallest models; stories260K was trained on no more."""
-TINY_REPEATS = 25
+TINY_REPEATS = 15
 OURS, PEER = "a Parley slot", "llama.cpp's server"
 
 

@@ -103,7 +103,7 @@ async def test_the_answer_begins_before_the_model_has_finished(parley_server: Pa
         done = await client.wait("turn_complete", audio.at_s)
     texts = [message for message in client.heard if message.type == "text"]
     told_by_then = sum(len(message.body["text"]) for message in texts if message.at_s <= audio.at_s)
-    assert len(texts) > 10, "token by token"
+    assert len(texts) > 4, "piece by piece"
     assert told_by_then < len(str(done.body["output_transcript"]))
     assert done.body["usage"]["tokens_out"] > 10  # type: ignore[index]
 
