@@ -27,7 +27,7 @@ SOONEST_S, LATEST_S = 0.02, 0.3
 """A stream of voice turns must not keep others from getting on. So what is computed in vain by breaking a step off is
 no more than this share of the time since a step was broken off last; but after SOONEST_S at the soonest, and after
 LATEST_S in any case. Eight replies of parley-mini to batch clients, a voice turn every 60 ms: its first token came
-after 8.5 ms where only LATEST_S counted, after 4.6 ms so, and after 6 ms where it was alone."""
+after some 8 ms where only LATEST_S counted, after some 5 ms so, which is no more than where it was alone."""
 
 
 class Preemption:

@@ -5,6 +5,7 @@ The servers that speak it differ in small things; each has a file in llm/backend
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
@@ -34,7 +35,7 @@ from llm.remote.chunk_reader import ChunkReader
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
 from llm.remote.request_defaults import with_defaults
-from llm.remote.sse import BYTE_ORDER_MARK, SseReader
+from llm.remote.sse import SseReader
 from llm.remote.upstream import Upstream, UpstreamAnswer
 from llm.routing.abilities import abilities_of
 from llm.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
@@ -296,7 +297,7 @@ def _in_one_piece(response: UpstreamAnswer, opening: bytes, whole: bool) -> bool
     """Whether a whole answer comes and no stream. Servers forget to say what they send, or call it otherwise: what it
     begins with tells.
     """
-    first = opening.removeprefix(BYTE_ORDER_MARK).lstrip()[:1]
+    first = opening.removeprefix(BOM_UTF8).lstrip()[:1]
     if first:
         return first in b"{["
     return response.content_type == "application/json" or (whole and response.content_type != "text/event-stream")

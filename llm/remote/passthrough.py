@@ -11,12 +11,12 @@ parts. A reply that begins with `<think>` is converted, too.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from math import isfinite
 from typing import Any
 
 from llm.messages import GenerateRequest
 from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader, count_of, plain_content
-from llm.remote.sse import BYTE_ORDER_MARK
 from llm.remote.text_frames import TextFrames
 from llm.stream import Relayed, StreamEvent
 
@@ -52,7 +52,7 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     mended = _mended(value, b"NaN" in data or b"Infinity" in data)
     if (b'"reasoning"' in data and _named_twice(value, "message")) or mended:
         data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    data = data.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").encode()
+    data = data.removeprefix(BOM_UTF8).decode("utf-8", "replace").encode()
     return [Relayed(data), reader.finish()]
 
 

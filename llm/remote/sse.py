@@ -6,13 +6,14 @@ which is no field of the standard: llama.cpp's server begins a line with it in p
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
+
 from llm.errors import BackendFailed
 
-__all__ = ["BYTE_ORDER_MARK", "SseReader"]
+__all__ = ["SseReader"]
 
 MAX_EVENT_BYTES = 16 << 20
 """An image in a chunk has some megabytes."""
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class SseReader:
@@ -54,7 +55,7 @@ class SseReader:
         self._rest = lines.pop()
         if not self._begun:
             self._begun = True
-            lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
+            lines[0] = lines[0].removeprefix(BOM_UTF8)
         for line in lines:
             text = line.decode("utf-8", "replace")
             if not text:

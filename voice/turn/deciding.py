@@ -294,10 +294,11 @@ class Deciding(Noting):
         self._stop_overhearing()
         self._drop_doubted()
         self._remember_said()
-        cut = revision is not None and sound is not None and self._had_cut(revision, sound)
-        merged = cut and revision is not None and sound is not None and self._is_one_turn(revision, sound)
-        if cut and revision is not None and sound is not None and revision.quiet_s is not None:
-            self._habits.went_on(sound.onset_s - revision.quiet_s)
+        merged = False
+        if revision is not None and sound is not None and self._had_cut(revision, sound):
+            merged = self._is_one_turn(revision, sound)
+            if revision.quiet_s is not None:
+                self._habits.went_on(sound.onset_s - revision.quiet_s)
         if revision is not None and revision.confirmed:
             self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
         else:
