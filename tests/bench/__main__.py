@@ -9,14 +9,13 @@ import argparse
 import importlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.bench.chart import svg
-from tests.bench.report import ROOT, Options, machine
+from tests.bench.report import ROOT, Options
 
 HERE = Path(__file__).resolve().parent
 PAGE = ROOT / "docs" / "performance.md"
@@ -82,7 +81,6 @@ def _run_one(name: str, options: Options, result: Path) -> None:
 def _write(name: str, markdown: str, chart: str | None) -> None:
     """Put a section into the page, in place of its older self."""
     text = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else _EMPTY
-    text = re.sub(r"(?m)^Machine: .*$", f"Machine: {machine()}.", text, count=1)
     start, end = f"<!-- bench:{name} -->\n", f"<!-- /bench:{name} -->\n"
     block = start + markdown + end
     if start in text:
@@ -100,9 +98,7 @@ def _write(name: str, markdown: str, chart: str | None) -> None:
 _EMPTY = """# Performance
 
 Measured with `make bench`, which writes the sections below. Nothing here is asserted by the tests: a busy machine is
-slower, not wrong.
-
-Machine: .
+slower, not wrong. Each section names its day, commit and machine.
 """
 
 

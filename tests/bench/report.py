@@ -73,7 +73,7 @@ class Section:
             parts.append("\n".join(f"- {note}" for note in self.notes) + "\n")
         parts += [f"**FAILED: {failure}**\n" for failure in self.failures]
         stamp = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()}"
-        parts.append(f'<sub>{stamp}; again with `make bench ARGS="{name}"`</sub>\n')
+        parts.append(f'<sub>{stamp}; {machine()}; again with `make bench ARGS="{name}"`</sub>\n')
         return "\n".join(parts)
 
 
@@ -99,11 +99,10 @@ def milliseconds(seconds: Sequence[float]) -> tuple[str, str, str, int]:
 
 
 def machine() -> str:
-    """One line: processor, cores, memory, system, Python, and how busy it was with other things."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    """One line: processor, cores, memory, system, Python."""
     return (
         f"{_processor()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}; load before the run {load:.1f}"
+        f"Python {platform.python_version()}"
     )
 
 
