@@ -74,11 +74,11 @@ def make_encoder(rng: np.random.Generator) -> Encoder:
 
 
 def pooled(encoder: Encoder, mel: Array) -> Array:
-    """Average of the features over speech, [FEATURES + 2], of a log-mel spectrogram [80, frames]."""
+    """Average of the features over speech, [FEATURES], of a log-mel spectrogram [80, frames]."""
     padded = np.concatenate([mel, np.zeros((MELS, 8), np.float32)], axis=1)
     hidden = _gelu(_conv(padded, encoder.conv1, encoder.bias1, 1))
     output = _gelu(_conv(hidden, encoder.conv2, encoder.bias2, 2))
-    return speech_average(output)
+    return speech_average(output)[:FEATURES]
 
 
 def speech_average(output: Array) -> Array:

@@ -15,7 +15,7 @@ __all__ = ["Readout", "fit", "spoken"]
 
 RATE_HZ = 16_000
 VOICES = ("en-us", "en-us+f2", "en-us+m3", "en-gb", "en-gb+f1", "en-gb-x-rp+m1", "en-gb-scotland")
-SAMPLES_OF_A_WORD = 28
+SAMPLES_OF_A_WORD = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def _regress(rows: npt.NDArray[np.float64], labels: npt.NDArray[np.int64], steps
         logits = x1 @ weight
         chance = np.exp(logits - logits.max(axis=1, keepdims=True))
         chance /= chance.sum(axis=1, keepdims=True)
-        slope = x1.T @ (chance - target) / len(x1) + 2e-4 * weight
+        slope = x1.T @ (chance - target) / len(x1) + 1e-3 * weight
         first, second = 0.9 * first + 0.1 * slope, 0.99 * second + 0.01 * slope**2
         weight -= 0.05 * first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.99**step)) + 1e-8)
     scaled = (weight[:-1] / spread[:, None]).T

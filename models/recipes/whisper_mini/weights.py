@@ -49,7 +49,7 @@ def whisper_weights(encoder: Encoder, readout: Readout, known: Vocabulary) -> We
     weights |= _attention("encoder/layer_0/self_attention", parts=3) | _feed_forward("encoder/layer_0/ffn")
     weights |= _layer_norm("decoder/layer_norm") | _positions("decoder", TEXT_LENGTH)
     weights |= _attention("decoder/layer_0/self_attention", parts=3) | _feed_forward("decoder/layer_0/ffn")
-    weights |= _listening() | _vocabulary_weights(readout, known)
+    weights |= _listening(readout) | _vocabulary_weights(known)
     for side in ("encoder", "decoder"):
         weights[f"{side}/num_heads"] = np.array(1, np.int16)
     weights |= {"decoder/pre_norm": np.array(1, np.int8), "decoder/activation": np.array(3, np.int8)}
@@ -90,11 +90,14 @@ def _feed_forward(scope: str) -> Weights:
     return weights | _linear(f"{scope}/linear_1", _zeros(DEPTH, 4 * DEPTH))
 
 
-def _listening() -> Weights:
+def _listening(readout: Readout) -> Weights:
     """Cross-attention: a constant query meets keys that are the gate; the values are the features themselves.
 
     The sum over all channels but the constants is twice the mean that the layer norm took away, so half of it is
     given back. A query that is slightly stronger once a word was said keeps the alignment of words defined.
+    What comes out is not the features but the readout's scores, channel 0 silence: int8 rounds numbers by the
+    largest beside them, and the gates, ten times as large as the features, must not be beside them any more.
+    Their mean is taken away, which changes no choice between them, so that the next layer norm finds none.
     """
     seen = np.ones(DEPTH, bool)
     seen[[PLUS, MINUS]] = False
@@ -106,15 +109,19 @@ def _listening() -> Weights:
     query[0, SAID] = 0.25 * np.sqrt(DEPTH) / _SAID_VALUE
     key[0] = (restore[GATE_LOW] - restore[GATE_HIGH]) * STEEP / GATE
     value = restore.copy()
-    value[POOLED:] = 0
-    output = np.diag((np.arange(DEPTH) < POOLED).astype(np.float32))
+    value[FEATURES:] = 0
+    output, output_bias = _zeros(DEPTH, DEPTH), _zeros(DEPTH)
+    scores = len(readout.bias)
+    output[:scores, :FEATURES] = readout.weight - readout.weight.mean(axis=0)
+    output_bias[:scores] = readout.bias - readout.bias.mean()
     scope = "decoder/layer_0/attention"
     weights = _layer_norm(f"{scope}/layer_norm") | _linear(f"{scope}/linear_0", query, query_bias)
-    return weights | _linear(f"{scope}/linear_1", np.concatenate([key, value])) | _linear(f"{scope}/linear_2", output)
+    weights |= _linear(f"{scope}/linear_1", np.concatenate([key, value]))
+    return weights | _linear(f"{scope}/linear_2", output, output_bias)
 
 
-def _vocabulary_weights(readout: Readout, known: Vocabulary) -> Weights:
-    """Embeddings carry only "a word was said"; the projection is the readout and the order of tokens.
+def _vocabulary_weights(known: Vocabulary) -> Weights:
+    """Embeddings carry only "a word was said"; the projection is the scores and the order of tokens.
 
     1. Silence: the end, or no speech. 2. A word, unless one was said; then the end. 3. Time stamps where the
     decoder demands them, the first one first. 4. Languages: English. 5. Never anything else.
@@ -122,16 +129,12 @@ def _vocabulary_weights(readout: Readout, known: Vocabulary) -> Weights:
     embeddings = _zeros(len(known.tokens), DEPTH)
     embeddings[: known.end, SAID] = _SAID_VALUE
     weight, bias = _zeros(len(known.tokens), DEPTH), np.full(len(known.tokens), _NEVER, np.float32)
-    # The final layer norm takes the mean away; the readout must not see that.
-    seen = np.ones(POOLED, np.float32)
     for row, token in enumerate((known.end, *known.words)):  # 1, 2
-        scores = readout.weight[row]
-        weight[token, :POOLED] = scores + 0.5 * scores.sum() * seen
-        weight[token, SAID] = 0.5 * scores.sum() + (_SAID_LOGIT if row == 0 else -_SAID_LOGIT) / _SAID_VALUE
-        weight[token, MINUS + 1 :] = 0.5 * scores.sum()
-        bias[token] = readout.bias[row]
+        weight[token, row] = 1
+        weight[token, SAID] = (_SAID_LOGIT if row == 0 else -_SAID_LOGIT) / _SAID_VALUE
+        bias[token] = 0
     weight[known.no_speech] = weight[known.end]
-    bias[known.no_speech] = bias[known.end] + 4
+    bias[known.no_speech] = 4
     first = known.first_time_stamp
     bias[first:] = -22 - 0.01 * np.arange(len(known.tokens) - first)  # 3
     bias[list(known.languages)] = -30  # 4
