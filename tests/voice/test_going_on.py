@@ -79,3 +79,20 @@ def test_what_is_said_over_the_first_reply_is_heard_however_late_its_words_come(
     talk.run(60.0)
     assert requests(talk) == ["tell me a story", "and how does it end"]
     assert talk.told(TurnComplete)[0].interrupted
+
+
+@pytest.mark.parametrize("known_s", [None, 6.5], ids=["never known", "known late"])
+@pytest.mark.parametrize("stt_s", [0.3, 2.5, 4.0])
+def test_a_long_sentence_over_a_reply_is_whole_while_it_is_not_known_whether_we_are_heard(
+    stt_s: float, known_s: float | None
+) -> None:
+    """Each gap in it asks the recogniser anew, so its words come after the reply had to go on."""
+    talk = Conversation(config=CONFIG, delays=Delays(stt=stt_s), answer=lambda asked: "That is a long story. " * 9)
+    talk.at(0.5, heard.EchoHeard("unknown"))
+    talk.at(1.0, heard.Typed("tell me a story"))
+    if known_s is not None:
+        talk.at(known_s, heard.EchoHeard("absent"))
+    talk.speak((5.2, 7.2, "tell me how"), (7.6, 10.5, "the cat came home"))
+    talk.run(60.0)
+    assert requests(talk) == ["tell me a story", "tell me how the cat came home"]
+    assert talk.told(TurnComplete)[0].interrupted

@@ -64,10 +64,15 @@ class Judging(Deciding):
                 self._relax()
             return
         self._clicks, self._let_go, self._missed_s = 0, None, None
-        turn = self._new_turn(self._with_preroll(event.at_s), True)
+        from_s, before_s = self._with_preroll(event.at_s), 0.0
+        if self._doubted is not None and self._is_long(self._doubted):  # one goes on after a breath
+            from_s, before_s = min(from_s, self._doubted.turn.from_s), self._doubted.voiced_s
+        turn = self._new_turn(from_s, True)
         over_speech = self.state in (State.SPEAKING, State.BRACED)
         ahead = not over_speech or self._began_before_us(event.at_s)
-        self._outcry = Outcry(turn, over_speech, event.at_s, self._now, last_s=event.at_s, ahead=ahead)
+        self._outcry = Outcry(
+            turn, over_speech, event.at_s, self._now, last_s=event.at_s, ahead=ahead, voiced_s=before_s
+        )
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
@@ -146,9 +151,11 @@ class Judging(Deciding):
     def _overheard(self, event: SpeechEnded) -> None:
         """Speech over a reply that it may not interrupt is over: was it a stop word and nothing else?"""
         if self._let_go is not None or self._doubted is not None:
-            self._let_go = None
-            self._missed_s = None if self._doubted is None else self._doubted.onset_s
+            self._let_go = self._missed_s = None
             self._missed_until_s = event.at_s
+            if self._doubted is not None:
+                self._doubted.voice_s = event.at_s
+                self._missed_s = self._onset_of(self._doubted)
             return
         self._missed_until_s = event.at_s
         sound = self._aside_cry
@@ -285,6 +292,7 @@ class Judging(Deciding):
 
     def _resume(self, sound: Outcry) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
+        slight = sound.murmured or sound.in_doubt(self._rules(sound))
         doubtful = sound.over_speech and (sound.in_doubt(self._rules(sound)) or self._comes_late(sound))
         self._drop_doubted()
         if doubtful:
@@ -295,18 +303,26 @@ class Judging(Deciding):
         self._outcry = None
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
-        if sound.over_speech and (sound.murmured or doubtful) and not sound.ended and self._speaking:
+        goes_on = not sound.ended and self._speaking
+        if sound.over_speech and (sound.murmured or doubtful) and goes_on:
             # if the reply ends before the sound does, what it becomes is heard then
-            self._let_go, self._missed_s, self._missed_until_s = sound, sound.onset_s, None
+            self._let_go = sound if slight else None
+            self._missed_s, self._missed_until_s = self._onset_of(sound), None
         elif doubtful:
-            self._missed_s, self._missed_until_s = sound.onset_s, self._quiet_s
+            self._missed_s, self._missed_until_s = self._onset_of(sound), self._quiet_s
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
 
     def _comes_late(self, sound: Outcry) -> bool:
-        """It was long enough for words, and the recogniser has not said yet what they are. Where the microphone may
-        hear us they are most likely ours."""
-        long = sound.voiced_s * 1000 >= self._manners.rules.voiced_ms
-        return long and sound.ended and sound.waits and self._echo == "absent"
+        """It was long enough for words, and the recogniser has not said yet what they are. Where the microphone was
+        found to hear us they are most likely ours."""
+        return self._is_long(sound) and sound.waits and not self._echo_cancelled
+
+    def _is_long(self, sound: Outcry) -> bool:
+        return sound.voiced_s * 1000 >= self._manners.rules.voiced_ms
+
+    def _onset_of(self, sound: Outcry) -> float:
+        """Where in the audio it began, or what it goes on with."""
+        return min(sound.onset_s, sound.turn.from_s + self._manners.preroll_s)
 
     def _doubt_settled(self, revision: int, text: str) -> bool:
         """The words of a sound that the reply went on after: was it an interruption after all?"""
