@@ -76,11 +76,12 @@ def running_parley(
     env: Mapping[str, str] | None = None,
     ready_timeout_s: float = 120.0,
     guard_network: bool = True,
+    group: Path | None = None,
 ) -> Iterator[ParleyProcess]:
     """`parley up --no-browser` with its own home, ports and admin key, until the block ends.
 
-    `config` is the text of its parley.toml. Raises RuntimeError with the end of its log when it does not get ready,
-    or leaves a process behind after SIGTERM.
+    `config` is the text of its parley.toml, `group` a control group that it is to run in. Raises RuntimeError with
+    the end of its log when it does not get ready, or leaves a process behind after SIGTERM.
     """
     home.mkdir(parents=True, exist_ok=True)
     config_path = home / "parley.toml"
@@ -103,6 +104,12 @@ def running_parley(
             filter(None, [str(_ROOT / "tests" / "network_guard"), environment.get("PYTHONPATH", "")])
         )
     log_path = home / "up.log"
+
+    def before() -> None:
+        end_with_parent()
+        if group is not None:
+            (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+
     started = time.monotonic()
     with log_path.open("wb") as log:
         process = subprocess.Popen(
@@ -113,7 +120,7 @@ def running_parley(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=before if sys.platform == "linux" else None,
         )
     try:
         _wait_ready(process, f"http://127.0.0.1:{port}/health", started + ready_timeout_s, log_path)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 
 from llm.engine import Engine, EngineConfig, EngineSpec
+from llm.memory.machine import host_memory
 from llm.stepwise.folder import card_of, limits_of
 from llm.stepwise.port import Logits
 from models.errors import ModelUnreadable
@@ -98,7 +98,7 @@ def load(config: EngineConfig) -> Engine:
     config.on_progress(0.9)
     plain = MlxModel(model, found.vocabulary, settings.max_kv_size)
     rewind = bool(can_trim_prompt_cache(plain.new_cache()))
-    limits = limits_of(config, found, psutil.virtual_memory().total, rewind=rewind)
+    limits = limits_of(config, found, host_memory().total, rewind=rewind)
     size = sum(path.stat().st_size for path in config.model.glob("*.safetensors"))
     return StepEngine(config, plain, text, limits, card_of(config, found, plain, text, limits, size))
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 
 from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum
 from llm.memory.gpu_builds import TORCH, ships
+from llm.memory.machine import host_memory
 from llm.settings import EngineSettings
 from llm.stepwise.folder import card_of, limits_of
 from llm.stepwise.port import Logits
@@ -111,7 +111,7 @@ def load(config: EngineConfig) -> Engine:
         raise ModelUnreadable(f"{config.name} cannot be loaded: {str(error)[:300]}") from error
     model.eval()
     plain = TorchModel(model)
-    limits = limits_of(config, found, psutil.virtual_memory().total, rewind=_rewinds(model))
+    limits = limits_of(config, found, host_memory().total, rewind=_rewinds(model))
     config.on_progress(0.9)
     plain.extend(0, [0])  # the first pass is slow
     plain.clear(0)

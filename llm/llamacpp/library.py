@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import llm.llamacpp.openmp  # noqa: F401
@@ -15,6 +17,7 @@ import llm.llamacpp.openmp  # noqa: F401
 import llama_cpp.llama_cpp as native
 import llama_cpp.mtmd_cpp as mtmd
 
+from llm.memory.cgroups import MEMBERSHIP, ROOT, groups_of
 from llm.settings import KvCacheType, RopeScaling
 
 __all__ = ["KV_TYPES", "ROPE_SCALING", "extra_buffers", "in_own_thread", "native", "prepare", "threads"]
@@ -106,10 +109,13 @@ def threads(wanted: int) -> int:
     return max(1, min(cores, _quota(), MOST_THREADS))
 
 
-def _quota(path: str = "/sys/fs/cgroup/cpu.max") -> int:
-    try:
-        with open(path, encoding="ascii") as file:
-            quota, period = file.read().split()[:2]
-        return max(1, round(int(quota) / int(period)))
-    except (OSError, ValueError, ZeroDivisionError):
-        return MOST_THREADS  # no quota ("max"), or no such file
+def _quota(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int:
+    """Of cgroup 2, or of the older kind."""
+    found = MOST_THREADS
+    for group in groups_of("cpu", root, membership):
+        for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            with suppress(OSError, ValueError, ZeroDivisionError):  # no such file, or no quota ("max", -1)
+                quota, period = " ".join((group / name).read_text(encoding="ascii") for name in names).split()[:2]
+                if int(quota) > 0:
+                    found = min(found, max(1, round(int(quota) / int(period))))
+    return found

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
-
 from llm.batching.events import Limits
 from llm.engine import EngineConfig
 from llm.llamacpp.library import extra_buffers, native, prepare
 from llm.llamacpp.option_text import parse_shares
 from llm.llamacpp.plan import plan_limits
+from llm.memory.machine import host_memory
 from llm.settings import EngineSettings, SplitMode
 from models.errors import ModelUnreadable
 from models.formats.gguf import GgufHeader
@@ -62,7 +61,7 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
         settings,
         rewind=rewind,
         most_sequences=native.llama_max_parallel_sequences(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=host_memory().total,
         stows=on_cpu(settings),
     )
     return model, limits

@@ -1,7 +1,8 @@
 """What memory this machine has, how much of it is free, and what a worker takes.
 
-A container's limit counts as the machine (cgroup 1 and 2). Pages of mapped model files are in nobody's way until
-something needs the room, so the system calls them available; here they belong to the worker that reads them.
+The limit of a container or a service counts as the machine (cgroup 1 and 2). Pages of mapped model files are in
+nobody's way until something needs the room, so the system calls them available; here they belong to the worker that
+reads them.
 GPU memory is read through NVIDIA's management library when the package `nvidia-ml-py` and a driver are there.
 """
 
@@ -16,10 +17,10 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]
 
 from llm.memory.cards import Cards
+from llm.memory.cgroups import MEMBERSHIP, ROOT, groups_of
 
 __all__ = ["Gpu", "HostMemory", "Usage", "gpus", "host_memory", "tree_of", "usage_of"]
 
-CGROUP = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60
 """cgroup 1 writes "no limit" as a number near 2**63."""
 
@@ -51,26 +52,24 @@ class Usage:
     cards: Cards = ()
 
 
-def host_memory(cgroup: Path = CGROUP, own: Callable[[], Any] = psutil.virtual_memory) -> HostMemory:
+def host_memory(
+    root: Path = ROOT, own: Callable[[], Any] = psutil.virtual_memory, membership: Path = MEMBERSHIP
+) -> HostMemory:
     """Blocking, well under a millisecond."""
     machine = own()
     total, available = int(machine.total), int(machine.available)
-    limit, used, files = (
-        _number(cgroup / "memory.max"),
-        _number(cgroup / "memory.current"),
-        ("active_file", "inactive_file"),
-    )
-    statistics = cgroup / "memory.stat"
-    if limit is None:
-        limit, used = (
-            _number(cgroup / "memory/memory.limit_in_bytes"),
-            _number(cgroup / "memory/memory.usage_in_bytes"),
-        )
-        statistics, files = cgroup / "memory/memory.stat", ("total_active_file", "total_inactive_file")
-    if limit is None or used is None or limit >= min(total, _NO_LIMIT):
-        return HostMemory(total, available)
-    held = max(0, used - _files(statistics, files))
-    return HostMemory(limit, max(0, min(available, limit - held)))
+    for group in groups_of("memory", root, membership):
+        limits = [_number(group / name) for name in ("memory.max", "memory.high", "memory.limit_in_bytes")]
+        limit = min((number for number in limits if number is not None), default=_NO_LIMIT)
+        used = _number(group / "memory.current")
+        files: tuple[str, ...] = ("active_file", "inactive_file")
+        if used is None:
+            used = _number(group / "memory.usage_in_bytes")
+            files = ("total_active_file", "total_inactive_file")
+        if used is not None and limit < min(machine.total, _NO_LIMIT):
+            held = max(0, used - _files(group / "memory.stat", files))
+            total, available = min(total, limit), max(0, min(available, limit - held))
+    return HostMemory(total, available)
 
 
 def usage_of(pid: int) -> Usage | None:

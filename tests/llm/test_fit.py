@@ -212,6 +212,30 @@ def test_the_older_kind_of_container(tmp_path: Path) -> None:
     assert host_memory(tmp_path, machine).total == 64 * GIB
 
 
+def test_limits_of_a_service_within_the_tree(tmp_path: Path) -> None:
+    """A service of systemd sees the whole tree; its own group and each above it may have a limit."""
+    belongs = tmp_path / "membership"
+    belongs.write_text("4:cpu,memory:/older/app\n0::/system.slice/app.service\n", encoding="ascii")
+
+    def limit(group: str, name: str, most: int, used_name: str, used: int) -> None:
+        (tmp_path / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / group / name).write_text(str(most), encoding="ascii")
+        (tmp_path / group / used_name).write_text(str(used), encoding="ascii")
+
+    limit("system.slice/app.service", "memory.max", 8 * GIB, "memory.current", GIB)
+    assert host_memory(tmp_path, machine, belongs).available == 7 * GIB
+    limit("system.slice/app.service", "memory.high", 6 * GIB, "memory.current", GIB)  # slowed down beyond it
+    assert host_memory(tmp_path, machine, belongs).total == 6 * GIB
+    limit("system.slice", "memory.max", 12 * GIB, "memory.current", 9 * GIB)  # others in it took most
+    found = host_memory(tmp_path, machine, belongs)
+    assert (found.total, found.available) == (6 * GIB, 3 * GIB)
+    limit("memory/older/app", "memory.limit_in_bytes", 2 * GIB, "memory.usage_in_bytes", GIB)
+    found = host_memory(tmp_path, machine, belongs)
+    assert (found.total, found.available) == (2 * GIB, GIB)
+    belongs.write_text("4:memory:/../other\n", encoding="ascii")  # not to be seen from here
+    assert host_memory(tmp_path, machine, belongs).total == 64 * GIB
+
+
 def test_what_a_process_takes() -> None:
     mine = usage_of(psutil.Process().pid)
     assert mine is not None and mine.resident >= mine.private > 0

@@ -19,9 +19,9 @@ _LOOK_S = 2.0
 
 
 def memory_gib() -> float:
-    import psutil  # type: ignore[import-untyped]
+    from llm.memory.machine import host_memory
 
-    return float(psutil.virtual_memory().total) / 2**30
+    return host_memory().total / 2**30
 
 
 def fetch(folder: Path, asked: str, trusted_hosts: Collection[str] = ()) -> Path:
