@@ -133,6 +133,10 @@ async def test_an_admin_looks_after_the_server(
             assert "Chosen here" in await page.evaluate("document.querySelector('#backends form').innerText")
             await click(page, "#backends .actions button[type=button]")
             await page.wait_for("document.querySelector('[name=backend]').value === ''", "the settings again")
+            await click(page, "footer button")
+            await page.wait_for("location.pathname === '/signin'", "the sign-in page")
+            await page.goto(f"{server.base_url}/admin/")
+            await page.wait_for("location.pathname === '/signin' && document.forms.length", "the sign-in page again")
 
 
 async def sign_in(page: Chromium, server: ParleyProcess, port: int) -> None:

@@ -124,6 +124,7 @@ async def test_pages_need_signing_in_and_their_parts_do_not(home: House) -> None
     async with _browser(home) as browser:
         async with browser.get("/live") as response:
             assert response.url.path == "/signin" and response.url.query["next"] == "/live"
+            assert "parley link" in await response.text()
         async with browser.get("/static/live/index.html") as response:
             assert response.status == 200 and response.headers["cache-control"] == "no-cache"
             etag = response.headers["etag"]

@@ -24,7 +24,7 @@ PUBLIC = ("/signin", "/signin/", "/signout")
 
 _STYLE = (
     "body{font:17px/1.5 system-ui,sans-serif;max-width:24rem;margin:20vh auto 0;padding:0 1.2rem;"
-    "background:#f5f4ef;color:#1f2326}h1{font-size:1.4rem;color:#177a72}code{font-size:.9em}"
+    "background:#f5f4ef;color:#1f2326}h1{font-size:1.4rem;color:#177a72}code{font-size:.9em}form+p{font-size:.86em;margin-top:1.6rem}"
     "input,button{font:inherit;padding:.6rem .9rem;width:100%;box-sizing:border-box;margin-top:.7rem;"
     "border-radius:.7rem;border:1px solid #c9c7be}button{background:#177a72;color:#fff;border:0;cursor:pointer}"
     "@media (prefers-color-scheme:dark){body{background:#16181d;color:#e8e8ea}h1{color:#5fb8ae}"
@@ -76,7 +76,7 @@ async def _link(request: Request) -> Response:
 async def _redeem(request: Request) -> Response:
     """POST /signin/{code}: uses the code up."""
     if not services_of(request).codes.redeem(request.path_params["code"]):
-        problem = "This link was used already, or is too old. On the server's machine, parley link prints a new one."
+        problem = "This link was used already, or is too old."
         return _page(_key_form("/live", problem), 403)
     return _signed_in(request, "/live")
 
@@ -119,10 +119,13 @@ def _safe_next(path: str) -> str:
 
 
 def _key_form(to: str, problem: str = "") -> str:
+    said = f"<p role=alert>{escape(problem)}</p>" if problem else ""
     return (
-        f"<h1>Parley</h1><p>{escape(problem)}</p><form method=post action=/signin>"
+        f"<h1>Parley</h1>{said}<form method=post action=/signin>"
         "<label>Your key<input name=key type=password autocomplete=current-password autofocus required></label>"
         f'<input type=hidden name=next value="{escape(to)}"><button>Sign in</button></form>'
+        "<p><code>parley link</code> on the server's machine prints a link that signs you in without it. The first "
+        "start showed the key; <code>parley keys reset</code> makes a new one.</p>"
     )
 
 
@@ -130,7 +133,7 @@ def _page(body: str, status: int = 200) -> HTMLResponse:
     return HTMLResponse(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Parley: sign in</title>"
         '<meta name=viewport content="width=device-width,initial-scale=1"><meta name=robots content=noindex>'
-        f"<style>{_STYLE}</style><body>{body}",
+        f"<style>{_STYLE}</style><body><main>{body}</main>",
         status,
         {"content-security-policy": _POLICY, "cache-control": "no-store"},
     )

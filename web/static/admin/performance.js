@@ -74,7 +74,7 @@ class Row {
 
 function withPicture({ element }, picture) {
   element.classList.add("with-picture");
-  element.append(picture.element);
+  element.append(el("dd", {}, picture.element));
   return element;
 }
 

@@ -40,11 +40,11 @@ class Slot {
     const of = (verb) => ({ "aria-label": `${verb} slot ${number}` });
     this.buttons = {
       load: button("Load…", () => actions.load(this.row), "button.small-button.strong", of("Load a model into")),
-      swap: button("Swap…", () => actions.load(this.row), "button.small-button", of("Load another model into")),
+      swap: button("Swap…", () => actions.load(this.row), "button.small-button", of("Swap: load another model into")),
       pin: button("Pin", () => actions.pin(this.row), "button.small-button"),
       restart: button("Restart", () => actions.restart(this.row), "button.small-button", of("Restart")),
       unload: button("Unload", () => actions.unload(this.row), "button.small-button", of("Unload")),
-      force: button("Unload at once", () => actions.unload(this.row, true), "button.small-button", of("At once unload")),
+      force: button("Unload at once", () => actions.unload(this.row, true), "button.small-button", of("Unload at once:")),
     };
     this.element = el(
       "li.row.slot",
