@@ -51,7 +51,20 @@ def errors(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "frame",
-    ["", "{", "[]", "null", "1", '"x"', "[" * 50_000, '{"a":' * 50_000, '{"n":' + "1" * 5000 + "}", b"\0" * 640],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        '"x"',
+        '{"n":NaN}',
+        '{"n":1e999}',
+        "[" * 50_000,
+        '{"a":' * 50_000,
+        '{"n":' + "1" * 5000 + "}",
+        b"\0" * 640,
+    ],
     ids=lambda frame: repr(frame[:8]),
 )
 def test_what_is_no_event(socket: ClientConnection, frame: str | bytes) -> None:

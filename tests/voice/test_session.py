@@ -398,7 +398,19 @@ class TestHub:
         for _ in range(4):
             hub.create("me", TYPED)
         with pytest.raises(TooManySessions):
-            hub.create("me", TYPED)
+            hub.create("somebody else", TYPED)
+
+    async def test_pages_that_were_left_before_a_word_make_room_for_a_new_one(self, world: World) -> None:
+        world.settings = VoiceSettings(max_sessions=1, resume_grace_s=0)
+        hub = world.hub()
+        hub.load()
+        left = [hub.create("me", TYPED) for _ in range(4)]
+        left[0][1].items = (Item("a", Message("user", "something was said")),)
+        token, _ = hub.create("me", TYPED)
+        assert hub.get(left[0][0]).items
+        assert hub.get(left[2][0]) and hub.get(token)
+        with pytest.raises(SessionGone):
+            hub.get(left[1][0])
 
 
 def test_a_conversation_with_tools_and_pictures_is_kept_over_a_restart() -> None:

@@ -110,7 +110,7 @@ async def test_a_wrong_configuration_names_its_field(home: House, body: dict[str
     assert answer["error"]["message"] in answer["detail"]
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b"nonsense", b'{"audio_config": NaN}'])
+@pytest.mark.parametrize("data", [b"{", b"[]", b"nonsense", b'{"audio_config": NaN}', b'{"x": "\xed\xa0\x80"}'])
 async def test_a_body_that_is_no_object(home: House, data: bytes) -> None:
     async with home.client.post("/v1/audio/live", data=data) as response:
         assert response.status == 400

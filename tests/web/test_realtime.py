@@ -225,6 +225,15 @@ async def test_a_wrong_wish_for_a_key_names_its_field(
     assert (response.status, error["param"]) == (status, param)
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999"])
+@pytest.mark.parametrize("path", ["client_secrets", "sessions", "transcription_sessions"])
+async def test_a_session_that_could_not_be_written_again(home: House, path: str, number: bytes) -> None:
+    body = b'{"session": {"prompt": {"id": %b}}, "input_audio_transcription": {"x": %b}}' % (number, number)
+    async with home.client.post(f"/v1/realtime/{path}", data=body) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["type"] == "invalid_request_error"
+
+
 @pytest.mark.parametrize("path", ["/v1/realtime", "/v1/realtime/calls", "/v1/realtime/calls/rtc_1/hangup"])
 async def test_webrtc_is_refused_by_name(home: House, path: str) -> None:
     async with home.client.post(path, data=b"v=0", headers={"Content-Type": "application/sdp"}) as answer:

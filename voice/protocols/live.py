@@ -25,6 +25,7 @@ import numpy as np
 
 from models.errors import ParleyError
 from models.registry import discover
+from models.strict_json import strict_loads
 from voice.codecs.spec import CodecSpec, Encoder
 from voice.errors import FrameTooLarge, ProtocolError
 from voice.protocols.live_config import apply_update, describe
@@ -171,7 +172,7 @@ def _raw_audio(data: bytes) -> RawAudio:
 
 def _object(frame: str) -> dict[str, Any]:
     try:
-        message = json.loads(frame)
+        message = strict_loads(frame)
     except (ValueError, RecursionError):
         raise ProtocolError("the message is not JSON", hint='for example {"type": "ping"}') from None
     if not isinstance(message, dict):

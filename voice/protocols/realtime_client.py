@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.strict_json import strict_loads
 from voice.errors import FrameTooLarge
 from voice.protocols.realtime_errors import invalid
 
@@ -148,7 +148,7 @@ def parse_frame(frame: str | bytes) -> dict[str, Any]:
     if not isinstance(frame, str):
         raise invalid("Events are JSON in text frames.", None, code="invalid_json", hint="audio goes base64 into one")
     try:
-        message = json.loads(frame)
+        message = strict_loads(frame)
     except (ValueError, RecursionError):
         raise invalid("The event is not valid JSON.", None, code="invalid_json") from None
     if not isinstance(message, dict):

@@ -87,7 +87,7 @@ class Hub:
     def create(self, owner: str, config: SessionConfig) -> tuple[str, LiveRecord]:
         """A new session: (token, record). Raises TooManySessions."""
         self._expire()
-        if len(self._records) >= self._settings.max_sessions * 4:
+        if len(self._records) >= self._settings.max_sessions * 4 and not self._forget_an_unused(owner):
             raise TooManySessions(f"{len(self._records)} sessions are open")
         token = f"live-{secrets.token_urlsafe(24)}"
         now = self._clock.wall()
@@ -225,6 +225,15 @@ class Hub:
             if record.expires_at <= now and record.session is None:
                 del self._records[key]
                 self._files.remove(key)
+
+    def _forget_an_unused(self, owner: str) -> bool:
+        """The oldest session of `owner` in which nothing was ever said makes room; somebody's page was left early."""
+        for key, record in self._records.items():  # in the order of their making
+            if record.owner == owner and record.session is None and not record.items:
+                del self._records[key]
+                self._files.remove(key)
+                return True
+        return False
 
     def _save(self, key: str, record: LiveRecord) -> None:
         if self._records.get(key) is record:  # else it was ended meanwhile

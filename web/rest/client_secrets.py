@@ -5,6 +5,7 @@ The key opens `WS /v1/realtime` until it expires, with the session it was made f
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Annotated, Any, Literal
 
@@ -71,6 +72,10 @@ async def _beta(request: Request, kind: dict[str, str], name: str) -> Response:
 def _make(request: Request, asked: dict[str, Any], seconds: int) -> tuple[str, int, dict[str, Any]]:
     services = services_of(request)
     settings = services.settings.voice
+    try:
+        json.dumps(asked, allow_nan=False)
+    except ValueError:  # 1e999 is read as infinity, and the session is written again to whoever uses the secret
+        raise BadInput("the session has a number that is too large", param="session") from None
     wanted = from_beta(asked)
     kind = wanted.get("type", "realtime")
     if kind not in ("realtime", "transcription"):
