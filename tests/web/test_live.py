@@ -78,6 +78,20 @@ async def test_a_spoken_turn(home: House) -> None:
     assert seen[-1]["latency"]["first_audio_sent"] > 0
 
 
+async def test_the_answer_is_spoken_before_the_model_has_finished(home: House, service: ScriptedProcess) -> None:
+    story = "There was once a duck. " + "It swam and it sang and it slept. " * 20
+    service.script(tokens_per_s=5, replies=[story])  # 36 s, of which the first sentence takes one
+    opened = await _open(home)
+    async with home.client.ws_connect(opened["websocket_url"]) as socket:
+        await socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
+        await _until(socket, "audio")
+        await socket.send_json({"type": "interrupt"})
+        done = (await _until(socket, "turn_complete"))[-1]
+    assert done["output_transcript"].startswith("There was once a duck.")
+    assert len(done["output_transcript"]) < len(story) / 2
+    assert done["usage"]["tokens_out"] >= 5
+
+
 async def test_who_has_not_the_key_sees_nothing(home: House) -> None:
     token = (await _open(home))["session_token"]
     async with aiohttp.ClientSession(home.url) as stranger:
