@@ -265,6 +265,15 @@ class Engine(Protocol):
 
     def forget(self, conversation: str) -> None: ...
 
+    @property
+    def beside_bytes(self) -> int:
+        """What conversations out of the cache take now. Any thread."""
+        ...
+
+    def squeeze(self, beside_bytes: int) -> None:
+        """They may take no more than this from now on. Any thread."""
+        ...
+
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
         """`answer` is called in the engine's thread, between two steps."""
         ...

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -47,6 +47,7 @@ from llm.slot_events import (
     SlotEvent,
     SlotLimits,
     SlotView,
+    Squeeze,
     Start,
     Stop,
     Unload,
@@ -402,8 +403,9 @@ class SlotPool:
                 if slot.number in whole and slot.used.resident:
                     on_gpu = self._memory.on_cards.known(slot.number) or 0
                     predicted = slot.plan.predicted_bytes, slot.plan.predicted_gpu_bytes
-                    self._learned.used(slot.plan.key, predicted[0], slot.used.resident, predicted[1], on_gpu)
-            committed += max(slot.plan.need.bytes, slot.used.resident) - slot.used.private
+                    taken = slot.used.resident - slot.worker.beside_bytes
+                    self._learned.used(slot.plan.key, predicted[0], taken, predicted[1], on_gpu)
+            committed += max(slot.plan.need.bytes + slot.beside, slot.used.resident) - slot.used.private
         resident = {number: usage.resident for number, usage in used.items()}
         on_cards = {number: cards for number in self._occupied if (cards := self._memory.on_cards.used(number))}
         headroom = self._memory.headroom - committed
@@ -422,9 +424,11 @@ class SlotPool:
                     self._tell(effect.id, queue_full(effect))
                 case Fail():
                     self._fail(effect)
-                case Start(number, _, Plan() as plan, cards):
+                case Start(number, _, Plan() as plan, cards, beside):
                     self._memory.on_cards.started(number, cards)
-                    self._start(number, plan)
+                    self._start(number, plan, beside)
+                case Squeeze(number, beside):
+                    self._squeeze(self._occupied[number], beside)
                 case Stop(slot, why):
                     log.info("slot.stop", slot=slot, model=(name := self._occupied[slot].model.name), why=why)
                     if why == "failed" and name in self._errors:
@@ -452,19 +456,30 @@ class SlotPool:
             waiting.error = error
             waiting.told.set()
 
-    def _start(self, number: int, plan: Plan) -> None:
+    def _start(self, number: int, plan: Plan, beside: int) -> None:
         port = self._settings.slot_port_base + number - 1
         argv, env = (*plan.launch.argv, "--port", str(port)), {**plan.launch.env, **self.states.env}
+        if beside < plan.need.beside_bytes:
+            argv += ("--stow-mib", str(beside >> 20))
         limits = self._settings.start_timeout_s, self._settings.hang_timeout_s
         spec = WorkerSpec(f"slot-{number}", argv, port, env, *limits)
         worker = self._placement.place(spec)
         config = BackendConfig(f"slot-{number}", "slot", f"http://127.0.0.1:{port}/v1", model=plan.model.name)
         backend = SlotBackend(config, self._http, worker, self._settings.ready_timeout_s)
         self.failures.pop(number, None)
-        self._occupied[number] = slot = Slot(number, port, plan, worker, backend)
+        self._occupied[number] = slot = Slot(number, port, plan, worker, backend, beside=beside)
         log.info("slot.start", slot=number, port=port, model=plan.model.name, need_bytes=plan.need.bytes)
         if self._tasks is not None:
             self._tasks.start_soon(self._live, slot)
+
+    def _squeeze(self, slot: Slot, beside: int) -> None:
+        """Now, and when it is started again."""
+        log.debug("slot.squeeze", slot=slot.number, model=slot.model.name, beside_bytes=beside)
+        slot.beside = beside
+        argv = (*slot.worker.spec.argv, "--stow-mib", str(beside >> 20))  # the last one counts
+        slot.worker.spec = replace(slot.worker.spec, argv=argv)
+        if self._tasks is not None:
+            self._tasks.start_soon(slot.backend.squeeze, beside)
 
     async def _live(self, slot: Slot) -> None:
         """From Start until the worker that Stop ended has ended."""

@@ -28,6 +28,7 @@ __all__ = [
     "SlotLimits",
     "SlotPhase",
     "SlotView",
+    "Squeeze",
     "Start",
     "Stop",
     "StopReason",
@@ -75,6 +76,8 @@ class Need:
     gpu_bytes: int = 0
     shares: tuple[float, ...] = ()
     """How much of `gpu_bytes` each card gets; (): as is free on each."""
+    beside_bytes: int = 0
+    """Of the machine's memory, what it can use beside that, and do without."""
 
 
 # ---- events ------------------------------------------------------------------------------------------------------
@@ -211,12 +214,23 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`how` is that of the Ask or Load it comes from, `cards` what it is expected to take of each GPU."""
+    """`how` is that of the Ask or Load it comes from, `cards` what it is expected to take of each GPU, `beside_bytes`
+    what it may take beside its need.
+    """
 
     slot: int
     model: str
     how: object = None
     cards: Cards = ()
+    beside_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Squeeze:
+    """From now on the model in this slot may take no more than this beside its need."""
+
+    slot: int
+    beside_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +239,7 @@ class Stop:
     why: StopReason
 
 
-SlotEffect = Grant | Refuse | Fail | Start | Stop
+SlotEffect = Grant | Refuse | Fail | Start | Squeeze | Stop
 
 
 @dataclass(frozen=True, slots=True)

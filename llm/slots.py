@@ -42,6 +42,7 @@ from llm.slot_events import (
     SlotEvent,
     SlotLimits,
     SlotView,
+    Squeeze,
     Start,
     Stop,
     StopReason,
@@ -287,6 +288,10 @@ class SlotScheduler:
                 effects += self._stop(slot, "idle", now)
         short = -(headroom + sum(slot.bytes for slot in self._slots.values() if slot.phase == "stopping"))
         if short > 0:
+            squeezed = self._squeeze(short, self._slots.values())
+            effects += squeezed
+            short += headroom - self._headroom
+        if short > 0:
             idle = [self._occupant(slot, now) for slot in self._slots.values() if self._is_idle(slot)]
             chosen = victims(idle, min(short, sum(occupant.bytes for occupant in idle)), 0) or ()
             effects += self._evict(chosen, now)
@@ -360,8 +365,9 @@ class SlotScheduler:
         return effects
 
     def _place(self, wish: Load, room: Room, urgent: bool, now: float, ordered: bool = False) -> list[SlotEffect]:
-        """1. It fits: start. 2. It will when what stops has stopped: wait. 3. Idle ones give way. 4. It could never
-        fit: fail. 5. Wait for busy ones; when it is urgent, they get no more work. `ordered`: by an order of ours.
+        """1. It fits, maybe when others give up what they have beside their need: start. 2. It will when what stops
+        has stopped: wait. 3. Idle ones give way. 4. It could never fit: fail. 5. Wait for busy ones; when it is
+        urgent, they get no more work. `ordered`: by an order of ours.
         """
         need = wish.need
 
@@ -369,10 +375,13 @@ class SlotScheduler:
             return not card_shortage(need.gpu_bytes, need.shares, added(coming, more))
 
         coming = room.cards
-        if room.slots and need.bytes <= room.bytes and on_cards(()):  # 1
+        beside = sum(slot.beside for slot in self._slots.values() if slot.live)
+        if room.slots and need.bytes <= room.bytes + beside and on_cards(()):  # 1
+            squeezed = self._squeeze(need.bytes - room.bytes, self._slots.values(), room)
             slot = room.slots.pop(0)
-            room.bytes -= need.bytes
-            self._headroom -= need.bytes
+            beside = min(need.beside_bytes, room.bytes - need.bytes)
+            room.bytes -= need.bytes + beside
+            self._headroom -= need.bytes + beside
             cards = spread(need.gpu_bytes, need.shares, room.cards) if need.gpu_bytes and room.cards else ()
             room.cards, self._cards = added(room.cards, cards, -1), added(self._cards, cards, -1)
             self._slots[slot.number] = SlotRecord(
@@ -380,6 +389,7 @@ class SlotScheduler:
                 "loading",
                 wish.model,
                 need,
+                beside=beside,
                 cards=cards,
                 how=wish.how,
                 orders=(wish.id,) if wish.id else (),
@@ -391,7 +401,7 @@ class SlotScheduler:
             )
             if ordered:
                 self._orders.remove(wish)
-            return [Start(slot.number, wish.model, wish.how, cards)]
+            return [*squeezed, Start(slot.number, wish.model, wish.how, cards, beside)]
         coming = added(room.cards, room.coming_cards)
         missing_bytes = max(0, need.bytes - room.bytes - room.coming_bytes)
         missing_slots = max(0, 1 - len(room.slots) - room.coming_slots)
@@ -403,9 +413,14 @@ class SlotScheduler:
         if chosen is not None:  # 3
             room.claim(need, chosen)
             return self._evict(chosen, now)
-        movable = [slot for slot in self._slots.values() if slot.live and not slot.pinned]
-        chosen = victims([self._occupant(slot, now) for slot in movable], missing_bytes, missing_slots, on_cards)
+        movable = [self._occupant(slot, now) for slot in self._slots.values() if slot.live and not slot.pinned]
+        chosen = victims(movable, missing_bytes, missing_slots, on_cards)
         if chosen is None:  # 4
+            pinned = [slot for slot in self._slots.values() if slot.live and slot.pinned and slot.beside]
+            given_up = sum(slot.beside for slot in pinned)
+            if given_up and victims(movable, missing_bytes - given_up, missing_slots, on_cards) is not None:
+                squeezed = self._squeeze(missing_bytes, pinned, room)
+                return [*squeezed, *self._place(wish, room, urgent, now, ordered)]
             return self._give_up(wish, ordered)
         if urgent:  # 5
             for occupant in chosen:
@@ -414,6 +429,21 @@ class SlotScheduler:
                     slot.drain = "evicted"
             room.claim(need, chosen)
         return []
+
+    def _squeeze(self, missing: int, slots: Iterable[SlotRecord], room: Room | None = None) -> list[Squeeze]:
+        """So much less, as far as it goes, of what models have beside their need; of pinned ones last."""
+        effects: list[Squeeze] = []
+        for slot in sorted(slots, key=lambda slot: (slot.pinned, -slot.beside)):
+            less = min(missing, slot.beside) if slot.live else 0
+            if less <= 0:
+                continue
+            slot.beside -= less
+            missing -= less
+            self._headroom += less
+            if room is not None:
+                room.bytes += less
+            effects.append(Squeeze(slot.number, slot.beside))
+        return effects
 
     def _give_up(self, wish: Load, ordered: bool) -> list[SlotEffect]:
         """If it could not even be had when all that may go had gone. What others were promised counts as there:

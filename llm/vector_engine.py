@@ -113,6 +113,13 @@ class VectorEngine(ABC):
     def forget(self, conversation: str) -> None:  # noqa: B027
         """It remembers nothing."""
 
+    @property
+    def beside_bytes(self) -> int:
+        return 0
+
+    def squeeze(self, beside_bytes: int) -> None:  # noqa: B027
+        """It keeps nothing."""
+
     def keep(
         self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
     ) -> None:

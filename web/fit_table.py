@@ -49,6 +49,8 @@ def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, 
         Text(mib(total), "bold"),
         f"for conversations of {fit.context} tokens" if fit.cells else "",
     )
+    if fit.beside:
+        table.add_row("beside", mib(fit.beside), "at most, as far as there is room: conversations out of the cache")
     table.add_row("free", mib(host.available), f"of {mib(host.total)}")
     fits = total <= host.available
     verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} are missing."

@@ -107,6 +107,15 @@ class SlotBackend(OpenAIClient):
             ) as response:
                 await response.read()
 
+    async def squeeze(self, beside_bytes: int) -> None:
+        """What its conversations out of the cache may take from now on. A worker that is gone has none."""
+        root = self._base.removesuffix("/v1")
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with self._http.put(
+                f"{root}/parley/beside", json={"bytes": beside_bytes}, timeout=aiohttp.ClientTimeout(total=2.0)
+            ) as response:
+                await response.read()
+
     def gone(self, error: BaseException) -> LlmError:
         if self._worker is None:
             return super().gone(error)

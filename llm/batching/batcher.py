@@ -42,6 +42,7 @@ from llm.batching.events import (
     Restored,
     Row,
     Run,
+    Squeezed,
     Stow,
     Submit,
     Trim,
@@ -130,6 +131,10 @@ class Batcher:
                 return [self._clear(row)] if row.holder is None and row.tokens else []
             case Wanted(sequence):
                 return self._wanted(self.sequences.all[sequence])
+            case Squeezed(stowed):
+                self.limits = replace(self.limits, stowed=min(stowed, self.limits.stowed))
+                self._tidy = False
+                return [self._clear(row) for row in self.sequences.too_many(None, self.limits.stowed)]
             case _:
                 assert_never(event)
 

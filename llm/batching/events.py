@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "Run",
     "Sampled",
+    "Squeezed",
     "Stow",
     "Submit",
     "Trim",
@@ -187,7 +188,14 @@ class Wanted:
     sequence: int
 
 
-Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied | Wanted
+@dataclass(frozen=True, slots=True)
+class Squeezed:
+    """No more than so many tokens may be stowed from now on."""
+
+    stowed: int
+
+
+Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied | Wanted | Squeezed
 
 
 @dataclass(frozen=True, slots=True)

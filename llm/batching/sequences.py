@@ -89,9 +89,10 @@ class SequenceTable:
         able = (row for row in idle if not row.extra and len(row.tokens) <= most)
         return min(able, key=_missed, default=None)
 
-    def too_many(self, row: KvSequence, most: int) -> list[KvSequence]:
+    def too_many(self, row: KvSequence | None, most: int) -> list[KvSequence]:
         """Those to empty so that no more than `most` tokens are stowed when `row` is, too; maybe `row` itself."""
-        stowed = sorted((*(other for other in self.all if other.stowed), row), key=_missed)
+        new = () if row is None else (row,)
+        stowed = sorted((*(other for other in self.all if other.stowed), *new), key=_missed)
         total = sum(other.size for other in stowed)
         gone = 0
         while total > most:

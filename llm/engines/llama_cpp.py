@@ -40,6 +40,7 @@ from llm.engine import (
 )
 from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.option_text import parse_shares
+from llm.llamacpp.plan import kv_bytes_per_token
 from llm.llamacpp.replies import Reply
 from llm.llamacpp.reports import refusal, state_of
 from llm.memory.cards import Cards, Division
@@ -78,7 +79,7 @@ class _Keep:
     answer: Callable[[int | ParleyError], None]
 
 
-_Command = EngineJob | EmbedJob | batch.Cancel | batch.Forget | _Ask | _Keep
+_Command = EngineJob | EmbedJob | batch.Cancel | batch.Forget | batch.Squeezed | _Ask | _Keep
 
 
 class LlamaCppEngine:
@@ -101,6 +102,7 @@ class LlamaCppEngine:
         self._wake = threading.Condition()
         self._closing = False
         self._failures = 0
+        self._token_bytes = max(1.0, kv_bytes_per_token(header, config.settings))
         self._adapters: batch.Adapters = ()
         self._thread: threading.Thread | None = None
         self.card: EngineCard = loaded.card
@@ -147,6 +149,13 @@ class LlamaCppEngine:
 
     def forget(self, conversation: str) -> None:
         self._command(batch.Forget(conversation))
+
+    @property
+    def beside_bytes(self) -> int:
+        return self._loaded.stowage.bytes
+
+    def squeeze(self, beside_bytes: int) -> None:
+        self._command(batch.Squeezed(int(beside_bytes / self._token_bytes)))
 
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
         self._command(_Ask(answer))
@@ -222,6 +231,8 @@ class LlamaCppEngine:
                 case batch.Forget(conversation):
                     if self._loaded.shelf is not None:
                         self._loaded.shelf.forget(conversation)
+                    self._execute(self._batcher.step(command, self._now()), sink)
+                case batch.Squeezed():
                     self._execute(self._batcher.step(command, self._now()), sink)
                 case _Ask(answer):
                     answer(state_of(self._batcher, self._loaded.shelf))

@@ -38,8 +38,8 @@ thousand idle tokens; 8 replies of a crowd that leaves 9000 behind took 14 ms a 
 NOBODYS_TOKENS = 128
 """Of no conversation, among them: these are asked for again more rarely. One reply of parley-mini, two threads:
 0.77 ms a step, 0.98 beside a thousand idle tokens."""
-STOWED_BYTES, MOST_STOWED_BYTES, STOWED_SHARE = 256 << 20, 512 << 20, 16
-"""What is stowed may take the first; on machines with more memory its 16th part, at most the second."""
+STOWED_BYTES, STOWED_SHARE = 256 << 20, 16
+"""What is stowed may take so much; on machines with more memory its 16th part; never more than `stow_mib`."""
 
 
 def plan_limits(
@@ -65,7 +65,7 @@ def plan_limits(
     pool = max(context, min(context * (places + voice), affordable))
     step = max(settings.batch_size, places + voice)
     draft = min(settings.draft_tokens, step - 1) if rewind else 0
-    aside = max(STOWED_BYTES, min(MOST_STOWED_BYTES, memory_bytes // STOWED_SHARE))
+    aside = min(settings.stow_mib << 20, max(STOWED_BYTES, memory_bytes // STOWED_SHARE))
     stowed = min(pool, int(aside / max(kv_bytes_per_token(header, settings), 1.0))) if stows else 0
     return Limits(
         places,

@@ -21,10 +21,7 @@ class Stowage:
         self._context = context
         self._memory = native.llama_get_memory(context)
         self._states: dict[int, npt.NDArray[np.uint8]] = {}
-
-    @property
-    def bytes(self) -> int:
-        return sum(state.nbytes for state in self._states.values())
+        self.bytes = 0
 
     def stow(self, sequence: int) -> bool:
         """False: it could not be copied. The sequence is empty in the cache afterwards in any case."""
@@ -40,6 +37,7 @@ class Stowage:
         if not size or written != size:
             return False
         self._states[sequence] = state
+        self.bytes += size
         return True
 
     def fetch(self, source: int, target: int) -> bool:
@@ -55,7 +53,8 @@ class Stowage:
         return False
 
     def drop(self, sequence: int) -> None:
-        self._states.pop(sequence, None)
+        state = self._states.pop(sequence, None)
+        self.bytes -= 0 if state is None else state.nbytes
 
 
 def _bytes(state: npt.NDArray[np.uint8]) -> Any:

@@ -140,6 +140,13 @@ class StepEngine:
     def forget(self, conversation: str) -> None:
         self._command(batch.Forget(conversation))
 
+    @property
+    def beside_bytes(self) -> int:
+        return 0
+
+    def squeeze(self, beside_bytes: int) -> None:
+        """Nothing is kept out of the cache."""
+
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
         self._command(_Ask(answer))
 

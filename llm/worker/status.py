@@ -1,4 +1,5 @@
-"""What the worker is and does: GET /health, /v1/models, /statistics; DELETE /parley/conversations/{id}."""
+"""What the worker is and does: GET /health, /v1/models, /statistics; DELETE /parley/conversations/{id};
+PUT /parley/beside."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm.worker.answers import JsonAnswer
+from llm.worker.answers import JsonAnswer, read_body
 from llm.worker.server import server_of
+from models.errors import BadInput
 
 __all__ = ["ROUTES"]
 
@@ -17,7 +19,7 @@ async def _health(request: Request) -> Response:
     server = server_of(request)
     if not server.ready:
         return JsonAnswer({"status": "loading", "model": server.name, "progress": round(server.progress, 3)}, 503)
-    return JsonAnswer({"status": "ok", "model": server.name})
+    return JsonAnswer({"status": "ok", "model": server.name, "beside_bytes": server.bridge.engine.beside_bytes})
 
 
 async def _models(request: Request) -> Response:
@@ -64,9 +66,19 @@ async def _forget(request: Request) -> Response:
     return Response(status_code=204)
 
 
+async def _squeeze(request: Request) -> Response:
+    """{"bytes": N}: what conversations out of the cache may take from now on."""
+    most = (await read_body(request)).get("bytes")
+    if type(most) is not int or most < 0:
+        raise BadInput("bytes: a whole number, 0 or more", param="bytes")
+    server_of(request).bridge.engine.squeeze(most)
+    return Response(status_code=204)
+
+
 ROUTES = [
     Route("/health", _health, methods=["GET"]),
     Route("/v1/models", _models, methods=["GET"]),
     Route("/statistics", _statistics, methods=["GET"]),
     Route("/parley/conversations/{conversation:path}", _forget, methods=["DELETE"]),
+    Route("/parley/beside", _squeeze, methods=["PUT"]),
 ]

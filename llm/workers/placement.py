@@ -27,6 +27,8 @@ class Worker(Protocol):
     """On this machine, None where it has none here."""
     progress: float | None
     """0..1 while the model loads, None where the worker does not say."""
+    beside_bytes: int
+    """What its conversations out of the cache took when it was asked last, a few seconds ago."""
 
     @property
     def base_url(self) -> str: ...

@@ -77,6 +77,7 @@ class WorkerProcess:
         self.pid: int | None = None
         self.progress: float | None = None
         """0..1 while the model loads, where the worker's /health says so."""
+        self.beside_bytes = 0
         self._clock = clock
         self._http = http
         self._restart = restart or Restart()
@@ -146,7 +147,7 @@ class WorkerProcess:
 
     async def _one_life(self) -> None:
         """Start the child and stay until it is gone. Always raises: WorkerDied or PortTaken, or cancellation."""
-        self.progress = None
+        self.progress, self.beside_bytes = None, 0
         self._hung_s = 0.0
         self._become(WorkerState.STARTING)
         self._restart.step(Started(), self._clock.now())
@@ -210,9 +211,10 @@ class WorkerProcess:
         while True:
             await anyio.sleep(heartbeat.every_s)
             answered = False
-            with suppress(aiohttp.ClientError, TimeoutError):
-                async with self._http.get(f"{self.base_url}/health", timeout=timeout):
+            with suppress(aiohttp.ClientError, TimeoutError, ValueError):
+                async with self._http.get(f"{self.base_url}/health", timeout=timeout) as answer:
                     answered = True
+                    self.beside_bytes = _beside(await answer.json(content_type=None))
             if heartbeat.step(answered, self._clock.now()):
                 self._hung_s = self._clock.now() - heartbeat.silent_since
                 log.error("worker.hung", worker=self.spec.name, pid=process.pid, silent_s=round(self._hung_s, 1))
@@ -284,6 +286,11 @@ def _how(code: int) -> str:
 def _progress(health: object) -> float | None:
     done = health.get("progress") if isinstance(health, dict) else None
     return min(1.0, max(0.0, float(done))) if isinstance(done, int | float) else None
+
+
+def _beside(health: object) -> int:
+    told = health.get("beside_bytes") if isinstance(health, dict) else None
+    return told if isinstance(told, int) else 0
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

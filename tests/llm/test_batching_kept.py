@@ -6,6 +6,7 @@ from llm.batching.events import (
     Cancel,
     End,
     Forget,
+    Squeezed,
 )
 from llm.messages import Priority
 from tests.llm.batched_engine import Engine, limits
@@ -121,6 +122,8 @@ def test_no_more_is_stowed_than_there_is_room_for() -> None:
         engine.submit(number, [number] * 10, conversation=name, max_tokens=1)
         engine.finish()
     assert [row.conversation for row in engine.batcher.sequences.all if row.tokens] == ["b", "c"]
+    engine.tell(Squeezed(12))
+    assert [row.conversation for row in engine.batcher.sequences.all if row.tokens] == ["c"]
     engine.submit(9, [9] * 40, conversation="d", max_tokens=1)
     engine.finish()
     (d,) = (row for row in engine.batcher.sequences.all if row.conversation == "d")

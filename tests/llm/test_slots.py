@@ -22,6 +22,7 @@ from llm.slot_events import (
     SlotEffect,
     SlotEvent,
     SlotLimits,
+    Squeeze,
     Start,
     Stop,
     Unload,
@@ -174,6 +175,28 @@ def test_memory_decides_how_many_models_there_are() -> None:
     assert house.ask("c", need=Need(30, 1.0)) == [Stop(1, "evicted")]
     assert house.feed(Down(2)) == []
     assert house.feed(Measured(60)) == [Start(3, "c")]  # its memory is free
+
+
+def test_what_is_left_may_be_used_beside_the_need_and_is_given_back_before_a_model_goes() -> None:
+    house = House(SlotLimits(slots=4), memory=100)
+    assert house.feed(Load(1, "a", Need(30, beside_bytes=20), pinned=True)) == [Start(1, "a", beside_bytes=20)]
+    assert house.feed(Load(2, "b", Need(30, beside_bytes=50))) == [Start(2, "b", beside_bytes=20)]
+    house.feed(Up(1)), house.feed(Up(2)), house.feed(Measured(0))
+    assert house.feed(Measured(-5), after_s=5.0) == [Squeeze(2, 15)], "nobody goes"
+    house.feed(Measured(0))
+    assert house.ask("c", need=Need(25, beside_bytes=9)) == [Squeeze(2, 0), Squeeze(1, 10), Start(3, "c")]
+    house.feed(Up(3))
+    assert house.feed(Measured(-3), after_s=5.0) == [Squeeze(1, 7)]
+
+
+def test_with_what_a_pinned_model_gives_back_an_idle_one_makes_room() -> None:
+    house = House(SlotLimits(slots=4), memory=100)
+    house.feed(Load(1, "a", Need(30, beside_bytes=30), pinned=True)), house.feed(Up(1))
+    house.loaded("b", 2, Need(40))
+    assert house.ask("c", need=Need(60)) == [Squeeze(1, 0), Stop(2, "evicted")]
+    assert house.feed(Measured(70)) == [Start(3, "c")]
+    house.feed(Emptied(2))
+    assert house.ask("huge", need=Need(80)) == [Fail(house.ids, "does_not_fit", 10)]
 
 
 def test_a_model_that_is_too_large_is_refused_with_what_is_missing() -> None:
