@@ -15,7 +15,7 @@ from pydantic_core import from_json, to_json
 
 from llm.errors import BackendFailed
 from llm.remote.chunk_reader import error_of
-from models.clock import SystemClock
+from models.clock import Clock
 from models.errors import ParleyError
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ _MAX_RETRY_S = 3600
 _TOLD_S, _TOLD_BYTES = 2.0, 64 << 10
 """Of what an error answer says; its status counts in any case."""
 _READ_OUT_S, _READ_OUT_BYTES = 0.05, 16 << 10
-_CLOCK = SystemClock()
-"""For servers that do not say what time it is."""
 
 SERVER_GONE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ConnectionError, TimeoutError)
 """Nobody is there, or nobody says anything."""
@@ -52,8 +50,8 @@ SERVER_BROKE = (aiohttp.ClientError,)
 """It broke off, or what it says is no HTTP. To be caught after SERVER_GONE."""
 
 
-async def failure_of(response: UpstreamAnswer) -> ParleyError:
-    """The typed error of an answer that is not 200."""
+async def failure_of(response: UpstreamAnswer, clock: Clock) -> ParleyError:
+    """The typed error of an answer that is not 200. `clock`: for servers that do not say what time it is."""
     data = b""
     with suppress(aiohttp.ClientError, TimeoutError, BackendFailed), anyio.move_on_after(_TOLD_S):
         async for piece in response.pieces():
@@ -68,7 +66,7 @@ async def failure_of(response: UpstreamAnswer) -> ParleyError:
     if response.status in (301, 302, 303, 307, 308):
         hint = "put the address it leads to into base_url"
         return BackendFailed("the server sends us elsewhere", hint=hint, of_server=True)
-    date = response.header(b"date") or format_datetime(_CLOCK.wall())
+    date = response.header(b"date") or format_datetime(clock.wall())
     told = retry_after_s(response.header(b"retry-after"), date, response.header(b"retry-after-ms"))
     return error_of(response.status, body, told)
 

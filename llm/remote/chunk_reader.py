@@ -26,7 +26,7 @@ from llm.stream import (
 from models.errors import BadInput, ParleyError
 from models.secrecy import hidden
 
-__all__ = ["LEAST_LOGPROB", "ChunkReader", "count_of", "error_of", "logprob_of", "plain_content"]
+__all__ = ["LEAST_LOGPROB", "ChunkReader", "Legible", "count_of", "error_of", "logprob_of", "plain_content"]
 
 LEAST_LOGPROB = -9999.0
 """OpenAI's number for what is most unlikely; JSON has no infinity."""
@@ -39,6 +39,31 @@ _REASONS: dict[str, FinishReason] = {
 }
 
 
+_FORM = {"role", "content", "refusal", "reasoning_content", "reasoning", "tool_calls", "function_call"}
+
+
+@dataclass(slots=True)
+class Legible:
+    """Whether there was anything to read in a reply. One without a word is right where it is in a form that we know:
+    the model had nothing to say. Else its words may stand where nobody looked.
+    """
+
+    words: bool = False
+    _known: bool = False
+    _odd: bool = False
+
+    def saw(self, message: Mapping[str, Any], words: bool) -> None:
+        self.words = self.words or words
+        self._known = self._known or not _FORM.isdisjoint(message)
+        self._odd = self._odd or not words and any(message.get(name) for name in ("content", "tool_calls"))
+
+    def check(self) -> None:
+        """At the end of a reply. Raises BackendFailed."""
+        if not self.words and (self._odd or not self._known):
+            hint = "does base_url point at a chat API? the answer came in another form"
+            raise BackendFailed("the server sent an answer in which there is nothing to read", hint=hint)
+
+
 @dataclass(slots=True)
 class ChunkReader:
     """A server's chunks into stream events; forgiving where servers differ.
@@ -46,8 +71,9 @@ class ChunkReader:
     Reasoning comes as `reasoning_content` (llama.cpp, DeepSeek) or `reasoning` (vLLM, mlx), or as a part of the
     content (Mistral); tool calls may lack an index or an id (Ollama sends index 0 for all: a new id begins a new
     call). Thoughts that stand in the content before the answer are told apart. A choice that ended with an error
-    (OpenRouter) is an error, and no answer. A refusal is what the model says. Choices that nobody asked for are left
-    out. `close()` gives the last events.
+    (OpenRouter) is an error, and no answer, and so is one in which there is nothing to read. A refusal is what the
+    model says; a choice may have its text as the old completions do. Choices that nobody asked for are left out.
+    `close()` gives the last events.
     """
 
     reason: FinishReason | None = None
@@ -56,8 +82,7 @@ class ChunkReader:
     choices: int = 1
     """How many were asked for."""
     thoughts: InlineThoughts = field(default_factory=InlineThoughts)
-    answered: bool = False
-    """A choice has come; without one it was no answer, however it ended."""
+    legible: Legible = field(default_factory=Legible)
     _only: int | None = None
     """The number of the choice, where one was asked for."""
     _told: Usage | None = None
@@ -85,7 +110,6 @@ class ChunkReader:
 
     def _choice(self, choice: Mapping[str, Any]) -> list[StreamEvent]:
         """With several choices each ends with an event of its own; the only one ends with the stream."""
-        self.answered = True
         number = self._number(choice.get("index"))
         if number is None:
             return []
@@ -96,6 +120,9 @@ class ChunkReader:
         delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, dict):
             raise BackendFailed("the server sent a delta that is no object")
+        if not delta and isinstance(choice.get("text"), str):
+            delta = {"content": choice["text"]}
+        told = delta
         if isinstance(delta.get("content"), list):
             delta = plain_content(delta)
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
@@ -111,6 +138,9 @@ class ChunkReader:
             events.extend(self._tool_call(call, number) for call in rows if isinstance(call, dict))
         elif isinstance(call := delta.get("function_call"), dict):  # one, without an id: before there were tools
             events.append(self._tool_call({"function": call}, number))
+        self.legible.saw(told, bool(events) or (isinstance(content, str) and bool(content)))
+        if finish and self.choices == 1:
+            self.legible.check()
         if finish:
             events += [*self.thoughts.ended(number), *self._calls_ended(number)]
             reason = _REASONS.get(str(finish), "stop")
@@ -120,7 +150,8 @@ class ChunkReader:
         return events
 
     def close(self) -> list[StreamEvent]:
-        """The last events of a stream."""
+        """The last events of a stream. Raises BackendFailed where there was nothing to read in it."""
+        self.legible.check()
         calls = (event for choice in self._calls for event in self._calls_ended(choice))
         return [*self.thoughts.all_ended(), *calls, self.finish()]
 
@@ -163,8 +194,11 @@ def plain_content(delta: Mapping[str, Any]) -> dict[str, Any]:
     content = delta.get("content")
     parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     thoughts = "".join(_text_of(part.get("thinking")) for part in parts if part.get("type") == "thinking")
-    plain = {**delta, "content": _text_of([part for part in parts if part.get("type") == "text"])}
+    plain = {**delta, "content": _text_of([part for part in parts if part.get("type") in _TEXTS])}
     return plain | ({"reasoning_content": thoughts} if thoughts else {})
+
+
+_TEXTS = ("text", "output_text", None)
 
 
 def _text_of(parts: object) -> str:

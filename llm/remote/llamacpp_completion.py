@@ -9,7 +9,7 @@ from typing import Any
 from llm.convert.sampling import sampling_body
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
-from llm.remote.chunk_reader import count_of, error_of
+from llm.remote.chunk_reader import Legible, count_of, error_of
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.stream import Finish, StreamEvent, Usage
 
@@ -35,6 +35,7 @@ def completion_body(
 @dataclass(slots=True)
 class CompletionReader:
     done: bool = False
+    _legible: Legible = field(default_factory=Legible)
     _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
 
     def read(self, chunk: object) -> list[StreamEvent]:
@@ -46,7 +47,9 @@ class CompletionReader:
         events: list[StreamEvent] = []
         if isinstance(text := chunk.get("content"), str) and text:
             events += self._thoughts.said(text)
+        self._legible.saw(chunk, isinstance(text, str) and bool(text))
         if chunk.get("stop") is True:
+            self._legible.check()
             self.done = True
             events += self._thoughts.ended()
             reason = chunk.get("stop_type")

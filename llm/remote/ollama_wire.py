@@ -13,7 +13,7 @@ from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig
-from llm.remote.chunk_reader import count_of, error_of, logprob_of
+from llm.remote.chunk_reader import Legible, count_of, error_of, logprob_of, plain_content
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, ToolCallDelta, Usage
 from models.errors import BadInput
@@ -133,9 +133,12 @@ def _arguments(text: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class OllamaReader:
-    """Lines into stream events. Tool calls come whole, without an id, with their arguments as an object."""
+    """Lines into stream events. Tool calls come whole, without an id, with their arguments as an object. Imitators
+    send one call without a list around it, a call without a `function` around it, and the text as /api/generate does.
+    """
 
     done: bool = False
+    _legible: Legible = field(default_factory=Legible)
     _calls: int = 0
     _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
 
@@ -147,21 +150,29 @@ class OllamaReader:
             raise error_of(0, line)
         found = line.get("message")
         message = found if isinstance(found, Mapping) else {}
+        if not message and isinstance(line.get("response"), str):
+            message = {"content": line["response"], "thinking": line.get("thinking")}
+        told = message
+        if isinstance(message.get("content"), list):
+            message = plain_content(message)
         events: list[StreamEvent] = []
         if isinstance(thinking := message.get("thinking"), str) and thinking:
             self._thoughts.told_apart(0)
             events.append(ReasoningDelta(thinking))
-        rows = line.get("logprobs")
+        found = line.get("logprobs")
         logprobs = (
-            tuple(logprob_of(row) for row in rows if isinstance(row, Mapping)) if isinstance(rows, list) else ()
+            tuple(logprob_of(row) for row in found if isinstance(row, Mapping)) if isinstance(found, list) else ()
         )
         text = message.get("content")
         if (isinstance(text, str) and text) or logprobs:
             events += self._thoughts.said(text if isinstance(text, str) else "", 0, logprobs)
         calls = message.get("tool_calls")
-        known = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
-        events.extend(self._call(call["function"], call.get("id")) for call in known if "function" in call)
+        rows = calls if isinstance(calls, list) else [calls]
+        for call in (row for row in rows if isinstance(row, Mapping) and row.keys() & {"function", "name"}):
+            events.append(self._call(call.get("function", call), call.get("id")))
+        self._legible.saw(told, bool(events) or (isinstance(text, str) and bool(text)))
         if line.get("done"):
+            self._legible.check()
             self.done = True
             events += self._thoughts.ended()
             events.append(Finish(self._reason(line), _usage(line), str(line.get("model") or "")))

@@ -38,7 +38,7 @@ from llm.remote.request_defaults import with_defaults
 from llm.remote.sse import SseReader
 from llm.remote.upstream import Upstream, UpstreamAnswer
 from llm.routing.abilities import abilities_of
-from llm.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from llm.stream import StreamEvent
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from models.errors import ParleyError
 
@@ -46,7 +46,6 @@ __all__ = ["OpenAIClient"]
 
 _JSON = {"Content-Type": "application/json"}
 _PAGE = "base_url must point at the API; does a proxy before it ask for a sign-in?"
-_WORDS = (TextDelta, ReasoningDelta, ToolCallDelta)
 LONGEST_ID = 512
 WHOLE_PATIENCE = 5.0
 """Times `timeout_s`: a server that answers in one piece is silent while it writes."""
@@ -113,7 +112,7 @@ class OpenAIClient:
                             yield event
                         return
                     all_of_it = [*reader.read(value), *reader.close()]
-                    if reader.reason is None and not any(isinstance(event, _WORDS) for event in all_of_it):
+                    if reader.reason is None and not reader.legible.words:
                         raise self.broken()  # the value is whole; some leave the reason out
                     for event in all_of_it:
                         yield event
@@ -133,9 +132,9 @@ class OpenAIClient:
                     if isinstance(ended, Exception):
                         raise ended
                     if ended:
-                        if not reader.answered:
+                        if reader.reason is None and not (begun or reader.legible.words):
                             raise self.broken()
-                        for event in reader.close():
+                        for event in (relay or reader).close():
                             yield event
                         await read_out(response)
                         return

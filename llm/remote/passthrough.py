@@ -60,15 +60,17 @@ class StreamRelay:
     """Goes between the server's chunks and the events of `reader`, and takes from it all but usage and the end.
 
     `usage`: the client wants the chunk with the usage, too. Chunks without a word in them (the role) wait for the
-    first that has one: until then another backend may still take over.
+    first that has one: until then another backend may still take over. A reply that ended without saying why is
+    given a reason, which clients wait for.
     """
 
-    __slots__ = ("_converting", "_held", "_reader", "_texts", "_usage", "_wrote")
+    __slots__ = ("_converting", "_head", "_held", "_reader", "_texts", "_usage", "_wrote")
 
     def __init__(self, reader: ChunkReader, usage: bool) -> None:
         self._reader = reader
         self._usage = usage
         self._held = b""
+        self._head: dict[str, Any] = {}
         self._wrote = False
         self._converting: bool | None = None
         self._texts = TextFrames()
@@ -89,6 +91,7 @@ class StreamRelay:
         events = self._reader.read(chunk)
         if self._converting is None:
             self._converting = not is_openais(chunk, "chat.completion.chunk")
+            self._head = {name: chunk[name] for name in _HEAD if name in chunk}
         if self._reader.thoughts.found and not self._wrote:
             self._converting = True  # the words before were none: only beginnings of the mark
         if self._converting:
@@ -104,6 +107,17 @@ class StreamRelay:
         self._wrote = True
         held, self._held = self._held, b""
         return [Relayed(held + line.data) if held else line]
+
+    def close(self) -> list[StreamEvent]:
+        """The last events of the stream. Raises what ChunkReader raises."""
+        last = self._reader.close()
+        if not self._wrote or self._converting or self._reader.reason is not None:
+            return last
+        ending = {**self._head, "choices": [{"index": 0, "delta": {}, "finish_reason": self._reader.finish().reason}]}
+        return [_line(json.dumps(ending, ensure_ascii=False, separators=(",", ":"))), *last]
+
+
+_HEAD = ("id", "object", "created", "model", "system_fingerprint")
 
 
 def _line(data: str) -> Relayed:

@@ -16,6 +16,7 @@ from yarl import URL
 from llm.errors import BackendFailed
 from llm.remote.backend_http import failure_of
 from llm.remote.exchange import AnswerBroken, Exchange
+from models.clock import Clock, SystemClock
 
 __all__ = ["Upstream", "UpstreamAnswer"]
 
@@ -73,8 +74,9 @@ class Upstream:
     _kept: ClassVar[WeakSet[object]] = WeakSet()
     """Connections that have served; all servers of a session share its pool."""
 
-    def __init__(self, http: aiohttp.ClientSession, *, asks_again: bool) -> None:
+    def __init__(self, http: aiohttp.ClientSession, *, asks_again: bool, clock: Clock | None = None) -> None:
         """`asks_again`: send a request once more where a kept connection was closed just as it was used."""
+        self.clock = clock or SystemClock()
         self._http = http
         self._asks_again = asks_again
         self._heads: dict[tuple[str, str, str], tuple[aiohttp.ClientRequest, bytes]] = {}
@@ -195,7 +197,7 @@ class _Request:
         answer = UpstreamAnswer(self._begun[1])
         if not 200 <= answer.status < 300 and not self._any_status:  # 201: what some frameworks say to every POST
             try:
-                raise await failure_of(answer)
+                raise await failure_of(answer, self._upstream.clock)
             finally:
                 self._upstream.end(*self._begun)
         return answer

@@ -94,8 +94,71 @@ async def test_an_error_before_the_end_of_a_stream_is_one_in_every_form(error: d
 async def test_an_answer_without_a_reply_is_none(answer: bytes) -> None:
     async with serving("openai") as server, LLMClient("openai", server.url) as client:
         server.answers[CHAT] = (200, answer)
-        with pytest.raises(BackendFailed, match="broke off"):
+        with pytest.raises(BackendFailed, match="broke off|nothing to read"):
             await client.chat("m", HELLO)
+
+
+_DONE = {"model": "m", "done": True, "done_reason": "stop"}
+_STOP = {"index": 0, "finish_reason": "stop"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("openai", {"choices": [_STOP]}),
+        ("openai", {"choices": [{**_STOP, "delta": {}}]}),
+        ("openai", {"choices": [{**_STOP, "delta": {"role": "assistant", "content": {"said": "hi"}}}]}),
+        ("openai", {"choices": [{**_STOP, "delta": {"content": [{"type": "picture", "url": "x"}]}}]}),
+        ("openai", {"choices": [{**_STOP, "delta": {"content": "", "tool_calls": ["f(1)"]}}]}),
+        ("openai", {"choices": [{"index": 0, "delta": {"role": "assistant"}}]}),
+        ("ollama", _DONE),
+        ("ollama", {**_DONE, "message": {}}),
+        ("ollama", {**_DONE, "message": {"content": {"said": "hi"}}}),
+        ("ollama", {**_DONE, "message": {"content": "", "tool_calls": ["f(1)"]}}),
+        ("ollama", {**_DONE, "message": {"content": "", "tool_calls": {"f": {"x": 1}}}}),
+        ("completion", {"stop": True, "stop_type": "eos"}),
+        ("completion", {"content": ["hi"], "stop": True}),
+    ],
+)
+async def test_an_answer_in_which_nothing_can_be_read_is_an_error(kind: str, answer: dict[str, Any]) -> None:
+    api = "completion" if kind == "completion" else "chat"
+    backend = "llamacpp" if kind == "completion" else kind
+    async with serving(backend) as server, LLMClient(backend, server.url, api=api) as client:
+        server.answers["/apply-template"] = (200, b'{"prompt": "x"}')
+        whole = json.dumps(answer).encode()
+        written = {"openai": (sse(answer), whole.replace(b"delta", b"message"))}.get(kind, (whole,))
+        for said in (sse(answer),) if kind == "completion" else written:
+            server.answers[{"openai": CHAT, "ollama": "/api/chat"}.get(kind, "/completion")] = (200, said)
+            with pytest.raises(BackendFailed, match="broke off|nothing to read") as told:
+                await client.chat("m", HELLO)
+            assert told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "text", "calls"),
+    [
+        ("openai", {"choices": [{**_STOP, "text": "hi"}]}, "hi", []),
+        ("openai", {"choices": [{**_STOP, "delta": {"content": [{"type": "output_text", "text": "hi"}]}}]}, "hi", []),
+        ("openai", {"choices": [{**_STOP, "delta": {"role": "assistant", "content": ""}}]}, "", []),
+        ("ollama", {**_DONE, "response": "hi"}, "hi", []),
+        ("ollama", {**_DONE, "message": {"content": [{"type": "text", "text": "hi"}]}}, "hi", []),
+        ("ollama", {**_DONE, "message": {"role": "assistant", "content": ""}}, "", []),
+        (
+            "ollama",
+            {**_DONE, "message": {"tool_calls": {"function": {"name": "f", "arguments": {"x": 1}}}}},
+            "",
+            ["f"],
+        ),
+        ("ollama", {**_DONE, "message": {"tool_calls": [{"name": "f", "arguments": {"x": 1}}]}}, "", ["f"]),
+    ],
+)
+async def test_words_in_other_places_are_read(kind: str, answer: Any, text: str, calls: list[str]) -> None:
+    async with serving(kind) as server, LLMClient(kind, server.url) as client:
+        said = sse(answer) if kind == "openai" else json.dumps(answer).encode()
+        server.answers[CHAT if kind == "openai" else "/api/chat"] = (200, said)
+        reply = await client.chat("m", HELLO)
+    assert (str(reply), [call["function"]["name"] for call in reply.tool_calls]) == (text, calls)
+    assert all(json.loads(call["function"]["arguments"]) == {"x": 1} for call in reply.tool_calls)
 
 
 async def test_google_puts_its_error_into_a_list() -> None:

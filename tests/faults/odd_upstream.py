@@ -47,6 +47,7 @@ RIGHT: dict[str, Callable[[bytes], bytes]] = {
         b'"content": "all "', b'"content": [{"type": "text", "text": "all "}]'
     ),
     "empty_events": lambda data: data.replace(b"data: {", b"data:\n\ndata: {"),
+    "no_finish_reason": lambda data: data.replace(b'"stop"', b"null"),
     "error_is_null": lambda data: data.replace(b'"choices"', b'"error": null, "detail": null, "choices"'),
 }
 """Odd, but right: how the bytes of a good stream are changed. Whole answers are as ever."""
@@ -72,6 +73,7 @@ BROKEN = (
     "login_page",
     "login_page_untyped",
     "no_content",
+    "another_form",
     "cut_in_a_chunk",
     "switching_protocols",
     "status_zero",
@@ -151,6 +153,8 @@ class OddUpstream:
                     writer.transport.abort()
                     return False
                 writer.write(good)
+            case "another_form":
+                writer.write(_whole(b'{"choices": [{"output": "all well", "finish_reason": "stop"}]}'))
             case "says_close":  # and lets the connection stand
                 writer.write(good.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
             case "junk_between":  # a time-out that nobody asked for, on a connection that stays

@@ -59,6 +59,8 @@ async def test_what_is_odd_but_right_loses_nothing(tmp_path: Path) -> None:
             status, _, text = await _ask(found, f"{name}/shared", True)
             events = _events(text)
             assert (status, _said(events), events[-1]) == (200, "all well", "[DONE]"), (name, text)
+            choices = [choice for event in events[:-1] for choice in event["choices"]]
+            assert {choice["finish_reason"] for choice in choices} - {None} == {"stop"}, name
             status, _, text = await _ask(found, f"{name}/shared", False)
             assert json.loads(text)["choices"][0]["message"]["content"] == "all well", name
         counted = {backend: figures.totals for backend, _, figures in found.services.measuring.all()}

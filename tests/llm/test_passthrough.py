@@ -8,7 +8,7 @@ from typing import Any
 from llm.remote.backend_http import loads
 from llm.remote.chunk_reader import LEAST_LOGPROB, ChunkReader
 from llm.remote.passthrough import StreamRelay, relayed_whole
-from llm.stream import Relayed, TextDelta
+from llm.stream import Finish, Relayed, TextDelta
 
 HEAD = {"id": "a", "model": "m", "created": 1}
 
@@ -73,6 +73,20 @@ def test_a_content_in_parts_is_put_right() -> None:
     parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hi"}]
     (delta,) = (found["choices"][0]["delta"] for found in _relay(_chunk({"content": parts})))
     assert delta == {"content": "hi", "reasoning_content": "hm"}
+
+
+def test_a_reply_that_ends_without_a_reason_is_given_one() -> None:
+    relay = StreamRelay(ChunkReader(), usage=True)
+    lines = [_chunk({"role": "assistant", "content": ""}), *(_chunk({"content": text}) for text in ("one ", "two"))]
+    for line in lines:
+        relay.read(line, loads(line))
+    last, end = relay.close()
+    assert isinstance(last, Relayed) and end == Finish("stop", None, "m")
+    ending = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    assert json.loads(last.data[6:]) == {**HEAD, "object": "chat.completion.chunk", **ending}
+    told = _chunk({}, choice={"finish_reason": "length"})
+    relay.read(told, loads(told))
+    assert relay.close() == [Finish("length", None, "m")]
 
 
 def test_what_is_right_passes_untouched() -> None:
