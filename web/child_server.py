@@ -14,6 +14,7 @@ from typing import BinaryIO
 import anyio
 from anyio.abc import Process
 
+from llm.workers import lifeline
 from models.errors import ParleyError
 from web.api_client import ApiClient, ServerUnreachable, Target
 from web.keys import KeyFile
@@ -39,11 +40,12 @@ async def own_server(settings: Settings, config: Path | None) -> AsyncIterator[T
         **os.environ,
         "PARLEY_HOME": str(settings.home),
         "PARLEY_SLOT_PORT_BASE": str(_free_base(settings.llm.slot_port_base)),
+        lifeline.ENV: "1",
     }
     with _open_log(log_path) as log:
         process = await anyio.open_process(
             _command(settings, config),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # its lifeline: it ends, too, where this command is killed
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -68,7 +70,8 @@ async def _ready(process: Process, home: Path, log_path: Path) -> Target:
                 async with ApiClient(target) as client:
                     if (await client.get("/health")).get("status") == "ok":
                         return target
-    raise ServerUnreachable("the server that was started here did not get ready", hint=_tail(log_path))
+    hint = _tail(log_path) or "`parley up` shows why"
+    raise ServerUnreachable("the server that was started here did not get ready", hint=hint)
 
 
 def first_key(settings: Settings) -> str:

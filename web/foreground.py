@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import sys
 import threading
@@ -21,6 +20,7 @@ from models.clock import Clock, SystemClock
 from models.errors import SettingsError
 from web.app import create_app
 from web.composition import open_services
+from web.ending_signals import ending_signals
 from web.keys import AdminKey, KeyFile, KeyRing, new_key
 from web.rest.signin import link_path
 from web.runfile import RunFile, RunningServer
@@ -43,7 +43,7 @@ _PATIENCE_S = 60.0
 
 
 async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool) -> None:
-    """Run until SIGINT or SIGTERM. Raises AddressTaken, SettingsError and what opening the parts raises."""
+    """Run until a signal ends it. Raises AddressTaken, SettingsError and what opening the parts raises."""
     listener = listen(settings.server.host, settings.server.port)
     async with anyio.create_task_group() as group:
         await group.start(_end_on_signal, group.cancel_scope, welcome)
@@ -61,7 +61,7 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     started_s = clock.now()
     file = KeyFile(settings.home / "keys.json")
     try:
-        admin, fresh_key = await anyio.to_thread.run_sync(_admin_key, settings, file)
+        admin, fresh_key, keys_ns = await anyio.to_thread.run_sync(_admin_key, settings, file)
     except OSError as error:
         raise _unwritable(settings.home, error) from None
     local_key = new_key()
@@ -72,7 +72,7 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     if other is not None:
         welcome.warning(f"another Parley runs at {other.url} with the same data folder; commands will find this one")
     async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
-        group.start_soon(_watch_keys, keys, file)
+        group.start_soon(_watch_keys, keys, file, keys_ns)
         app = create_app(services)
         gc.collect()
         gc.set_threshold(_GC_AFTER, 10, 10)
@@ -126,37 +126,44 @@ def _unwritable(home: Path, error: OSError) -> SettingsError:
     )
 
 
-def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str]:
+def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str, int]:
     """The kept key; on the first start a new one, which comes along to be shown. With PARLEY_ADMIN_KEY nothing is
-    shown, but the file is made all the same: the secret of the cookies is in it, and pages stay signed in.
+    shown, but the file is made all the same: the secret of the cookies is in it, and pages stay signed in. Then the
+    time of the file that was read, or of an older one.
     """
+    seen_ns = file.modified_ns()
     admin = file.read()
     if admin is not None:
-        return admin, ""
+        return admin, "", seen_ns
     fresh = file.reset()
+    seen_ns = file.modified_ns()
     admin = file.read()
     assert admin is not None
-    return admin, "" if settings.admin_key else fresh
+    return admin, "" if settings.admin_key else fresh, seen_ns
 
 
-async def _watch_keys(keys: KeyRing, file: KeyFile) -> None:
-    """Take over what `parley keys reset` writes while we run."""
-    seen_ns = await anyio.to_thread.run_sync(file.modified_ns)
+async def _watch_keys(keys: KeyRing, file: KeyFile, seen_ns: int) -> None:
+    """Take over what `parley keys reset` writes while we run. A file that cannot be used changes nothing."""
     while True:
         await anyio.sleep(2.0)
         now_ns = await anyio.to_thread.run_sync(file.modified_ns)
-        if now_ns != seen_ns:
-            seen_ns = now_ns
+        if now_ns == seen_ns:
+            continue
+        seen_ns = now_ns
+        try:
             admin = await anyio.to_thread.run_sync(file.read)
-            if admin is not None:
-                keys.replace(admin)
-                _log.warning("keys.replaced")
+        except SettingsError as error:
+            _log.warning("keys.unusable", problem=error.message, hint=error.hint)
+            continue
+        if admin is not None:
+            keys.replace(admin)
+            _log.warning("keys.replaced")
 
 
 async def _end_on_signal(
     scope: anyio.CancelScope, welcome: Welcome, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
 ) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(*ending_signals()) as signals:
         task_status.started()
         async for number in signals:
             if scope.cancel_called:

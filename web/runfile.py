@@ -37,7 +37,7 @@ class RunFile:
         return self.home / "run" / "server.json"
 
     def write(self, server: RunningServer) -> None:
-        write_private(self.path, json.dumps(asdict(server)) + "\n")
+        write_private(self.path, json.dumps({**asdict(server), "process": _process(server.pid)}) + "\n")
 
     def read(self) -> RunningServer | None:
         """The server that is said to run; None where there is none, or its process is gone."""
@@ -46,13 +46,26 @@ class RunFile:
             server = RunningServer(url=str(fields["url"]), pid=int(fields["pid"]), key=str(fields["key"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return server if _alive(server.pid) else None
+        there = _alive(server.pid) and _process(server.pid) in ("", fields.get("process", ""))
+        return server if there else None
 
     def remove(self) -> None:
         """Take our own file away; a newer server's stays."""
         found = self.read()
         if found is not None and found.pid == os.getpid():
             self.path.unlink(missing_ok=True)
+
+
+def _process(pid: int) -> str:
+    """What tells a process from a later one with the same number: its start, and the machine's. "" where it cannot be
+    known. A server that was killed leaves its file behind, and in a container the next one has its number.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        machine = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    except OSError:
+        return ""
+    return f"{machine.strip()} {stat.rpartition(')')[2].split()[19]}"  # proc(5): starttime
 
 
 def _alive(pid: int) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,11 +15,22 @@ from web.stages import Stage
 __all__ = ["Welcome"]
 
 
+class _Console(Console):
+    """A server goes on though nobody reads what it prints: `| head`, a terminal that was closed."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        with suppress(OSError):
+            super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Welcome:
     """Lines on stdout; the log is on stderr. Addresses and keys are never broken over lines: they are copied."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or _Console(highlight=False, soft_wrap=True)
 
     def hello(self) -> None:
         self.console.print(Text("Parley", style="bold"))

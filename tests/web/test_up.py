@@ -24,6 +24,7 @@ from tests.parley_process import end_with_parent
 from tests.ports import free_port, free_port_block
 from tests.scripted.process import ScriptedProcess
 from web.foreground import wants_browser
+from web.keys import KeyFile
 from web.runfile import RunFile, RunningServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,9 @@ class Up:
 
 
 @contextmanager
-def _up(home: Path, config: str, *arguments: str, port: int | None = None, **env: str) -> Iterator[Up]:
+def _up(
+    home: Path, config: str, *arguments: str, port: int | None = None, stdout: int | None = None, **env: str
+) -> Iterator[Up]:
     home.mkdir(exist_ok=True)
     (home / "parley.toml").write_text(config, encoding="utf-8")
     port = port or free_port()
@@ -88,8 +91,8 @@ def _up(home: Path, config: str, *arguments: str, port: int | None = None, **env
                 **env,
             },
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=stdout or log,
+            stderr=log,
             start_new_session=True,
             preexec_fn=end_with_parent if sys.platform == "linux" else None,
         )
@@ -129,7 +132,7 @@ def _gone(family: list[psutil.Process], within_s: float = 60.0) -> list[str]:
     return [" ".join(process.cmdline()) for process in left]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_everything(tmp_path: Path, config: str, number: signal.Signals) -> None:
     with _up(tmp_path / "home", config) as up:
         up.wait_ready()
@@ -162,6 +165,58 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path: Path, config: str) -
         up.process.wait()
         assert family and _gone(family) == []
         assert RunFile(up.home).read() is None, "the file of a dead server is not believed"
+
+
+def test_a_server_goes_on_though_nobody_reads_what_it_prints(tmp_path: Path, config: str) -> None:
+    reading, writing = os.pipe()
+    with _up(tmp_path / "home", config, stdout=writing) as up:
+        os.close(writing)
+        os.close(reading)
+        deadline = time.monotonic() + 60
+        while RunFile(up.home).read() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(timeout=60) == 0
+        assert "Traceback" not in up.log
+
+
+def test_the_server_of_a_command_that_is_killed_ends_in_order(tmp_path: Path, config: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "parley.toml").write_text(config, encoding="utf-8")
+    ports = {"PARLEY_PORT": str(free_port()), "PARLEY_SLOT_PORT_BASE": str(free_port_block())}
+    with subprocess.Popen(
+        [sys.executable, "-m", "web.main", "talk", "--text", "hello", "--text", "hello"],
+        cwd=ROOT,
+        env={**os.environ, **ports, "PARLEY_HOME": str(home), "PARLEY_CONFIG": str(home / "parley.toml")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
+    ) as talk:
+        deadline = time.monotonic() + 60
+        while RunFile(home).read() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        family = psutil.Process(talk.pid).children(recursive=True)
+        assert RunFile(home).read() is not None and family
+        talk.kill()
+        assert _gone(family) == []
+    assert not (home / "run" / "server.json").exists()
+    assert "Stopped." in (home / "run" / "up.log").read_text(encoding="utf-8")
+
+
+def test_a_key_file_that_cannot_be_used_changes_nothing(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        [key] = re.findall(r"\bsk-\S+", up.log)
+        (up.home / "keys.json").write_text("", encoding="utf-8")
+        deadline = time.monotonic() + 60
+        while "keys.unusable" not in up.log and up.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert "keys.unusable" in up.log and up.get("/v1/models", key) == 200
+        fresh = KeyFile(up.home / "keys.json").reset()
+        while up.get("/v1/models", fresh) != 200 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert up.get("/v1/models", fresh) == 200
 
 
 def test_the_first_start_shows_a_key_and_the_second_does_not(tmp_path: Path, config: str) -> None:
@@ -344,3 +399,14 @@ def test_a_run_file_is_removed_only_by_its_own_server(tmp_path: Path) -> None:
     assert file.read() is None
     file.path.write_text("nonsense", encoding="utf-8")
     assert file.read() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process cannot be told from its successor")
+def test_a_run_file_is_not_believed_of_a_later_process_with_its_number(tmp_path: Path) -> None:
+    file = RunFile(tmp_path)
+    file.write(RunningServer("http://127.0.0.1:1", os.getppid(), "sk-x"))
+    fields = json.loads(file.path.read_text(encoding="utf-8"))
+    assert file.read() is not None
+    for machine, start in ((fields["process"].split()[0], "1"), ("another-boot", fields["process"].split()[1])):
+        file.path.write_text(json.dumps({**fields, "process": f"{machine} {start}"}), encoding="utf-8")
+        assert file.read() is None

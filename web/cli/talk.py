@@ -54,15 +54,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 async def _until_interrupted(arguments: argparse.Namespace, screen: Screen) -> int:
     """Ctrl-C ends the session in order: its ledger is still printed, its audio still saved."""
-    import signal
-
     import anyio
+
+    from web.ending_signals import ending_signals
 
     status = 130
     async with anyio.create_task_group() as group:
 
         async def watch() -> None:
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            with anyio.open_signal_receiver(*ending_signals()) as signals:
                 async for _ in signals:
                     group.cancel_scope.cancel()
 
@@ -111,10 +111,11 @@ async def _finish(arguments: argparse.Namespace, screen: Screen, audio: Any, tur
 
     from web.talk.clip import write_wav
 
-    screen.ledger(turns)
-    if arguments.save:
+    if arguments.save:  # first of all: the terminal may be gone
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(write_wav, arguments.save, audio, _OUTPUT_HZ)
+    screen.ledger(turns)
+    if arguments.save:
         screen.note(f"{arguments.save}: {len(audio) / _OUTPUT_HZ:.1f} s of answer")
 
 

@@ -20,16 +20,19 @@ def _run(arguments: argparse.Namespace) -> int:
 
     import os
     import sys
+    from contextlib import suppress
     from functools import partial
 
     import anyio
 
+    from llm.workers import lifeline
     from web.cli.fetching import offer_once
     from web.foreground import run_server
     from web.logs import configure
     from web.settings import unknown_environment
     from web.welcome import Welcome
 
+    lifeline.hold(in_order=True)
     configure(settings.server.log_level)
     welcome = Welcome()
     welcome.hello()
@@ -42,8 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
         backend_options={"use_uvloop": os.name != "nt"},
     )
     welcome.bye()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # the terminal may be gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     # Everything is closed. What native libraries do while Python ends may hang, and nobody could help then.
     os._exit(0)
 
@@ -51,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
 SPEC = Command(
     "up",
     "start the server and stay in the foreground",
-    "Start Parley: workers, server, live page. Ctrl-C (or SIGTERM) ends it and everything it started.",
+    "Start Parley: workers, server, pages. Ctrl-C, SIGTERM or the end of its terminal ends it and what it started.",
     _configure,
     _run,
 )
