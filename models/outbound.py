@@ -9,37 +9,61 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from models.errors import DownloadRefused
 
 __all__ = ["GuardedResolver", "check_url"]
 
+_CARRY_IPV4 = (
+    ipaddress.IPv6Network("::/96"),  # RFC 4291 2.5.5.1, IPv4-compatible
+    ipaddress.IPv6Network("::ffff:0:0/96"),  # RFC 4291 2.5.5.2, IPv4-mapped
+    ipaddress.IPv6Network("64:ff9b::/96"),  # RFC 6052, NAT64
+)
+"""Addresses whose last 32 bits are the IPv4 address that is reached."""
+
 
 def check_url(url: str, trusted_hosts: Collection[str]) -> None:
-    """Raises DownloadRefused unless the URL is https to a public host, or http(s) to a trusted one."""
+    """Raises DownloadRefused unless the URL is https to a public host, or http(s) to a trusted one.
+
+    It is read as aiohttp reads it, which makes 127.0.0.1 of "127。0。0。1" and asks no resolver for that.
+    """
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
+        parts = URL(url)
+        host = (parts.raw_host or "").lower()
         host.encode("idna")
-        _ = parts.port
     except ValueError:
         raise DownloadRefused(f"{url[:200]!r} is no address", hint="give an https:// URL") from None
-    if parts.scheme not in ("http", "https") or not host or parts.username or parts.password:
+    if parts.scheme not in ("http", "https") or not host or parts.user or parts.password:
         raise DownloadRefused(f"{parts.scheme or 'no'}:// addresses are not downloaded", hint="give an https:// URL")
-    if host in trusted_hosts:
+    if host in trusted_hosts or parts.host in trusted_hosts:
         return
     if parts.scheme != "https":
         raise DownloadRefused(f"{host} is not asked without encryption", hint="give an https:// URL")
     try:
-        address = ipaddress.ip_address(host)
+        public = _is_public(host)
     except ValueError:
+        if host.replace(".", "").isdecimal():  # 127.1, which some resolvers take
+            raise DownloadRefused(f"{host} is no address", hint="give an https:// URL") from None
         return  # a name: its addresses are looked at when they are known
-    if not address.is_global:
+    if not public:
         raise DownloadRefused(f"{host} is an address of a private network")
+
+
+def _is_public(text: str) -> bool:
+    """Whether an address lies outside every private network. Raises ValueError for what is no address."""
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.sixtofour is not None:
+            address = address.sixtofour
+        elif any(address in network for network in _CARRY_IPV4):
+            address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        elif address.is_site_local:
+            return False
+    return address.is_global and not address.is_multicast
 
 
 class GuardedResolver(AbstractResolver):
@@ -53,7 +77,7 @@ class GuardedResolver(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)  # type: ignore[arg-type]
         if host in self._trusted:
             return found
-        public = [result for result in found if ipaddress.ip_address(result["host"].split("%")[0]).is_global]
+        public = [result for result in found if _is_public(result["host"])]
         if not public:
             raise DownloadRefused(f"{host} leads into a private network")
         return public

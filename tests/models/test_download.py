@@ -373,6 +373,42 @@ async def test_redirects_into_the_house_are_not_followed(hub: Hub, tmp_path: Pat
         await loader(tmp_path).fetch("m", [remote(hub)])
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127。0。0。1",  # the full stop of Chinese; aiohttp asks 127.0.0.1
+        "①②⑦.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:a00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::10.0.0.1]",  # through NAT64
+        "[2002:a00:1::]",  # 6to4
+        "[fec0::1]",
+        "[fe80::1%25eth0]",
+        "[ff0e::1]",
+        "224.0.0.1",
+        "100.64.0.1",
+        "169.254.169.254",
+    ],
+)
+def test_no_spelling_of_an_address_leads_into_the_house(host: str) -> None:
+    with pytest.raises(DownloadRefused, match="private network"):
+        check_url(f"https://{host}/x", ())
+
+
+@pytest.mark.parametrize("host", ["2130706433", "127.1", "0177.0.0.1", "0", "127.0.0.1."])
+def test_a_number_that_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(DownloadRefused, match="is no address"):
+        check_url(f"https://{host}/x", ())
+
+
+def test_public_addresses_and_trusted_hosts_are_asked() -> None:
+    for host in ("example.org", "müller.example", "8.8.8.8", "[2606:4700::1111]", "[64:ff9b::8.8.8.8]"):
+        check_url(f"https://{host}/x", ())
+    for host in ("nas.local", "NAS.local", "nas。local", "192.168.1.20"):
+        check_url(f"http://{host}/x", ("nas.local", "192.168.1.20"))
+
+
 async def test_a_name_that_leads_into_the_house_is_refused_when_it_is_resolved(tmp_path: Path) -> None:
     check_url("https://localhost/x", ())  # a name says nothing yet
     with pytest.raises(DownloadRefused):
