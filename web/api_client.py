@@ -47,8 +47,10 @@ def find_server(settings: Settings, url: str | None = None, key: str | None = No
         return Target(running.url, key or running.key)
     given = key or settings.admin_key
     if not given:
+        if url is not None:
+            raise ServerUnreachable(f"{url} needs a key", hint="give --key, or set PARLEY_ADMIN_KEY")
         raise ServerUnreachable(
-            "no Parley server of yours runs on this machine" if url is None else f"{url} needs a key",
+            "no Parley server of yours runs on this machine",
             hint="start one with `parley up`, or give --key (or PARLEY_ADMIN_KEY) for another one",
         )
     return Target(_http_url(url) if url else f"http://{settings.server.host}:{settings.server.port}", given)

@@ -7,6 +7,7 @@ credentials). Here it gets an open socket, no signals and no access log, and end
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 MAX_HEAD_BYTES = 512 * 1024
 """Of the line and headers of a request, and whatever came in one piece with them."""
 
+_LISTEN_HINTS = {
+    errno.EADDRINUSE: "another program (another Parley?) has the port; `--port` takes a different one",
+    errno.EADDRNOTAVAIL: "this machine has no such address; `--host 0.0.0.0` listens on all that it has",
+    errno.EACCES: "ports below 1024 are for root only; `--port 4000` is not",
+}
 _END_WITHIN_S = 1.0
 """Answers that are still being written at the end may take this long; then they are cut."""
 
@@ -142,7 +148,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise AddressTaken(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
-            hint="another program (another Parley?) has the port; `--port` takes a different one",
+            hint=_LISTEN_HINTS.get(error.errno or 0, "set another --host or --port"),
         ) from None
     return listener
 

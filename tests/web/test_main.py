@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from models import catalog
 from web.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,7 +76,7 @@ def test_without_a_server_link_and_talk_say_so(tmp_path: Path) -> None:
     done = _parley("link", home=tmp_path)
     assert done.returncode == 2 and "parley up" in done.stderr
     done = _parley("talk", "--text", "hi", "--url", "http://127.0.0.1:9", home=tmp_path)
-    assert done.returncode == 2 and "needs a key" in done.stderr
+    assert done.returncode == 2 and "needs a key" in done.stderr and "parley up" not in done.stderr
     done = _parley("talk", "--text", "hi", "--url", "http://127.0.0.1:9", "--key", "sk-x-y-z-w", home=tmp_path)
     assert done.returncode == 2 and "does not answer" in done.stderr
     done = _parley("talk", "nothing.wav", home=tmp_path)
@@ -111,6 +112,17 @@ def test_doctor_sees_what_would_stop_the_server(tmp_path: Path) -> None:
     (tmp_path / "servers.json").write_text("{nope", encoding="utf-8")
     done = _parley("doctor", home=tmp_path)
     assert done.returncode == 1 and "servers.json is not what add-server writes" in done.stdout
+
+
+def test_an_address_of_another_machine_is_a_sentence(tmp_path: Path) -> None:
+    done = _parley("up", "--no-browser", "--host", "192.0.2.1", home=tmp_path)
+    assert done.returncode == 2 and "no such address" in done.stderr and "--host" in done.stderr
+
+
+def test_names_of_the_catalogue_can_be_copied(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download-model", "--list"]) == 0
+    shown = capsys.readouterr().out
+    assert [entry.name for entry in catalog.entries() if f"{entry.name} " not in shown] == []
 
 
 def test_bench_of_nobody_is_a_sentence(tmp_path: Path) -> None:

@@ -65,3 +65,14 @@ def test_recordings_of_any_format_are_heard_and_others_named(
     assert len([line for line in said.splitlines() if line.strip().endswith("0.0")]) >= 11, (
         "a line for each threshold"
     )
+
+
+def test_a_folder_without_a_recording_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARLEY_HOME", str(tmp_path / "home"))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("alexa")
+    assert main(["wake-bench", str(tmp_path / "notes"), "--word", "alexa"]) == 2
+    shown = capsys.readouterr()
+    assert "is a recording" in shown.err and "a.txt" in shown.err and "false wakes" not in shown.out

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import Command, add_settings_flags, number_between, settings_of
 
 if TYPE_CHECKING:
     from web.bench.load import Stage, Work
@@ -25,24 +24,15 @@ def _counts(text: str) -> tuple[int, ...]:
     return counts
 
 
-def _number(lowest: int, highest: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not text.isdecimal() or not lowest <= int(text) <= highest:
-            raise argparse.ArgumentTypeError(f"a number from {lowest} to {highest}")
-        return int(text)
-
-    return read
-
-
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="a slot's model, or backend/model (default: the default model)")
     parser.add_argument("--base-url", help="another OpenAI-compatible server, like http://127.0.0.1:8080/v1")
     parser.add_argument("--key", help="the key for it (default: the running server's own)")
     parser.add_argument("--clients", type=_counts, default=(1, 4, 8), metavar="N,N", help="at once, in turn (1,4,8)")
-    parser.add_argument("--requests", type=_number(1, 10_000), default=3, help="of each client (3)")
-    parser.add_argument("--prompt-tokens", type=_number(1, 100_000), default=128, help="about so many (128)")
-    parser.add_argument("--output-tokens", type=_number(1, 100_000), default=64, help="at most (64)")
-    parser.add_argument("--seconds", type=_number(1, 3600), default=60, help="a stage asks for no longer (60)")
+    parser.add_argument("--requests", type=number_between(1, 10_000), default=3, help="of each client (3)")
+    parser.add_argument("--prompt-tokens", type=number_between(1, 100_000), default=128, help="about so many (128)")
+    parser.add_argument("--output-tokens", type=number_between(1, 100_000), default=64, help="at most (64)")
+    parser.add_argument("--seconds", type=number_between(1, 3600), default=60, help="a stage asks for no longer (60)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture, too")
     add_settings_flags(parser)

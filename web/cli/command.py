@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from web.settings import Settings
 
-__all__ = ["Command", "add_settings_flags", "settings_of"]
+__all__ = ["Command", "add_settings_flags", "number_between", "settings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,17 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="parley.toml to read (PARLEY_CONFIG)")
     parser.add_argument("--host", help="address to listen on, or of the server (PARLEY_HOST; 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on, or of the server (PARLEY_PORT; 4000)")
+
+
+def number_between(lowest: int, highest: int) -> Callable[[str], int]:
+    """The `type` of a flag that takes a whole number."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not lowest <= int(text) <= highest:
+            raise argparse.ArgumentTypeError(f"a number from {lowest} to {highest}")
+        return int(text)
+
+    return read
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -43,7 +43,10 @@ def _run(arguments: argparse.Namespace) -> int:
             raise BadInput("which model?", hint="`parley download-model --recommended`, or a name of `--list`")
         chosen = catalog.recommend(arguments.kind, arguments.language, memory_gib())
         if chosen is None:
-            raise BadInput(f"the catalogue has no {arguments.kind} model for this machine and {arguments.language!r}")
+            raise BadInput(
+                f"the catalogue has no {arguments.kind} model for this machine and {arguments.language!r}",
+                hint="`parley download-model --list` shows the catalogue and its languages",
+            )
         asked = chosen.name
     if "/" not in asked:
         entry = catalog.find(asked)
@@ -59,10 +62,13 @@ def _show_catalogue() -> None:
 
     from models import catalog
 
-    table = Table("name", "stage", "languages", "MB", "licence", "what it is", title="parley download-model NAME")
+    table = Table(title="parley download-model NAME", title_justify="left", box=None, pad_edge=False)
+    table.add_column("name", no_wrap=True)  # to be copied
+    for title in ("stage", "language", "MB", "what it is, its licence"):
+        table.add_column(title)
     for entry in catalog.entries():
         languages = ", ".join(entry.languages)
-        table.add_row(entry.name, entry.kind, languages, str(entry.size_mb), entry.licence, entry.note)
+        table.add_row(entry.name, entry.kind, languages, str(entry.size_mb), f"{entry.note}; {entry.licence}")
     Console().print(table)
 
 

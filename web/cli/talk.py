@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import Command, add_settings_flags, number_between, settings_of
 
 if TYPE_CHECKING:
     from web.api_client import Target
@@ -33,7 +33,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wake", metavar="WORDS", help='answer only after a wake word, like "hey jarvis,alexa"')
     parser.add_argument("--wake-mode", choices=("pre", "post", "mid"), default="pre")
     parser.add_argument(
-        "--patience", type=float, default=30.0, metavar="SECONDS", help="wait this long for an answer"
+        "--patience",
+        type=number_between(1, 86_400),
+        default=30,
+        metavar="SECONDS",
+        help="wait this long for an answer (30)",
     )
     add_settings_flags(parser)
 

@@ -57,6 +57,12 @@ def _run(arguments: argparse.Namespace) -> int:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("listening", total=len(paths))
         everything = anyio.run(bench_wake, ears, paths, arguments.word, lambda heard: progress.advance(task))
+    if len(everything.unread) == len(paths):
+        first = everything.unread[0]
+        raise BadInput(
+            f"none of the {len(paths)} files in {arguments.folder} is a recording",
+            hint=f"WAV, MP3, Ogg, FLAC, WebM, M4A; {first.path}: {first.problem}",
+        )
     refractory_ms = settings.voice.wake.refractory_ms
     report = everything.at(threshold, refractory_ms)
     with_word = len(report.hits) + len(report.misses)
