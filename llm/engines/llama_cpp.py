@@ -370,7 +370,7 @@ class LlamaCppEngine:
         asked = [self._replies[row.job_id].job for row in rows]
         with self._wake:
             voice = any(job.priority is Priority.VOICE for job in asked)
-            self._preemption.begin((job.id for job in asked), voice, self._now())
+            self._preemption.begin({row.job_id: len(row.tokens) for row in rows}, voice, self._now())
             for command in self._commands:
                 self._preemption.heard(command, self._now())
 

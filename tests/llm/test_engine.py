@@ -178,7 +178,7 @@ def test_voice_turns_break_off_what_costs_little_and_sooner_where_it_costs_less(
     voice = EngineJob(9, [1], Sampling(), None, None, Priority.VOICE)
 
     def breaks_off(begun_at: float, heard_at: float) -> bool:
-        preemption.begin([0], False, begun_at)
+        preemption.begin({0: 1}, False, begun_at)
         preemption.heard(voice, heard_at)
         wanted = preemption.wanted
         preemption.end()
@@ -191,6 +191,35 @@ def test_voice_turns_break_off_what_costs_little_and_sooner_where_it_costs_less(
     assert not breaks_off(10.2, 10.4)
     assert breaks_off(10.2, 10.44), "in the end voice goes first, whatever it costs"
     assert not preemption.wanted
+
+
+def test_who_writes_beside_a_long_prompt_that_is_given_up_does_not_wait_for_it(
+    engine: tuple[LlamaCppEngine, Events], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, events = engine
+    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
+    sampling = Sampling(temperature=0.0, max_tokens=20, ignore_eos=True)
+    loaded.submit(EngineJob(0, prompt[:9], sampling, None))
+    events.wait(1)
+    decode = loaded._decoder._decode
+    decoded: list[tuple[int, Outcome]] = []
+
+    def while_it_runs(exact: bool) -> Outcome:
+        rows = loaded._batcher._running
+        if not decoded:
+            loaded.submit(EngineJob(2, prompt, sampling, None))
+        if [row.job_id for row in rows] == [1, 2]:
+            loaded.cancel(2)
+        decoded.append((len(rows), decode(exact)))
+        return decoded[-1][1]
+
+    monkeypatch.setattr(loaded._decoder, "_decode", while_it_runs)
+    loaded.submit(EngineJob(1, prompt[:9], sampling, None))
+    events.wait(3)
+    assert decoded[1:3] == [(2, "preempted"), (1, "done")]
+    assert events.text[1] == events.text[0]
+    state, held = state_of(loaded)
+    assert [0 if row.stowed else row.tokens for row in state.sequences] == held
 
 
 def test_a_step_ends_when_nobody_wants_it_any_more(
