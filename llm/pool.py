@@ -69,6 +69,8 @@ __all__ = ["LostOrder", "Slot", "SlotPool"]
 TICK_S = 0.5
 QUIET_TICK_S = 5.0
 """How often memory is measured and time moves on: while something waits or loads, and otherwise."""
+FRESH_S = 1.0
+"""Who looks at the slots is shown no older measurement."""
 TELL_EVERY_S = 0.25
 
 LOST_ORDERS = 16
@@ -129,6 +131,7 @@ class SlotPool:
                 idle_unload_s=settings.idle_unload_s,
             )
         )
+        self._measured_at = -FRESH_S
         self._first_order = 0
         self._occupied: dict[int, Slot] = {}
         self._waiting: dict[int, _Waiting] = {}
@@ -388,7 +391,13 @@ class SlotPool:
         loading = slot is None or slot.worker.state is not WorkerState.READY
         return WaitState(name, self._scheduler.position(number), loading, slot.worker.progress if slot else None)
 
+    async def measure(self) -> None:
+        """What models take now, where it was not measured just before."""
+        if self._clock.now() - self._measured_at >= FRESH_S:
+            await self._measure()
+
     async def _measure(self) -> None:
+        self._measured_at = self._clock.now()
         pids = {slot.number: slot.worker.pid for slot in self._occupied.values()}
         # What is measured while a model loads is not what it takes.
         whole = {number for number, slot in self._occupied.items() if slot.worker.state is WorkerState.READY}

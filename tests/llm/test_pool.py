@@ -180,3 +180,14 @@ async def test_without_slots_nothing_is_ours_to_answer(tmp_path: Path) -> None:
             await house.reply(request("a"))
         with pytest.raises(UnknownModel):
             await house.reply(request())
+
+
+async def test_who_looks_is_shown_what_models_take_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llm.pool.FRESH_S", 0.0)
+    async with slot_house(tmp_path) as house:
+        await house.reply(request("a"))
+        slot = house.slot("a")
+        assert slot is not None and slot.worker.pid is not None
+        taken = psutil.Process(slot.worker.pid).memory_info().rss
+        await house.pool.measure()
+        assert slot.used.resident > 0.9 * taken

@@ -54,6 +54,7 @@ async def _slots(request: Request) -> Response:
     """
     services = _for_admin(request)
     pool = services.pool
+    await pool.measure()
     return JSONResponse(
         {
             "slots": [_row(pool, view) for view in pool.views()],
