@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from models.clock import Clock
-from web import live
 from web.client_secrets import ClientSecrets
 from web.direct import DirectRoutes
 from web.guards.access_log import AccessLog
@@ -41,7 +40,7 @@ def create_app(services: Services) -> Starlette:
     # Read the system's table now and not in the first request; and whatever it says, scripts are scripts.
     mimetypes.init()
     mimetypes.add_type("text/javascript", ".js")
-    modules = [live, *_endpoint_modules()]
+    modules = list(_endpoint_modules())
     routes: list[BaseRoute] = [route for module in modules for route in module.ROUTES]
     routes.append(Mount("/static", StaticFiles(packages=[("web", "static")], check_dir=False), name="static"))
     public = ["/static/", *(path for module in modules for path in getattr(module, "PUBLIC", ()))]

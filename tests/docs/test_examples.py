@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import re
 import subprocess
@@ -10,12 +10,14 @@ import sys
 import wave
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.architecture.source_tree import ROOT
 from tests.bench.utterances import RATE_HZ, quiet, utterances
 from tests.parley_process import ParleyProcess
-from voice.port import EngineConfig
+from tests.scripted.process import ScriptedProcess
+from tests.web.house import house
 
 _PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 _BLOCK = re.compile(r"```python\n# docs-example: (?P<name>[\w-]+)\n(?P<code>.*?)```", re.DOTALL)
@@ -43,23 +45,67 @@ def _run(name: str, server: ParleyProcess, folder: Path, *arguments: str) -> str
 
 
 def test_every_example_has_a_test() -> None:
-    assert set(EXAMPLES) == {"engine", "openai-sdk", "python-client", "realtime", "websocket"}
+    assert set(EXAMPLES) == {
+        *("engine", "protocol-codec", "protocol-endpoint"),
+        *("openai-sdk", "python-client", "realtime", "websocket"),
+    }
 
 
-def test_engine_example(tmp_path: Path) -> None:
-    """The smallest engine there can be is one, as discovery and a worker would use it."""
-    path = tmp_path / "beep.py"
-    path.write_text(EXAMPLES["engine"], encoding="utf-8")
-    spec = importlib.util.spec_from_file_location("beep", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.SPEC.name == path.stem
-    engine = module.SPEC.load(EngineConfig())
-    chunks = list(engine.synthesize("one two", "default", 2.0, None))
-    assert [len(chunk.pcm) for chunk in chunks] == [1600, 1600]
-    assert chunks[0].rate_hz == engine.voices()[0].rate_hz
+def test_engine_example_keeps_the_port_from_another_package(tmp_path: Path) -> None:
+    """The smallest engine there can be does what every voice must do, and is found by its entry point."""
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "beep.py").write_text(EXAMPLES["engine"], encoding="utf-8")
+    about = tmp_path / "my_package-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text("[voice.tts]\nbeep = my_package.beep:SPEC\n", encoding="utf-8")
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/conformance/test_tts.py",
+            "-k",
+            "beep",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0 and " passed" in ended.stdout, ended.stdout[-4000:] + ended.stderr
+
+
+async def test_protocol_example(
+    scripted_service: ScriptedProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both files in their folders, and the protocol is served."""
+    scripted_service.reset()
+    scripted_service.script(replies=["Good morning."])
+    for package, name in (("voice.protocols", "protocol-codec"), ("web.sockets", "protocol-endpoint")):
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / "lines.py").write_text(EXAMPLES[name], encoding="utf-8")
+        module = importlib.import_module(package)
+        monkeypatch.setattr(module, "__path__", [*module.__path__, str(folder)])
+    try:
+        async with house(tmp_path, scripted_service.parley_config()) as home:
+            async with home.client.ws_connect("/v1/lines") as socket:
+                await socket.send_str("hello")
+                assert await socket.receive_str(timeout=60) == "Good morning."
+                await socket.send_bytes(b"\0")
+                assert (await socket.receive_str(timeout=60)).startswith("! this is no line of text")
+            async with aiohttp.ClientSession(home.url) as nobody:
+                with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+                    await nobody.ws_connect("/v1/lines")
+    finally:
+        for name in ("voice.protocols.lines", "web.sockets.lines"):
+            sys.modules.pop(name, None)
 
 
 def test_openai_sdk_example(parley_server: ParleyProcess, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Live sessions over REST: open one, look at it, end it. Talking is done on its WebSocket (web/live.py)."""
+"""Live sessions over REST: open one, look at it, end it. Talking is done on its WebSocket (web/sockets/live.py)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.routing import Route
 from voice.errors import SessionGone
 from voice.protocols.live_config import describe, parse_config
 from voice.session.hub import LiveRecord
-from web import live
 from web.body import read_object
 from web.errors import NotReady
 from web.guards.authenticate import principal_of
 from web.services import services_of
+from web.sockets.live import PATH
 
 __all__ = ["ROUTES"]
 
@@ -37,7 +37,7 @@ async def _open(request: Request) -> Response:
     return JSONResponse(
         {
             "session_token": token,
-            "websocket_url": f"{live.PATH}{token}",
+            "websocket_url": f"{PATH}{token}",
             "expires_at": _iso(record.expires_at),
         }
     )

@@ -10,10 +10,8 @@ import json
 import secrets
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import anyio
-import structlog
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -23,10 +21,10 @@ from voice.parts import OPENAI
 from voice.protocols.realtime import RealtimeCodec
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_voices import Voices
+from web.channel import WebSocketChannel, converse
 from web.client_secrets import ClientSecret
-from web.errors import NotFound, NotReady, close_code
+from web.errors import NotFound, NotReady
 from web.guards.authenticate import principal_of
-from web.live import WebSocketChannel
 from web.realtime_model import model_of
 from web.services import Services, services_of
 
@@ -35,7 +33,6 @@ __all__ = ["PATH", "ROUTES"]
 PATH = "/v1/realtime"
 _BETA = "openai-beta.realtime-v1"
 _VOICES_S = 1.0
-_log = structlog.get_logger("web.realtime")
 
 
 async def _talk(socket: WebSocket) -> None:
@@ -72,24 +69,12 @@ async def _talk(socket: WebSocket) -> None:
         )
         channel = WebSocketChannel(socket, services.settings.server.send_timeout_s)
         with anyio.move_on_after(lasts_s) as lifetime:
-            await _serve(services, token, channel, codec)
+            await converse(services, token, channel, codec)
         if lifetime.cancelled_caught:
             await _expire(channel, services.settings.voice.realtime.session_minutes)
     finally:
         with suppress(SessionGone):  # its record expired meanwhile
             await services.hub.end(token)
-
-
-async def _serve(services: Services, token: str, channel: WebSocketChannel, codec: Any) -> None:
-    try:
-        await services.hub.connect(token, channel, codec)
-    except ParleyError as error:
-        await channel.close(close_code(error), error.message)
-    except Exception:
-        _log.exception("realtime.failed")
-        await channel.close(1011, "something broke on our side")
-    else:
-        await channel.close(1000, "")
 
 
 async def _expire(channel: WebSocketChannel, minutes: float) -> None:

@@ -1,4 +1,4 @@
-"""The voice WebSocket: carries frames between a client and its session, and decides nothing else."""
+"""A WebSocket as a voice session wants it: carries frames between a client and its session, and decides nothing."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ from collections.abc import Callable
 
 import anyio
 import structlog
-from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import ParleyError
+from voice.protocols.port import Codec
+from voice.session.config import SessionConfig
 from voice.session.connection import ClientClosed
 from web.errors import close_code
-from web.services import services_of
+from web.services import Services
 
-__all__ = ["PATH", "PUBLIC", "ROUTES", "WebSocketChannel"]
+__all__ = ["WebSocketChannel", "converse"]
 
-PATH = "/v1/audio/live/ws/"
-PUBLIC = (PATH,)
-"""The token in the path is the credential."""
-
-_log = structlog.get_logger("web.live")
+_log = structlog.get_logger("web.channel")
 _NORMAL = 1000
 _RESTART = 1012
 """The server itself goes down, and closes all connections with this code."""
@@ -66,7 +63,7 @@ class WebSocketChannel:
                 else:
                     await self._socket.send_bytes(frame)
         except TimeoutError:
-            _log.warning("live.client_too_slow", waited_s=self._send_timeout_s)
+            _log.warning("channel.client_too_slow", waited_s=self._send_timeout_s)
             self._drop()
             raise anyio.BrokenResourceError from None
         except (WebSocketDisconnect, RuntimeError):  # the client is gone; a close was sent already
@@ -94,24 +91,23 @@ class WebSocketChannel:
             self._abort()
 
 
-async def _talk(socket: WebSocket) -> None:
-    services = services_of(socket)
-    # Accepted first: a browser sees the close code of an open connection only.
+async def converse(
+    services: Services,
+    token: str,
+    channel: WebSocketChannel,
+    codec: Callable[[SessionConfig], Codec] | None = None,
+    *,
+    resume: bool = False,
+) -> None:
+    """Serve a session on a connection to its end, in the protocol of `codec` (default: live). Why it ended is told by
+    the close code.
+    """
     try:
-        await socket.accept()
-    except OSError:
-        return  # gone already
-    channel = WebSocketChannel(socket, services.settings.server.send_timeout_s)
-    resume = socket.query_params.get("resume", "") not in ("", "0", "false")
-    try:
-        await services.hub.connect(socket.path_params["token"], channel, resume=resume)
+        await services.hub.connect(token, channel, codec, resume=resume)
     except ParleyError as error:
         await channel.close(close_code(error), error.message)
     except Exception:
-        _log.exception("live.failed")
+        _log.exception("session.failed")
         await channel.close(1011, "something broke on our side")
     else:
-        await channel.close(1000, "")
-
-
-ROUTES = [WebSocketRoute(PATH + "{token}", _talk)]
+        await channel.close(_NORMAL, "")
