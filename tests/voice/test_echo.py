@@ -40,7 +40,14 @@ def test_the_echo_of_a_short_reply_is_no_question(reply: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain_db", "delay_ms", "stall"), [(-6, 400, (2.0, 0.6)), (-6, 120, (4.0, 0.45)), (-15, 120, (4.0, 0.8))]
+    ("gain_db", "delay_ms", "stall"),
+    [
+        (-6, 400, (2.0, 0.6)),
+        (-6, 120, (4.0, 0.45)),
+        (-15, 120, (4.0, 0.8)),
+        (-10, 15, (4.2, 1.5)),
+        (-12, 250, (1.4, 2.2)),
+    ],
 )
 def test_a_network_that_stalls_does_not_make_it_stop_itself(
     gain_db: float, delay_ms: float, stall: tuple[float, float]
@@ -48,7 +55,6 @@ def test_a_network_that_stalls_does_not_make_it_stop_itself(
     """The client's playout runs dry, and what comes back from then on is later than it was."""
     room = Room(Acoustics(gain_db, delay_ms, 0.3, stalls=(stall,))).run(8.0)
     assert room.told(Interrupted) == []
-    assert room.guard.finding[1] >= 1  # found somewhere else
     late = np.concatenate(room.heard_pcm)[round((sum(stall) + 1.4) * RATE_HZ) :]
     assert level_db(late) < 30
 
@@ -79,12 +85,14 @@ def test_a_server_that_is_held_up_again_while_it_catches_up_takes_no_microphone_
     assert level_db(np.concatenate(heard)[late]) < level_db(mic[late]) - 15
 
 
-@pytest.mark.parametrize(("gain_db", "delay_ms"), [(-6, 60), (-12, 250)])
+@pytest.mark.parametrize(("gain_db", "delay_ms"), [(-6, 60), (-12, 250), (-6, 400)])
 def test_what_was_played_while_the_microphone_was_off_is_no_echo(gain_db: float, delay_ms: float) -> None:
     room = Room(Acoustics(gain_db, delay_ms, 0.3, muted=((3.0, 1.3),))).run(8.0)
     assert room.told(Interrupted) == []
     assert room.guard.finding == ("present", 0)
-    assert level_db(np.concatenate(room.heard_pcm)[round(4.5 * RATE_HZ) :]) < 30
+    heard = np.concatenate(room.heard_pcm)
+    assert level_db(heard[round(3.3 * RATE_HZ) : round(3.9 * RATE_HZ)]) < 30  # it is on again from 3.0 on
+    assert level_db(heard[round(4.5 * RATE_HZ) :]) < 30
 
 
 def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:

@@ -7,8 +7,8 @@ some time later: the client's buffers, the room, the way back.
    one, what passed is gone over again (`hindsight`).
 2. *Cancel it* (echo_path.py). A delay, and an adaptive filter (echo_filter.py) that follows the way from loudspeaker
    to microphone, 256 ms from just before the delay on.
-3. *Place it anew* (echo_placing.py) where the client's playout starts earlier or later than the last time, or a
-   network stalled.
+3. *Place it anew* (echo_placing.py) where the client's playout starts earlier or later than the last time, or it
+   ran dry in a network that stalled (echo_underrun.py).
 4. *Keep pace* (pace.py). A loudspeaker that is not on the microphone's clock drifts away from the filter.
 5. *Suppress the rest* (remainder.py): what the filter leaves is estimated and taken off band by band.
 
@@ -114,6 +114,7 @@ class EchoCanceller:
     def stop(self, late: int = 0) -> None:
         """The client was told, `late` samples after the last audio that was heard, to drop what it has not played."""
         self._line.stop(late + len(self._held))
+        self._placing.stop()
 
     def away(self) -> None:
         """The connection was lost: what was not played is sent again, and comes back with another delay, perhaps."""
@@ -122,7 +123,7 @@ class EchoCanceller:
 
     def gap(self, samples: int) -> None:
         """The microphone was off for so long: what we sent meanwhile was not heard."""
-        self._line.gap(samples)
+        self._path.move(-samples, samples)
 
     def hear(self, pcm: Pcm) -> Pcm:
         """Microphone audio (int16, 16 kHz, any length) without our voice, in order; up to 32 ms of it come later."""
@@ -238,7 +239,7 @@ class EchoCanceller:
             return self._remainder.pass_on(line.mic[-BLOCK:])
         echo, residual = self._path.cancel(ago, learn=placing.burst_at is None)
         if not ago:
-            placing.judge(residual)
+            placing.judge(echo, residual)
         there = line.block(ago)
         if np.mean(residual**2) > np.mean(there**2):
             residual = there  # we are not heard: what was expected is no sound

@@ -108,11 +108,13 @@ class EchoPath:
         whole = powers[len(powers) % BLOCK :].reshape(-1, BLOCK)
         return float(whole.mean(axis=1).max())
 
-    def expected(self, count: int, delay: int | None = None) -> Floats:
-        """What the filter makes of the reference: `count` samples, up to `SHIFT` after the newest heard."""
-        delay, ahead = self.delay if delay is None else delay, self._line.ahead[:SHIFT]
-        whole: Floats = np.concatenate((self._line.ref, ahead, np.zeros(max(0, SHIFT - len(ahead)))))
-        end = len(whole) - max(0, delay - EARLY)
+    def expected(self, count: int, shift: int = 0, reach: int = SHIFT) -> Floats:
+        """What the filter makes of the reference, were that `shift` samples later: `count` samples, up to `reach`
+        after the newest heard."""
+        late, ref, ahead = max(0, self.delay - EARLY) + shift, self._line.ref, self._line.ahead
+        end = len(ref) + reach - late
+        whole: Floats = np.concatenate((ref, ahead[: max(0, end - len(ref))]))
+        whole = np.concatenate((whole, np.zeros(max(0, end - len(whole)))))
         made = self.filter.make(whole[max(0, end - count - PARTS * BLOCK) : end])[-count:]
         return np.concatenate((np.zeros(count - len(made)), made))
 
