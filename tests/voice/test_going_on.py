@@ -96,3 +96,20 @@ def test_a_long_sentence_over_a_reply_is_whole_while_it_is_not_known_whether_we_
     talk.run(60.0)
     assert requests(talk) == ["tell me a story", "tell me how the cat came home"]
     assert talk.told(TurnComplete)[0].interrupted
+
+
+@pytest.mark.parametrize("stt_s", [0.1, 2.5])
+@pytest.mark.parametrize("gap_s", [0.6, 0.8, 1.1], ids=["before the answer", "at its beginning", "over it"])
+def test_a_short_last_word_is_part_of_the_turn(gap_s: float, stt_s: float) -> None:
+    """It is no louder, longer or clearer than a cough; but who had just paused says it, and it is no murmur."""
+    talk = Conversation(config=CONFIG, delays=Delays(stt=stt_s), answer=lambda asked: "It rains all day long. " * 5)
+    talk.speak((1.0, 2.0, "how is the weather"), (2.0 + gap_s, 2.25 + gap_s, "tomorrow"))
+    talk.run(40.0)
+    assert "tomorrow" in requests(talk)[-1]
+
+
+def test_a_short_word_in_the_middle_of_a_reply_is_not() -> None:
+    talk = Conversation(config=CONFIG, answer=lambda asked: "It rains all day long. " * 5)
+    talk.speak((1.0, 2.0, "how is the weather"), (5.0, 5.25, "tomorrow"))
+    talk.run(40.0)
+    assert requests(talk) == ["how is the weather"]

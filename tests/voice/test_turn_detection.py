@@ -102,6 +102,12 @@ class TestAdaptive:
         assert self.silence(slow) > 0.85
         assert self.silence(quick) < 0.45
 
+    def test_who_pauses_for_a_second_is_not_cut_off(self) -> None:
+        habits = Habits()
+        for _ in range(20):
+            habits.went_on(1.1)
+        assert 1.1 < self.silence(habits) <= 1.5
+
     def test_one_long_pause_changes_little(self) -> None:
         habits = Habits()
         habits.went_on(1.5)

@@ -276,9 +276,16 @@ class Deciding(Noting):
         """The user was not done when we took them to be: they do not answer us, they go on."""
         if revision.turn is None or sound.ahead or revision.reply is None:
             return revision.turn is not None
-        soon = revision.reply.playout.position(self._now) < REACTION_S
         meant = is_phrase(sound.spotted or sound.text or "", (*self._stops, *INTERRUPTERS, *QUESTIONS))
-        return soon and not meant and revision.quiet_s is not None and sound.onset_s < revision.quiet_s + LONGEST_S
+        return not meant and (sound.soon or self._cut_short(sound.onset_s))
+
+    def _cut_short(self, onset_s: float) -> bool:
+        """Who begins to speak there may not have been done: hardly anything of the answer was heard."""
+        revision = self._answer.revision
+        if revision is None or revision.turn is None or revision.reply is None or revision.quiet_s is None:
+            return False
+        soon = revision.reply.playout.position(self._now) < REACTION_S
+        return soon and onset_s < revision.quiet_s + LONGEST_S
 
     def _is_one_turn(self, revision: Revision, sound: Outcry) -> bool:
         """What the user goes on with is said in the turn that had been cut: no word of the answer was heard, and

@@ -73,6 +73,7 @@ class Judging(Deciding):
         self._outcry = Outcry(
             turn, over_speech, event.at_s, self._now, last_s=event.at_s, ahead=ahead, voiced_s=before_s
         )
+        self._outcry.soon = not ahead and self._echo == "absent" and self._cut_short(event.at_s)
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
@@ -293,7 +294,7 @@ class Judging(Deciding):
     def _resume(self, sound: Outcry) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
         slight = sound.murmured or sound.in_doubt(self._rules(sound))
-        doubtful = sound.over_speech and (sound.in_doubt(self._rules(sound)) or self._comes_late(sound))
+        doubtful = self._comes_late(sound) or (sound.over_speech and sound.in_doubt(self._rules(sound)))
         self._drop_doubted()
         if doubtful:
             self._doubted = sound
@@ -313,9 +314,10 @@ class Judging(Deciding):
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
 
     def _comes_late(self, sound: Outcry) -> bool:
-        """It was long enough for words, and the recogniser has not said yet what they are. Where the microphone was
-        found to hear us they are most likely ours."""
-        return self._is_long(sound) and sound.waits and not self._echo_cancelled
+        """It was long enough for words, or may be the end of a turn, and the recogniser has not said yet what they
+        are. Where the microphone was found to hear us they are most likely ours."""
+        worth = self._is_long(sound) or sound.ahead or sound.soon
+        return worth and sound.waits and (sound.ahead or not self._echo_cancelled)
 
     def _is_long(self, sound: Outcry) -> bool:
         return sound.voiced_s * 1000 >= self._manners.rules.voiced_ms
@@ -330,14 +332,17 @@ class Judging(Deciding):
         if sound is None or sound.revision != revision:
             return False
         self._doubted = None
+        self._do(Abandon(revision))
         sound.told(text)
         ended, sound.ended = sound.ended, True
         verdict = sound.verdict(self._rules(sound), self._audio.s, self._now, self._may_echo())
         sound.ended = ended or not self._speaking
         meant = verdict is Verdict.INTERRUPT and (not self._is_far(sound.turn) or is_phrase(text, self._stops))
-        if meant and self.state in (State.SPEAKING, State.BRACED, State.JUDGING):
+        if meant and self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
             self._missed_s = self._let_go = None
             self._quiet_s = sound.voice_s if self._outcry is None else self._quiet_s
+            if self._outcry is not None:
+                self._do(StopListening(sound.turn.number))
             self._outcry = self._outcry or sound
             self._interrupt()
         else:

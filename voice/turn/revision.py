@@ -167,6 +167,8 @@ class Outcry:
     heard_at: float
     last_s: float
     ahead: bool = False
+    soon: bool = False
+    """It began when hardly anything of the answer was heard: it may be the last word of the turn before."""
     revision: int = 0
     voiced_s: float = 0.0
     asked: int = 0
@@ -267,16 +269,18 @@ class Outcry:
         if self.spots and not self.ended and early:
             return Verdict.WAIT if elapsed_s * 1000 < rules.deadline_ms else Verdict.RESUME
         text = self.spotted if murmured(self.spotted) else self._credible(rules)
-        if self.ahead and answered and self.voiced_s * 1000 >= rules.voiced_ms and not murmured(text or ""):
-            return Verdict.INTERRUPT  # whatever it was: together with what was said before it is heard better
+        if (self.ahead or self.soon) and answered and not murmured(text or ""):
+            long = self.ahead and self.voiced_s * 1000 >= rules.voiced_ms
+            if long or (text and not sounds_like_us(text, said)):
+                return Verdict.INTERRUPT  # together with what was said before it is heard better
         return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
 
     def _credible(self, rules: BargeInRules) -> str | None:
         """The transcript; nothing, where there was no time to say it, or where it is one short word that what spots
-        phrases did not hear: such words are what its recogniser mishears."""
+        phrases did not hear: such words are what its recogniser mishears. The last word of a turn is one, too."""
         words = (self.text or "").split()
         if not self.spots or not words:
             return self.text
-        short = len(words) == 1 and self.voiced_s * 1000 < rules.voiced_ms
+        short = len(words) == 1 and self.voiced_s * 1000 < rules.voiced_ms and not (self.ahead or self.soon)
         misheard = short and self.ended and words[0] not in STOP_WORDS | QUESTION_WORDS
         return "" if misheard or self.voiced_s < WORD_S * (len(words) - 0.5) else self.text

@@ -2,7 +2,7 @@
 
 1. Nothing known: the configured silence.
 2. The more of the speaker's inner pauses are known, the more their 90th percentile, with a margin, takes its place,
-   within half and twice the configured silence; for who pauses long sooner than for who does not.
+   within half and three times the configured silence; for who pauses long sooner than for who does not.
 3. Where the transcript stops in the middle of a clause, three times that: nobody means to end on "and".
 """
 
@@ -20,6 +20,8 @@ _SURE_AFTER = 12
 _SLOW_AFTER = 4
 """Pauses after which the speaker's own count for all: to be cut off is worse than to wait a little."""
 _UNFINISHED_FACTOR = 3.0
+_QUICKEST, _SLOWEST = 0.5, 3.0
+"""Times the configured silence."""
 
 
 class Adaptive:
@@ -36,7 +38,7 @@ class Adaptive:
         given_s = self._patience.silence_s
         learned_s = self._habits.percentile_s(_SHARE) * _MARGIN
         trust = min(1.0, self._habits.known / (_SLOW_AFTER if learned_s > given_s else _SURE_AFTER))
-        return min(max(given_s + trust * (learned_s - given_s), given_s / 2), given_s * 2)
+        return min(max(given_s + trust * (learned_s - given_s), given_s * _QUICKEST), given_s * _SLOWEST)
 
 
 def _make(patience: Patience, habits: Habits) -> Detector:
