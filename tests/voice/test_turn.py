@@ -21,6 +21,7 @@ from voice.session.outgoing import (
     StateOut,
     TextOut,
     TranscriptOut,
+    TurnCommitted,
     TurnComplete,
     WakeOut,
     WakeWordRequired,
@@ -436,6 +437,24 @@ class TestWakeWords:
         talk.at(2.7, heard.WakeWord("alexa", 0.9, 2.1, 2.6))
         talk.run(10.0)
         assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["turn on the light"]
+
+    @pytest.mark.parametrize("words", [("alexa",), ("computer",)], ids=["heard", "in the transcript"])
+    @pytest.mark.parametrize("pause_s", [0.1, 0.8, 1.6])
+    def test_post_takes_what_came_before_a_pause(self, pause_s: float, words: tuple[str, ...]) -> None:
+        talk = Conversation(config=waking("post", words=words), audible=self.alexa)
+        talk.speak((1.0, 2.0, "turn on the light"), (2.0 + pause_s, 2.6 + pause_s, words[0]))
+        if words == ("alexa",):
+            talk.at(2.7 + pause_s, heard.WakeWord("alexa", 0.9, 2.0 + pause_s, 2.6 + pause_s))
+        talk.run(10.0)
+        assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["turn on the light"]
+        assert not talk.told(WakeWordRequired) and not talk.told(ErrorOut)
+
+    def test_post_in_the_transcript_is_answered_as_soon_as_it_is_there_and_refused_without_it(self) -> None:
+        talk = Conversation(config=waking("post", words=("computer",)), audible=self.alexa)
+        talk.speak((1.0, 2.0, "turn on the light"), (2.0, 2.6, "computer"), (20.0, 21.0, "turn it off"))
+        talk.run(26.0)
+        assert len(talk.told(TurnComplete)) == len(talk.told(WakeWordRequired)) == 1
+        assert talk.time_of(TurnCommitted) == pytest.approx(2.6 + 0.5, abs=0.05)
 
     def test_post_with_nothing_before_is_an_error(self) -> None:
         talk = Conversation(config=waking("post"), audible=self.alexa)

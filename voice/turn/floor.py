@@ -29,7 +29,7 @@ from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
 from voice.turn.bargein import LONGEST_STOP_MS, is_phrase, known_stops
-from voice.turn.endpointing import ECHO_S, SETTLED_S, SLACK_S, Manners
+from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SETTLED_S, SLACK_S, Manners
 from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
@@ -295,8 +295,10 @@ class Floor:
         revision = self._answer.revision
         if revision is None:
             return self._manners.silence_s
-        pause = Pause(revision.text, revision.over)
-        return min(self._manners.detector.silence_s(pause), self._manners.deadline_s)
+        silence_s = self._manners.detector.silence_s(Pause(revision.text, revision.over))
+        if self._gate.closes and (revision.text is None or self._admit(revision).problem == "wake_word_required"):
+            silence_s = max(silence_s, POST_PATIENCE_S)
+        return min(silence_s, self._manners.deadline_s)
 
     def _do(self, action: Action) -> None:
         self._answer.out.append(action)

@@ -64,6 +64,11 @@ class Gate:
         return self.enabled and self._config.mode == "pre"
 
     @property
+    def closes(self) -> bool:
+        """A wake word is looked for in the transcript and comes after the request, perhaps after a pause."""
+        return self.enabled and not self._acoustic and self._config.mode == "post"
+
+    @property
     def may_open(self) -> bool:
         """A wake word is asked for and may come before the request."""
         return self.enabled and self._config.mode != "post"
