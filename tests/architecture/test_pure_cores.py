@@ -122,6 +122,7 @@ CORES = (
     "voice/turn/gate.py",
     "voice/turn/history.py",
     "voice/turn/judging.py",
+    "voice/turn/weighing.py",
     "voice/turn/machine.py",
     "voice/turn/machine_start.py",
     "voice/turn/nearness.py",

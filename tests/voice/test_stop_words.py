@@ -219,6 +219,18 @@ class TestStopWords:
         thinks = [action for _, action in talk.actions if isinstance(action, Think)]
         assert thinks[-1].messages[-1].content == "yeah but what about the dog"
 
+    def test_a_murmur_of_two_parts_is_one(self) -> None:
+        """What it goes on with is no second sound, and the gap in it is no voice."""
+        talk = story()
+        talk.speak((6.0, 6.3, ""), (6.44, 6.75, ""))
+        spot(talk, 6.38, "mm-hm")
+        talk.run(6.7)
+        asked = [action for _, action in talk.actions if isinstance(action, Transcribe)]
+        assert len(paused(talk)) == 2 and len(asked) >= 3
+        spot(talk, 6.83, "mm-hm")
+        talk.run(9.0)
+        assert len(paused(talk)) == 2 and not talk.told(Interrupted)
+
     def test_what_a_murmur_becomes_is_heard_though_the_reply_ends_under_it(self) -> None:
         whole = story().run(60.0)
         ends = next(time for time, event in whole.said if isinstance(event, TurnComplete))

@@ -6,6 +6,7 @@
     requests.py  what the client asks for
     waking.py    wake words
     judging.py   a sound over the answer
+    weighing.py  what such a sound is judged by
     deciding.py  when the user has finished, and what happens to the answer then
     noting.py    turns that are written down and not answered
     pieces.py    turns that are too long for one transcript

@@ -205,6 +205,10 @@ class Outcry:
         self.whole = self.ended or self.last_s - self.voice_s >= LULL_S
         self.fresh_text = self.fresh_spot = False
 
+    def go_on_from(self, before: Outcry) -> None:
+        """It is `before`, which was taken to be over: no voice in its gap, and the recogniser is the same."""
+        self.voiced_s, self.last_s, self.spots = before.voiced_s, before.last_s, before.spots
+
     def over(self, now: float) -> None:
         """What was made of the half of it counts no more. Where nothing spots phrases, "mm" of "mm-hm" does."""
         self.ended, self.ended_at = True, now
