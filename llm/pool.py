@@ -38,6 +38,7 @@ from llm.slot_events import (
     Ask,
     Emptied,
     Fail,
+    Failed,
     Gone,
     Grant,
     Load,
@@ -140,6 +141,8 @@ class SlotPool:
         self._errors: dict[str, ParleyError] = {}
         self.lost_orders: deque[LostOrder] = deque(maxlen=LOST_ORDERS)
         """Accepted loads that were not carried out, the last of them."""
+        self.unfit: dict[str, ParleyError] = {}
+        """Better models than the default that could not be loaded, and why."""
         self.failures: dict[int, tuple[str, ParleyError]] = {}  # by slot: what could not be loaded into it, and why
         self._ids = count(1)
         self._tasks: TaskGroup | None = None
@@ -424,7 +427,12 @@ class SlotPool:
         if isinstance(event, Up) and not (answers := self._occupied[event.slot]).proven:
             answers.proven = True
             self._book.proved(answers.plan)
-        for effect in self._scheduler.step(event, self._clock.now()):
+        effects = self._scheduler.step(event, self._clock.now())
+        if isinstance(event, Failed) and not event.slot_fault:
+            failed = self._occupied[event.slot]
+            if not failed.proven and failed.plan == self._book.default and failed.model.name in self._errors:
+                self._fall_back(failed.plan, event.slot, self._errors[failed.model.name])
+        for effect in effects:
             match effect:
                 case Grant(number, slot):
                     self._waiting[number].slot = slot
@@ -450,6 +458,7 @@ class SlotPool:
         if effect.id == self._first_order and default is not None:  # tried again when somebody asks for it
             self._book.problem = failure(effect, default, None, available)
             log.error("slot.model", code=self._book.problem.code, reason=self._book.problem.message)
+            self._fall_back(default, 1, self._book.problem)
         plan = self._ordered.pop(effect.id, None)
         if waiting is not None:
             known = self._errors.get(waiting.plan.model.name)
@@ -459,6 +468,22 @@ class SlotPool:
             error = failure(effect, plan, self._errors.get(plan.model.name), available)
             self.lost_orders.append(LostOrder(effect.id, plan.model.name, error))
             log.warning("slot.order_lost", order=effect.id, model=plan.model.name, why=effect.why)
+
+    def _fall_back(self, failed: Plan, slot: int, why: ParleyError) -> None:
+        """The best model that is installed cannot be loaded: the next best answers, where nobody chose that one."""
+        if self._settings.model or self._tasks is None:
+            return
+        self.unfit[failed.model.name] = why
+        self._tasks.start_soon(self._next_default, failed, slot)
+
+    async def _next_default(self, failed: Plan, slot: int) -> None:
+        plan = await self._book.choose_another(self.unfit, self._memory.host.total, self._memory.sizes)
+        if plan is None or self._book.default != failed:
+            return
+        log.warning("slot.model_replaced", model=failed.model.name, by=plan.model.name)
+        self.make_default(plan)
+        self._first_order = next(self._ids)
+        self._order(plan, slot, True, self._first_order)
 
     def _tell(self, number: int, error: ParleyError) -> None:
         if (waiting := self._waiting.get(number)) is not None:

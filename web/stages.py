@@ -63,6 +63,8 @@ def _language_model(services: Services) -> Stage:
         ready = ready and pool.ready()
         why = "comes with Parley" if default.model.bundled else "best that is installed"
         improve = better("llm") if default.model.bundled else ""
+        if pool.unfit:
+            why = f"{', '.join(pool.unfit)} cannot be loaded; the log says why"
     else:
         if pool.problem is not None:  # then only others can answer
             ready = any(model.backend != pool.local.name for model in services.router.models())

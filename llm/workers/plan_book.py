@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +59,16 @@ class PlanBook:
             self.problem = error
             log.error("slot.model", code=error.code, reason=error.message)
         return self.default
+
+    async def choose_another(self, without: Collection[str], memory_bytes: int, cards: Cards) -> Plan | None:
+        """The best that is installed but for these; None where the settings name the model, or no other is left."""
+        if self._settings.model:
+            return None
+        try:
+            model = await anyio.to_thread.run_sync(self._choose, memory_bytes, without)
+            return await self._plan(model, {}, memory_bytes, cards)
+        except ParleyError:
+            return None
 
     async def ordered(self, name: str, options: Mapping[str, Any], memory_bytes: int, cards: Cards) -> Plan:
         """A model of the store, or of a path, with options. They change nothing for anybody until `proved`. Raises
@@ -117,10 +127,10 @@ class PlanBook:
             plan_for, model, self._settings.engine, options, self._launchers, self._learned, memory_bytes, cards
         )
 
-    def _choose(self, memory_bytes: int) -> Installed:
+    def _choose(self, memory_bytes: int, without: Collection[str] = ()) -> Installed:
         if self._settings.model:
             return self._store.find(self._settings.model, "llm")
-        installed = self._store.installed("llm")
+        installed = [model for model in self._store.installed("llm") if model.name not in without]
         fitting = [model for model in installed if model.size_bytes <= MEMORY_SHARE * memory_bytes]
         for model in installed[: installed.index(fitting[0])] if fitting else installed:
             log.warning(

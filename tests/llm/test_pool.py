@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import anyio
 import psutil
 import pytest
 
-from llm.errors import ModelTooLarge, Overloaded, UnknownModel
+from llm.errors import ModelTooLarge, Overloaded, UnknownModel, WorkerDied
 from llm.messages import ImagePart, Message, Priority, WaitState
 from llm.settings import EngineSettings
 from llm.workers.launch import changed_settings
 from models.errors import BadInput, ModelNotFound
 from tests.llm.slot_house import SlotHouse, request, slot_house
+from tests.llm.worker_process import model_path
 
 
 async def test_models_are_loaded_on_demand_side_by_side_and_unloaded(tmp_path: Path) -> None:
@@ -191,3 +193,35 @@ async def test_who_looks_is_shown_what_models_take_now(tmp_path: Path, monkeypat
         taken = psutil.Process(slot.worker.pid).memory_info().rss
         await house.pool.measure()
         assert slot.used.resident > 0.9 * taken
+
+
+@pytest.mark.parametrize(
+    ("field", "code"), [("attention.head_count", "worker_died"), ("feed_forward_length", "model_too_large")]
+)
+async def test_where_the_best_model_cannot_be_loaded_the_next_best_answers(
+    tmp_path: Path, field: str, code: str
+) -> None:
+    """A file that looks right, is the largest, and is refused by llama.cpp; or by us, for want of memory."""
+    data = bytearray(model_path().read_bytes())
+    key = f"llama.{field}".encode()
+    at = data.index(struct.pack("<Q", len(key)) + key) + 8 + len(key) + 4
+    data[at : at + 4] = struct.pack("<I", 2**31 - 1)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "best.gguf").write_bytes(data)
+    async with slot_house(tmp_path, ("a",), model="") as house:
+        assert house.pool.default is not None and house.pool.default.model.name == "best"
+        await house.until(lambda: house.pool.ready("a"))
+        assert house.pool.default.model.name == "a" and house.pool.problem is None
+        assert [view.model for view in house.pool.views()][0] == "a" and house.pool.views()[0].pinned
+        assert await house.reply(request(""))
+        assert {name: error.code for name, error in house.pool.unfit.items()} == {"best": code}
+
+
+async def test_a_model_that_was_chosen_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    file = tmp_path / "models" / "mine.gguf"
+    file.write_bytes(model_path().read_bytes().replace(b"blk.0.attn_q.weight", b"blk.0.attn_Q.weight"))
+    async with slot_house(tmp_path, ("a",), model="mine") as house:
+        with pytest.raises(WorkerDied, match="ended"):
+            await house.reply(request(""))
+        assert house.pool.default is not None and house.pool.default.model.name == "mine"
