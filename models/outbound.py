@@ -37,7 +37,9 @@ def check_url(url: str, trusted_hosts: Collection[str]) -> None:
         host.encode("idna")
     except ValueError:
         raise DownloadRefused(f"{url[:200]!r} is no address", hint="give an https:// URL") from None
-    if parts.scheme not in ("http", "https") or not host or parts.user or parts.password:
+    if parts.user or parts.password:
+        raise DownloadRefused("an address with a user or a password in it is not asked", hint="give an https:// URL")
+    if parts.scheme not in ("http", "https") or not host:
         raise DownloadRefused(f"{parts.scheme or 'no'}:// addresses are not downloaded", hint="give an https:// URL")
     if host in trusted_hosts or parts.host in trusted_hosts:
         return

@@ -65,13 +65,17 @@ class SessionFiles:
         self._lock = Lock()
 
     def load(self) -> dict[str, LiveRecord]:
-        """All there are, by key. Unreadable ones and half files are removed. Blocks."""
+        """All there are, by key. Half files and records that are none are removed; what cannot be read (another
+        user's, a disk in trouble) is left where it is. Blocks.
+        """
         found: dict[str, LiveRecord] = {}
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in self._folder.glob("*.json"):
             try:
                 found[path.stem] = _from_json(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except OSError as error:
+                log.warning("session record cannot be read", file=path.name, error=type(error).__name__)
+            except (ValueError, KeyError, TypeError) as error:
                 log.warning("unreadable session record removed", file=path.name, error=type(error).__name__)
                 path.unlink(missing_ok=True)
         for path in self._folder.glob("*.part"):
