@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from web.stages import Stage
+from web.terminal import PlainConsole
 
 __all__ = ["Welcome"]
 
 
-class _Console(Console):
+class _Console(PlainConsole):
     """A server goes on though nobody reads what it prints: `| head`, a terminal that was closed."""
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -30,7 +31,7 @@ class Welcome:
     """Lines on stdout; the log is on stderr. Addresses and keys are never broken over lines: they are copied."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or _Console(highlight=False, soft_wrap=True)
+        self.console = console or _Console(soft_wrap=True)
 
     def hello(self) -> None:
         self.console.print(Text("Parley", style="bold"))
@@ -59,8 +60,9 @@ class Welcome:
     def table(self, stages: Sequence[Stage]) -> None:
         """Which part runs each stage, why, and what would make it better."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for title in ("stage", "part", "why", "better with"):
+        for title in ("stage", "part", "why"):
             table.add_column(title, overflow="fold")
+        table.add_column("better with", no_wrap=True, overflow="fold")  # a command, to be copied
         for stage in stages:
             style = "" if stage.ready else "red"
             why = stage.why if stage.ready else f"not ready: {stage.why}"

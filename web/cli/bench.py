@@ -97,16 +97,16 @@ async def _measure(arguments: argparse.Namespace, work: Work, stages: list[Stage
     from dataclasses import replace
 
     import aiohttp
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from models.clock import SystemClock
     from web.bench.load import run_stage
+    from web.terminal import PlainConsole
 
     clock = SystemClock()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     connector = aiohttp.TCPConnector(limit=0)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=PlainConsole(stderr=True), transient=True) as bar:
         async with aiohttp.ClientSession(connector=connector) as http:
             task = bar.add_task("warming up", total=1)
             first = await run_stage(http, replace(work, output_tokens=4), 1, 1, arguments.seconds, clock)
@@ -124,18 +124,18 @@ async def _measure(arguments: argparse.Namespace, work: Work, stages: list[Stage
 def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> None:
     import json
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from models.secrecy import hidden
     from web.bench.chart import bars
+    from web.terminal import PlainConsole
 
     if arguments.json:
         rows = [stage.row() for stage in stages]
         print(json.dumps({"base_url": hidden(work.base_url), "model": work.model, "stages": rows}))
         return
-    console = Console(highlight=False)
+    console = PlainConsole()
     table = Table(title=_title(work))
     for name in ("clients", "requests", "errors", "tokens/s", "tokens/s of one", "first token", "its p95"):
         table.add_column(name, justify="right")

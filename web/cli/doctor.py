@@ -18,7 +18,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from functools import partial
 
     import anyio
-    from rich.console import Console
     from rich.text import Text
 
     from models.errors import SettingsError
@@ -27,9 +26,10 @@ def _run(arguments: argparse.Namespace) -> int:
     from web.doctor.installation import installation
     from web.logs import configure
     from web.runfile import RunFile
+    from web.terminal import PlainConsole
 
     configure("error")
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     findings: list[Finding] = []
 
     def say(found: list[Finding]) -> None:

@@ -57,10 +57,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _show_catalogue() -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from models import catalog
+    from web.terminal import PlainConsole
 
     table = Table(title="parley download-model NAME", title_justify="left", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)  # to be copied
@@ -69,7 +69,7 @@ def _show_catalogue() -> None:
     for entry in catalog.entries():
         languages = ", ".join(entry.languages)
         table.add_row(entry.name, entry.kind, languages, str(entry.size_mb), f"{entry.note}; {entry.licence}")
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 SPEC = Command(

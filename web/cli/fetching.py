@@ -37,15 +37,15 @@ def offer(folder: Path, entries: Sequence[Entry], *, ask: bool) -> bool:
     """Show a set, ask, fetch what is not there yet. False where the answer was no. Raises as `fetch`, and BadInput
     where nobody can be asked.
     """
-    from rich.console import Console
     from rich.table import Table
 
     from models.errors import BadInput
+    from web.terminal import PlainConsole
 
     table = Table("for", "model", "MB", "licence", "what it is", title="Recommended for this machine")
     for entry in entries:
         table.add_row(entry.kind, entry.name, str(entry.size_mb), entry.licence, entry.note)
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     missing = [entry for entry in entries if not (folder / entry.name).is_dir()]
     total = sum(entry.size_mb for entry in missing)
@@ -55,7 +55,7 @@ def offer(folder: Path, entries: Sequence[Entry], *, ask: bool) -> bool:
     if ask:
         if not sys.stdin.isatty():
             raise BadInput("nobody is here to be asked", hint="--yes fetches it without asking")
-        answer = console.input(f"Download about {total} MB from {_source()}? [y/N] ")
+        answer = console.input(f"Download about {total} MB from {_source()}? [y/N] ", markup=False)
         if answer.strip().lower() not in ("y", "yes", "j", "ja"):
             return False
     for entry in missing:
@@ -68,10 +68,9 @@ def offer_once(home: Path, language: str = "en") -> None:
     """At the first start on a terminal with a network: the recommended set. A no is remembered; raises nothing, for
     the server works without.
     """
-    from rich.console import Console
-
     from models import catalog
     from models.errors import ParleyError
+    from web.terminal import PlainConsole
 
     asked = home / "models" / ".offered"
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or asked.exists() or _has_models(home / "models"):
@@ -80,12 +79,12 @@ def offer_once(home: Path, language: str = "en") -> None:
         return
     try:
         entries = catalog.recommended_set(language, memory_gib(), ("stt", "tts", "llm"))
-        Console().print("Parley works as it is, with small models of its own. Better ones are free to download.")
+        PlainConsole().print("Parley works as it is, with small models of its own. Better ones are free to download.")
         offer(home / "models", entries, ask=True)
     except ParleyError as error:
-        Console().print(f"That did not work: {error}. `parley download-model --recommended` tries again.")
+        PlainConsole().print(f"That did not work: {error}. `parley download-model --recommended` tries again.")
     except (EOFError, KeyboardInterrupt):
-        Console().print("Later: `parley download-model --recommended`.")
+        PlainConsole().print("Later: `parley download-model --recommended`.")
     try:
         asked.parent.mkdir(parents=True, exist_ok=True)
         asked.touch()
@@ -143,7 +142,7 @@ class _Bar:
         from rich.progress import Progress as Bar
 
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(),
             TransferSpeedColumn(),

@@ -28,8 +28,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from llm.memory.fit import largest_context, predict
     from llm.memory.folder_fit import largest_folder_context, predict_encoder, predict_folder
     from llm.memory.learned import Learned, model_key
@@ -41,6 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from models.store import Store
     from web.fit_table import FitSubject, fit_table
     from web.settings import Given, load
+    from web.terminal import PlainConsole
 
     settings = load(Given(config=arguments.config))
     path = arguments.model.expanduser()
@@ -77,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
         fit = predict(header, engine, host.total)
         most = largest_context(header, engine, host.total, host.available, ratio)
         subject = FitSubject(path.name, header.architecture, header.parameters, header.context_length)
-    console = Console(highlight=False)
+    console = PlainConsole()
     console.print(fit_table(subject, fit, ratio, host, most))
     return 0 if fit.total * ratio <= host.available else 1
 

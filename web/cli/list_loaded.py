@@ -19,11 +19,11 @@ def _run(arguments: argparse.Namespace) -> int:
     from typing import Any
 
     import anyio
-    from rich.console import Console
 
     from llm.slot_errors import mib
     from web.api_client import ApiClient, find_server
     from web.slot_table import slot_table
+    from web.terminal import PlainConsole
 
     target = find_server(settings_of(arguments))
 
@@ -35,7 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(answer, indent=1))
         return 0
-    console = Console(highlight=False)
+    console = PlainConsole()
     console.print(slot_table(answer["slots"]))
     memory = answer["memory"]
     console.print(f"\n{mib(memory['available_bytes'])} of {mib(memory['total_bytes'])} memory free", style="dim")

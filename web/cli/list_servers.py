@@ -18,11 +18,11 @@ def _run(arguments: argparse.Namespace) -> int:
     import json
     from dataclasses import asdict
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from llm.servers import ServerBook
+    from web.terminal import PlainConsole
 
     servers = ServerBook(settings_of(arguments).home).read()
     if arguments.json:
@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
         where = server.url or server.model_path
         options = ", ".join(f"{name}={value}" for name, value in server.options.items())
         table.add_row(*(Text(cell) for cell in (server.name, server.model, server.mode, where, options)))
-    Console(highlight=False).print(table)
+    PlainConsole().print(table)
     return 0
 
 

@@ -58,21 +58,22 @@ def _body(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _run(arguments: argparse.Namespace) -> int:
     import anyio
-    from rich.console import Console
+    from rich.text import Text
 
     from models.errors import ParleyError
     from web.api_client import ApiClient, ServerRefused, find_server
     from web.slot_table import slot_table
+    from web.terminal import PlainConsole
 
     target = find_server(settings_of(arguments))
     body = _body(arguments)
-    console = Console(highlight=False)
+    console = PlainConsole()
 
     async def load() -> dict[str, Any]:
         async with ApiClient(target) as client:
             row = await client.post("/admin/api/slots/load", body)
             name, order = row["model"], row["order"]
-            with console.status(f"loading {name}") as status:
+            with console.status(Text(f"loading {name}")) as status:
                 while not arguments.no_wait and row["status"] != "ready":
                     await anyio.sleep(_POLL_S)
                     answer = await client.get("/admin/api/slots")
@@ -88,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
                     if row["status"] == "down":
                         raise _failed(name, row)
                     done = row.get("progress")
-                    status.update(f"loading {name}" + (f" {done:.0%}" if done is not None else ""))
+                    status.update(Text(f"loading {name}" + (f" {done:.0%}" if done is not None else "")))
         return row
 
     def _failed(name: str, row: dict[str, Any]) -> ParleyError:

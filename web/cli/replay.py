@@ -19,14 +19,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     """0: the same actions. 1: others, and the first difference is shown."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
     from voice.errors import BadRecording
     from voice.records.replay import Replay, describe
+    from web.terminal import PlainConsole
 
     path: Path = arguments.file
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     try:
         size = path.stat().st_size
@@ -40,18 +40,18 @@ def _run(arguments: argparse.Namespace) -> int:
                 began = step.now if began is None else began
                 steps, last = steps + 1, step.now - began
                 for line in () if arguments.quiet else describe(step):
-                    bar.console.print(f"{last:8.3f}  {line}", markup=False)
+                    bar.console.print(f"{last:8.3f}  {line}")
                 if not step.same:
                     bar.stop()
-                    console.print(f"line {step.line}, at {last:.3f} s: {type(step.event).__name__}", markup=False)
-                    console.print(step.difference(), markup=False)
+                    console.print(f"line {step.line}, at {last:.3f} s: {type(step.event).__name__}")
+                    console.print(step.difference())
                     return 1
     except OSError as error:
         raise BadRecording(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadRecording(f"{path} is not text", hint="give the .jsonl file, not the audio beside it") from None
     masked = "" if replay.words else "; its words are masked"
-    console.print(f"session {replay.session}: {steps} steps, {last:.1f} s: the same actions{masked}", markup=False)
+    console.print(f"session {replay.session}: {steps} steps, {last:.1f} s: the same actions{masked}")
     return 0
 
 

@@ -29,7 +29,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     import anyio
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from models.errors import BadInput
@@ -38,6 +37,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from voice.ears.wake_trigger import match_words
     from voice.parts import wake_models
     from voice.wake.bench import FLOOR, bench_wake, recordings_in
+    from web.terminal import PlainConsole
 
     settings = settings_of(arguments)
     threshold = settings.voice.wake.threshold if arguments.threshold is None else arguments.threshold
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not match_words((arguments.word,), ears.known_words()):
         known = ", ".join(ears.known_words()) or "none"
         raise BadInput(f"there is no model for {arguments.word!r}", hint=f"there are models for: {known}")
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole(soft_wrap=True)
     columns = (TextColumn("listening"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("listening", total=len(paths))

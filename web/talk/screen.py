@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from web.terminal import PlainConsole
+
 __all__ = ["Screen"]
 
 _STAGES = {
@@ -36,7 +38,7 @@ class Screen:
     """Lines as they happen; the reply's text grows while it comes. Partial transcripts show on a terminal only."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or PlainConsole(soft_wrap=True)
         self._open = ""
 
     def note(self, text: str) -> None:

@@ -1,0 +1,53 @@
+"""What is printed is shown as it is: brackets of settings, of prompts and of file names are no markup."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+from pathlib import Path
+
+import pytest
+
+import web
+from models import catalog
+from web.cli.fetching import offer
+from web.stages import Stage
+from web.terminal import PlainConsole
+from web.welcome import Welcome
+
+
+def test_brackets_and_colons_are_shown() -> None:
+    shown = io.StringIO()
+    console = PlainConsole(file=shown, width=80)
+    console.print("[llm] model, [/tmp]/a.wav, :warning:")
+    assert shown.getvalue() == "[llm] model, [/tmp]/a.wav, :warning:\n"
+
+
+def test_the_table_of_the_start_keeps_settings_and_commands_whole() -> None:
+    shown = io.StringIO()
+    welcome = Welcome(PlainConsole(file=shown, width=80, soft_wrap=True))
+    command = "parley download-model --for stt"
+    welcome.table((Stage("LLM", "none", False, "[llm] model names nothing", command),))
+    assert "[llm]" in shown.getvalue() and command in shown.getvalue()
+
+
+def test_the_question_says_what_enter_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, theirs = pty.openpty()
+    try:
+        os.write(mine, b"\n")
+        with os.fdopen(theirs, "r") as terminal:
+            monkeypatch.setattr("sys.stdin", terminal)
+            shown = io.StringIO()
+            monkeypatch.setattr("sys.stdout", shown)
+            assert offer(tmp_path, catalog.entries()[:1], ask=True) is False
+    finally:
+        os.close(mine)
+    assert "? [y/N] " in shown.getvalue()
+
+
+def test_nothing_prints_with_markup() -> None:
+    for path in Path(web.__file__).parent.rglob("*.py"):
+        if path.name != "terminal.py":
+            assert not re.search(r"\bConsole\(", path.read_text(encoding="utf-8")), f"{path}: use PlainConsole"
