@@ -52,14 +52,14 @@ class Placing:
         self._line, self._path = line, path
         self.burst_at: int | None = None
         """Where the reference began again after a silence, until its echo has been found."""
-        self._share = _ASTRAY
+        self._share = 0.0
         """Of the loud echo's power, what the filter leaves, lately: little, unless somebody speaks over it or it
         comes at another time than we think."""
         self._proven: Learned | None = None
         """The filter when it was last right."""
         self._underrun = Underrun(line, path)
-        self._trusted = False
-        """The filter has been right since the echo of a burst was last looked for in vain."""
+        self._trusted = True
+        """The filter has been right, or is new, since the echo of a burst was last looked for in vain."""
         self._jump = 0
         """By how much the last burst that was not where it was expected was off."""
 

@@ -61,11 +61,6 @@ class Timeline:
         """The connection was lost: what comes now begins anew, even if nothing was silent."""
         self.spoke_until = min(self.spoke_until, self.at - 1)
 
-    def gap(self, samples: int) -> None:
-        """The microphone was off for so long: what we sent meanwhile was not heard."""
-        self.ahead = self.ahead[samples:]
-        self.spoke_until = self.at + len(self.ahead)
-
     def hear(self, pcm: Pcm) -> None:
         count = len(pcm)
         if count > KEPT:
