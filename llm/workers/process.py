@@ -85,6 +85,7 @@ class WorkerProcess:
         self._changed = anyio.Event()
         self._last_error: LlmError | None = None
         self._hung_s = 0.0
+        self._over = False
 
     @property
     def base_url(self) -> str:
@@ -115,8 +116,9 @@ class WorkerProcess:
     async def ensure_ready(self, timeout_s: float) -> str:
         """Wait until the worker answers; returns its base URL.
 
-        1. Ready: at once. 2. Its starts fail again and again: the last error at once, for waiting is useless.
-        3. Otherwise wait for a change, at most `timeout_s`. Raises WorkerDied or PortTaken. Cancel-safe.
+        1. Ready: at once. 2. Its starts fail again and again: the last error at once, for waiting is useless; so it
+        is when nobody starts it any more. 3. Otherwise wait for a change, at most `timeout_s`. Raises WorkerDied or
+        PortTaken. Cancel-safe.
         """
         with anyio.move_on_after(timeout_s):
             while True:
@@ -124,6 +126,8 @@ class WorkerProcess:
                     return self.base_url
                 if self.hopeless is not None:  # 2
                     raise self.hopeless.with_traceback(None)
+                if self._over:
+                    raise WorkerDied(f"worker {self.spec.name} was unloaded", hint="try again")
                 await self._changed.wait()  # 3
         if self._last_error is not None:
             raise self._last_error.with_traceback(None)
@@ -132,6 +136,7 @@ class WorkerProcess:
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Supervise until cancelled. Reports `started` as soon as supervision stands, not when the child is ready."""
         task_status.started()
+        self._over = False
         try:
             while True:
                 try:
@@ -143,6 +148,7 @@ class WorkerProcess:
                 self._become(WorkerState.WAITING)
                 await anyio.sleep(wait.seconds)
         finally:
+            self._over = True
             self._become(WorkerState.STOPPED)
 
     async def _one_life(self) -> None:

@@ -225,3 +225,16 @@ async def test_a_model_that_was_chosen_is_not_replaced(tmp_path: Path) -> None:
         with pytest.raises(WorkerDied, match="ended"):
             await house.reply(request(""))
         assert house.pool.default is not None and house.pool.default.model.name == "mine"
+
+
+async def test_a_request_does_not_wait_for_a_worker_that_was_unloaded_while_it_was_down(tmp_path: Path) -> None:
+    async with slot_house(tmp_path, ready_timeout_s=3600.0) as house:
+        with anyio.fail_after(60):
+            async with house.pool.lease("a") as slot:
+                assert slot.worker.pid is not None
+                psutil.Process(slot.worker.pid).kill()
+                await slot.worker.changed()
+                house.pool.unload(slot.number)
+                with pytest.raises(WorkerDied, match="unloaded"):
+                    await anext(aiter(slot.backend.generate(request("a"))))
+        assert await house.reply(request("a"))
