@@ -20,6 +20,8 @@ CODE_LIFE_S = 600.0
 COOKIE = "parley_session"
 COOKIE_LIFE_S = 30 * 24 * 3600
 _MAX_CODES = 64
+_CLOCK_BACK_S = 24 * 3600
+"""A clock that was set back, or of a machine that has just been started, signs nobody out."""
 
 
 class SignInCodes:
@@ -60,7 +62,7 @@ def read_cookie(secret: bytes, value: str, now_unix_s: int) -> str | None:
     name, _, made = session.rpartition(".")
     if not name or not hmac.compare_digest(_sign(secret, session).encode(), signature.encode("utf-8", "replace")):
         return None
-    if not 0 <= now_unix_s - int(made) < COOKIE_LIFE_S:
+    if not -_CLOCK_BACK_S <= now_unix_s - int(made) < COOKIE_LIFE_S:
         return None
     return name
 
