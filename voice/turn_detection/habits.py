@@ -22,21 +22,15 @@ LONGEST_S = 3.0
 class Habits:
     """One speaker; bounded: the oldest pauses are forgotten."""
 
-    __slots__ = ("_inside", "ended")
+    __slots__ = ("_inside",)
 
     def __init__(self) -> None:
         self._inside: deque[float] = deque(maxlen=_KEPT)
-        self.ended = 0
-        """Turns that were over when we said so."""
 
     def went_on(self, pause_s: float) -> None:
         """The speaker went on after `pause_s`."""
         if 0 < pause_s <= LONGEST_S:
             self._inside.append(pause_s)
-
-    def was_over(self) -> None:
-        """The turn was over, and it was right to answer."""
-        self.ended += 1
 
     @property
     def known(self) -> int:
