@@ -24,7 +24,7 @@ from web.ending_signals import ending_signals
 from web.keys import AdminKey, KeyFile, KeyRing, new_key
 from web.rest.signin import link_path
 from web.runfile import RunFile, RunningServer
-from web.server import address_of, listen, serve
+from web.server import AddressTaken, address_of, listen, serve
 from web.services import Services
 from web.settings import Settings
 from web.stages import stages_of
@@ -44,7 +44,7 @@ _PATIENCE_S = 60.0
 
 async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool) -> None:
     """Run until a signal ends it. Raises AddressTaken, SettingsError and what opening the parts raises."""
-    listener = listen(settings.server.host, settings.server.port)
+    listener = await anyio.to_thread.run_sync(_listener, settings)
     async with anyio.create_task_group() as group:
         await group.start(_end_on_signal, group.cancel_scope, welcome)
         try:
@@ -54,6 +54,19 @@ async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool
             gc.unfreeze()
             gc.collect()  # a session that was cut off may hold a resampler, which complains at the exit
         group.cancel_scope.cancel()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    try:
+        return listen(settings.server.host, settings.server.port)
+    except AddressTaken as error:
+        running = RunFile(settings.home).read()
+        if running is None or not running.url.endswith(f":{settings.server.port}"):
+            raise
+        hint = (
+            f"your Parley runs already: {running.url}. `parley link` prints a link to it, `parley talk` speaks to it"
+        )
+        raise AddressTaken(error.message, hint=hint) from None
 
 
 async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, open_browser: bool) -> None:

@@ -336,6 +336,16 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path, config: str) -> None:
             assert not (up.home / "keys.json").exists()
 
 
+def test_a_second_start_says_that_it_runs_already(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config, PARLEY_ADMIN_KEY="short") as up:
+        up.wait_ready()
+        assert "PARLEY_ADMIN_KEY is so short" in up.log
+        with _up(tmp_path / "home", config, port=up.port) as again:
+            assert again.process.wait(timeout=60) == 2
+            assert "runs already" in again.log and "parley link" in again.log
+        assert up.process.poll() is None and RunFile(up.home).read() is not None
+
+
 def test_a_worker_port_that_is_taken_shows_in_the_health_and_does_not_stop_the_rest(
     tmp_path: Path, config: str
 ) -> None:

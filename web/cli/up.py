@@ -8,6 +8,8 @@ from web.cli.command import Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
+_SHORT_KEY = 16
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-offer", action="store_true", help="do not offer to download better models")
@@ -38,6 +40,10 @@ def _run(arguments: argparse.Namespace) -> int:
     welcome.hello()
     for notice in unknown_environment(os.environ):
         welcome.warning(notice)
+    if 0 < len(settings.admin_key) < _SHORT_KEY:
+        welcome.warning(
+            "PARLEY_ADMIN_KEY is so short that it can be guessed; `openssl rand -hex 24` makes a long one"
+        )
     if not arguments.no_offer:
         offer_once(settings.home)
     anyio.run(
