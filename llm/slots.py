@@ -49,7 +49,7 @@ from llm.slot_events import (
     Unload,
     Up,
 )
-from llm.slot_queue import Line
+from llm.slot_queue import Line, Waiting
 from llm.slot_table import Room, SlotRecord
 
 __all__ = ["SlotScheduler"]
@@ -72,6 +72,7 @@ class SlotScheduler:
         self._headroom = 0
         self._cards: Cards = ()
         self._cooling: dict[str, tuple[float, float]] = {}  # model -> (until, how long it was)
+        self._gave_way: dict[str, float] = {}  # models that were unloaded for others, and when
         self._service_s = FIRST_SERVICE_S
 
     # ---- questions -------------------------------------------------------------------------------------------
@@ -339,7 +340,7 @@ class SlotScheduler:
         for order in self._orders[:]:
             effects += self._place_order(order, room, now)
         ordered = {order.model for order in self._orders}
-        for first in self._line.models(now):
+        for first in self._in_turn(now):
             model = first.ask.model
             if model in ordered or any(s.live and s.model == model and s.drain is None for s in self._slots.values()):
                 continue
@@ -348,6 +349,22 @@ class SlotScheduler:
             wish = Load(0, model, asked.need, None, asked.pinned, asked.how)
             effects += self._place(wish, room, urgent, now)
         return effects
+
+    def _in_turn(self, now: float) -> list[Waiting]:
+        """The first of every model that is waited for. Who waited already when a model was unloaded comes before its
+        own requests, older ones too: else it would be loaded again at once, and have been unloaded for nothing.
+        """
+        line = self._line.models(now)
+        waited_for = {first.ask.model for first in line}
+        self._gave_way = {model: at for model, at in self._gave_way.items() if model in waited_for}
+        there = {slot.model for slot in self._slots.values() if slot.live and slot.drain is None}
+        others = [first.since for first in line if first.ask.model not in there | self._gave_way.keys()]
+
+        def yields(first: Waiting) -> bool:
+            at = self._gave_way.get(first.ask.model)
+            return at is not None and first.ask.priority is not Priority.VOICE and min(others, default=now) < at
+
+        return sorted(line, key=yields)
 
     def _place_order(self, order: Load, room: Room, now: float) -> list[SlotEffect]:
         """An order for a certain slot waits until that is empty, and then for memory like everybody."""
@@ -384,6 +401,7 @@ class SlotScheduler:
             self._headroom -= need.bytes + beside
             cards = spread(need.gpu_bytes, need.shares, room.cards) if need.gpu_bytes and room.cards else ()
             room.cards, self._cards = added(room.cards, cards, -1), added(self._cards, cards, -1)
+            self._gave_way.pop(wish.model, None)
             self._slots[slot.number] = SlotRecord(
                 slot.number,
                 "loading",
@@ -475,6 +493,8 @@ class SlotScheduler:
     def _stop(self, slot: SlotRecord, why: StopReason, now: float) -> list[SlotEffect]:
         """Who ordered a load that is not finished is told."""
         slot.phase, slot.since, slot.drain = "stopping", now, None
+        if why == "evicted":
+            self._gave_way[slot.model] = now
         reason: FailReason = "load_failed" if why == "failed" else "unloaded"
         told = [Fail(order, reason) for order in slot.orders]
         slot.orders = ()

@@ -91,6 +91,25 @@ def test_a_model_that_never_falls_idle_is_drained_when_another_has_waited_long_e
     assert house.feed(Emptied(1)) == [Start(1, "b")]
 
 
+def test_a_slot_that_was_emptied_for_a_model_goes_to_it_and_not_to_older_requests_of_the_last_one() -> None:
+    house = House(SlotLimits(slots=1, patience_s=10.0))
+    house.loaded("a", 1)
+    for _ in range(5):
+        house.ask("a")  # 2 to 5 run, 6 waits
+    house.ask("b"), house.ask("c")  # 7, 8
+    assert house.feed(Measured(100), after_s=10.5) == []
+    assert [house.feed(Gone(number)) for number in (2, 3, 4)] == [[], [], []]
+    assert house.feed(Gone(5)) == [Stop(1, "evicted")]
+    assert house.feed(Emptied(1)) == [Start(1, "b")]
+    assert house.feed(Up(1)) == [Grant(7, 1)]
+    assert house.feed(Gone(7)) == [Stop(1, "evicted")]
+    assert house.feed(Emptied(1)) == [Start(1, "c")]
+    house.feed(Up(1)), house.ask("b")  # 9
+    assert house.feed(Gone(8)) == [Stop(1, "evicted")]
+    assert house.feed(Emptied(1)) == [Start(1, "a")], "which has waited for longest"
+    assert house.feed(Up(1)) == [Grant(6, 1)]
+
+
 def test_voice_does_not_wait_for_patience() -> None:
     house = House(SlotLimits(slots=1))
     house.loaded("a", 1)
