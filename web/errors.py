@@ -39,6 +39,7 @@ __all__ = [
     "close_code",
     "face_of",
     "headers_of",
+    "no_model",
 ]
 
 
@@ -80,6 +81,15 @@ class NotReady(WebError):
     code = "not_ready"
     retryable = True
     default_hint = "GET /health says which part is still starting; `parley doctor` says what to do about it"
+
+
+def no_model(name: str) -> NotReady:
+    """A session cannot be opened, for nobody could answer in it as the model of that name ("": the default one)."""
+    if name:
+        hint = "GET /v1/models lists what there is; GET /health says whether one is starting"
+        return NotReady(f"no language model called {name[:100]!r} can answer now", hint=hint)
+    hint = "GET /health says whether one is starting; `parley doctor` says how to get one"
+    return NotReady("no language model can answer now", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

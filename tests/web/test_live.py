@@ -135,7 +135,8 @@ async def test_without_a_model_that_answers_there_is_no_session(home: House) -> 
     async with home.client.post("/v1/audio/live", json={"llm_config": {"model": "no-such-model"}}) as response:
         assert response.status == 503
         answer = await response.json()
-    assert answer["error"]["hint"] and answer["detail"]
+    assert "no-such-model" in answer["error"]["message"] and "/v1/models" in answer["error"]["hint"]
+    assert answer["detail"]
 
 
 @pytest.mark.parametrize("token", ["live-unknown", "x", "live-" + "a" * 3000, "%00", "%F0%9F%98%80"])

@@ -12,7 +12,7 @@ from voice.errors import SessionGone
 from voice.protocols.live_config import describe, parse_config
 from voice.session.hub import LiveRecord
 from web.body import read_object
-from web.errors import NotReady
+from web.errors import no_model
 from web.guards.authenticate import principal_of
 from web.services import services_of
 from web.sockets.live import PATH
@@ -29,10 +29,7 @@ async def _open(request: Request) -> Response:
     principal = principal_of(request)
     config = parse_config(await read_object(request), services.settings.voice)
     if not services.router.ready(config.llm.model):
-        raise NotReady(
-            "no language model can answer now",
-            hint="GET /health says whether one is starting; `parley doctor` says how to get one",
-        )
+        raise no_model(config.llm.model)
     token, record = services.hub.create(principal.user, config)
     return JSONResponse(
         {

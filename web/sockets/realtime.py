@@ -23,7 +23,7 @@ from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_voices import Voices
 from web.channel import WebSocketChannel, converse
 from web.client_secrets import ClientSecret
-from web.errors import NotFound, NotReady
+from web.errors import NotFound, no_model
 from web.guards.authenticate import principal_of
 from web.realtime_model import model_of
 from web.services import Services, services_of
@@ -44,10 +44,7 @@ async def _talk(socket: WebSocket) -> None:
     session = _session(socket, services)
     config = session.config(model_of(session.fields.get("model", ""), services), services.settings.voice)
     if session.kind == "realtime" and not services.router.ready(config.llm.model):
-        raise NotReady(
-            "no language model can answer now",
-            hint="GET /health says whether one is starting; `parley doctor` says how to get one",
-        )
+        raise no_model(config.llm.model)
     lasts_s = services.settings.voice.realtime.session_minutes * 60
     token, record = services.hub.create(principal_of(socket).user, config)
     try:
