@@ -113,7 +113,7 @@ def choose(
     for spec in specs.values():
         if not spec.needs_model and (wanted == spec.name or (wanted == "auto" and not settings.model)):
             return Chosen(spec.name, None, why, improve)
-    missing = settings.model or f"model for {wanted}"
+    missing = f"model {settings.model!r}" if settings.model else f"model for {wanted}"
     raise NoModel(f"voice.{kind}: the {missing} is not in the store", hint=f"`{improve}` installs one")
 
 

@@ -86,6 +86,11 @@ def stages(settings: Settings) -> list[Finding]:
         _language_model(settings, store),
         _speech("tts", "Voice", voice.tts, store),
     ]
+    absent = [folder for folder in settings.models.directories if not Path(folder).expanduser().is_dir()]
+    found += [
+        Finding("warn", "Model folder", f"there is no folder {folder}", "mount it, or correct [models]")
+        for folder in absent
+    ]
     again = "fetch it again, or remove it"
     return found + [Finding("warn", "Model file", f"{bad.path}: {bad.reason}", again) for bad in store.problems()]
 
@@ -107,6 +112,13 @@ def _language_model(settings: Settings, store: Store) -> Finding:
     if configured := settings.voice.llm.model or default.value:
         how = "chosen on the admin page" if default.chosen and not settings.voice.llm.model else "configured"
         return Finding("ok", subject, f"{configured} ({how})")
+    if (wanted := settings.llm.model) not in ("", "none"):
+        try:
+            return Finding("ok", subject, f"{store.find(wanted, 'llm').name} (configured)")
+        except ParleyError as error:
+            if not (settings.llm.model_url and settings.llm.auto_download_model):
+                return Finding("fail", subject, f"llm.model: {error.message}", error.hint or better("llm"))
+            return Finding("warn", subject, f"{wanted} is fetched at the start", "`parley up` shows how far it is")
     models = store.installed("llm")
     if models and settings.llm.model != "none":
         best = models[0]
