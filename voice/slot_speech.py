@@ -6,7 +6,6 @@ are loaded into slots like language models: by an order, or because a request na
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from typing import Any, Literal
 
 import aiohttp
 
+from llm.cores import cores
 from llm.pool import SlotPool
 from llm.workers.launch import Launch, Launcher
 from llm.workers.slot_worker import Slot
@@ -45,7 +45,7 @@ def speech_command(kind: SpeechKind, engine: str, model: Path | None, beside: Se
 def speech_environment() -> Mapping[str, str]:
     # The language model decodes at the same time: half of the cores each. And waiting threads that spin would take
     # the cores from it.
-    threads = max(1, (os.cpu_count() or 2) // 2)
+    threads = max(1, cores() // 2)
     return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
 
 

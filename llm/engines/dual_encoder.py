@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm.convert.image_size import MOST_PIXELS, pixels
+from llm.cores import cores
 from llm.engine import (
     EmbedJob,
     Encoded,
@@ -233,8 +234,7 @@ def load(config: EngineConfig) -> Engine:
     import torch
 
     settings = config.settings
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads or min(torch.get_num_threads(), cores()))
     config.on_progress(0.1)
     gpu = torch.cuda.is_available() and settings.n_gpu_layers != 0
     model = DualEncoder(config.model, "cuda" if gpu else "cpu")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from llm.cores import cores
 from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.memory.cards import Cards, Division
 from llm.memory.fit import FitSum
@@ -93,8 +94,7 @@ def load(config: EngineConfig) -> Engine:
     from llm.stepwise.text import FolderText
 
     settings = config.settings
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(settings.threads or min(torch.get_num_threads(), cores()))
     text = FolderText(config.model, settings.chat_template)
     config.on_progress(0.1)
     gpu = torch.cuda.is_available() and settings.n_gpu_layers != 0

@@ -6,8 +6,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import llm.llamacpp.openmp  # noqa: F401
@@ -17,7 +15,7 @@ import llm.llamacpp.openmp  # noqa: F401
 import llama_cpp.llama_cpp as native
 import llama_cpp.mtmd_cpp as mtmd
 
-from llm.memory.cgroups import MEMBERSHIP, ROOT, groups_of
+from llm.cores import cores
 from llm.settings import KvCacheType, RopeScaling
 
 __all__ = ["KV_TYPES", "ROPE_SCALING", "extra_buffers", "in_own_thread", "native", "prepare", "threads"]
@@ -102,20 +100,5 @@ def extra_buffers(wanted: bool | None) -> bool:
 
 
 def threads(wanted: int) -> int:
-    """`wanted`, or the cores this process may use: affinity and, in a container, its CPU quota."""
-    if wanted > 0:
-        return wanted
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _quota(), MOST_THREADS))
-
-
-def _quota(root: Path = ROOT, membership: Path = MEMBERSHIP) -> int:
-    """Of cgroup 2, or of the older kind."""
-    found = MOST_THREADS
-    for group in groups_of("cpu", root, membership):
-        for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
-            with suppress(OSError, ValueError, ZeroDivisionError):  # no such file, or no quota ("max", -1)
-                quota, period = " ".join((group / name).read_text(encoding="ascii") for name in names).split()[:2]
-                if int(quota) > 0:
-                    found = min(found, max(1, round(int(quota) / int(period))))
-    return found
+    """`wanted`, or the cores this process may use."""
+    return wanted if wanted > 0 else min(cores(), MOST_THREADS)

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from llm.cores import cores
 from llm.memory.fit import largest_context, predict
 from llm.memory.learned import Learned, model_key
 from llm.memory.machine import gpus, host_memory, usage_of
@@ -236,6 +237,24 @@ def test_limits_of_a_service_within_the_tree(tmp_path: Path) -> None:
     assert (found.total, found.available) == (2 * GIB, GIB)
     belongs.write_text("4:memory:/../other\n", encoding="ascii")  # not to be seen from here
     assert host_memory(tmp_path, machine, belongs).total == 64 * GIB
+
+
+def test_a_cpu_quota_counts_as_so_many_cores(tmp_path: Path) -> None:
+    belongs = tmp_path / "membership"
+    belongs.write_text("3:cpu,cpuacct:/older\n0::/app.service\n", encoding="ascii")
+    mine = cores(tmp_path, belongs)
+    assert mine >= 1
+    for group in ("app.service", "cpu/older"):
+        (tmp_path / group).mkdir(parents=True)
+    (tmp_path / "app.service/cpu.max").write_text("max 100000\n", encoding="ascii")
+    (tmp_path / "cpu/older/cpu.cfs_quota_us").write_text("-1\n", encoding="ascii")
+    (tmp_path / "cpu/older/cpu.cfs_period_us").write_text("100000\n", encoding="ascii")
+    assert cores(tmp_path, belongs) == mine
+    (tmp_path / "cpu/older/cpu.cfs_quota_us").write_text("40000\n", encoding="ascii")
+    assert cores(tmp_path, belongs) == 1
+    (tmp_path / "cpu/older/cpu.cfs_quota_us").write_text("-1\n", encoding="ascii")
+    (tmp_path / "app.service/cpu.max").write_text("110000 100000\n", encoding="ascii")
+    assert cores(tmp_path, belongs) == 1
 
 
 def test_what_a_process_takes() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from llm.cores import cores
 from llm.workers import lifeline
 from models.registry import discover
 from voice.port import EngineConfig
@@ -81,7 +82,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="where further models lie that the engine may load when they are asked for; repeatable",
     )  # fmt: skip
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    parser.add_argument("--threads", type=int, default=max(1, cores() // 2))
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="of the engine; repeatable"
     )
