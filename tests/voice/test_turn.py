@@ -473,6 +473,18 @@ class TestWakeWords:
         assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["turn on the light"]
         assert not talk.told(ErrorOut)
 
+    @pytest.mark.parametrize("stt_s", [0.1, 1.0, 2.5])
+    @pytest.mark.parametrize("pause_s", [0.7, 1.2, 2.0])
+    def test_mid_said_alone_loses_nothing_of_the_request_while_its_words_are_awaited(
+        self, pause_s: float, stt_s: float
+    ) -> None:
+        talk = Conversation(config=waking("mid"), audible=self.alexa, delays=Delays(stt=stt_s))
+        talk.speak((1.0, 1.6, ""), (1.6 + pause_s, 2.2 + pause_s, "turn on the light"))
+        talk.at(1.7, heard.WakeWord("alexa", 0.9, 1.0, 1.6))
+        talk.run(16.0)
+        assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["turn on the light"]
+        assert not talk.told(ErrorOut)
+
     def test_mid_said_alone_is_told_after_a_while(self) -> None:
         talk = Conversation(config=waking("mid"), audible=self.alexa)
         talk.speak((1.0, 1.6, "alexa"), (12.0, 13.0, "turn on the light"))

@@ -73,10 +73,12 @@ class Deciding(Noting):
         if missed is None or self.state not in (State.IDLE, State.ASLEEP):
             return
         self._missed_s = None
-        # what was said and over before the follow-up window opened needs its wake word
-        passes = self._speaking or (not self._gate.acoustic and until_s is not None and until_s > self._used_s)
-        if passes and self.state is State.IDLE:
-            self._begin_turn(max(self._with_preroll(missed), self._audio.s - self._manners.max_turn_s))
+        # what was said and over before the follow-up window opened needs its wake word, or had it just before
+        woken = self._gate.waiting
+        over = until_s is not None and until_s > self._used_s and (woken or not self._gate.acoustic)
+        if (self._speaking or over) and self.state is State.IDLE:
+            from_s = max(self._with_preroll(missed), self._audio.s - self._manners.max_turn_s)
+            self._begin_turn(from_s, woken=woken)
             if self._turn is not None and self._manners.listening:
                 self._turn.over_reply = self._turn.missed = True
             if until_s is not None and not self._speaking:
