@@ -8,8 +8,8 @@ import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation
 from tests.voice.realtime_talk import RealtimeTalk, check
-from voice.session.config import AudioConfig, SessionConfig, TurnConfig
-from voice.session.outgoing import SpeechStarted, SpeechStopped, TurnComplete
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, WakeConfig
+from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TurnComplete
 from voice.turn import events as heard
 from voice.turn.machine import State
 
@@ -53,6 +53,21 @@ def test_in_two_parts_it_is_one_turn() -> None:
 def test_what_only_went_with_the_reply_is_not_answered(words: str) -> None:
     talk = over_a_reply(words)
     assert len(talk.told(TurnComplete)) == 1 and talk.machine.state is State.IDLE
+
+
+@pytest.mark.parametrize("sentences", [1, 4], ids=["the reply ends under it", "in the middle of a reply"])
+@pytest.mark.parametrize("mode", ["post", "mid"])
+def test_a_wake_word_after_a_request_over_a_reply_is_for_that_request(mode: str, sentences: int) -> None:
+    wake = WakeConfig(True, ("alexa",), mode)  # type: ignore[arg-type]
+    config = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=wake)
+    answer = " ".join(["There was a fox and it lived by the sea."] * sentences)
+    talk = Conversation(config=config, audible=frozenset({"alexa"}), answer=lambda asked: answer)
+    talk.speak((1.0, 2.0, "go on"), (2.0, 2.5, ""), (4.0, 6.0, "and of italy"), (6.0, 6.5, ""))
+    talk.at(2.6, heard.WakeWord("alexa", 0.9, 2.0, 2.5))
+    talk.at(6.6, heard.WakeWord("alexa", 0.9, 6.0, 6.5))
+    talk.run(40.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["go on", "and of italy"]
+    assert not talk.told(ErrorOut)
 
 
 def test_our_own_voice_is_not_answered() -> None:

@@ -174,7 +174,8 @@ class Floor:
         """Nothing is going on: listen, or sleep."""
         self._stop_overhearing()
         self._drop_doubted()
-        self._quiet_s = self._watched_s = None
+        self._quiet_s = None
+        self._watched_s = self._watched_s if self._speaking else None
         self._go(self._at_rest)
 
     def _stop_overhearing(self) -> None:

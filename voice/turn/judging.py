@@ -11,6 +11,7 @@ from voice.turn.bargein import (
     is_phrase,
     sounds_like_us,
 )
+from voice.turn.endpointing import POST_PATIENCE_S
 from voice.turn.events import AudioClock, EchoHeard, PhraseSpotted, SpeechBegan, SpeechEnded
 from voice.turn.revision import Outcry
 from voice.turn.states import State
@@ -40,6 +41,9 @@ class Judging(Weighing):
     def _start_judging(self, event: SpeechBegan) -> None:
         """With a wake word on, only a conversation with a follow-up window can be interrupted without it."""
         if not self._interruptible():
+            quiet_s = 0.0 if self._missed_until_s is None else event.at_s - self._missed_until_s
+            if self._watched_s is None or quiet_s > POST_PATIENCE_S:
+                self._watched_s = event.at_s  # a wake word may follow it
             self._missed_s = event.at_s if self._missed_s is None else self._missed_s
             self._missed_until_s = None
             self._start_overhearing(event)
