@@ -9,7 +9,6 @@ A server is asked for by its name or by the name of its model; what parley.toml 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from llm.port import BackendConfig
 from llm.settings import LlmSettings
 from models.errors import BadInput, ParleyError
 from models.store import Store
+from models.whole_file import write_whole
 
 __all__ = ["FILE", "Mode", "Server", "ServerBook", "load_servers", "with_servers"]
 
@@ -87,16 +87,7 @@ class ServerBook:
 
     def _write(self, servers: tuple[Server, ...]) -> None:
         """Whole or not at all, and for its owner alone: it may hold keys."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f".{FILE}.{os.getpid()}")
-        try:
-            part.touch(mode=0o600)
-            part.write_text(
-                json.dumps({"servers": [asdict(server) for server in servers]}, indent=1), encoding="utf-8"
-            )
-            part.replace(self._path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(self._path, json.dumps({"servers": [asdict(server) for server in servers]}, indent=1))
 
 
 def with_servers(settings: LlmSettings, servers: tuple[Server, ...], store: Store) -> LlmSettings:

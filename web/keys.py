@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import SettingsError
 from models.secrecy import keep_secret
+from models.whole_file import write_whole
 
-__all__ = ["AdminKey", "KeyFile", "KeyRing", "fingerprint", "new_key", "write_private"]
+__all__ = ["AdminKey", "KeyFile", "KeyRing", "fingerprint", "new_key"]
 
 
 def new_key() -> str:
@@ -28,22 +28,6 @@ def new_key() -> str:
 def fingerprint(key: str) -> str:
     """The SHA-256 of a key, in hex: the only form in which it is kept."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Put a text file there, mode 0600 from its first byte on, whole or not at all. Blocking."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +71,7 @@ class KeyFile:
         key = new_key()
         made = AdminKey.of(key)
         fields = {"sha256": made.sha256, "prefix": made.prefix, "cookie_secret": made.cookie_secret.hex()}
-        write_private(self.path, json.dumps({"admin": fields}, indent=1) + "\n")
+        write_whole(self.path, json.dumps({"admin": fields}, indent=1) + "\n")
         return key
 
     def modified_ns(self) -> int:

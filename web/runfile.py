@@ -12,7 +12,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from web.keys import write_private
+from models.whole_file import write_whole
 
 __all__ = ["RunFile", "RunningServer"]
 
@@ -37,7 +37,7 @@ class RunFile:
         return self.home / "run" / "server.json"
 
     def write(self, server: RunningServer) -> None:
-        write_private(self.path, json.dumps({**asdict(server), "process": _process(server.pid)}) + "\n")
+        write_whole(self.path, json.dumps({**asdict(server), "process": _process(server.pid)}) + "\n")
 
     def read(self) -> RunningServer | None:
         """The server that is said to run; None where there is none, or its process is gone."""

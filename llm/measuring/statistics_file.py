@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -13,6 +11,7 @@ import structlog
 from anyio.abc import TaskStatus
 
 from llm.measuring.statistics import Measuring
+from models.whole_file import write_whole
 
 __all__ = ["keep_statistics"]
 
@@ -57,12 +56,7 @@ def _read(path: Path) -> object:
 
 def _write(path: Path, text: str) -> None:
     """What cannot be written is lost without harm."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text + "\n", encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, text + "\n", durable=False)
     except OSError as error:
         log.warning("statistics.not_kept", reason=error.strerror)
-        with suppress(OSError):
-            fresh.unlink(missing_ok=True)

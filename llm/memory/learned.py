@@ -8,7 +8,6 @@ load took is what unloading it costs. One ratio of all models stands in for one 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +15,8 @@ from pathlib import Path
 from statistics import median
 
 import structlog
+
+from models.whole_file import write_whole
 
 __all__ = ["Learned", "Measurement", "model_key"]
 
@@ -107,16 +108,11 @@ class Learned:
         if not self._dirty:
             return
         self._dirty = False
-        fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        rows = {key: asdict(measured) for key, measured in self._known.items()}
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            rows = {key: asdict(measured) for key, measured in self._known.items()}
-            fresh.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-            fresh.replace(self._path)
+            write_whole(self._path, json.dumps(rows, indent=1) + "\n", durable=False)
         except OSError as error:
             log.warning("measured.not_kept", reason=error.strerror)
-            with suppress(OSError):
-                fresh.unlink(missing_ok=True)
 
     def _put(self, key: str, measured: Measurement) -> None:
         self._known.pop(key, None)

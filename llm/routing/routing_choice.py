@@ -9,9 +9,7 @@ neither hides the other for ever, and the file of the settings is never written 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -25,6 +23,7 @@ from llm.generate import Router
 from llm.routing.router import ANY, Choice, Strategy
 from llm.settings import LlmSettings
 from models.errors import BadInput
+from models.whole_file import write_whole
 
 __all__ = ["FILE", "Kept", "RoutingBook", "RoutingChoice", "Standing", "in_force"]
 
@@ -74,20 +73,13 @@ class RoutingBook:
 
     def write(self, kept: Mapping[str, Kept]) -> None:
         """Whole and on the disk, or not at all. Raises BadInput where the folder cannot be written."""
-        part = self.path.with_name(f".{FILE}.{os.getpid()}")
         try:
-            if not kept:
+            if kept:
+                chosen = {key: asdict(one) for key, one in kept.items()}
+                write_whole(self.path, json.dumps({"chosen": chosen}, indent=1))
+            else:
                 self.path.unlink(missing_ok=True)
-                return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("w", encoding="utf-8") as file:
-                json.dump({"chosen": {key: asdict(one) for key, one in kept.items()}}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
         except OSError as error:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
             raise BadInput(
                 f"{self.path} cannot be written: {error.strerror}", hint="nothing was changed; is the disk full?"
             ) from error
