@@ -59,6 +59,16 @@ def test_a_network_that_stalls_does_not_make_it_stop_itself(
     assert level_db(late) < 30
 
 
+@pytest.mark.parametrize(("gain_db", "delay_ms", "stall"), [(-6, 60, (0.6, 0.9)), (-12, 250, (0.62, 0.7))])
+def test_a_network_that_stalls_as_the_first_reply_begins_is_no_sign_that_it_is_not_heard(
+    gain_db: float, delay_ms: float, stall: tuple[float, float]
+) -> None:
+    """The microphone's audio comes late, and says nothing of a reply that came as late to the loudspeaker."""
+    room = Room(Acoustics(gain_db, delay_ms, 0.3, stalls=(stall,))).run(5.0)
+    assert room.told(Interrupted) == []
+    assert room.echo_states == ["present"]
+
+
 @pytest.mark.parametrize(("gain_db", "delay_ms", "busy"), [(-6, 60, (1.2, 1.3)), (-12, 250, (3.0, 2.0))])
 def test_a_server_that_was_busy_knows_that_the_microphone_was_on(
     gain_db: float, delay_ms: float, busy: tuple[float, float]

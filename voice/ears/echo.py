@@ -125,6 +125,10 @@ class EchoCanceller:
         """The microphone was off for so long: what we sent meanwhile was not heard."""
         self._path.move(-samples, samples)
 
+    def came_late(self) -> None:
+        """What is heard next was on its way for long: the link has stalled, or we have."""
+        self._finder.late_at = self._line.at
+
     def hear(self, pcm: Pcm) -> Pcm:
         """Microphone audio (int16, 16 kHz, any length) without our voice, in order; up to 32 ms of it come later."""
         if not self._engaged:

@@ -69,6 +69,8 @@ class EchoFinder:
     def __init__(self) -> None:
         self.state: EchoState = "unknown"
         self.look_at = 0
+        self.late_at = -WINDOW
+        """Position of the last audio that came late: what we sent then may have come late, too."""
         self._votes = 0
         self._candidate = -1
         self._doubted_at: int | None = None
@@ -81,7 +83,8 @@ class EchoFinder:
         mic, ref = line.lately()
         if np.sqrt(np.mean(ref**2)) < QUIET:
             return None
-        if self.state == "unknown" and unheard(ref[-WINDOW:], mic):
+        in_time = line.at - self.late_at >= WINDOW
+        if self.state == "unknown" and in_time and unheard(ref[-WINDOW:], mic):
             self.state = "absent"
             return None
         since = _since_we_spoke(ref)
@@ -95,7 +98,7 @@ class EchoFinder:
         if loud <= 0:
             # what we said may still be on its way; later, silence is the surest sign of no echo, if all was silent
             said = np.sqrt(np.mean(ref[: WINDOW - 2 * LOOK_EVERY] ** 2)) >= QUIET
-            if self.state == "unknown" and said and loud_s(line.mic, since, now=False) < _SOUND_S:
+            if self.state == "unknown" and in_time and said and loud_s(line.mic, since, now=False) < _SOUND_S:
                 self.state = "absent"
             return None
         again = abs(lag - self._candidate) <= _SAME

@@ -31,6 +31,8 @@ _REMEMBERED_S = 2.0
 than a millisecond meanwhile, and a microphone that was off for a moment misleads no longer."""
 _GAP_S = 1.0
 """No audio for this long: the microphone was off meanwhile, if its audio stays as late."""
+_STALLED_S = 0.15
+"""Audio that comes so late tells of a link that has stalled: our voice may come as late to the loudspeaker."""
 _CATCH_UP_S = 0.2
 """Where we are not held up again, what has waited comes within this time, or goes on coming..."""
 _FASTER = 1.3
@@ -91,6 +93,8 @@ class EchoGuard:
             self._silence = now, self._heard
         self._after_silence(now)
         self._came(now)
+        if self._late_s(now) >= _STALLED_S:
+            self._canceller.came_late()
         heard, again = self._canceller.hear(pcm), self._canceller.hindsight
         if len(again):
             self._canceller.hindsight = np.zeros(0, np.int16)
