@@ -113,3 +113,20 @@ def test_a_short_word_in_the_middle_of_a_reply_is_not() -> None:
     talk.speak((1.0, 2.0, "how is the weather"), (5.0, 5.25, "tomorrow"))
     talk.run(40.0)
     assert requests(talk) == ["how is the weather"]
+
+
+@pytest.mark.parametrize(
+    ("delays", "words"),
+    [
+        (Delays(stt=4.0, first_token=1.5), ((3.85, 4.15, "please"), (4.7, 5.7, "near the station"))),
+        (Delays(stt=2.5, tts=0.4), ((3.6, 4.1, "please"), (4.6, 5.6, "near the"), (6.5, 8.5, "old station"))),
+    ],
+    ids=["one goes on", "one after the other"],
+)
+def test_words_after_a_cut_pause_are_whole(delays: Delays, words: tuple[tuple[float, float, str], ...]) -> None:
+    """The recogniser says what the first one was when all are said."""
+    talk = Conversation(config=CONFIG, delays=delays)
+    talk.speak((1.0, 3.0, "book a table"), *words)
+    talk.run(60.0)
+    told = " ".join(requests(talk))
+    assert all(said in told for _, _, said in words), told

@@ -11,6 +11,7 @@ from voice.turn.bargein import (
     is_phrase,
     sounds_like_us,
 )
+from voice.turn.deciding import FAINT_S
 from voice.turn.endpointing import POST_PATIENCE_S
 from voice.turn.events import AudioClock, EchoHeard, PhraseSpotted, SpeechBegan, SpeechEnded
 from voice.turn.revision import Outcry
@@ -55,7 +56,7 @@ class Judging(Weighing):
             return
         self._clicks, self._let_go, self._missed_s = 0, None, None
         from_s, before_s = self._with_preroll(event.at_s), 0.0
-        if self._doubted is not None and self._is_long(self._doubted):  # one goes on after a breath
+        if self._doubted is not None and self._comes_late(self._doubted):  # one goes on after a breath
             from_s, before_s = min(from_s, self._doubted.turn.from_s), self._doubted.voiced_s
         turn = self._new_turn(from_s, True)
         over_speech = self.state in (State.SPEAKING, State.BRACED)
@@ -139,6 +140,7 @@ class Judging(Weighing):
             self._let_go = self._missed_s = None
             self._missed_until_s = event.at_s
             if self._doubted is not None:
+                self._doubted.whole = self._doubted.whole and event.at_s <= self._doubted.voice_s + FAINT_S
                 self._doubted.voice_s = event.at_s
                 self._missed_s = self._onset_of(self._doubted)
             return
@@ -296,6 +298,10 @@ class Judging(Weighing):
                 self._do(StopListening(sound.turn.number))
             self._outcry = self._outcry or sound
             self._interrupt()
+        elif not sound.whole and not self._speaking and not ended:  # it went on after the recogniser was asked
+            self._doubted = sound
+            sound.ended = True
+            self._transcribe(sound)
         else:
             self._missed_s = None if self._let_go is None else self._missed_s
             self._do(StopListening(sound.turn.number))
