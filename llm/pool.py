@@ -480,7 +480,10 @@ class SlotPool:
         plan = await self._book.choose_another(self.unfit, self._memory.host.total, self._memory.sizes)
         if plan is None or self._book.default != failed:
             return
-        log.warning("slot.model_replaced", model=failed.model.name, by=plan.model.name)
+        why = self.unfit[failed.model.name]
+        log.warning(
+            "slot.model_replaced", model=failed.model.name, by=plan.model.name, reason=why.message, hint=why.hint
+        )
         self.make_default(plan)
         self._first_order = next(self._ids)
         self._order(plan, slot, True, self._first_order)
@@ -516,7 +519,8 @@ class SlotPool:
             self._tasks.start_soon(slot.backend.squeeze, beside)
 
     async def _live(self, slot: Slot) -> None:
-        """From Start until the worker that Stop ended has ended."""
+        """From Start until the worker that Stop ended has ended. What it logs is not of the request that began it."""
+        structlog.contextvars.clear_contextvars()
         with slot.scope:
             async with anyio.create_task_group() as group:
                 group.start_soon(slot.worker.run)

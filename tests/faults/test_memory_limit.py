@@ -52,7 +52,7 @@ def killed(group: Path) -> int:
     """Processes that the kernel ended for want of memory."""
     counts = next(file for name in ("memory.events", "memory.oom_control") if (file := group / name).is_file())
     rows = dict(line.split() for line in counts.read_text(encoding="ascii").splitlines())
-    return int(rows["oom_kill"])
+    return int(rows.get("oom_kill", 0))  # older kernels do not count them
 
 
 def test_models_give_way_within_a_containers_limit(tmp_path: Path, memory_group: Path) -> None:

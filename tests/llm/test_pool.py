@@ -5,16 +5,19 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anyio
 import psutil
 import pytest
+import structlog
 
 from llm.errors import ModelTooLarge, Overloaded, UnknownModel, WorkerDied
 from llm.messages import ImagePart, Message, Priority, WaitState
 from llm.settings import EngineSettings
 from llm.workers.launch import changed_settings
+from llm.workers.slot_worker import watch
 from models.errors import BadInput, ModelNotFound
 from tests.llm.slot_house import SlotHouse, request, slot_house
 from tests.llm.worker_process import model_path
@@ -238,3 +241,19 @@ async def test_a_request_does_not_wait_for_a_worker_that_was_unloaded_while_it_w
                 with pytest.raises(WorkerDied, match="unloaded"):
                     await anext(aiter(slot.backend.generate(request("a"))))
         assert await house.reply(request("a"))
+
+
+async def test_what_a_slot_logs_later_is_not_of_the_request_that_loaded_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound: list[dict[str, object]] = []
+
+    async def watched(*arguments: Any) -> None:
+        bound.append(structlog.contextvars.get_contextvars())
+        await watch(*arguments)
+
+    monkeypatch.setattr("llm.pool.watch", watched)
+    async with slot_house(tmp_path) as house:
+        with structlog.contextvars.bound_contextvars(request_id="req_1"):
+            await house.reply(request("a"))
+    assert bound == [{}]
