@@ -20,7 +20,7 @@ ARGS ?=
 # Test files at a time, on 2 cores: half of them wait for speech, not for the processor. What wants the machine for
 # itself is in ALONE; docs/testing.md says why.
 AT_ONCE ?= 3
-ALONE := tests/browser tests/voice/test_echo_live.py
+ALONE := tests/browser
 
 .PHONY: help up install test check format bench clean compiler
 
