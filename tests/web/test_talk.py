@@ -133,7 +133,7 @@ def test_silence_is_not_answered_and_that_is_a_failure(
 def test_what_the_server_refuses_is_told(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
     done = _talk(scripted_parley.home, "--text", "hello", "--model", "no-such-model")
     assert done.returncode == 2
-    assert "no language model can answer" in done.stderr and "Traceback" not in done.stderr
+    assert "no language model called 'no-such-model' can answer" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_failing_model_is_told_and_is_a_failure(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
