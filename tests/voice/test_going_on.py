@@ -108,6 +108,14 @@ def test_a_short_last_word_is_part_of_the_turn(gap_s: float, stt_s: float) -> No
     assert "tomorrow" in requests(talk)[-1]
 
 
+def test_a_short_word_before_the_answer_to_a_typed_turn_is_not() -> None:
+    talk = Conversation(config=CONFIG, delays=SLOW)
+    talk.at(1.0, heard.Typed("how is the weather"))
+    talk.speak((1.5, 1.75, "tomorrow"))
+    talk.run(14.0)
+    assert requests(talk) == ["how is the weather"] and not talk.told(TurnComplete)[0].interrupted
+
+
 def test_a_short_word_in_the_middle_of_a_reply_is_not() -> None:
     talk = Conversation(config=CONFIG, answer=lambda asked: "It rains all day long. " * 5)
     talk.speak((1.0, 2.0, "how is the weather"), (5.0, 5.25, "tomorrow"))

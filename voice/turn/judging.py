@@ -64,7 +64,11 @@ class Judging(Weighing):
         self._outcry = Outcry(
             turn, over_speech, event.at_s, self._now, last_s=event.at_s, ahead=ahead, voiced_s=before_s
         )
-        self._outcry.soon = not ahead and self._echo == "absent" and self._cut_short(event.at_s)
+        revision = self._answer.revision
+        if ahead:
+            self._outcry.soon = revision is not None and revision.turn is not None
+        else:
+            self._outcry.soon = self._echo == "absent" and self._cut_short(event.at_s)
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)

@@ -12,6 +12,7 @@ from voice.session.config import VoiceConfig
 from voice.turn.bargein import (
     QUESTION_WORDS,
     STOP_WORDS,
+    SYLLABLES_MS,
     BargeInRules,
     Said,
     Verdict,
@@ -168,7 +169,7 @@ class Outcry:
     last_s: float
     ahead: bool = False
     soon: bool = False
-    """It began when hardly anything of the answer was heard: it may be the last word of the turn before."""
+    """It began when hardly anything of the answer to a spoken turn was heard: it may be the last word of that."""
     revision: int = 0
     voiced_s: float = 0.0
     asked: int = 0
@@ -275,7 +276,8 @@ class Outcry:
         text = self.spotted if murmured(self.spotted) else self._credible(rules)
         if (self.ahead or self.soon) and answered and not murmured(text or ""):
             long = self.ahead and self.voiced_s * 1000 >= rules.voiced_ms
-            if long or (text and not sounds_like_us(text, said)):
+            word = self.soon and text and self.voiced_s * 1000 >= SYLLABLES_MS
+            if long or (word and not sounds_like_us(text or "", said)):
                 return Verdict.INTERRUPT  # together with what was said before it is heard better
         return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
 
@@ -285,6 +287,6 @@ class Outcry:
         words = (self.text or "").split()
         if not self.spots or not words:
             return self.text
-        short = len(words) == 1 and self.voiced_s * 1000 < rules.voiced_ms and not (self.ahead or self.soon)
+        short = len(words) == 1 and self.voiced_s * 1000 < rules.voiced_ms and not self.soon
         misheard = short and self.ended and words[0] not in STOP_WORDS | QUESTION_WORDS
         return "" if misheard or self.voiced_s < WORD_S * (len(words) - 0.5) else self.text

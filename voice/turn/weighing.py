@@ -55,7 +55,7 @@ class Weighing(Deciding):
     def _comes_late(self, sound: Outcry) -> bool:
         """It was long enough for words, or may be the end of a turn, and the recogniser has not said yet what they
         are. Where the microphone was found to hear us they are most likely ours."""
-        worth = self._is_long(sound) or sound.ahead or sound.soon
+        worth = self._is_long(sound) or sound.soon
         return worth and sound.waits and (sound.ahead or not self._echo_cancelled)
 
     def _is_long(self, sound: Outcry) -> bool:
