@@ -59,7 +59,9 @@ def test_a_network_that_stalls_does_not_make_it_stop_itself(
     assert level_db(late) < 30
 
 
-@pytest.mark.parametrize(("gain_db", "delay_ms", "stall"), [(-6, 60, (0.6, 0.9)), (-12, 250, (0.62, 0.7))])
+@pytest.mark.parametrize(
+    ("gain_db", "delay_ms", "stall"), [(-6, 60, (0.6, 0.9)), (-12, 250, (0.62, 0.7)), (-6, 380, (0.6, 1.0))]
+)
 def test_a_network_that_stalls_as_the_first_reply_begins_is_no_sign_that_it_is_not_heard(
     gain_db: float, delay_ms: float, stall: tuple[float, float]
 ) -> None:

@@ -90,9 +90,10 @@ class EchoFinder:
         since = _since_we_spoke(ref)
         loud = loud_s(line.mic, min(WINDOW, since))
         noisy = delay is None and loud <= 0 and floor(mic) >= QUIET**2
-        lag, height = correlate(mic, ref, RATE_HZ) if loud > 0 or noisy else (-1, 0.0)
+        far = ref if in_time else line.ref  # the same transform, for lags of up to two seconds
+        lag, height = correlate(mic, far, RATE_HZ) if loud > 0 or noisy else (-1, 0.0)
         if noisy and height >= PEAK_PRESENT:
-            loud = lasts_s(ref[len(ref) - WINDOW - lag : len(ref) - lag])
+            loud = lasts_s(far[len(far) - WINDOW - lag : len(far) - lag])
         if noisy and self.state == "absent":
             self.look_at = line.at + LOOK_RARELY
         if loud <= 0:

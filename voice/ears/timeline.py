@@ -23,7 +23,7 @@ WINDOW = RATE_HZ
 KEPT = 3 * RATE_HZ
 """Samples of both signals that are kept."""
 LONGEST_S = 1.2
-"""The latest echo that is looked for: buffers of the client and of the network included."""
+"""The latest echo that is looked for: buffers of the client and of the network included, but for one that stalls."""
 _MOST_AHEAD = 60 * RATE_HZ
 
 Floats = npt.NDArray[np.floating[Any]]
