@@ -6,6 +6,10 @@ import io
 import os
 import pty
 import re
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +49,33 @@ def test_the_question_says_what_enter_means(tmp_path: Path, monkeypatch: pytest.
     finally:
         os.close(mine)
     assert "? [y/N] " in shown.getvalue()
+
+
+def test_ctrl_c_at_the_question_of_the_first_start_ends_it_and_is_no_answer(tmp_path: Path) -> None:
+    mine, theirs = pty.openpty()
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        home = {"PARLEY_HOME": str(tmp_path), "HF_ENDPOINT": f"http://127.0.0.1:{hub.getsockname()[1]}"}
+        up = subprocess.Popen(
+            [sys.executable, "-m", "web.main", "up", "--no-browser"],
+            cwd=tmp_path,
+            env=os.environ | home,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        try:
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(mine, 4096)
+            up.send_signal(signal.SIGINT)
+            assert up.wait(60) == 130
+        finally:
+            up.kill()
+            up.wait()
+            os.close(mine)
+    assert not (tmp_path / "models" / ".offered").exists()
 
 
 def test_nothing_prints_with_markup() -> None:

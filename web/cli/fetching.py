@@ -66,7 +66,7 @@ def offer(folder: Path, entries: Sequence[Entry], *, ask: bool) -> bool:
 
 def offer_once(home: Path, language: str = "en") -> None:
     """At the first start on a terminal with a network: the recommended set. A no is remembered; raises nothing, for
-    the server works without.
+    the server works without; but Ctrl-C ends `parley up` here as anywhere, and the next start asks again.
     """
     from models import catalog
     from models.errors import ParleyError
@@ -83,7 +83,7 @@ def offer_once(home: Path, language: str = "en") -> None:
         offer(home / "models", entries, ask=True)
     except ParleyError as error:
         PlainConsole().print(f"That did not work: {error}. `parley download-model --recommended` tries again.")
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
         PlainConsole().print("Later: `parley download-model --recommended`.")
     try:
         asked.parent.mkdir(parents=True, exist_ok=True)
