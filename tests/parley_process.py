@@ -133,9 +133,12 @@ def running_parley(
 
 
 def end_with_parent() -> None:
-    """In a child, before it becomes another program: have the kernel send SIGTERM when the test run is killed."""
+    """In a child, before it becomes another program: have the kernel send SIGTERM when the test run is killed, and
+    hear Ctrl-C and the end of a terminal although the test run may be in the background or under nohup."""
     pr_set_pdeathsig = 1  # linux/prctl.h
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, deadline: float, log_path: Path) -> None:
