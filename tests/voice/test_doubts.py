@@ -38,6 +38,14 @@ class TestDoubts:
         assert talk.audio_s() == pytest.approx(calm.audio_s())
         assert not [asked for at, asked in talk.actions if isinstance(asked, Think) and at > 6.0]
 
+    @pytest.mark.parametrize("stt_s", [0.3, 0.6, 0.8])
+    @pytest.mark.parametrize("length_s", [0.1, 0.2, 0.3])
+    def test_a_cough_after_a_cough_is_no_sentence(self, stt_s: float, length_s: float) -> None:
+        talk = doubtful("", 6.45, stt_s=stt_s)
+        talk.speak((6.65, 6.65 + length_s, ""))
+        talk.run(12.0)
+        assert not talk.told(Interrupted)
+
     @pytest.mark.parametrize("words", ["stop", "wait", "why is that"])
     def test_late_words_stop_it(self, words: str) -> None:
         talk = doubtful(words, 6.5)

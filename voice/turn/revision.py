@@ -172,6 +172,8 @@ class Outcry:
     """It began when hardly anything of the answer to a spoken turn was heard: it may be the last word of that."""
     revision: int = 0
     voiced_s: float = 0.0
+    before_s: float = 0.0
+    """Of this, the voice of the sound before it, of which the recogniser had not said yet what it was."""
     asked: int = 0
     asked_s: float = 0.0
     """Its voice when the recogniser was last asked."""
@@ -208,7 +210,8 @@ class Outcry:
 
     def go_on_from(self, before: Outcry) -> None:
         """It is `before`, which was taken to be over: no voice in its gap, and the recogniser is the same."""
-        self.voiced_s, self.last_s, self.spots = before.voiced_s, before.last_s, before.spots
+        self.voiced_s, self.before_s = before.voiced_s, before.before_s
+        self.last_s, self.spots = before.last_s, before.spots
 
     def over(self, now: float) -> None:
         """What was made of the half of it counts no more. Where nothing spots phrases, "mm" of "mm-hm" does."""
@@ -279,7 +282,9 @@ class Outcry:
             word = self.soon and text and self.voiced_s * 1000 >= SYLLABLES_MS
             if long or (word and not sounds_like_us(text or "", said)):
                 return Verdict.INTERRUPT  # together with what was said before it is heard better
-        return judge(rules, self.voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
+        # A cough after a cough is no sentence: voice alone counts from where this sound began.
+        voiced_s = self.voiced_s if text or rules.words_needed else self.voiced_s - self.before_s
+        return judge(rules, voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
 
     def _credible(self, rules: BargeInRules) -> str | None:
         """The transcript; nothing, where there was no time to say it, or where it is one short word that what spots
