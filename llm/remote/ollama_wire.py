@@ -159,10 +159,9 @@ class OllamaReader:
         if isinstance(thinking := message.get("thinking"), str) and thinking:
             self._thoughts.told_apart(0)
             events.append(ReasoningDelta(thinking))
-        found = line.get("logprobs")
-        logprobs = (
-            tuple(logprob_of(row) for row in found if isinstance(row, Mapping)) if isinstance(found, list) else ()
-        )
+        told_logprobs = line.get("logprobs")
+        known = told_logprobs if isinstance(told_logprobs, list) else []
+        logprobs = tuple(logprob_of(row) for row in known if isinstance(row, Mapping))
         text = message.get("content")
         if (isinstance(text, str) and text) or logprobs:
             events += self._thoughts.said(text if isinstance(text, str) else "", 0, logprobs)

@@ -56,6 +56,10 @@ def relayed_whole(value: Any, data: bytes) -> list[StreamEvent] | None:
     return [Relayed(data), reader.finish()]
 
 
+_HEAD = ("id", "object", "created", "model", "system_fingerprint")
+"""What all chunks of a reply have in common."""
+
+
 class StreamRelay:
     """Goes between the server's chunks and the events of `reader`, and takes from it all but usage and the end.
 
@@ -115,9 +119,6 @@ class StreamRelay:
             return last
         ending = {**self._head, "choices": [{"index": 0, "delta": {}, "finish_reason": self._reader.finish().reason}]}
         return [_line(json.dumps(ending, ensure_ascii=False, separators=(",", ":"))), *last]
-
-
-_HEAD = ("id", "object", "created", "model", "system_fingerprint")
 
 
 def _line(data: str) -> Relayed:

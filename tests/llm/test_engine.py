@@ -137,14 +137,20 @@ def test_only_text_models_are_loaded(tmp_path: object) -> None:
         SPEC.load(EngineConfig(path, "m", EngineSettings(), SystemClock()))
 
 
+def writing(loaded: LlamaCppEngine, events: Events, most: int | None = None) -> tuple[Sequence[int], Sampling]:
+    """A reply is under way, to a long prompt or its first `most` tokens. Gives the prompt, and how it is sampled."""
+    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
+    sampling = Sampling(temperature=0.0, max_tokens=20, ignore_eos=True)
+    loaded.submit(EngineJob(0, prompt[:most], sampling, None))
+    events.wait(1)
+    return prompt, sampling
+
+
 def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing_had_been(
     engine: tuple[LlamaCppEngine, Events], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded, events = engine
-    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
-    sampling = Sampling(temperature=0.0, max_tokens=20, ignore_eos=True)
-    loaded.submit(EngineJob(0, prompt, sampling, None))
-    events.wait(1)
+    prompt, sampling = writing(loaded, events)
     decode, steps = loaded._decoder._decode, 0
     decoded: list[tuple[int, Outcome]] = []
 
@@ -197,10 +203,7 @@ def test_who_writes_beside_a_long_prompt_that_is_given_up_does_not_wait_for_it(
     engine: tuple[LlamaCppEngine, Events], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded, events = engine
-    prompt = loaded.tokenize("tell me about the capital of france " * 6, add_special=True, parse_special=True)
-    sampling = Sampling(temperature=0.0, max_tokens=20, ignore_eos=True)
-    loaded.submit(EngineJob(0, prompt[:9], sampling, None))
-    events.wait(1)
+    prompt, sampling = writing(loaded, events, 9)
     decode = loaded._decoder._decode
     decoded: list[tuple[int, Outcome]] = []
 

@@ -62,7 +62,14 @@ class Judging(Weighing):
         over_speech = self.state in (State.SPEAKING, State.BRACED)
         ahead = not over_speech or self._began_before_us(event.at_s)
         self._outcry = Outcry(
-            turn, over_speech, event.at_s, self._now, event.at_s, ahead=ahead, voiced_s=before_s, before_s=before_s
+            turn,
+            over_speech,
+            event.at_s,
+            self._now,
+            last_s=event.at_s,
+            ahead=ahead,
+            voiced_s=before_s,
+            before_s=before_s,
         )
         revision = self._answer.revision
         if ahead:
