@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from llm.engine import (
     Sink,
     SlotAction,
 )
-from llm.errors import Overloaded
+from llm.engine_thread import EngineThread
 from llm.messages import Message
 from models.errors import BadInput, ParleyError
 
@@ -37,11 +36,9 @@ class VectorEngine(ABC):
     media_marker = ""
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._commands: deque[_Command] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
-        self._thread: threading.Thread | None = None
+        self._thread: EngineThread[_Command] = EngineThread(
+            "vectors", most, lambda: self._waiting > 0, lambda: self._waiting
+        )
         self._done = 0
 
     @property
@@ -68,28 +65,22 @@ class VectorEngine(ABC):
     # ---- any thread ------------------------------------------------------------------------------------------
 
     def start(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        self._thread = threading.Thread(target=self._work, args=(sink, on_death), name="vectors", daemon=True)
-        self._thread.start()
+        self._thread.start(partial(self._work, sink=sink), on_death)
 
     def submit(self, job: EngineJob | EmbedJob) -> None:
         if isinstance(job, EngineJob):
             raise self._writes_nothing()
-        self._command(job)
+        self._thread.put(job)
 
     def cancel(self, job_id: int) -> None:
-        self._command(job_id)
+        self._thread.put(job_id, always=True)
 
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
-        self._command(answer)
+        self._thread.put(answer)
 
     def close(self, timeout_s: float) -> bool:
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
-                return False
+        if not self._thread.close(timeout_s):
+            return False
         self._free()
         return True
 
@@ -131,30 +122,12 @@ class VectorEngine(ABC):
 
     # ---- the engine's thread ---------------------------------------------------------------------------------
 
-    def _command(self, command: _Command) -> None:
-        """A cancellation always gets in: it makes room."""
-        with self._wake:
-            if len(self._commands) + self._waiting >= self._most and not isinstance(command, int):
-                raise Overloaded("the engine has more requests than it can look at", hint="try again in a second")
-            self._commands.append(command)
-            self._wake.notify()
-
-    def _work(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        try:
-            while True:
-                with self._wake:
-                    while not (self._commands or self._waiting or self._closing):
-                        self._wake.wait()
-                    if self._closing:
-                        return
-                    commands, self._commands = self._commands, deque()
-                for command in commands:
-                    self._take(command, sink)
-                if self._waiting:
-                    self._step(sink)
-                    self._done += 1
-        except Exception as error:  # whatever it was: the process is replaced and says why
-            on_death(f"{type(error).__name__}: {error}")
+    def _work(self, commands: Sequence[_Command], sink: Sink) -> None:
+        for command in commands:
+            self._take(command, sink)
+        if self._waiting:
+            self._step(sink)
+            self._done += 1
 
     def _take(self, command: _Command, sink: Sink) -> None:
         if isinstance(command, EmbedJob):

@@ -12,11 +12,10 @@ Why this file is long: it is one thread's loop, with every command it takes and 
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -38,7 +37,8 @@ from llm.engine import (
     Sink,
     SlotAction,
 )
-from llm.errors import BackendFailed, Overloaded
+from llm.engine_thread import EngineThread
+from llm.errors import BackendFailed
 from llm.llamacpp.option_text import parse_shares
 from llm.llamacpp.plan import kv_bytes_per_token
 from llm.llamacpp.replies import Reply
@@ -98,21 +98,17 @@ class LlamaCppEngine:
         self._batcher = Batcher(loaded.limits)
         self._advice = recommended(header.metadata)
         self._replies: dict[int, Reply] = {}
-        self._commands: deque[_Command] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
+        self._thread: EngineThread[_Command] = EngineThread("llama.cpp", MAX_COMMANDS, lambda: self._busy)
         self._failures = 0
         self._token_bytes = max(1.0, kv_bytes_per_token(header, config.settings))
         self._adapters: batch.Adapters = ()
-        self._thread: threading.Thread | None = None
         self.card: EngineCard = loaded.card
         self.media_marker = loaded.projector.marker if loaded.projector is not None else ""
 
     # ---- any thread ------------------------------------------------------------------------------------------
 
     def start(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        self._thread = threading.Thread(target=self._work, args=(sink, on_death), name="llama.cpp", daemon=True)
-        self._thread.start()
+        self._thread.start(partial(self._work, sink=sink), on_death)
 
     def render(
         self,
@@ -167,57 +163,30 @@ class LlamaCppEngine:
 
     def close(self, timeout_s: float) -> bool:
         """What sequences hold is put away first, where there is a place for it."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
-                return False
-        if self._thread is not None:
-            from llm.llamacpp.keeping import put_away
+        from llm.llamacpp.keeping import put_away
 
-            put_away(self._loaded, self._batcher, self._config.clock)
+        if not self._thread.close(timeout_s):
+            return False
+        for reply in self._replies.values():
+            reply.chain.close()
+        put_away(self._loaded, self._batcher, self._config.clock)
         self._loaded.close()
         return True
 
     def _command(self, command: _Command) -> None:
-        """A cancellation always gets in: it makes room."""
-        with self._wake:
-            if len(self._commands) >= MAX_COMMANDS and not isinstance(command, batch.Cancel):
-                raise Overloaded("the engine has more requests than it can look at", hint="try again in a second")
-            self._commands.append(command)
+        with self._thread.lock:
+            self._thread.put(command, always=isinstance(command, batch.Cancel))
             if self._preemption is not None:
                 self._preemption.heard(command, self._now())
-            self._wake.notify()
 
     # ---- the engine's thread ---------------------------------------------------------------------------------
 
-    def _work(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        try:
-            while self._take_commands(sink):
-                if self._embeds.waiting:
-                    self._embeds.step(sink)
-                self._turn(sink)
-        except Exception as error:  # whatever it was: the process is replaced and says why
-            on_death(f"{type(error).__name__}: {error}")
-        finally:
-            for reply in self._replies.values():
-                reply.chain.close()
-
     @property
-    def _idle(self) -> bool:
+    def _busy(self) -> bool:
         batcher = self._batcher
-        return not (self._commands or batcher.active or batcher.waiting or self._embeds.waiting or batcher.surplus)
+        return bool(batcher.active or batcher.waiting or self._embeds.waiting or batcher.surplus)
 
-    def _take_commands(self, sink: Sink) -> bool:
-        """Wait while there is nothing to do. False: it is time to end."""
-        with self._wake:
-            while self._idle and not self._closing:
-                self._wake.wait()
-            if self._closing:
-                return False
-            commands, self._commands = self._commands, deque()
+    def _work(self, commands: Sequence[_Command], sink: Sink) -> None:
         for command in commands:
             match command:
                 case EngineJob():
@@ -240,7 +209,9 @@ class LlamaCppEngine:
                     command.answer(self._keep(command, sink))
                 case _:
                     assert_never(command)
-        return True
+        if self._embeds.waiting:
+            self._embeds.step(sink)
+        self._turn(sink)
 
     def _accept(self, job: EngineJob, sink: Sink) -> None:
         from llm.llamacpp.keeping import fetch
@@ -280,7 +251,7 @@ class LlamaCppEngine:
         elif outcome == "done":
             sampled = self._write(run.rows)
         if self._preemption is not None:
-            with self._wake:
+            with self._thread.lock:
                 self._preemption.end()
         self._failures = self._failures + 1 if outcome == "failed" else 0
         ran = batch.Ran(sampled, failed=outcome == "failed", preempted=preempted)
@@ -337,7 +308,7 @@ class LlamaCppEngine:
                 if self._read(reply, tokens[at]):
                     over.add(row.job_id)
                 self._add_logprob(reply, rows, row, tokens[at])
-            if over or len(written) > more or self._commands or self._closing or not ends.isdisjoint(tokens):
+            if over or len(written) > more or self._thread.interrupted or not ends.isdisjoint(tokens):
                 break
             if told and (events := [reply.event() for _, reply, _ in told if reply.awaited]):
                 sink(events)
@@ -368,10 +339,10 @@ class LlamaCppEngine:
         if self._preemption is None or any(row.media is not None for row in rows):
             return
         asked = [self._replies[row.job_id].job for row in rows]
-        with self._wake:
+        with self._thread.lock:
             voice = any(job.priority is Priority.VOICE for job in asked)
             self._preemption.begin({row.job_id: len(row.tokens) for row in rows}, voice, self._now())
-            for command in self._commands:
+            for command in self._thread.waiting:
                 self._preemption.heard(command, self._now())
 
     def _read(self, reply: Reply, token: int) -> bool:

@@ -7,11 +7,10 @@ do not hold up running replies, but eight replies cost eight passes.
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -31,7 +30,8 @@ from llm.engine import (
     Sink,
     SlotAction,
 )
-from llm.errors import BackendFailed, Overloaded
+from llm.engine_thread import EngineThread
+from llm.errors import BackendFailed
 from llm.llamacpp.reports import refusal, state_of
 from llm.messages import Message
 from llm.stepwise.port import Logits, StepModel
@@ -87,17 +87,13 @@ class StepEngine:
         self._now = config.clock.now
         self._batcher = Batcher(limits)
         self._replies: dict[int, _Reply] = {}
-        self._commands: deque[_Command] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
+        self._thread: EngineThread[_Command] = EngineThread("model", MAX_COMMANDS, lambda: self._busy)
         self._failures = 0
-        self._thread: threading.Thread | None = None
 
     # ---- any thread ------------------------------------------------------------------------------------------
 
     def start(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        self._thread = threading.Thread(target=self._work, args=(sink, on_death), name="model", daemon=True)
-        self._thread.start()
+        self._thread.start(partial(self._work, sink=sink), on_death)
 
     def render(
         self,
@@ -132,13 +128,13 @@ class StepEngine:
     def submit(self, job: EngineJob | EmbedJob) -> None:
         if isinstance(job, EmbedJob):
             raise BadInput("this engine makes no vectors", hint="load an embedding model in GGUF form")
-        self._command(job)
+        self._thread.put(job)
 
     def cancel(self, job_id: int) -> None:
-        self._command(batch.Cancel(job_id))
+        self._thread.put(batch.Cancel(job_id), always=True)
 
     def forget(self, conversation: str) -> None:
-        self._command(batch.Forget(conversation))
+        self._thread.put(batch.Forget(conversation))
 
     @property
     def beside_bytes(self) -> int:
@@ -148,7 +144,7 @@ class StepEngine:
         """Nothing is kept out of the cache."""
 
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
-        self._command(_Ask(answer))
+        self._thread.put(_Ask(answer))
 
     def keep(
         self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
@@ -156,41 +152,18 @@ class StepEngine:
         answer(BadInput("this engine keeps no states in files", hint="llama.cpp does: a GGUF model"))
 
     def close(self, timeout_s: float) -> bool:
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-            if self._thread.is_alive():
-                return False
+        if not self._thread.close(timeout_s):
+            return False
         self._model.close()
         return True
 
-    def _command(self, command: _Command) -> None:
-        """A cancellation always gets in: it makes room."""
-        with self._wake:
-            if len(self._commands) >= MAX_COMMANDS and not isinstance(command, batch.Cancel):
-                raise Overloaded("the engine has more requests than it can look at", hint="try again in a second")
-            self._commands.append(command)
-            self._wake.notify()
-
     # ---- the engine's thread ---------------------------------------------------------------------------------
 
-    def _work(self, sink: Sink, on_death: Callable[[str], None]) -> None:
-        try:
-            while self._take_commands(sink):
-                self._turn(sink)
-        except Exception as error:  # whatever it was: the process is replaced and says why
-            on_death(f"{type(error).__name__}: {error}")
+    @property
+    def _busy(self) -> bool:
+        return bool(self._batcher.active or self._batcher.waiting)
 
-    def _take_commands(self, sink: Sink) -> bool:
-        """Wait while there is nothing to do. False: it is time to end."""
-        with self._wake:
-            while not (self._commands or self._closing or self._batcher.active or self._batcher.waiting):
-                self._wake.wait()
-            if self._closing:
-                return False
-            commands, self._commands = self._commands, deque()
+    def _work(self, commands: Sequence[_Command], sink: Sink) -> None:
         for command in commands:
             match command:
                 case EngineJob():
@@ -201,7 +174,7 @@ class StepEngine:
                     answer(state_of(self._batcher))
                 case _:
                     assert_never(command)
-        return True
+        self._turn(sink)
 
     def _accept(self, job: EngineJob, sink: Sink) -> None:
         try:
