@@ -599,6 +599,26 @@ class TestFaults:
         assert (turn.status, turn.reason) == ("failed", "tts_failed")
         assert [event.code for event in talk.told(ErrorOut)] == ["tts_failed"]
 
+    def test_a_voice_that_fails_in_the_pause_is_told_once_it_is_confirmed(self) -> None:
+        talk = Conversation(delays=Delays(stt=0.05, first_token=0.02, tts=99.0), answer=lambda asked: "Fine.")
+        talk.speak((1.0, 2.0, "hello"))
+        talk.at(2.4, heard.ClauseFailed(2, 0, "bad_input", "no such voice", "use default"))
+        talk.run(8.0)
+        (error,) = talk.told(ErrorOut)
+        (turn,) = talk.told(TurnComplete)
+        assert (error.code, error.hint) == ("bad_input", "use default")
+        assert (turn.status, turn.reason) == ("failed", "bad_input")
+
+    def test_a_voice_that_fails_at_every_clause_is_told_once_a_turn(self) -> None:
+        talk = Conversation(delays=Delays(tts=99.0), answer=lambda asked: LONG)
+        for number, at in ((1, 1.0), (2, 20.0)):
+            talk.at(at, heard.Typed("hello"))
+            for clause in range(8):
+                talk.at(at + 2.0 + clause, heard.ClauseFailed(number, clause, "bad_input", "no such voice", ""))
+        talk.run(40.0)
+        assert [error.code for error in talk.told(ErrorOut)] == ["bad_input", "bad_input"]
+        assert [turn.status for turn in talk.told(TurnComplete)] == ["failed", "failed"]
+
     def test_a_reply_that_hangs_is_given_up(self) -> None:
         talk = Conversation(delays=Delays(first_token=999.0))
         talk.at(1.0, heard.Typed("hello"))

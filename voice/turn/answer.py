@@ -204,6 +204,8 @@ class Answer:
             revision.item, revision.after = self.history.new_id(), previous or "root"
         reply.release()
         self.out.append(Tell(ReplyStarted(reply.id, revision.item, options.key, reply.spoken, previous)))
+        if revision.voice_error is not None:
+            self.out.append(Tell(revision.voice_error))
         self._use_tools(revision, now)
 
     def remember(self, item: Item, after: str | None = None) -> None:
@@ -341,8 +343,11 @@ class Answer:
                     revision.ledger.mark(Stage.FIRST_SPEECH, now)
                 reply.add_audio(event.clause, event.pcm, event.words, event.is_last)
             case ClauseFailed():
-                if revision.confirmed:
-                    self.out.append(Tell(ErrorOut(event.code, event.message, event.hint)))
+                error = ErrorOut(event.code, event.message, event.hint)
+                if error != revision.voice_error:  # once, though every clause may fail alike
+                    revision.voice_error = error
+                    if revision.answering:
+                        self.out.append(Tell(error))
                 revision.failure = revision.failure or event.code  # not all of it will have been heard
                 reply.fail_clause(event.clause)
 

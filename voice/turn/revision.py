@@ -9,6 +9,7 @@ from voice.measuring.ledger import Ledger
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import VoiceConfig
+from voice.session.outgoing import ErrorOut
 from voice.turn.bargein import (
     QUESTION_WORDS,
     STOP_WORDS,
@@ -132,6 +133,8 @@ class Revision:
     """Prompt and completion tokens of the round that the model is writing, as far as they are known."""
     finish: str = "stop"
     failure: str = ""
+    voice_error: ErrorOut | None = None
+    """What the voice said last of a clause that it could not speak. The client is told once the reply is released."""
     messages: tuple[Message, ...] = ()
     rounds: Rounds = field(default_factory=Rounds)
 
