@@ -90,6 +90,12 @@ class ApiClient:
     async def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return await self._call("POST", path, body or {})
 
+    async def check(self, path: str, body: dict[str, Any]) -> None:
+        """POST what is answered with anything but JSON, and let go of the answer."""
+        status, text = await self._exchange("POST", path, body)
+        if status >= 400:
+            raise _refusal(status, _json(text))
+
     async def delete(self, path: str) -> dict[str, Any]:
         return await self._call("DELETE", path, None)
 
@@ -102,28 +108,38 @@ class ApiClient:
             raise self._unreachable(error) from None
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        timeout = aiohttp.ClientTimeout(total=30)
-        try:
-            async with self._http.request(method, self.target.url + path, json=body, timeout=timeout) as response:
-                text = await response.text()
-                status = response.status
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._unreachable(error) from None
-        try:
-            answer = json.loads(text)
-        except ValueError:
-            answer = None
+        status, text = await self._exchange(method, path, body)
+        answer = _json(text)
         if status >= 400 or not isinstance(answer, dict):
             raise _refusal(status, answer)
         return answer
+
+    async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        timeout = aiohttp.ClientTimeout(total=30)
+        try:
+            async with self._http.request(method, self.target.url + path, json=body, timeout=timeout) as response:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from None
 
     def _unreachable(self, error: Exception) -> ParleyError:
         reason = str(error) or type(error).__name__
         return ServerUnreachable(f"{self.target.url} does not answer: {reason}")
 
 
+def _json(text: bytes) -> object:
+    """None for what is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
 def _refusal(status: int, answer: object) -> ServerRefused:
     said = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(said, dict):
         return ServerRefused(f"the server answered with {status}", hint="is it a Parley server?")
-    return ServerRefused(f"the server says: {said.get('message')}", hint=str(said.get("hint", "")))
+    message, hint, param = said.get("message"), said.get("hint", ""), said.get("param")
+    return ServerRefused(
+        f"the server says: {message}", hint=str(hint), param=param if isinstance(param, str) else None
+    )

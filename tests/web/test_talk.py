@@ -136,6 +136,13 @@ def test_what_the_server_refuses_is_told(scripted_parley: ParleyProcess, service
     assert "no language model called 'no-such-model' can answer" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_voice_that_is_not_there_is_told_before_anything_is_said(parley_server: ParleyProcess) -> None:
+    done = _talk(parley_server.home, "--text", "hello", "--voice", "nope")
+    assert done.returncode == 2
+    assert "'nope'" in done.stderr and "there is" in done.stderr and "en-us" in done.stderr, done.stderr
+    assert "hello" not in done.stdout and "Traceback" not in done.stderr
+
+
 def test_a_failing_model_is_told_and_is_a_failure(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
     service.script(llm_fault={"kind": "error", "status": 500})
     done = _talk(scripted_parley.home, "--text", "hello", "--patience", "10")

@@ -85,6 +85,7 @@ async def _converse(arguments: argparse.Namespace, screen: Screen) -> int:
     from web.talk.conversation import Conversation, session_body
     from web.talk.devices import DeviceSpeaker
     from web.talk.speaker import Recorder, SilentSpeaker, Speaker
+    from web.talk.voice_check import check_voice
 
     if arguments.save and not arguments.save.absolute().parent.is_dir():
         raise BadInput(f"there is no folder {arguments.save.absolute().parent}", hint="make it, or change --save")
@@ -101,6 +102,8 @@ async def _converse(arguments: argparse.Namespace, screen: Screen) -> int:
         recorder = Recorder(speaker, _OUTPUT_HZ)
         target = await _target(arguments, screen, stack)
         client = await stack.enter_async_context(ApiClient(target))
+        if arguments.voice:
+            await check_voice(client, arguments.voice)
         talk = Conversation(client, clock, screen, recorder, patience_s=arguments.patience)
         try:
             await talk.run(session_body(rate_hz, _OUTPUT_HZ, vars(arguments)), source)
