@@ -95,7 +95,8 @@ async def test_they_need_a_key(parley_server: ParleyProcess, path: str) -> None:
 
 
 async def test_a_reply_shows_in_the_figures(parley_server: ParleyProcess) -> None:
-    body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
+    # so many that they take longer than what is too short to measure, also where they all come at once
+    body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 300, "ignore_eos": True}
     async with aiohttp.ClientSession(parley_server.base_url, headers=parley_server.headers) as http:
         async with http.post("/v1/chat/completions", json=body) as answer:
             assert answer.status == 200
@@ -107,7 +108,8 @@ async def test_a_reply_shows_in_the_figures(parley_server: ParleyProcess) -> Non
         async with http.get("/metrics") as answer:
             metrics = await answer.text()
     (row,) = [row for row in rows if row.get("slot") == 1]
-    assert row["requests"] >= 1 and row["completion_tokens"] >= 1 and row["time_to_first_token_s"]["median"] > 0
-    assert 1 <= len(row["latest"]) <= 3 and row["latest"][-1][0] > 0
+    assert row["requests"] >= 1 and row["completion_tokens"] >= 300
+    first_s, _queue_s, tokens_per_s = row["latest"][-1]
+    assert len(row["latest"]) <= 3 and first_s >= 0 and tokens_per_s > 0
     assert row["memory_bytes"] > 0 and row["running"] == 0
     assert "parley_backend_first_token_seconds_bucket" in metrics
