@@ -400,6 +400,51 @@ class TestHub:
         with pytest.raises(TooManySessions):
             hub.create("somebody else", TYPED)
 
+    async def test_who_waits_for_room_finds_the_session_as_it_is_then(self, world: World) -> None:
+        """The server is full of clients that are away; two connections to one session, and one to a session that is
+        ended, wait until they have made room."""
+        world.settings = VoiceSettings(max_sessions=3, resume_grace_s=600)
+        hub = world.hub()
+        hub.load()
+        async with anyio.create_task_group() as tasks:
+            away = [Wire() for _ in range(3)]
+            for wire in away:
+                tasks.start_soon(hub.connect, hub.create("me", TYPED)[0], wire)
+                await wire.wait("ready")
+                wire.hang_up()
+            with anyio.fail_after(60):
+                while hub.live:
+                    await anyio.sleep(0.01)
+            token, gone = hub.create("me", TYPED)[0], hub.create("me", TYPED)[0]
+            first, second, ended = Wire(), Wire(), Wire()
+            failed: list[SessionGone] = []
+
+            async def connect_to_the_ended() -> None:
+                try:
+                    await hub.connect(gone, ended)
+                except SessionGone as error:
+                    failed.append(error)
+
+            for wire in (first, second):
+                tasks.start_soon(hub.connect, token, wire)
+            tasks.start_soon(connect_to_the_ended)
+            await anyio.lowlevel.checkpoint()
+            assert not first.heard and not ended.heard, "they wait"
+            await hub.end(gone)
+            await second.wait("ready")
+            with anyio.fail_after(60):
+                while first.closed is None or not failed:
+                    await anyio.sleep(0.01)
+            assert first.closed == (4001, "connected elsewhere") and not ended.heard
+            second.say(type="end_turn", transcript="hello")
+            await second.wait("turn_complete")
+            assert hub.live == 1
+            await hub.end(token)
+            tasks.cancel_scope.cancel()
+        for wire in (*away, first, second, ended):
+            wire.hang_up()
+            wire.dispose()
+
     async def test_pages_that_were_left_before_a_word_make_room_for_a_new_one(self, world: World) -> None:
         world.settings = VoiceSettings(max_sessions=1, resume_grace_s=0)
         hub = world.hub()

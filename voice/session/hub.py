@@ -128,8 +128,12 @@ class Hub:
         the conversation goes on where it was; else it begins anew, with its history.
         Before it begins: SessionGone, SessionBusy (of a protocol without resuming), TooManySessions.
         """
-        record, key = self.get(token), _key(token)
-        while (session := record.session) is not None:
+        while True:
+            record = self.get(token)  # anew: while we waited it may have ended, or got another connection
+            if (session := record.session) is None:
+                if not await self._make_room():
+                    break
+                continue
             if codec is not None:
                 raise SessionBusy("This session is connected already", hint="close the other connection first")
             if not resume:
@@ -138,7 +142,30 @@ class Hub:
                 return
             await session.close(4001, "connected elsewhere")
             await session.released.wait()
-        await self._make_room()
+        history = History(record.items)
+        session = record.session = self._session(token, record, history, codec, anew=resume)
+        try:
+            await session.run(channel)
+        finally:
+            self._devices.learn(record.owner, record.config.turn.device, session.echo_found)
+            record.session = None
+            record.items = history.items
+            self._save(_key(token), record)
+            session.released.set()
+            with anyio.CancelScope(shield=True):
+                await self._files.flush()
+
+    def _session(
+        self,
+        token: str,
+        record: LiveRecord,
+        history: History,
+        codec: Callable[[SessionConfig], Codec] | None,
+        *,
+        anew: bool,
+    ) -> Session:
+        """What comes of it is kept in its record."""
+        key = _key(token)
 
         def finished(turn: TurnComplete) -> None:
             record.turns += 1
@@ -162,8 +189,7 @@ class Hub:
                 return (figures,)
             return figures, self._recordings.record(record.name, start, consent=record.config.record)
 
-        history = History(record.items)
-        record.session = Session(
+        return Session(
             record.name,
             token,
             record.owner,
@@ -177,32 +203,23 @@ class Hub:
             on_item=grown,
             contest=partial(self._contest, record),
             watch=watch,
-            anew=resume,
+            anew=anew,
             echo_prior=self._devices.echo_of(record.owner, record.config.turn.device),
         )
-        session = record.session
-        try:
-            await session.run(channel)
-        finally:
-            self._devices.learn(record.owner, record.config.turn.device, session.echo_found)
-            record.session = None
-            record.items = history.items
-            self._save(key, record)
-            session.released.set()
-            with anyio.CancelScope(shield=True):
-                await self._files.flush()
 
-    async def _make_room(self) -> None:
-        """A client that is away makes room for one that is here. Raises TooManySessions."""
-        while True:
-            served = [record.session for record in self._records.values() if record.session is not None]
-            if len(served) < self._settings.max_sessions:
-                return
-            away = next((session for session in served if not session.connected), None)
-            if away is None:
-                raise TooManySessions(f"{len(served)} sessions are connected")
-            await away.close(1001, "")
-            await away.released.wait()
+    async def _make_room(self) -> bool:
+        """A client that is away makes room for one that is here. False: there was room, and nobody was waited for.
+        Raises TooManySessions.
+        """
+        served = [record.session for record in self._records.values() if record.session is not None]
+        if len(served) < self._settings.max_sessions:
+            return False
+        away = next((session for session in served if not session.connected), None)
+        if away is None:
+            raise TooManySessions(f"{len(served)} sessions are connected")
+        await away.close(1001, "")
+        await away.released.wait()
+        return True
 
     def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
         """Has this session won the wake word? None: no other device of its user listens for one, or this one is not
