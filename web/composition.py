@@ -104,7 +104,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         recordings = Recordings(settings.home / "recordings", settings.voice.record, clock)
         hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics, recordings)
         await anyio.to_thread.run_sync(hub.load)
-        yield Services(
+        services = Services(
             settings=settings,
             clock=clock,
             http=http,
@@ -123,9 +123,13 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             measuring=measuring,
             downloads=downloads,
         )
-        await hub.flush()
-        await anyio.to_thread.run_sync(recordings.close)
-        group.cancel_scope.cancel()
+        try:
+            yield services
+        finally:
+            group.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):  # the process ends soon, and waits for no thread that still writes
+                await hub.flush()
+                await anyio.to_thread.run_sync(recordings.close)
 
 
 def _load_ears(settings: Settings, store: Store) -> Ears:

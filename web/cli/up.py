@@ -54,7 +54,8 @@ def _run(arguments: argparse.Namespace) -> int:
     with suppress(OSError):  # the terminal may be gone
         sys.stdout.flush()
         sys.stderr.flush()
-    # Everything is closed. What native libraries do while Python ends may hang, and nobody could help then.
+    # Everything is closed and written. Python would still wait for calls that were given up (`abandon_on_cancel`) and
+    # go on in their threads, which are no daemons: a lock that another process holds, a hub that does not answer.
     os._exit(0)
 
 
