@@ -132,6 +132,14 @@ def _gone(family: list[psutil.Process], within_s: float = 60.0) -> list[str]:
     return [" ".join(process.cmdline()) for process in left]
 
 
+def test_listening_for_other_machines_is_warned_of(tmp_path: Path) -> None:
+    """On an address that no machine has (RFC 5737), so that no port is opened."""
+    with _up(tmp_path, "", "--host", "192.0.2.1") as up:
+        assert up.process.wait(60) == 2
+        assert "other machines can reach it" in up.log and "reverse proxy" in up.log, up.log
+        assert "cannot listen on 192.0.2.1" in up.log
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_everything(tmp_path: Path, config: str, number: signal.Signals) -> None:
     with _up(tmp_path / "home", config) as up:

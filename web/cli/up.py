@@ -29,6 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from llm.workers import lifeline
     from web.cli.fetching import offer_once
+    from web.exposure import exposure
     from web.foreground import run_server
     from web.logs import configure
     from web.settings import unknown_environment
@@ -44,6 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
         welcome.warning(
             "PARLEY_ADMIN_KEY is so short that it can be guessed; `openssl rand -hex 24` makes a long one"
         )
+    if (exposed := exposure(settings.server.host)) is not None:
+        welcome.warning(f"Parley {exposed[0]}")
+        welcome.warning(f"  {exposed[1]}")
     if not arguments.no_offer:
         offer_once(settings.home)
     anyio.run(

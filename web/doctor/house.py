@@ -18,7 +18,7 @@ from voice.errors import VoiceError
 from voice.parts import Kind, choose, wake_models
 from voice.settings import SpeechServiceSettings
 from web.doctor.finding import Finding
-from web.guards.origin import is_loopback
+from web.exposure import exposure
 from web.keys import KeyFile
 from web.settings import Settings, unknown_environment
 from web.stages import better
@@ -37,16 +37,8 @@ def environment(settings: Settings, env: Mapping[str, str]) -> list[Finding]:
     found += [
         Finding("warn", "Environment", notice, "unset it, or correct its name") for notice in unknown_environment(env)
     ]
-    if not is_loopback(settings.server.host):
-        found.append(
-            Finding(
-                "warn",
-                "Address",
-                f"listens on {settings.server.host}, so other machines can reach it, without encryption",
-                "browsers give pages the microphone over HTTPS or on localhost only: put a reverse proxy with a "
-                "certificate in front",
-            )
-        )
+    if (exposed := exposure(settings.server.host)) is not None:
+        found.append(Finding("warn", "Address", *exposed))
     return found
 
 
