@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice.session.config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.session.outgoing import TurnComplete
+from voice.settings import TurnSettings
 from voice.turn import events as heard
+from voice.turn.actions import Transcribe
+from voice.turn.machine import State
 
 CONFIG = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection(silence_duration_ms=500))
 SLOW = Delays(first_token=1.5)
@@ -138,3 +143,35 @@ def test_words_after_a_cut_pause_are_whole(delays: Delays, words: tuple[tuple[fl
     talk.run(60.0)
     told = " ".join(requests(talk))
     assert all(said in told for _, _, said in words), told
+
+
+def questions(talk: Conversation) -> list[str]:
+    return [item.message.content for item in talk.machine.history.items if item.message.role == "user"]
+
+
+@pytest.mark.parametrize("stt_s", [0.1, 2.5])
+def test_who_talks_on_and_on_is_heard_to_the_last_word(stt_s: float) -> None:
+    """Each pause was taken for the end, and no answer came in time. No turn outgrows the audio that is kept."""
+    settings = TurnSettings(max_turn_s=6.0)
+    talk = Conversation(config=CONFIG, settings=settings, delays=Delays(stt=stt_s, first_token=5.0))
+    parts = [f"part {chr(ord('a') + number)} of it" for number in range(20)]
+    talk.speak(*((1.0 + 2.8 * at, 3.0 + 2.8 * at, part) for at, part in enumerate(parts)))
+    talk.run(120.0)
+    assert " ".join(questions(talk)) == " ".join(parts)
+    asked = [(at, action) for at, action in talk.actions if isinstance(action, Transcribe)]
+    assert max((action.until_s or at) - action.from_s for at, action in asked) <= settings.max_turn_s + 0.1
+    assert talk.machine.state is State.IDLE
+
+
+@pytest.mark.parametrize("mode", ["pre", "post"])
+def test_a_wake_word_takes_no_request_back(mode: str) -> None:
+    """Said again before the answer, by whoever is impatient: what was asked before it was asked."""
+    wake = WakeConfig(True, ("alexa",), mode)  # type: ignore[arg-type]
+    config = replace(CONFIG, wake=wake, turn=TurnConfig(follow_up_s=6.0))
+    talk = Conversation(config=config, audible=frozenset({"alexa"}), delays=Delays(first_token=3.0))
+    first, second = (1.0, 1.7, "") if mode == "pre" else (2.0, 2.7, ""), (4.0, 4.45, "")
+    talk.speak(*sorted([first, (1.7, 2.9, "light on") if mode == "pre" else (1.0, 2.0, "light on")]), second)
+    for begin, end, _ in (first, second):
+        talk.at(end + 0.1, heard.WakeWord("alexa", 0.9, begin, end))
+    talk.run(30.0)
+    assert questions(talk) == ["light on"]

@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -296,6 +297,14 @@ async def test_manual_turns(world: World, spoken: Pcm) -> None:
         assert not wire.of("turn_complete")
         wire.say(type="end_turn")
         await wire.wait("turn_complete")
+
+
+async def test_two_sentences_that_come_in_one_burst_are_two_turns(world: World, spoken: Pcm) -> None:
+    """From a link that had stalled, or a file: the first one's transcript must not hold the second, too."""
+    async with world.session(replace(TYPED, transcribe_only=True)) as wire:
+        wire.put(np.concatenate((spoken, spoken)).tobytes())
+        await wire.wait("turn_noted", 2)
+    assert len(world.stt.fed_s) == 2 and max(world.stt.fed_s) < 1.2 * len(spoken) / 16_000
 
 
 async def test_configuration_changes_in_a_running_session(world: World) -> None:

@@ -56,6 +56,8 @@ __all__ = ["SessionParts", "Work", "WorkAction"]
 SCORED_S = 8
 """A turn detector looks at so much of a turn."""
 LIFE_EVERY_S = 2.0
+AHEAD_S = 0.5
+"""Audio that came so long before the ears have heard it came in a burst: what they make of it is not known yet."""
 SILENCE = np.zeros(0, np.int16)
 
 log = structlog.get_logger(__name__)
@@ -162,6 +164,9 @@ class Work:
         hearing = self._hearings.get(action.turn)
         from_sample = round(action.from_s * RATE_HZ)
         until = None if action.until_s is None else round(action.until_s * RATE_HZ)
+        if until is None and action.heard_s is not None:
+            ears_at = round(action.heard_s * RATE_HZ)
+            until = ears_at if self._ring.end > ears_at + AHEAD_S * RATE_HZ else None
         try:
             if hearing is not None and until is None and hearing.from_sample == from_sample:
                 if action.spot:

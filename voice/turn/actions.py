@@ -69,7 +69,8 @@ class StopListening:
 class Transcribe:
     """Transcribe turn `turn` from `from_s` until `until_s`, or all that was received where that is None.
 
-    `spot`: tell first which of `spotted_phrases` the sound is, where the recogniser can (PhraseSpotted).
+    `spot`: tell first which of `spotted_phrases` the sound is, where the recogniser can (PhraseSpotted). `heard_s`:
+    the ears have come so far; what was received long after it, in a burst, may be of the next turn. None: all counts.
     """
 
     revision: int
@@ -77,6 +78,7 @@ class Transcribe:
     from_s: float
     until_s: float | None
     spot: bool = False
+    heard_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,20 +109,35 @@ class Answer:
 
     # ---- begin and end --------------------------------------------------------------------------------------
 
-    def begin(self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float) -> Revision:
-        """A new revision, the old one abandoned. `speech_end`: when (now's clock) the user fell silent."""
+    def begin(
+        self,
+        number: int,
+        turn: Turn | None,
+        until_s: float | None,
+        speech_end: float,
+        now: float,
+        heard_s: float | None,
+    ) -> Revision:
+        """A new revision, the old one abandoned. `speech_end`: when (now's clock) the user fell silent; `heard_s`: as
+        in Transcribe."""
         self.abandon()
-        self.revision = self.write_down(number, turn, until_s, speech_end, now)
+        self.revision = self.write_down(number, turn, until_s, speech_end, now, heard_s)
         return self.revision
 
     def write_down(
-        self, number: int, turn: Turn | None, until_s: float | None, speech_end: float, now: float
+        self,
+        number: int,
+        turn: Turn | None,
+        until_s: float | None,
+        speech_end: float,
+        now: float,
+        heard_s: float | None = None,
     ) -> Revision:
         """A revision beside the one that is answered: only its turn's words are asked for."""
         revision = Revision(number, turn, until_s, Ledger(speech_end), now, stirred_at=now)
         if turn is not None:
             revision.user_item = turn.item
-            self.out.append(Transcribe(number, turn.number, turn.from_s, until_s))
+            self.out.append(Transcribe(number, turn.number, turn.from_s, until_s, heard_s=heard_s))
         return revision
 
     def new_reply_id(self) -> str:

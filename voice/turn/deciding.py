@@ -291,13 +291,15 @@ class Deciding(Noting):
 
     def _is_one_turn(self, revision: Revision, sound: Outcry) -> bool:
         """What the user goes on with is said in the turn that had been cut: no word of the answer was heard, and
-        nothing was done that would have to be taken back."""
+        nothing was done that would have to be taken back. Longer than any turn it does not become."""
         heard = revision.reply is not None and revision.reply.heard(self._now)
         ours = self._echo != "absent" and not sound.ahead  # the sound may hold our own voice
-        return not (revision.rounds.called or heard or ours)
+        long = revision.turn is not None and self._audio.s - revision.turn.from_s >= self._manners.max_turn_s
+        return not (revision.rounds.called or heard or ours or long)
 
-    def _interrupt(self, reason: str = "turn_detected") -> None:
-        """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn."""
+    def _interrupt(self, reason: str = "turn_detected", *, anew: bool = False) -> None:
+        """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn; `anew`:
+        whatever came before."""
         revision, sound = self._answer.revision, self._outcry
         self._outcry = None
         self._stop_overhearing()
@@ -305,10 +307,14 @@ class Deciding(Noting):
         self._remember_said()
         merged = False
         if revision is not None and sound is not None and self._had_cut(revision, sound):
-            merged = self._is_one_turn(revision, sound)
+            merged = not anew and self._is_one_turn(revision, sound)
             if revision.quiet_s is not None:
                 self._habits.went_on(sound.onset_s - revision.quiet_s)
-        if revision is not None and revision.confirmed:
+        if revision is not None and sound is not None and not merged and revision.awaits_words:
+            quiet_s = self._quiet_s
+            self._note(revision)  # they are part of the next answer's question
+            self._quiet_s = quiet_s
+        elif revision is not None and revision.confirmed:
             self._answer.complete(self._now, interrupted=True, remembered=not merged, reason=reason)
         else:
             self._answer.abandon()

@@ -154,10 +154,14 @@ class Floor:
             turn.loudness.hear(level_db)
         return turn
 
-    def _start_revision(self, turn: Turn | None, until_s: float | None, quiet_s: float | None) -> Revision:
-        """`quiet_s`: where in the audio the user fell silent; None for now."""
+    def _start_revision(
+        self, turn: Turn | None, until_s: float | None, quiet_s: float | None, *, committed: bool = False
+    ) -> Revision:
+        """`quiet_s`: where in the audio the user fell silent; None for now. `committed`: by the client, which means
+        all that it sent."""
         fell_silent = self._now if quiet_s is None else self._audio.when(quiet_s, self._now)
-        revision = self._answer.begin(self._number(), turn, until_s, fell_silent, self._now)
+        heard_s = None if committed else self._audio.s
+        revision = self._answer.begin(self._number(), turn, until_s, fell_silent, self._now, heard_s)
         revision.quiet_s = quiet_s
         return revision
 

@@ -73,7 +73,7 @@ class Requests(Waking):
             # a reply that was asked for goes on: what was said over it is written down beside it
             self._confirm(self._answer.write_down(self._number(), self._turn, None, self._now, self._now))
         else:
-            self._start_revision(self._turn, None, None)
+            self._start_revision(self._turn, None, None, committed=True)
             self._confirm()
         self._used_s = event.at_s
 

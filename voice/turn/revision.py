@@ -152,6 +152,11 @@ class Revision:
         self.progress_at = self.stirred_at = now
 
     @property
+    def awaits_words(self) -> bool:
+        """It is over, and the recogniser has not said what it was."""
+        return self.confirmed and not self.answering and self.turn is not None and self.text is None
+
+    @property
     def kept(self) -> bool:
         """It is part of the conversation."""
         return self.options.remembered

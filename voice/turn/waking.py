@@ -39,7 +39,7 @@ class Waking(Judging):
             return  # we said it ourselves
         self._tell(WakeOut(event.word, event.score, event.end_s))
         if self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
-            self._interrupt()
+            self._interrupt(anew=self._gate.mode != "mid")
         watched, self._watched_s = self._watched_s, None
         quiet = None if self._speaking else self._quiet_s
         began = self._turn.from_s if self._turn is not None else watched
