@@ -6,6 +6,7 @@ Source: llama.cpp's tools/server/README.md. Its settings have our names, for our
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -15,7 +16,6 @@ from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.port import BackendSpec
-from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads, read_out
 from llm.remote.llamacpp_completion import CompletionReader, completion_body
 from llm.remote.openai_client import OpenAIClient
 from llm.remote.request_defaults import with_defaults
@@ -53,25 +53,11 @@ class LlamaCppServer(OpenAIClient):
         if not isinstance(prompt, str):
             raise BadInput(f"{self.name} makes no prompt of these messages", hint='set api = "chat" for this backend')
         body = completion_body(request, model, prompt, grammar_schema(request.response_format))
-        reader, events = CompletionReader(), SseReader()
-        try:
-            async with self._asked(f"{self._root}/completion", body) as response:
-                async for piece in response.pieces():
-                    for data in events.feed(piece):
-                        for event in reader.read(loads(data)) if data != "[DONE]" else ():
-                            yield event
-                        if reader.done:
-                            await read_out(response)
-                            return
-                for data in events.close():
-                    for event in reader.read(loads(data)) if data != "[DONE]" else ():
-                        yield event
-                if not reader.done:
-                    raise self.broken()
-        except SERVER_GONE as error:
-            raise self.gone(error) from error
-        except SERVER_BROKE as error:
-            raise self.broken() from error
+        async with aclosing(
+            self._frames(f"{self._root}/completion", body, SseReader(), CompletionReader())
+        ) as events:
+            async for event in events:
+                yield event
 
     async def context_limit(self, model: str) -> int | None:
         """Of one slot of the server, not what the model was trained on."""

@@ -7,6 +7,7 @@ Source: Ollama's docs/api.md.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import aiohttp
@@ -17,7 +18,7 @@ from llm.convert.vectors import texts_of
 from llm.errors import BackendFailed, UnknownModel
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
-from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads, read_out
+from llm.remote.backend_http import SERVER_BROKE, SERVER_GONE, loads
 from llm.remote.chunk_reader import count_of
 from llm.remote.ndjson import LineReader
 from llm.remote.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
@@ -46,25 +47,9 @@ class Ollama(OpenAIClient):
         body = chat_body(with_defaults(request, self.config), model)
         loading = await self._loading(model)
         body |= {**loading, "options": {**loading["options"], **body["options"]}}
-        reader, lines = OllamaReader(), LineReader()
-        try:
-            async with self._asked(f"{self._root}/api/chat", body) as response:
-                async for piece in response.pieces():
-                    for line in lines.feed(piece):
-                        for event in reader.read(loads(line)):
-                            yield event
-                        if reader.done:
-                            await read_out(response)
-                            return
-                for line in lines.close():
-                    for event in reader.read(loads(line)):
-                        yield event
-                if not reader.done:
-                    raise self.broken()
-        except SERVER_GONE as error:
-            raise self.gone(error) from error
-        except SERVER_BROKE as error:
-            raise self.broken() from error
+        async with aclosing(self._frames(f"{self._root}/api/chat", body, LineReader(), OllamaReader())) as events:
+            async for event in events:
+                yield event
 
     async def models(self) -> tuple[ModelInfo, ...]:
         """All that are installed; with their context those that are loaded."""

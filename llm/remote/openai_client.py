@@ -8,7 +8,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import aiohttp
 import anyio
@@ -33,6 +33,7 @@ from llm.remote.backend_http import (
 )
 from llm.remote.chunk_reader import ChunkReader
 from llm.remote.inline_thoughts import InlineThoughts
+from llm.remote.ndjson import LineReader
 from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
 from llm.remote.request_defaults import with_defaults
 from llm.remote.sse import SseReader
@@ -45,10 +46,20 @@ from models.errors import ParleyError
 __all__ = ["OpenAIClient"]
 
 _JSON = {"Content-Type": "application/json"}
+_DONE = "[DONE]"
 _PAGE = "base_url must point at the API; does a proxy before it ask for a sign-in?"
 LONGEST_ID = 512
 WHOLE_PATIENCE = 5.0
 """Times `timeout_s`: a server that answers in one piece is silent while it writes."""
+
+
+class _FrameReader(Protocol):
+    done: bool
+    """The frame that was read last ended the answer."""
+
+    def read(self, frame: object) -> list[StreamEvent]:
+        """Raises LlmError."""
+        ...
 
 
 class OpenAIClient:
@@ -151,6 +162,29 @@ class OpenAIClient:
                     raise self.broken()
                 for event in reader.close():
                     yield event
+        except SERVER_GONE as error:
+            raise self.gone(error) from error
+        except SERVER_BROKE as error:
+            raise self.broken() from error
+
+    async def _frames(
+        self, url: str, body: dict[str, Any], frames: SseReader | LineReader, reader: _FrameReader
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """The answer to a POST as `reader` reads its frames, each a JSON value. For APIs that are not OpenAI's."""
+        try:
+            async with self._asked(url, body) as response:
+                async for piece in response.pieces():
+                    for data in frames.feed(piece):
+                        for event in reader.read(loads(data)) if data != _DONE else ():
+                            yield event
+                        if reader.done:
+                            await read_out(response)
+                            return
+                for data in frames.close():
+                    for event in reader.read(loads(data)) if data != _DONE else ():
+                        yield event
+                if not reader.done:
+                    raise self.broken()
         except SERVER_GONE as error:
             raise self.gone(error) from error
         except SERVER_BROKE as error:
@@ -282,7 +316,7 @@ def _read(
     ended: bool | Exception = False
     try:
         for data in events:
-            if data.strip() == "[DONE]":
+            if data.strip() == _DONE:
                 ended = True
                 break
             chunk = loads(data)

@@ -12,6 +12,7 @@ import numpy as np
 from models.errors import ModelUnreadable
 from voice.errors import NoModel
 from voice.mouth.heard_words import spans
+from voice.onnx_session import open_session
 from voice.port import Pcm, SpeechChunk, Word
 from voice.tts.onnx_durations import with_durations
 from voice.tts.pieces import pieces, plain
@@ -84,7 +85,6 @@ _BREAKS = frozenset(" ,.;:!?$")
 
 def _load_voice(path: Path, threads: int) -> tuple[Any, bool]:
     """The voice, and whether it tells its durations."""
-    import onnxruntime
     from piper import PiperVoice as Voice
     from piper.config import PiperConfig
 
@@ -96,12 +96,7 @@ def _load_voice(path: Path, threads: int) -> tuple[Any, bool]:
         config = PiperConfig.from_dict(settings)
         model = path.read_bytes()
         timed = with_durations(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        session = onnxruntime.InferenceSession(timed or model, options, providers=["CPUExecutionProvider"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelUnreadable(f"{path.name} cannot be loaded as a Piper voice: {error}") from error
-    except Exception as error:
-        # onnxruntime's own exceptions derive from Exception and have no name in its public interface.
-        raise ModelUnreadable(f"{path.name} cannot be loaded as a Piper voice: {error}") from error
+    session = open_session(timed or model, f"the Piper voice {path.name}", threads)
     return Voice(session=session, config=config), timed is not None

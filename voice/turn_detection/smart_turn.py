@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from models.errors import ModelUnreadable
+from voice.onnx_session import open_session
 from voice.port import Pcm
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.log_mel import FRAMES, MELS, log_mel
@@ -51,15 +52,7 @@ class SmartTurnScorer:
     """Raises ModelUnreadable for a file that is none."""
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has its own tree of errors, all of which mean: not usable
-            raise ModelUnreadable(f"{path.name} cannot be loaded: {error}") from error
+        self._session = open_session(path, path.name)
         given = self._session.get_inputs()
         if len(given) != 1 or list(given[0].shape[1:]) != [MELS, FRAMES]:
             shapes = ", ".join(f"{each.name} {each.shape}" for each in given)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from models.errors import ModelUnreadable
 from voice.errors import NoModel
+from voice.onnx_session import open_session
 from voice.port import EngineConfig, VadEngine, VadSpec
 
 if TYPE_CHECKING:
@@ -144,16 +145,7 @@ def _load(config: EngineConfig) -> VadEngine:
     )
     if path is None:
         raise NoModel("no Silero VAD model is installed", hint="pip install --no-deps silero-vad")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = config.threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # the graphs make it warn about unused initialisers
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has its own tree of errors, all of which mean: not usable
-        raise ModelUnreadable(f"{path.name} cannot be loaded: {error}") from error
+    session = open_session(path, path.name, config.threads)
     inputs = _inputs(session)
     if {"input", "state"} <= inputs:
         return SileroVad(_StepGraph(session))

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import ModelUnreadable
+from voice.onnx_session import open_session
 from voice.port import EngineConfig, WakeEngine, WakeSpec
 from voice.wake.speech_embedding import CONTEXT, FRAME, SIZE, SpeechEmbedding
 from voice.wake.tflite import TfliteModel, wheel_folder
@@ -50,15 +51,7 @@ class _TfliteWord:
 
 class _OnnxWord:
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has its own tree of errors, all of which mean: not usable
-            raise ModelUnreadable(f"{path.name} cannot be loaded: {error}") from error
+        self._session = open_session(path, path.name)
         first = self._session.get_inputs()[0]
         self._name = first.name
         self.length = _length(path, tuple(first.shape))

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import ModelUnreadable
+from voice.onnx_session import open_session
 from voice.wake.onnx_graph import OnnxGraph
 from voice.wake.tflite import TfliteModel
 
@@ -77,17 +78,12 @@ class SpeechEmbedding:
     @classmethod
     def load(cls, folder: Path) -> SpeechEmbedding:
         """From the two feature models of the wheel. Raises ModelUnreadable if they are not the known ones."""
-        import onnxruntime
-
         mel = TfliteModel(folder / "melspectrogram.tflite", (1, CONTEXT + FRAME))
         network = TfliteModel(folder / "embedding_model.tflite", (1, _WINDOW_ROWS, 32, 1))
         try:
             window, bands = _mel_parts(mel)
             graph, state_size = _graph(bands, _network_parts(network))
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = options.inter_op_num_threads = 1
-            session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-            embedding = cls(session, window, state_size)
+            embedding = cls(open_session(graph, "the speech embedding"), window, state_size)
             _check(embedding, mel, network)
         finally:
             mel.close()
