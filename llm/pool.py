@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from llm.backends.slot import SlotBackend
 from llm.errors import Overloaded, UnknownModel, WorkerDied
-from llm.llamacpp.shelf import SwapFolder
+from llm.llamacpp.state_store import SwapFolder
 from llm.local import LocalModels
 from llm.memory.learned import Learned
 from llm.memory.machine import Gpu, HostMemory

@@ -1,4 +1,4 @@
-"""Errors of the web layer, and the one table that gives every error its faces.
+"""Errors of the web layer, and the one table that says how each is told.
 
 ParleyError
 |- WebError
@@ -11,9 +11,9 @@ ParleyError
    |- NotSupported     a part of OpenAI's API that this server has not (400)
    |- NotReady         a part that the request needs is not there yet (503)
 
-An error has up to three faces: an HTTP status, an OpenAI error object and a WebSocket close code. OpenAI's object
-has always the four keys message, type, param and code; `hint` is ours. The pairs of status and type are those of
-OpenAI's own service, so that its SDKs raise the exception class a caller expects.
+An error is told in up to three ways: by an HTTP status, an OpenAI error object and a WebSocket close code. OpenAI's
+object has always the four keys message, type, param and code; `hint` is ours. The pairs of status and type are those
+of OpenAI's own service, so that its SDKs raise the exception class a caller expects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from models.errors import ParleyError
 __all__ = [
     "BodyTimeout",
     "BodyTooLarge",
-    "Face",
+    "ErrorCodes",
     "Forbidden",
     "MethodNotAllowed",
     "NotFound",
@@ -37,7 +37,7 @@ __all__ = [
     "WebError",
     "body_of",
     "close_code",
-    "face_of",
+    "codes_of",
     "headers_of",
     "no_model",
 ]
@@ -93,7 +93,7 @@ def no_model(name: str) -> NotReady:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class ErrorCodes:
     """HTTP status, OpenAI error type, WebSocket close code (RFC 6455 7.4; 4000 and up are ours)."""
 
     status: int
@@ -104,79 +104,79 @@ class Face:
 _REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 
-TABLE: Mapping[str, Face] = {
+TABLE: Mapping[str, ErrorCodes] = {
     # models
-    "internal_error": Face(500, _SERVER, 1011),
-    "invalid_request": Face(400, _REQUEST, 1008),
-    "invalid_settings": Face(500, _SERVER, 1011),
-    "model_error": Face(500, _SERVER, 1011),
-    "model_not_found": Face(404, _REQUEST, 1008),
-    "model_unreadable": Face(500, _SERVER, 1011),
-    "download_failed": Face(502, _SERVER, 1013),
-    "download_refused": Face(502, _SERVER, 1011),
-    "checksum_wrong": Face(502, _SERVER, 1013),
-    "disk_full": Face(507, _SERVER, 1011),
+    "internal_error": ErrorCodes(500, _SERVER, 1011),
+    "invalid_request": ErrorCodes(400, _REQUEST, 1008),
+    "invalid_settings": ErrorCodes(500, _SERVER, 1011),
+    "model_error": ErrorCodes(500, _SERVER, 1011),
+    "model_not_found": ErrorCodes(404, _REQUEST, 1008),
+    "model_unreadable": ErrorCodes(500, _SERVER, 1011),
+    "download_failed": ErrorCodes(502, _SERVER, 1013),
+    "download_refused": ErrorCodes(502, _SERVER, 1011),
+    "checksum_wrong": ErrorCodes(502, _SERVER, 1013),
+    "disk_full": ErrorCodes(507, _SERVER, 1011),
     # llm
-    "llm_error": Face(500, _SERVER, 1011),
-    "backend_unreachable": Face(503, _SERVER, 1013),
-    "backend_failed": Face(502, _SERVER, 1011),
-    "port_taken": Face(503, _SERVER, 1013),
-    "worker_died": Face(503, _SERVER, 1013),
-    "overloaded": Face(503, _SERVER, 1013),
-    "rate_limit_exceeded": Face(429, "rate_limit_error", 1013),
-    "insufficient_quota": Face(429, "insufficient_quota", 1011),
-    "model_too_large": Face(507, _SERVER, 1011),
-    "load_replaced": Face(409, _REQUEST, 1008),
-    "model_loading": Face(503, _SERVER, 1013),
-    "context_length_exceeded": Face(400, _REQUEST, 1008),
+    "llm_error": ErrorCodes(500, _SERVER, 1011),
+    "backend_unreachable": ErrorCodes(503, _SERVER, 1013),
+    "backend_failed": ErrorCodes(502, _SERVER, 1011),
+    "port_taken": ErrorCodes(503, _SERVER, 1013),
+    "worker_died": ErrorCodes(503, _SERVER, 1013),
+    "overloaded": ErrorCodes(503, _SERVER, 1013),
+    "rate_limit_exceeded": ErrorCodes(429, "rate_limit_error", 1013),
+    "insufficient_quota": ErrorCodes(429, "insufficient_quota", 1011),
+    "model_too_large": ErrorCodes(507, _SERVER, 1011),
+    "load_replaced": ErrorCodes(409, _REQUEST, 1008),
+    "model_loading": ErrorCodes(503, _SERVER, 1013),
+    "context_length_exceeded": ErrorCodes(400, _REQUEST, 1008),
     # voice
-    "voice_error": Face(500, _SERVER, 1011),
-    "invalid_message": Face(400, _REQUEST, 1008),
-    "nothing_to_resume": Face(409, _REQUEST, 1008),
-    "message_too_large": Face(413, _REQUEST, 1009),
-    "session_not_found": Face(404, _REQUEST, 4004),
-    "bad_recording": Face(400, _REQUEST, 1008),
-    "client_too_slow": Face(408, _REQUEST, 1008),
-    "session_busy": Face(409, _REQUEST, 4009),
-    "invalid_audio": Face(400, _REQUEST, 1008),
-    "speech_engine_error": Face(500, _SERVER, 1011),
-    "stt_failed": Face(503, _SERVER, 1013),
-    "tts_failed": Face(503, _SERVER, 1013),
-    "model_not_installed": Face(503, _SERVER, 1013),
-    "tool_failed": Face(502, _SERVER, 1011),
-    "engine_busy": Face(503, _SERVER, 1013),
-    "too_many_sessions": Face(503, _SERVER, 1013),
+    "voice_error": ErrorCodes(500, _SERVER, 1011),
+    "invalid_message": ErrorCodes(400, _REQUEST, 1008),
+    "nothing_to_resume": ErrorCodes(409, _REQUEST, 1008),
+    "message_too_large": ErrorCodes(413, _REQUEST, 1009),
+    "session_not_found": ErrorCodes(404, _REQUEST, 4004),
+    "bad_recording": ErrorCodes(400, _REQUEST, 1008),
+    "client_too_slow": ErrorCodes(408, _REQUEST, 1008),
+    "session_busy": ErrorCodes(409, _REQUEST, 4009),
+    "invalid_audio": ErrorCodes(400, _REQUEST, 1008),
+    "speech_engine_error": ErrorCodes(500, _SERVER, 1011),
+    "stt_failed": ErrorCodes(503, _SERVER, 1013),
+    "tts_failed": ErrorCodes(503, _SERVER, 1013),
+    "model_not_installed": ErrorCodes(503, _SERVER, 1013),
+    "tool_failed": ErrorCodes(502, _SERVER, 1011),
+    "engine_busy": ErrorCodes(503, _SERVER, 1013),
+    "too_many_sessions": ErrorCodes(503, _SERVER, 1013),
     # web
-    "web_error": Face(500, _SERVER, 1011),
-    "invalid_api_key": Face(401, _REQUEST, 4001),
-    "forbidden": Face(403, _REQUEST, 4003),
-    "not_found": Face(404, _REQUEST, 4004),
-    "method_not_allowed": Face(405, _REQUEST, 1008),
-    "request_timeout": Face(408, _REQUEST, 1008),
-    "request_too_large": Face(413, _REQUEST, 1009),
-    "not_supported": Face(400, _REQUEST, 1008),
-    "not_ready": Face(503, _SERVER, 1013),
+    "web_error": ErrorCodes(500, _SERVER, 1011),
+    "invalid_api_key": ErrorCodes(401, _REQUEST, 4001),
+    "forbidden": ErrorCodes(403, _REQUEST, 4003),
+    "not_found": ErrorCodes(404, _REQUEST, 4004),
+    "method_not_allowed": ErrorCodes(405, _REQUEST, 1008),
+    "request_timeout": ErrorCodes(408, _REQUEST, 1008),
+    "request_too_large": ErrorCodes(413, _REQUEST, 1009),
+    "not_supported": ErrorCodes(400, _REQUEST, 1008),
+    "not_ready": ErrorCodes(503, _SERVER, 1013),
     # commands: shown on a terminal, here for completeness
-    "server_unreachable": Face(503, _SERVER, 1013),
-    "server_refused": Face(502, _SERVER, 1011),
-    "no_sound_device": Face(503, _SERVER, 1013),
+    "server_unreachable": ErrorCodes(503, _SERVER, 1013),
+    "server_refused": ErrorCodes(502, _SERVER, 1011),
+    "no_sound_device": ErrorCodes(503, _SERVER, 1013),
 }
 
 
-def face_of(code: str) -> Face:
-    """The faces of an error code. A code without a row is a fault of ours and looks like one."""
+def codes_of(code: str) -> ErrorCodes:
+    """How an error is told. A code without a row is a fault of ours and looks like one."""
     return TABLE.get(code, TABLE["internal_error"])
 
 
 def close_code(error: ParleyError) -> int:
-    return face_of(error.code).close
+    return codes_of(error.code).close
 
 
 def body_of(error: ParleyError, *, detail: bool = False) -> dict[str, Any]:
     """The JSON body of an error. With `detail`, also the key that clients of the live REST API read."""
     fields = {
         "message": error.message,
-        "type": face_of(error.code).type,
+        "type": codes_of(error.code).type,
         "param": error.param,
         "code": error.code,
     }
@@ -187,7 +187,7 @@ def body_of(error: ParleyError, *, detail: bool = False) -> dict[str, Any]:
 
 def headers_of(error: ParleyError) -> dict[str, str]:
     """Response headers that belong to the error: when to come again, how to sign in."""
-    status = face_of(error.code).status
+    status = codes_of(error.code).status
     if status == 401:
         return {"www-authenticate": "Bearer"}
     if status in (429, 503) and error.retryable:

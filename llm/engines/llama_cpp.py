@@ -198,13 +198,13 @@ class LlamaCppEngine:
                     self._embeds.cancel(job_id)
                     self._execute(self._batcher.step(command, self._now()), sink)
                 case batch.Forget(conversation):
-                    if self._loaded.shelf is not None:
-                        self._loaded.shelf.forget(conversation)
+                    if self._loaded.state_store is not None:
+                        self._loaded.state_store.forget(conversation)
                     self._execute(self._batcher.step(command, self._now()), sink)
                 case batch.Squeezed():
                     self._execute(self._batcher.step(command, self._now()), sink)
                 case _Ask(answer):
-                    answer(state_of(self._batcher, self._loaded.shelf))
+                    answer(state_of(self._batcher, self._loaded.state_store))
                 case _Keep():
                     command.answer(self._keep(command, sink))
                 case _:
@@ -232,7 +232,7 @@ class LlamaCppEngine:
         limit, name = job.sampling.max_tokens, job.conversation
         draft = not media and guessable(sampling, self._config.settings.seed)
         work = batch.Job(job.id, job.tokens, limit, job.priority, name, media, adapters, draft, job.asked_at)
-        if self._loaded.shelf:
+        if self._loaded.state_store:
             fetch(self._loaded, self._batcher, work, now)
         self._execute(self._batcher.step(batch.Submit(work), now), sink)
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from llm.batching.events import Limits, Row
-from llm.llamacpp.crew import Crew
+from llm.llamacpp.compute_threads import ComputeThreads
 from llm.llamacpp.library import KV_TYPES, ROPE_SCALING, native, threads
 from llm.llamacpp.logits import logits_at, token_logprob
 from llm.llamacpp.plan import key_type, value_type
@@ -50,9 +50,9 @@ def set_rope(params: Any, settings: EngineSettings) -> None:
 class Decoder:
     """Raises ModelUnreadable if there is not enough memory."""
 
-    def __init__(self, model: Any, settings: EngineSettings, limits: Limits, crew: Crew) -> None:
+    def __init__(self, model: Any, settings: EngineSettings, limits: Limits, compute_threads: ComputeThreads) -> None:
         self.limits = limits
-        self._crew = crew
+        self._compute_threads = compute_threads
         params = native.llama_context_default_params()
         params.n_ctx = limits.pool
         params.n_batch = limits.step_tokens
@@ -201,9 +201,9 @@ class Decoder:
 
     def _decode(self, exact: bool) -> Outcome:
         self._use_threads(self._choice.choose(self._batch.n_tokens, exact))
-        began = self._crew.now()
+        began = self._compute_threads.now()
         code: int = native.llama_decode(self.context, self._batch)
-        seconds, changed = self._crew.worked(self._used, began)
+        seconds, changed = self._compute_threads.worked(self._used, began)
         if code == 0:
             self._choice.ran(seconds)
             if changed:

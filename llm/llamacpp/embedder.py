@@ -15,7 +15,7 @@ import numpy as np
 
 from llm.engine import EmbedJob, EngineEvent
 from llm.errors import BackendFailed, ContextTooLong, Overloaded
-from llm.llamacpp.crew import Crew
+from llm.llamacpp.compute_threads import ComputeThreads
 from llm.llamacpp.decoder import set_rope
 from llm.llamacpp.library import native, threads
 from llm.settings import EngineSettings, Pooling
@@ -38,9 +38,17 @@ MOST_WAITING = 4096
 class Embedder:
     """The context is made at the first text. Raises ModelUnreadable if there is no memory for it."""
 
-    def __init__(self, model: Any, settings: EngineSettings, header: GgufHeader, crew: Crew, *, alone: bool) -> None:
+    def __init__(
+        self,
+        model: Any,
+        settings: EngineSettings,
+        header: GgufHeader,
+        compute_threads: ComputeThreads,
+        *,
+        alone: bool,
+    ) -> None:
         self._model = model
-        self._crew = crew
+        self._compute_threads = compute_threads
         self._settings = settings
         self._threads = threads(settings.threads_batch or settings.threads)
         most = settings.ctx_size or (MOST_TOKENS if alone else MOST_BESIDE_REPLIES)
@@ -76,9 +84,9 @@ class Embedder:
                     batch.logits[at] = 1
                     at += 1
             batch.n_tokens = count
-            began = self._crew.now()
+            began = self._compute_threads.now()
             code: int = native.llama_decode(context, batch)
-            self._crew.worked(self._threads, began)
+            self._compute_threads.worked(self._threads, began)
             if code != 0:
                 return None
         finally:

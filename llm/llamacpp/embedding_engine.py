@@ -13,7 +13,7 @@ from llm.engine import (
     Prompt,
     Sink,
 )
-from llm.llamacpp.crew import Crew
+from llm.llamacpp.compute_threads import ComputeThreads
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native
 from llm.llamacpp.model import load_model
@@ -35,8 +35,8 @@ class EmbeddingEngine(VectorEngine):
         self._model, _ = load_model(config, header)
         self._vocab = Vocab(self._model)
         self._prompts = Prompts(header, self._vocab, "", None)
-        self._crew = Crew(config.clock.now)
-        self._embedder = Embedder(self._model, config.settings, header, self._crew, alone=True)
+        self._compute_threads = ComputeThreads(config.clock.now)
+        self._embedder = Embedder(self._model, config.settings, header, self._compute_threads, alone=True)
         self._queue = EmbedQueue(self._embedder)
         self._embedder.run([[self._vocab.first_token()]])  # the first pass reads the weights from the disk
         self.card = EngineCard(
@@ -82,7 +82,7 @@ class EmbeddingEngine(VectorEngine):
 
     def _free(self) -> None:
         self._embedder.close()
-        self._crew.close()
+        self._compute_threads.close()
         model, self._model = self._model, None
         if model:
             native.llama_model_free(model)

@@ -17,7 +17,7 @@ from llm.batching.sequences import SHARE_AT_LEAST, common_prefix
 from llm.engine import SlotAction
 from llm.errors import BackendFailed, Overloaded
 from llm.llamacpp.loaded import Loaded
-from llm.llamacpp.shelf import mark_of
+from llm.llamacpp.state_store import mark_of
 from models.clock import Clock
 from models.errors import BadInput, ParleyError
 
@@ -33,8 +33,8 @@ log = structlog.get_logger(__name__)
 
 def put_away(loaded: Loaded, batcher: Batcher, clock: Clock) -> int:
     """Write what the sequences hold, the last used first, as far as time and disk reach; how many were written."""
-    shelf = loaded.shelf
-    if shelf is None:
+    state_store = loaded.state_store
+    if state_store is None:
         return 0
     until, rate, count = clock.now() + PUT_AWAY_WITHIN_S, BYTES_PER_S, 0
     rows = [row for row in batcher.sequences.all if row.holder is None and not row.extra]
@@ -50,7 +50,7 @@ def put_away(loaded: Loaded, batcher: Batcher, clock: Clock) -> int:
             return loaded.save_state(sequence, tokens, file)
 
         used_at = clock.wall().timestamp() - (began - row.last_used)
-        if not shelf.put(row.tokens, row.conversation, row.adapters, size, save, used_at):
+        if not state_store.put(row.tokens, row.conversation, row.adapters, size, save, used_at):
             break
         rate = size / max(clock.now() - began, 1e-6)
         loaded.decoder.clear(row.id)  # makes room for one that is stowed
@@ -64,10 +64,10 @@ def fetch(loaded: Loaded, batcher: Batcher, job: batch.Job, now: float) -> None:
 
     Whatever is wrong with the file, the prompt is computed instead.
     """
-    shelf = loaded.shelf
-    if not shelf:
+    state_store = loaded.state_store
+    if not state_store:
         return
-    entry = shelf.best(job.tokens, job.conversation, job.adapters, whole=not batcher.limits.rewind)
+    entry = state_store.best(job.tokens, job.conversation, job.adapters, whole=not batcher.limits.rewind)
     if entry is None:
         return
     head = job.tokens[:-1]
@@ -81,7 +81,7 @@ def fetch(loaded: Loaded, batcher: Batcher, job: batch.Job, now: float) -> None:
     def load(file: Path) -> bool:
         return loaded.load_state(free.id, file, len(entry.tokens)) == entry.tokens
 
-    if shelf.take(entry, load):
+    if state_store.take(entry, load):
         own = job.conversation if entry.conversation == mark_of(job.conversation) else None
         batcher.step(batch.Restored(free.id, entry.tokens, own, job.adapters), now)
 

@@ -67,7 +67,7 @@ def prepare() -> None:
 def in_own_thread(work: Callable[[], _Result]) -> _Result:
     """The result of `work`, or its exception, from a thread that has ended then.
 
-    libgomp keeps a crew of threads for every thread that ever computed, and with more of them than cores it lets none
+    libgomp keeps a team of threads for every thread that ever computed, and with more of them than cores it lets none
     of them wait actively: parley-mini's steps then take twice as long. So whoever loads and warms up a model must not
     live on beside the thread that runs it.
     """

@@ -14,7 +14,7 @@ from llm.batching.events import Limits, Row
 from llm.engine import EncodedMedia, EngineCard, EngineConfig
 from llm.llamacpp import states
 from llm.llamacpp.adapters import LoraSet
-from llm.llamacpp.crew import Crew
+from llm.llamacpp.compute_threads import ComputeThreads
 from llm.llamacpp.decoder import Decoder
 from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
@@ -23,7 +23,7 @@ from llm.llamacpp.model import load_model, on_cpu
 from llm.llamacpp.option_text import parse_lora
 from llm.llamacpp.plan import settled
 from llm.llamacpp.prompts import Prompts
-from llm.llamacpp.shelf import StateShelf, sample_of
+from llm.llamacpp.state_store import StateStore, sample_of
 from llm.llamacpp.stowing import Stowage
 from llm.llamacpp.vocab import Vocab
 from llm.workers.projectors import find_projector
@@ -46,13 +46,13 @@ class Loaded:
         self.projector = None if file is None else Projector(file, model, threads(settings.threads_batch))
         self.prompts = Prompts(header, self.vocab, settings.chat_template, self.projector)
         self.lora = LoraSet(model, settings.lora)
-        self._crew = Crew(config.clock.now)
-        self.decoder = Decoder(model, settings, limits, self._crew)
+        self._compute_threads = ComputeThreads(config.clock.now)
+        self.decoder = Decoder(model, settings, limits, self._compute_threads)
         self.stowage = Stowage(self.decoder.context)
-        embedder = Embedder(model, settings, header, self._crew, alone=False)
+        embedder = Embedder(model, settings, header, self._compute_threads, alone=False)
         self.embeds = EmbedQueue(embedder)
         self._embedder = embedder
-        self.shelf = _shelf(config, limits)
+        self.state_store = _state_store(config, limits)
         self.card = EngineCard(
             name=config.name,
             context=limits.context,
@@ -76,7 +76,7 @@ class Loaded:
         if self.projector is not None:
             self.projector.close()
         self.decoder.close()
-        self._crew.close()
+        self._compute_threads.close()
         model, self._model = self._model, None
         if model:
             native.llama_model_free(model)
@@ -99,7 +99,7 @@ class Loaded:
         return states.save_sequence(self.decoder.context, sequence, tokens, file)
 
 
-def _shelf(config: EngineConfig, limits: Limits) -> StateShelf | None:
+def _state_store(config: EngineConfig, limits: Limits) -> StateStore | None:
     """None where nothing is to be kept. A disk that cannot be used costs only the keeping."""
     settings = config.settings
     root = Path(settings.state_dir).expanduser() if settings.state_dir else config.states
@@ -109,7 +109,7 @@ def _shelf(config: EngineConfig, limits: Limits) -> StateShelf | None:
         mark = _mark(config, limits)
         if settings.state_dir:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return StateShelf(root, mark, settings.states_mib << 20, config.clock.wall().timestamp())
+        return StateStore(root, mark, settings.states_mib << 20, config.clock.wall().timestamp())
     except OSError as error:
         _log.warning("states.none", reason=error.strerror)
         return None

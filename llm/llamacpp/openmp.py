@@ -1,8 +1,8 @@
 """GNU's OpenMP, with which llama.cpp computes: how long its threads wait for each other by spinning.
 
 A thread that waits for another of its team should spin for longer than the other takes to arrive, or both fall asleep
-in turn, at each of the hundreds of operations of a step. That goes well only while every thread has a core; crew.py
-sees to that, and where it cannot, they spin for less.
+in turn, at each of the hundreds of operations of a step. That goes well only while every thread has a core;
+compute_threads.py sees to that, and where it cannot, they spin for less.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _load() -> ctypes.CDLL | None:
     packages = Path(spec.origin).parent.parent if spec is not None and spec.origin is not None else Path()
     own = [str(file) for file in sorted(packages.glob("llama_cpp*/**/libgomp*.so*"))]
     given = "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
-    counted = Path("/proc/self/schedstat").exists()  # for crew.py
+    counted = Path("/proc/self/schedstat").exists()  # for compute_threads.py
     os.environ.setdefault("OMP_WAIT_POLICY", "active" if counted else "passive")
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS if counted else FEW_SPINS)
     try:

@@ -6,7 +6,7 @@ from llm.batching import events as batch
 from llm.batching.batcher import Batcher
 from llm.engine import EngineState, SequenceState
 from llm.errors import ContextTooLong, LlmError, Overloaded
-from llm.llamacpp.shelf import StateShelf
+from llm.llamacpp.state_store import StateStore
 from models.errors import BadInput
 
 __all__ = ["refusal", "state_of"]
@@ -27,7 +27,7 @@ def refusal(why: batch.RefuseReason, limits: batch.Limits, tokens: int) -> LlmEr
             return BadInput("the prompt is empty", param="messages")
 
 
-def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
+def state_of(batcher: Batcher, state_store: StateStore | None = None) -> EngineState:
     """A snapshot; call it between two steps."""
     counted = batcher.statistics
     return EngineState(
@@ -49,7 +49,7 @@ def state_of(batcher: Batcher, shelf: StateShelf | None = None) -> EngineState:
             "stowed": counted.stowed,
             "fetched": counted.fetched,
             "preempted": counted.preempted,
-            "restored": shelf.restored if shelf is not None else 0,
+            "restored": state_store.restored if state_store is not None else 0,
         },
         widths=dict(counted.widths),
     )

@@ -1,5 +1,5 @@
 """KV sequences in files, one by one. llama.cpp writes a sequence's tokens and its keys and values; it refuses a file
-of another model or cache type. Which file belongs to what is known to shelf.py.
+of another model or cache type. Which file belongs to what is known to state_store.py.
 """
 
 from __future__ import annotations

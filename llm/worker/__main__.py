@@ -19,7 +19,7 @@ import uvicorn
 
 from llm.engine import EngineConfig
 from llm.engine_choice import choose_engine, format_of
-from llm.llamacpp.shelf import ENV as STATES_ENV
+from llm.llamacpp.state_store import ENV as STATES_ENV
 from llm.settings import EngineSettings
 from llm.worker import about, chat, completions, slots, status, tokens, vectors
 from llm.worker.server import ModelServer, create_app

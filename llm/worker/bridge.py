@@ -34,7 +34,7 @@ from llm.stream import TokenLogprob
 from models.clock import Clock
 from models.errors import ParleyError
 
-__all__ = ["Bridge", "Mail", "Taken"]
+__all__ = ["Bridge", "Replies", "Taken"]
 
 THREAD_FROM_CHARS = 2000
 """Longer prompts are rendered and tokenized in a thread, shorter ones at once: the way there costs more."""
@@ -78,11 +78,11 @@ class _Outbox:
         return taken
 
 
-class Mail:
+class Replies:
     """All replies to one request. One reader."""
 
-    def __init__(self, replies: int) -> None:
-        self._outboxes = [_Outbox() for _ in range(replies)]
+    def __init__(self, count: int) -> None:
+        self._outboxes = [_Outbox() for _ in range(count)]
         self._error: ParleyError | None = None
         self._vectors: tuple[list[float], ...] | None = None
         self._news = anyio.Event()
@@ -150,26 +150,26 @@ class Bridge:
         self.reason = ""
         self._loop = asyncio.get_running_loop()
         self._ids = count(1)
-        self._readers: dict[int, tuple[Mail, int]] = {}
+        self._readers: dict[int, tuple[Replies, int]] = {}
         engine.start(self._sink, self._on_death)
 
     @asynccontextmanager
-    async def replies(self, jobs: Sequence[EngineJob | EmbedJob]) -> AsyncIterator[Mail]:
+    async def replies(self, jobs: Sequence[EngineJob | EmbedJob]) -> AsyncIterator[Replies]:
         """Submit jobs (their ids are set here); leaving the block before they are over cancels them. Raises
         Overloaded."""
-        mail = Mail(len(jobs))
+        replies = Replies(len(jobs))
         numbers: list[int] = []
         try:
             for choice, job in enumerate(jobs):
                 number = next(self._ids)
                 numbers.append(number)
-                self._readers[number] = mail, choice
+                self._readers[number] = replies, choice
                 self.engine.submit(replace(job, id=number))
-            yield mail
+            yield replies
         finally:
             for choice, number in enumerate(numbers):
                 del self._readers[number]
-                if not mail.ended(choice):
+                if not replies.ended(choice):
                     self.engine.cancel(number)
 
     async def render(self, request: GenerateRequest) -> Prompt:
@@ -254,5 +254,5 @@ class Bridge:
         for event in events:
             reader = self._readers.get(event.job_id)
             if reader is not None:  # else it has gone
-                mail, choice = reader
-                mail.put(choice, event)
+                replies, choice = reader
+                replies.put(choice, event)

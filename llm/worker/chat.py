@@ -115,10 +115,10 @@ async def _events(bridge: Bridge, work: _Work) -> AsyncGenerator[list[StreamEven
     """What is new, joined as far as the reader is behind; the last ends with the Finish."""
     finishes: dict[int, EngineFinish] = {}
     prompt, written = len(work.jobs[0].tokens), 0
-    async with bridge.replies(work.jobs) as mail:
-        while not mail.over:
+    async with bridge.replies(work.jobs) as replies:
+        while not replies.over:
             events: list[StreamEvent] = []
-            for taken in await mail.take():
+            for taken in await replies.take():
                 parser = work.parsers[taken.choice]
                 events += _said(taken, parser)
                 written += len(taken.tokens)
@@ -126,7 +126,7 @@ async def _events(bridge: Bridge, work: _Work) -> AsyncGenerator[list[StreamEven
                     finishes[taken.choice] = taken.finish
                     if len(work.jobs) > 1:
                         events.append(ChoiceEnd(taken.choice, parser.reason(taken.finish.reason)))
-            if mail.over:
+            if replies.over:
                 reason = work.parsers[0].reason(finishes[0].reason)
                 events.append(Finish(reason, total([finishes[choice] for choice in sorted(finishes)])))
             elif written:

@@ -78,10 +78,10 @@ async def _openai_lines(
     bridge: Bridge, jobs: list[EngineJob], echoes: list[str], writer: TextWriter, count: int
 ) -> AsyncGenerator[bytes, None]:
     finishes: dict[int, EngineFinish] = {}
-    async with bridge.replies(jobs) as mail:
-        while not mail.over:
+    async with bridge.replies(jobs) as replies:
+        while not replies.over:
             chunks = []
-            for taken in _within(await mail.take(), jobs):
+            for taken in _within(await replies.take(), jobs):
                 text, echoes[taken.choice] = echoes[taken.choice] + taken.text, ""
                 chunks.append(writer.chunk(taken.choice, text, taken.logprobs, taken.finish))
                 if taken.finish is not None:
@@ -147,9 +147,9 @@ async def _native(request: Request) -> Response:
 async def _native_lines(
     bridge: Bridge, jobs: list[EngineJob], piece: Callable[[Taken], dict[str, Any]]
 ) -> AsyncGenerator[bytes, None]:
-    async with bridge.replies(jobs) as mail:
-        while not mail.over:
-            yield b"".join(event(piece(taken)) for taken in _within(await mail.take(), jobs))
+    async with bridge.replies(jobs) as replies:
+        while not replies.over:
+            yield b"".join(event(piece(taken)) for taken in _within(await replies.take(), jobs))
 
 
 async def _tokens(bridge: Bridge, prompt: str | list[int]) -> list[int]:
@@ -203,9 +203,9 @@ async def _collect(bridge: Bridge, jobs: list[EngineJob]) -> list[_Done]:
     logprobs: list[list[TokenLogprob]] = [[] for _ in jobs]
     tokens: list[list[int]] = [[] for _ in jobs]
     ends: dict[int, EngineFinish] = {}
-    async with bridge.replies(jobs) as mail:
-        while not mail.over:
-            for taken in _within(await mail.take(), jobs):
+    async with bridge.replies(jobs) as replies:
+        while not replies.over:
+            for taken in _within(await replies.take(), jobs):
                 texts[taken.choice].append(taken.text)
                 logprobs[taken.choice].extend(taken.logprobs)
                 tokens[taken.choice].extend(taken.tokens)

@@ -90,8 +90,8 @@ def _data(image: ImagePart, place: int) -> bytes:
 async def _vectors(
     bridge: Bridge, texts: list[list[int]], images: Mapping[int, bytes] = MappingProxyType({})
 ) -> tuple[list[float], ...]:
-    async with bridge.replies([EmbedJob(0, tuple(texts), images)]) as mail:
-        return await mail.vectors()
+    async with bridge.replies([EmbedJob(0, tuple(texts), images)]) as replies:
+        return await replies.vectors()
 
 
 ROUTES = [

@@ -21,7 +21,7 @@ from models.registry import discover
 from tests.speaking import spoken
 from voice.ears.echo_guard import EchoGuard
 from voice.ears.echo_prior import EchoPrior
-from voice.ears.hush import Hush
+from voice.ears.level_drop import LevelDrop
 from voice.ears.segmenter import Onset, Segmenter
 from voice.port import EngineConfig, Pcm, SpottingEngineStream, SttEngine, VadEngine
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig
@@ -137,7 +137,7 @@ class Room:
 
     def run(self, until_s: float, asked_at_s: float | None = 0.5) -> Room:
         """The user types at `asked_at_s` and is answered by voice; then time passes. None: nobody types."""
-        vad, segmenter, hush = _vad(), self._segmenter(), Hush()
+        vad, segmenter, level_drop = _vad(), self._segmenter(), LevelDrop()
         stream, pending, at = vad.open(), np.zeros(0, np.int16), 0
         recorded: list[Pcm] = []
         if asked_at_s is not None:
@@ -173,7 +173,7 @@ class Room:
                             self._step(heard.SpeechBegan(edge.at_s) if began else heard.SpeechEnded(edge.at_s))
                         voiced = segmenter.voiced or probability >= 0.5
                         level_db = float(10 * np.log10(frame.astype(np.float64).var() + 1))
-                        hushed = hush.step(level_db, segmenter.in_speech)
+                        hushed = level_drop.step(level_db, segmenter.in_speech)
                         self._step(heard.AudioClock(at / RATE_HZ, voiced, False, segmenter.rising, level_db, hushed))
         finally:
             vad.close(stream)

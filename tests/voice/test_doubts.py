@@ -6,7 +6,7 @@ import pytest
 
 from tests.voice.conversation import Conversation, Delays
 from tests.voice.test_stop_words import STORY, paused, spot, story
-from voice.ears.hush import Hush
+from voice.ears.level_drop import LevelDrop
 from voice.session.outgoing import Interrupted, StateOut, TurnComplete
 from voice.turn import events as heard
 from voice.turn.actions import Abandon, Listen, StopListening, Think, Transcribe
@@ -131,8 +131,8 @@ class TestHush:
         assert 6.3 <= asked[-1] <= 6.31
 
     def test_fifteen_decibels_below_the_loudest_of_speech(self) -> None:
-        hush = Hush()
-        assert not hush.step(20.0, False) and not hush.step(60.0, True)
-        assert not hush.step(46.0, True) and hush.step(43.0, True)
-        assert not hush.step(20.0, False), "no speech, no hush"
-        assert not hush.step(30.0, True), "what was loud before counts no more"
+        level_drop = LevelDrop()
+        assert not level_drop.step(20.0, False) and not level_drop.step(60.0, True)
+        assert not level_drop.step(46.0, True) and level_drop.step(43.0, True)
+        assert not level_drop.step(20.0, False), "no speech, no end of it"
+        assert not level_drop.step(30.0, True), "what was loud before counts no more"

@@ -9,7 +9,7 @@ import models
 import voice
 import web
 from models.errors import BadInput, ParleyError
-from web.errors import TABLE, NotReady, Unauthorized, body_of, close_code, face_of, headers_of
+from web.errors import TABLE, NotReady, Unauthorized, body_of, close_code, codes_of, headers_of
 
 
 def _all_errors(root: type[ParleyError]) -> Iterator[type[ParleyError]]:
@@ -33,10 +33,10 @@ def test_every_error_has_a_row_and_every_row_an_error() -> None:
 
 
 def test_faces_are_possible() -> None:
-    for code, face in TABLE.items():
-        assert 400 <= face.status <= 599, code
-        assert face.close in (1008, 1009, 1011, 1013) or 4000 <= face.close <= 4999, code
-        assert (face.type == "server_error") == (face.status >= 500), code
+    for code, codes in TABLE.items():
+        assert 400 <= codes.status <= 599, code
+        assert codes.close in (1008, 1009, 1011, 1013) or 4000 <= codes.close <= 4999, code
+        assert (codes.type == "server_error") == (codes.status >= 500), code
 
 
 def test_bodies_have_openais_four_keys() -> None:
@@ -61,4 +61,4 @@ def test_headers_and_close_codes() -> None:
     assert "retry-after" in headers_of(NotReady("x"))
     assert headers_of(BadInput("x")) == {}
     assert close_code(NotReady("x")) == 1013
-    assert face_of("never heard of").status == 500
+    assert codes_of("never heard of").status == 500

@@ -18,8 +18,8 @@ from voice.ears.echo_finder import EchoState
 from voice.ears.echo_guard import EchoGuard
 from voice.ears.echo_prior import EchoPrior
 from voice.ears.events import AudioLost, EarEvent, EarFailed, VadFrame, WakeHeard
-from voice.ears.hush import Hush
 from voice.ears.intake import RATE_HZ, Intake
+from voice.ears.level_drop import LevelDrop
 from voice.ears.ring import AudioRing
 from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.ears.soft_onset import SoftOnset
@@ -65,7 +65,7 @@ class Listening:
         """What has left for the client while the canceller is busy, and when: 50 ms of a reply."""
         self._ring = ring
         self._segmenter, self._soft_onset = self._new_segmenter(), SoftOnset()
-        self._hush = Hush()
+        self._level_drop = LevelDrop()
         self._ear: Ear | None = None
         self._events: list[EarEvent] = []  # bounded by the ears: they hold seconds of audio
         self._news = anyio.Event()
@@ -201,7 +201,7 @@ class Listening:
                 if edge is not None:
                     self._hear(self._edge(edge))
                 fading = probability < self._threshold + FADING
-                hushed = self._hush.step(level_db, self._segmenter.in_speech)
+                hushed = self._level_drop.step(level_db, self._segmenter.in_speech)
                 self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising, level_db, hushed))
             case WakeHeard():
                 self._woken(event)

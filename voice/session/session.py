@@ -1,7 +1,7 @@
 """The shell of one connected session: it carries events in and actions out, and decides nothing.
 
 bytes -> codec -> audio -> listening.py -> events -> TurnMachine.step -> actions -> work.py: recogniser, model,
-synthesiser -> events -> TurnMachine.step -> actions -> telling.py -> codec -> bytes.
+synthesiser -> events -> TurnMachine.step -> actions -> client_writer.py -> codec -> bytes.
 
 `_hear` is synchronous and is called by every task that has something to tell the machine, so events reach it in
 order and at once. All tasks belong to one task group; those of a revision can be cancelled
@@ -23,6 +23,8 @@ from voice.ears.ring import AudioRing
 from voice.protocols.live import LiveCodec
 from voice.protocols.port import Codec, Draft
 from voice.session import incoming
+from voice.session.client_reader import ClientReader, position_of
+from voice.session.client_writer import ClientWriter
 from voice.session.config import SessionConfig
 from voice.session.connection import Channel, ClientClosed, Connection
 from voice.session.listening import Listening
@@ -33,11 +35,9 @@ from voice.session.outgoing import (
     TurnComplete,
     WakeWordRequired,
 )
-from voice.session.reading import Reading, position_of
 from voice.session.resume import AwayTime, Resumable, Resumed
 from voice.session.rivals import Enter, Rivals
 from voice.session.spoken_items import SpokenItems
-from voice.session.telling import Telling
 from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
 from voice.settings import VoiceSettings
@@ -121,14 +121,14 @@ class Session:
         self.released = anyio.Event()
         """Set by whoever ran the session, when another one may be run in its place."""
         self._next: Connection | None = None
-        self._returned, self._reader = anyio.Event(), anyio.CancelScope()
+        self._returned, self._reading_scope = anyio.Event(), anyio.CancelScope()
         self._over = False
         self._time = AwayTime()
-        self._telling = Telling(self._codec, self._time, self._stop, self._give_up)
-        self._reading = Reading(
+        self._client_writer = ClientWriter(self._codec, self._time, self._stop, self._give_up)
+        self._client_reader = ClientReader(
             self._codec,
             self._listening,
-            self._telling,
+            self._client_writer,
             settings.idle_close_s,
             hear=self._hear,
             reconfigure=self._reconfigure,
@@ -149,7 +149,7 @@ class Session:
 
     @property
     def connected(self) -> bool:
-        return self._telling.line is not None
+        return self._client_writer.line is not None
 
     async def run(self, channel: Channel) -> None:
         """Serve until the client leaves for good. Leaves no task, stream or KV sequence behind.
@@ -164,7 +164,7 @@ class Session:
             async with anyio.create_task_group() as tasks:
                 self._tasks = self._work.tasks = tasks
                 self._listening.open(self._parts.ears)
-                self._telling.line = line
+                self._client_writer.line = line
                 self._send(self._greeting())
                 self._hear(heard.EchoHeard(self._listening.echo))
                 tasks.start_soon(self._tick)
@@ -179,7 +179,7 @@ class Session:
         finally:
             self._over = True
             self._hear(heard.Closed())
-            for left in (first, self._telling.line, self._next):
+            for left in (first, self._client_writer.line, self._next):
                 if left is not None:
                     left.discard()
                     left.over.set()
@@ -198,13 +198,13 @@ class Session:
         if self._over or not isinstance(self._codec, Resumable):
             return False
         line = Connection(channel, self._name, self._listening.leaves)
-        for older in (self._next, self._telling.line):
+        for older in (self._next, self._client_writer.line):
             if older is not None:
                 older.served = True
                 self._tasks.start_soon(self._close, older, TAKEN_OVER, "connected elsewhere")
         self._next = line
         self._returned.set()
-        self._reader.cancel()
+        self._reading_scope.cancel()
         await line.over.wait()
         line.discard()
         line.check()
@@ -214,10 +214,10 @@ class Session:
         """End the session from our side, and its connection with this code."""
         if not self._over:
             self._over = True
-            if self._telling.line is not None:
-                self._tasks.start_soon(self._close, self._telling.line, code, reason)
+            if self._client_writer.line is not None:
+                self._tasks.start_soon(self._close, self._client_writer.line, code, reason)
             self._returned.set()
-            self._reader.cancel()
+            self._reading_scope.cancel()
 
     async def _close(self, line: Connection, code: int, reason: str) -> None:
         with anyio.CancelScope(shield=True):
@@ -230,10 +230,10 @@ class Session:
         """True if the session is over with this connection."""
         over, line.served = False, True
         async with anyio.create_task_group() as group:
-            self._reader = group.cancel_scope
+            self._reading_scope = group.cancel_scope
             group.start_soon(line.write)
             try:
-                over = await self._reading.run(line, await self._greet(line) if self._time.away else None)
+                over = await self._client_reader.run(line, await self._greet(line) if self._time.away else None)
             except ClientClosed as closed:
                 over = closed.final or not self._machine.busy
             except anyio.EndOfStream:
@@ -251,15 +251,15 @@ class Session:
         if not isinstance(self._codec, Resumable) or (grace_s <= 0 and self._next is None):
             return None
         self._time.leave(self._parts.clock.now())
-        self._telling.line = None
-        self._telling.keep(line.undelivered())
+        self._client_writer.line = None
+        self._client_writer.keep(line.undelivered())
         if self._next is None:
             line.over.set()
             log.info("session.away", session=self._name, state=self.state)
             with anyio.move_on_after(grace_s):
                 await self._returned.wait()
-        self._telling.line, self._next, self._returned = self._next, None, anyio.Event()
-        return self._telling.line
+        self._client_writer.line, self._next, self._returned = self._next, None, anyio.Event()
+        return self._client_writer.line
 
     def _greeting(self) -> Sequence[Draft]:
         if self._anew and isinstance(self._codec, Resumable):
@@ -277,7 +277,7 @@ class Session:
             reply,
             round(played_s * 1000, 1),
             text,
-            self._telling.waiting_calls(self._machine.open_calls),
+            self._client_writer.waiting_calls(self._machine.open_calls),
         )
         line.send(self._codec.resumed(self._token, facts))
         frame: str | bytes | None = None
@@ -290,16 +290,16 @@ class Session:
     def _go_on(self, position: incoming.Resume | None) -> None:
         """Say what could not be said, send the audio again that the client has not played, and let time pass."""
         self._time.come_back(self._parts.clock.now())
-        playing, reply = self._machine.playing(self._now()), self._telling.reply
+        playing, reply = self._machine.playing(self._now()), self._client_writer.reply
         at_s: float | None = None
         if position is not None and position.reply is not None:
             at_s = position.ms / 1000 if position.reply == reply else 0.0
         elif playing is not None and playing[0] == reply:
             at_s = playing[1]
-        if self._telling.was_interrupted(reply):
+        if self._client_writer.was_interrupted(reply):
             at_s = None
         self._listening.came_back()
-        self._telling.go_on(at_s)
+        self._client_writer.go_on(at_s)
         log.info("session.resumed", session=self._name, state=self.state)
         if at_s is not None and position is not None:
             self._hear(heard.PlayedReport(reply, at_s * 1000))
@@ -368,10 +368,10 @@ class Session:
     def _say(self, event: ServerEvent) -> None:
         if isinstance(event, WakeWordRequired) and self._rivals.took_it:
             return  # it was said, and another device took it
-        self._telling.say(event)
+        self._client_writer.say(event)
 
     def _send(self, drafts: Sequence[Draft]) -> None:
-        self._telling.send(drafts)
+        self._client_writer.send(drafts)
 
     def _stop(self) -> None:
         self._over = True

@@ -104,7 +104,7 @@ class Work:
         self._settings, self._parts, self._ring, self._hear = settings, parts, ring, hear
         self._hearings: dict[int, Hearing] = {}
         self._scopes: defaultdict[int, list[anyio.CancelScope]] = defaultdict(list)
-        self._reading = anyio.CancelScope()
+        self._prefill_scope = anyio.CancelScope()
         """Of the prefill that runs, if one does."""
 
     def do(self, action: WorkAction) -> None:
@@ -124,12 +124,12 @@ class Work:
             case ScoreTurn():
                 self._start(action.revision, partial(self._score, action))
             case Prefill():
-                self._reading.cancel()
-                self._reading = anyio.CancelScope()
-                self.tasks.start_soon(self._prefill, action, self._reading)
+                self._prefill_scope.cancel()
+                self._prefill_scope = anyio.CancelScope()
+                self.tasks.start_soon(self._prefill, action, self._prefill_scope)
             case Think():
                 if not action.aside:
-                    self._reading.cancel()  # what was read so far is kept, and the request reads on
+                    self._prefill_scope.cancel()  # what was read so far is kept, and the request reads on
                 self._start(action.revision, partial(self._think, action))
             case Speak():
                 self._start(action.revision, partial(self._speak, action))

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BadInput, ParleyError
-from web.errors import MethodNotAllowed, NotFound, body_of, close_code, face_of, headers_of
+from web.errors import MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of
 from web.route_header import route_header
 
 __all__ = ["ErrorsToAnswers", "answer", "on_http_exception"]
@@ -23,7 +23,7 @@ def answer(error: ParleyError, path: str, headers: dict[str, str] | None = None)
     """The HTTP response for an error. Older clients of the live API read `detail`, so its paths have it too."""
     return JSONResponse(
         body_of(error, detail=path.startswith("/v1/audio/live")),
-        status_code=face_of(error.code).status,
+        status_code=codes_of(error.code).status,
         headers={**headers_of(error), **(headers or {})},
     )
 

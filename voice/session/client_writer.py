@@ -12,10 +12,10 @@ from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, ToolCallO
 from voice.session.resume import AwayTime, SentAudio, Unsent
 from voice.turn.tool_rounds import MAX_CALLS
 
-__all__ = ["Telling"]
+__all__ = ["ClientWriter"]
 
 
-class Telling:
+class ClientWriter:
     """Over `line`, where there is a connection. `overrun` is called when the client does not read, `stranded` when
     more waits for a client that is away than is kept."""
 

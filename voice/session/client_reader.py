@@ -11,18 +11,18 @@ from models.errors import ParleyError
 from voice.errors import FrameTooLarge, NothingToResume
 from voice.protocols.port import Codec
 from voice.session import incoming
+from voice.session.client_writer import ClientWriter
 from voice.session.config import SessionConfig
 from voice.session.connection import Connection
 from voice.session.listening import Listening
 from voice.session.outgoing import Pong, TranscriptOut
 from voice.session.spoken_items import SpokenItems
-from voice.session.telling import Telling
 from voice.turn import events as heard
 
-__all__ = ["Reading", "position_of"]
+__all__ = ["ClientReader", "position_of"]
 
 
-class Reading:
+class ClientReader:
     """Of one session, over all its connections. `hear` tells the turn machine; `reconfigure` takes a new
     configuration, `complain` an error of the client's; `typed` is called before a turn that was written; `spoken`
     takes what is asked of the conversation."""
@@ -31,7 +31,7 @@ class Reading:
         self,
         codec: Codec,
         listening: Listening,
-        telling: Telling,
+        writer: ClientWriter,
         idle_close_s: float,
         *,
         hear: Callable[[heard.TurnEvent], None],
@@ -40,7 +40,7 @@ class Reading:
         typed: Callable[[], None],
         spoken: SpokenItems,
     ) -> None:
-        self._codec, self._listening, self._telling = codec, listening, telling
+        self._codec, self._listening, self._writer = codec, listening, writer
         self._idle_close_s = idle_close_s
         self._hear, self._reconfigure = hear, reconfigure
         self._complain, self._typed = complain, typed
@@ -62,7 +62,7 @@ class Reading:
                     if isinstance(said, incoming.Close):
                         return True
                     if callable(said):
-                        self._telling.send((said,))
+                        self._writer.send((said,))
                     else:
                         await self._client_said(said)
                 self._errors = 0
@@ -88,7 +88,7 @@ class Reading:
                 if event.data:
                     await self._listening.container(event.data)
                 if event.transcript:
-                    self._telling.say(TranscriptOut(event.transcript, event.is_final))
+                    self._writer.say(TranscriptOut(event.transcript, event.is_final))
             case incoming.EndTurn(transcript=text, event_id=event_id):
                 incoming.check_length(text or "")
                 if text and text.strip():
@@ -99,7 +99,7 @@ class Reading:
             case incoming.Interrupt():
                 self._hear(heard.InterruptAsked())
             case incoming.Ping():
-                self._telling.say(Pong())
+                self._writer.say(Pong())
             case incoming.Played():
                 self._hear(heard.PlayedReport(event.reply, event.ms))
             case incoming.Clear():

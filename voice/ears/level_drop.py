@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from math import inf
 
-__all__ = ["Hush"]
+__all__ = ["LevelDrop"]
 
 FALL_DB, FALL_SHARE = 15.0, 0.65
 """Below the loudest of a sound, which is forgotten slowly; in noise, so much of the way down to it."""
@@ -19,7 +19,7 @@ FLOOR_SHARE = 0.1
 """Of a frame without speech in what is taken for the noise of the room."""
 
 
-class Hush:
+class LevelDrop:
     """One stream of frames, in order."""
 
     def __init__(self) -> None:

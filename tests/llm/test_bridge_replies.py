@@ -9,7 +9,7 @@ import pytest
 from llm.engine import EngineEvent, EngineFinish
 from llm.errors import BackendFailed
 from llm.stream import Usage
-from llm.worker.bridge import Mail
+from llm.worker.bridge import Replies
 
 END = EngineFinish("stop", Usage(1, 4))
 
@@ -23,40 +23,40 @@ def long_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_first_pieces_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llm.worker.bridge.FIRST_PIECES", 3)
-    mail = Mail(1)
+    replies = Replies(1)
     for text in ("one", " two", " three"):
-        mail.put(0, EngineEvent(7, text))
-        assert [taken.text for taken in await mail.take()] == [text]
+        replies.put(0, EngineEvent(7, text))
+        assert [taken.text for taken in await replies.take()] == [text]
 
 
 async def test_pieces_close_behind_the_first_ones_come_in_one() -> None:
-    mail = Mail(1)
-    mail.put(0, EngineEvent(7, "one", tokens=(1,)))
-    assert [taken.text for taken in await mail.take()] == ["one"]
-    rest = asyncio.ensure_future(mail.take())
+    replies = Replies(1)
+    replies.put(0, EngineEvent(7, "one", tokens=(1,)))
+    assert [taken.text for taken in await replies.take()] == ["one"]
+    rest = asyncio.ensure_future(replies.take())
     for text in (" two", " three"):
-        mail.put(0, EngineEvent(7, text, tokens=(1,)))
+        replies.put(0, EngineEvent(7, text, tokens=(1,)))
         await asyncio.sleep(0)
     assert not rest.done()
-    mail.put(0, EngineEvent(7, " four", END, tokens=(1,)))
+    replies.put(0, EngineEvent(7, " four", END, tokens=(1,)))
     (taken,) = await rest
     assert (taken.text, taken.tokens, taken.finish) == (" two three four", (1, 1, 1), END)
-    assert mail.over
+    assert replies.over
 
 
 async def test_the_end_of_all_replies_and_an_error_do_not_wait() -> None:
-    mail = Mail(2)
-    mail.put(0, EngineEvent(7, "a", END))
-    assert [taken.choice for taken in await mail.take()] == [0]
-    rest = asyncio.ensure_future(mail.take())
+    replies = Replies(2)
+    replies.put(0, EngineEvent(7, "a", END))
+    assert [taken.choice for taken in await replies.take()] == [0]
+    rest = asyncio.ensure_future(replies.take())
     await asyncio.sleep(0)
-    mail.put(1, EngineEvent(8, "b"))
+    replies.put(1, EngineEvent(8, "b"))
     await asyncio.sleep(0)
     assert not rest.done()
-    mail.put(1, EngineEvent(8, "c", END))
+    replies.put(1, EngineEvent(8, "c", END))
     assert [(taken.choice, taken.text) for taken in await rest] == [(1, "bc")]
 
-    broken = Mail(2)
+    broken = Replies(2)
     broken.put(0, EngineEvent(7, "a"))
     await broken.take()
     broken.put(1, EngineEvent(8, error=BackendFailed("gone")))
@@ -65,14 +65,14 @@ async def test_the_end_of_all_replies_and_an_error_do_not_wait() -> None:
 
 
 async def test_a_reader_that_leaves_while_it_waits_loses_nothing() -> None:
-    mail = Mail(1)
-    mail.put(0, EngineEvent(7, "one"))
-    await mail.take()
-    mail.put(0, EngineEvent(7, " two"))
-    waiting = asyncio.ensure_future(mail.take())
+    replies = Replies(1)
+    replies.put(0, EngineEvent(7, "one"))
+    await replies.take()
+    replies.put(0, EngineEvent(7, " two"))
+    waiting = asyncio.ensure_future(replies.take())
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    mail.put(0, EngineEvent(7, "", END))
-    assert [taken.text for taken in await mail.take()] == [" two"]
+    replies.put(0, EngineEvent(7, "", END))
+    assert [taken.text for taken in await replies.take()] == [" two"]

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from llm.llamacpp.shelf import MOST_AGE_S, StateShelf, SwapFolder, forget_everywhere, sample_of
+from llm.llamacpp.state_store import MOST_AGE_S, StateStore, SwapFolder, forget_everywhere, sample_of
 
 NOW = 1_000_000_000.0
 MODEL, OTHER = "a" * 64, "b" * 64
 LONG = list(range(100, 200))
 
 
-def shelf(root: Path, model: str = MODEL, most: int = 1000, now: float = NOW) -> StateShelf:
-    return StateShelf(root, model, most, now)
+def state_store(root: Path, model: str = MODEL, most: int = 1000, now: float = NOW) -> StateStore:
+    return StateStore(root, model, most, now)
 
 
-def put(on: StateShelf, tokens: list[int], name: str | None = None, size: int = 100, now: float = NOW) -> bool:
+def put(on: StateStore, tokens: list[int], name: str | None = None, size: int = 100, now: float = NOW) -> bool:
     def save(file: Path) -> bool:
         file.write_bytes(os.urandom(size))
         os.utime(file, (NOW, NOW))
@@ -31,11 +31,11 @@ def files(root: Path) -> list[str]:
     return sorted(path.suffix for path in root.rglob("*.*") if path.is_file() and path.name != ".lock")
 
 
-class TestShelf:
+class TestStateStore:
     def test_the_longest_beginning_is_found_by_the_next_life(self, tmp_path: Path) -> None:
-        first = shelf(tmp_path)
+        first = state_store(tmp_path)
         assert put(first, LONG[:40], "x") and put(first, LONG[:60] + [7], "y") and put(first, [1, *LONG])
-        again = shelf(tmp_path)
+        again = state_store(tmp_path)
         found = again.best(LONG, None, (), whole=False)
         assert found is not None and found.tokens == LONG[:60] + [7]
         whole = again.best(LONG, None, (), whole=True)
@@ -44,7 +44,7 @@ class TestShelf:
         assert again.best([5, *LONG], None, (), whole=False) is None
 
     def test_among_equals_the_conversation_has_its_own(self, tmp_path: Path) -> None:
-        on = shelf(tmp_path)
+        on = state_store(tmp_path)
         for name in ("x", "y", "z"):
             put(on, [*LONG, ord(name)], name)
         found = on.best([*LONG, 1, 2], "y", (), whole=False)
@@ -52,7 +52,7 @@ class TestShelf:
         assert not any("y" in path.read_text() for path in tmp_path.rglob("*.json") if '"y"' in path.read_text())
 
     def test_a_state_is_taken_once(self, tmp_path: Path) -> None:
-        on = shelf(tmp_path)
+        on = state_store(tmp_path)
         put(on, LONG)
         entry = on.best([*LONG, 1], None, (), whole=False)
         assert entry is not None
@@ -67,7 +67,7 @@ class TestShelf:
 
     @pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "note", "refused"])
     def test_what_is_damaged_is_never_loaded_and_removed(self, tmp_path: Path, damage: str) -> None:
-        put(shelf(tmp_path), LONG)
+        put(state_store(tmp_path), LONG)
         (state,), (note,) = list(tmp_path.rglob("*.kv")), list(tmp_path.rglob("*.json"))
         data = state.read_bytes()
         match damage:
@@ -79,7 +79,7 @@ class TestShelf:
                 state.unlink()
             case "note":
                 note.write_text('{"tokens": "AAA')
-        on = shelf(tmp_path)
+        on = state_store(tmp_path)
         entry = on.best([*LONG, 1], None, (), whole=False)
         loaded: list[Path] = []
         if damage == "note":
@@ -90,35 +90,35 @@ class TestShelf:
         assert files(tmp_path) == []
 
     def test_the_bound_is_for_all_models_and_the_oldest_go(self, tmp_path: Path) -> None:
-        one, two = shelf(tmp_path), shelf(tmp_path, OTHER)
+        one, two = state_store(tmp_path), state_store(tmp_path, OTHER)
         assert all(put(one, [number, *LONG], size=300, now=NOW + number) for number in range(3))
         assert put(two, LONG, size=300, now=NOW + 9)
         assert not put(two, LONG, size=300, now=NOW), "never in place of what was used later"
         assert sum(path.stat().st_size for path in tmp_path.rglob("*.kv")) <= 1000
-        left = shelf(tmp_path)
+        left = state_store(tmp_path)
         assert left.best([0, *LONG, 1], None, (), whole=False) is None, "the oldest"
         assert left.best([2, *LONG, 1], None, (), whole=False) is not None
         assert not put(one, LONG, size=1001), "never what is larger than the whole bound"
 
     def test_another_model_sees_nothing(self, tmp_path: Path) -> None:
-        put(shelf(tmp_path), LONG)
-        assert shelf(tmp_path, OTHER).best([*LONG, 1], None, (), whole=False) is None
+        put(state_store(tmp_path), LONG)
+        assert state_store(tmp_path, OTHER).best([*LONG, 1], None, (), whole=False) is None
 
     def test_what_is_stale_or_broken_off_is_swept(self, tmp_path: Path) -> None:
-        on = shelf(tmp_path)
+        on = state_store(tmp_path)
         put(on, LONG, now=NOW)
         half = next(tmp_path.rglob("*.kv")).with_name("9.kv.part")
         half.write_bytes(b"half")
         os.utime(half, (NOW, NOW))
         foreign = tmp_path / "saved-by-hand"
         foreign.write_bytes(b"kept")
-        shelf(tmp_path, OTHER, now=NOW + MOST_AGE_S - 1)
+        state_store(tmp_path, OTHER, now=NOW + MOST_AGE_S - 1)
         assert files(tmp_path) == [".json", ".kv"]
-        shelf(tmp_path, OTHER, now=NOW + MOST_AGE_S + 1)
+        state_store(tmp_path, OTHER, now=NOW + MOST_AGE_S + 1)
         assert files(tmp_path) == [] and foreign.read_bytes() == b"kept"
 
     def test_a_conversation_that_is_forgotten_is_nowhere(self, tmp_path: Path) -> None:
-        one, two = shelf(tmp_path), shelf(tmp_path, OTHER)
+        one, two = state_store(tmp_path), state_store(tmp_path, OTHER)
         put(one, LONG, "secret")
         put(two, LONG, "secret")
         put(two, LONG, "other")
@@ -129,19 +129,19 @@ class TestShelf:
         forget_everywhere(tmp_path / "none", "secret")
 
     def test_a_disk_that_refuses_costs_only_the_state(self, tmp_path: Path) -> None:
-        on = shelf(tmp_path)
+        on = state_store(tmp_path)
         assert not on.put(LONG, None, (), 10, lambda file: False, NOW)
         (tmp_path / MODEL[:32]).rmdir()
         (tmp_path / MODEL[:32]).write_bytes(b"a file is in the way")
         assert not put(on, LONG)
 
     def test_a_disk_that_is_nearly_full_is_left_alone(self, tmp_path: Path) -> None:
-        assert not put(shelf(tmp_path, most=1 << 62), LONG, size=1 << 50)
+        assert not put(state_store(tmp_path, most=1 << 62), LONG, size=1 << 50)
         assert not list(tmp_path.rglob("*.kv"))
 
 
 def test_files_are_for_their_owner(tmp_path: Path) -> None:
-    on = shelf(tmp_path)
+    on = state_store(tmp_path)
     put(on, LONG, "x")
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert folder.stat().st_mode & 0o077 == 0
@@ -154,7 +154,7 @@ async def test_the_folder_of_a_server_lives_as_long_as_it(tmp_path: Path) -> Non
     folder = SwapFolder(tmp_path / "states")
     async with folder.lives():
         assert list(folder.path.iterdir()) == [] and folder.path.stat().st_mode & 0o077 == 0
-        on = shelf(folder.path)
+        on = state_store(folder.path)
         assert put(on, LONG, "x")
         await folder.forget("x")
         assert files(folder.path) == []

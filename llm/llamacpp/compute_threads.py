@@ -16,12 +16,12 @@ from pathlib import Path
 from llm.llamacpp.openmp import openmp
 from llm.llamacpp.spin_choice import LOOK_S, SpinChoice
 
-__all__ = ["Crew"]
+__all__ = ["ComputeThreads"]
 
 _TASKS = Path("/proc/self/task")
 
 
-class Crew:
+class ComputeThreads:
     """Of one engine's thread. `now`: seconds of a clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:

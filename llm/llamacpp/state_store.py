@@ -31,7 +31,7 @@ from filelock import FileLock
 from llm.batching.events import Adapters
 from llm.batching.sequences import SHARE_AT_LEAST, common_prefix
 
-__all__ = ["ENV", "Shelved", "StateShelf", "SwapFolder", "forget_everywhere", "mark_of", "sample_of"]
+__all__ = ["ENV", "StoredState", "StateStore", "SwapFolder", "forget_everywhere", "mark_of", "sample_of"]
 
 ENV = "PARLEY_WORKER_STATES"
 """Where a worker keeps states over a swap, told by the pool."""
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class StoredState:
     """One state. `conversation` is the mark of its name, "" where it has none."""
 
     file: Path
@@ -64,7 +64,7 @@ class Shelved:
         return self.file.with_suffix(".json")
 
 
-class StateShelf:
+class StateStore:
     """The states of one model. Times are wall-clock seconds. Blocks on the disk; never raises what a disk raises."""
 
     def __init__(self, root: Path, model: str, most_bytes: int, now: float) -> None:
@@ -82,12 +82,12 @@ class StateShelf:
 
     def best(
         self, prompt: Sequence[int], conversation: str | None, adapters: Adapters, whole: bool
-    ) -> Shelved | None:
+    ) -> StoredState | None:
         """The state with the longest beginning of this prompt, the conversation's own among equals. `whole`: for
         models whose state cannot be cut back.
         """
         head, mark = list(prompt[:-1]), mark_of(conversation)
-        found: Shelved | None = None
+        found: StoredState | None = None
         most = (SHARE_AT_LEAST - 1, False)
         for entry in self._entries:
             common = common_prefix(entry.tokens, head) if entry.adapters == adapters else 0
@@ -97,8 +97,8 @@ class StateShelf:
                 found, most = entry, (common, entry.conversation == mark)
         return found
 
-    def take(self, entry: Shelved, load: Callable[[Path], bool]) -> bool:
-        """Read it with `load`, if it is what was written; in any case it is on the shelf no longer."""
+    def take(self, entry: StoredState, load: Callable[[Path], bool]) -> bool:
+        """Read it with `load`, if it is what was written; in any case it is in the store no longer."""
         self._entries.remove(entry)
         good = False
         try:
@@ -140,7 +140,7 @@ class StateShelf:
                     return False
                 written = file.stat().st_size
                 mark = mark_of(conversation)
-                entry = Shelved(file, list(tokens), mark, adapters, written, _checksum(file), used_at)
+                entry = StoredState(file, list(tokens), mark, adapters, written, _checksum(file), used_at)
                 _write_note(entry)
                 self._entries.append(entry)
                 return True
@@ -244,7 +244,7 @@ def _folders(root: Path) -> list[Path]:
     return [path for path in root.iterdir() if len(path.name) == 32 and path.is_dir() and not path.is_symlink()]
 
 
-def _entries(folder: Path) -> list[Shelved]:
+def _entries(folder: Path) -> list[StoredState]:
     """The newest first. What is damaged is removed."""
     found = []
     for note in folder.glob("*.json"):
@@ -287,7 +287,7 @@ def _next_number(folder: Path) -> int:
     return 1 + max((int(file.stem) for file in folder.glob("*.kv") if file.stem.isdigit()), default=0)
 
 
-def _remove(entry: Shelved) -> None:
+def _remove(entry: StoredState) -> None:
     """The note first: without it the state counts for nothing."""
     for file in (entry.note, entry.file):
         with suppress(OSError):
@@ -302,7 +302,7 @@ def _checksum(file: Path) -> int:
     return value
 
 
-def _write_note(entry: Shelved) -> None:
+def _write_note(entry: StoredState) -> None:
     note = {
         "tokens": base64.b64encode(array("i", entry.tokens).tobytes()).decode("ascii"),
         "conversation": entry.conversation,
@@ -317,13 +317,13 @@ def _write_note(entry: Shelved) -> None:
     part.replace(entry.note)
 
 
-def _read_note(note: Path) -> Shelved:
+def _read_note(note: Path) -> StoredState:
     body = json.loads(note.read_text(encoding="utf-8"))
     tokens = array("i")
     tokens.frombytes(base64.b64decode(body["tokens"]))
     adapters = tuple((int(number), float(scale)) for number, scale in body["adapters"])
     numbers = int(body["size"]), int(body["checksum"]), float(body["used_at"])
-    return Shelved(note.with_suffix(".kv"), tokens.tolist(), str(body["conversation"]), adapters, *numbers)
+    return StoredState(note.with_suffix(".kv"), tokens.tolist(), str(body["conversation"]), adapters, *numbers)
 
 
 @contextmanager

@@ -13,17 +13,17 @@ import pytest
 
 pytest.importorskip("llama_cpp")
 
-from llm.llamacpp.crew import Crew
+from llm.llamacpp.compute_threads import ComputeThreads
 from llm.llamacpp.openmp import openmp
 from llm.llamacpp.spin_choice import LOOK_S, LOOKS
 from models.clock import SystemClock
 
 
 @pytest.fixture
-def crew() -> Iterator[Crew]:
-    crew = Crew(SystemClock().now)
-    yield crew
-    crew.close()
+def compute_threads() -> Iterator[ComputeThreads]:
+    compute_threads = ComputeThreads(SystemClock().now)
+    yield compute_threads
+    compute_threads.close()
 
 
 def holders() -> int:
@@ -40,15 +40,15 @@ def settled(count: int) -> bool:
 @pytest.mark.skipif(openmp is None, reason="another OpenMP, or somebody has set how its threads wait")
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="only Linux says for how long threads waited")
 def test_threads_that_wait_for_a_core_do_not_spin_until_they_have_one_again(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
+    compute_threads: ComputeThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, waited_ns = holders(), 0
-    monkeypatch.setattr("llm.llamacpp.crew._waits_ns", lambda: {"1": waited_ns})
+    monkeypatch.setattr("llm.llamacpp.compute_threads._waits_ns", lambda: {"1": waited_ns})
 
     def work(waited_s: float) -> bool:
         nonlocal waited_ns
         waited_ns += int(waited_s * 1e9)
-        return crew.worked(2, crew.now() - LOOK_S)[1]
+        return compute_threads.worked(2, compute_threads.now() - LOOK_S)[1]
 
     assert not work(0.0) and holders() == before
     assert any(work(LOOK_S) for _ in range(LOOKS)) and holders() == before + 1
@@ -62,7 +62,7 @@ def test_threads_that_wait_for_a_core_do_not_spin_until_they_have_one_again(
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="only Linux says for how long threads waited")
 def test_a_thread_that_shares_its_core_is_seen_to_wait() -> None:
-    from llm.llamacpp.crew import _waits_ns
+    from llm.llamacpp.compute_threads import _waits_ns
 
     mine = str(threading.get_native_id())
     allowed = os.sched_getaffinity(0)
@@ -100,13 +100,13 @@ def test_the_settings_reach_the_library() -> None:
 @pytest.mark.skipif(openmp is None, reason="another OpenMP, or somebody has set how its threads wait")
 @pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="only Linux says for how long threads waited")
 def test_one_thread_that_computes_alone_lets_them_spin_again_after_a_while(
-    crew: Crew, monkeypatch: pytest.MonkeyPatch
+    compute_threads: ComputeThreads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, waited_ns = holders(), iter(range(0, 10**12, 10**9))
-    monkeypatch.setattr("llm.llamacpp.crew._waits_ns", lambda: {"1": next(waited_ns)})
+    monkeypatch.setattr("llm.llamacpp.compute_threads._waits_ns", lambda: {"1": next(waited_ns)})
     while holders() == before:
-        crew.worked(2, crew.now() - LOOK_S)
+        compute_threads.worked(2, compute_threads.now() - LOOK_S)
     deadline = time.monotonic() + 60
-    while not crew.worked(1, crew.now() - LOOK_S)[1] and time.monotonic() < deadline:
+    while not compute_threads.worked(1, compute_threads.now() - LOOK_S)[1] and time.monotonic() < deadline:
         time.sleep(0.01)
     assert settled(before)
