@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from llm.chat_template import ChatTemplate, fallback
 from llm.engine import Encoded, Prompt
 from llm.llamacpp.grammar_guard import check_grammar
-from llm.llamacpp.schema_converter import new_converter
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
 from llm.replies.json_schema import prepared
 from llm.replies.reasoning import opened_by, thoughts_of
+from llm.replies.schema_rules import SchemaRules
 from llm.replies.tool_calls import literal, tool_format
 from models.errors import BadInput, SettingsError
 from models.formats.gguf import GgufHeader
@@ -89,7 +88,7 @@ class Prompts:
 
     def grammar(self, schema: Mapping[str, Any]) -> str:
         rules = _Rules("response_format")
-        rules.add(schema or {"type": "object"}, "")
+        rules.add(schema or {"type": "object"}, "root")
         text = rules.text()
         check_grammar(text, "response_format")
         return text
@@ -109,28 +108,18 @@ class Prompts:
 
 
 class _Rules:
-    """llama.cpp's JSON schema converter, with the errors of hostile schemas made typed."""
+    """Schemas of a request, which its field `param` brought."""
 
     def __init__(self, param: str) -> None:
         self._param = param
-        self._converter = new_converter()
+        self._rules = SchemaRules()
 
     def add(self, schema: Mapping[str, Any], name: str) -> str:
         """The name of the rule for a schema."""
-        try:
-            plain = json.loads(json.dumps(prepared(schema, self._param)))
-            plain = self._converter.resolve_refs(plain, name or "schema")
-            return str(self._converter.visit(plain, name))
-        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, IndexError, RecursionError) as error:
-            reason = str(error)[:200] or type(error).__name__
-            if isinstance(error, RecursionError):
-                reason = "it is nested too deep, or has too many properties that may be left out"
-            raise BadInput(
-                f"this JSON schema cannot be turned into a grammar: {reason}", param=self._param
-            ) from error
+        return self._rules.add(prepared(schema, self._param), name)
 
     def text(self) -> str:
-        return str(self._converter.format_grammar())
+        return self._rules.text()
 
 
 def _template(header: GgufHeader, vocab: Vocab, override: str) -> ChatTemplate:

@@ -6,10 +6,12 @@ then `oneOf` says what `anyOf` says.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
+
+from llm.replies.schema_leaves import GUESSED
+from llm.replies.schema_merging import same_value
 
 __all__ = ["all_exclusive"]
 
@@ -19,26 +21,26 @@ MOST = 64
 _TYPES: Mapping[type, str] = {bool: "boolean", int: "number", float: "number", str: "string", type(None): "null"}
 
 
-def all_exclusive(alternatives: Sequence[Any], root: Mapping[str, Any]) -> bool:
-    """`root` has the definitions that they refer to."""
+def all_exclusive(alternatives: Sequence[Any], targets: Mapping[str, Mapping[str, Any]]) -> bool:
+    """`targets`: what their references lead to."""
     if len(alternatives) > MOST:
         return False
-    return all(_exclusive(one, other, root, DEEPEST) for one, other in combinations(alternatives, 2))
+    return all(_exclusive(one, other, targets, DEEPEST) for one, other in combinations(alternatives, 2))
 
 
-def _exclusive(one: Any, other: Any, root: Mapping[str, Any], depth: int) -> bool:
+def _exclusive(one: Any, other: Any, targets: Mapping[str, Any], depth: int) -> bool:
     """1. Each of several alternatives. 2. Different types. 3. Different constants. 4. Objects: a property of both
     that is exclusive itself, or one that the other must not have.
     """
     if not depth:
         return False
-    one, other = _resolved(one, root), _resolved(other, root)
+    one, other = _resolved(one, targets), _resolved(other, targets)
     if one is None or other is None:
         return False
     for here, there in ((one, other), (other, one)):
         for name in ("anyOf", "oneOf"):
             if isinstance(several := here.get(name), list) and len(several) <= MOST:
-                return all(_exclusive(part, there, root, depth - 1) for part in several)  # 1
+                return all(_exclusive(part, there, targets, depth - 1) for part in several)  # 1
     types, others = _types(one), _types(other)
     if types and others and not types & others:  # 2
         return True
@@ -48,12 +50,14 @@ def _exclusive(one: Any, other: Any, root: Mapping[str, Any], depth: int) -> boo
     if types != {"object"} or others != {"object"}:
         return False
     return any(  # 4
-        _tells(name, one, other, root, depth) or _tells(name, other, one, root, depth)
+        _tells(name, one, other, targets, depth) or _tells(name, other, one, targets, depth)
         for name in _required(one, other)
     )
 
 
-def _tells(name: str, one: Mapping[str, Any], other: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> bool:
+def _tells(
+    name: str, one: Mapping[str, Any], other: Mapping[str, Any], targets: Mapping[str, Any], depth: int
+) -> bool:
     """`one` must have this property."""
     if name not in _names(one.get("required")):
         return False
@@ -61,7 +65,7 @@ def _tells(name: str, one: Mapping[str, Any], other: Mapping[str, Any], root: Ma
     if name not in its:
         return other.get("additionalProperties") is False and not other.get("patternProperties")
     must = name in _names(other.get("required"))
-    return must and name in mine and _exclusive(mine[name], its[name], root, depth - 1)
+    return must and name in mine and _exclusive(mine[name], its[name], targets, depth - 1)
 
 
 def _required(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
@@ -77,21 +81,13 @@ def _properties(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What a reference within the schema stands for; None for what is found nowhere."""
+def _resolved(schema: Any, targets: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """None for what leads to itself."""
     for _ in range(DEEPEST):
-        if not isinstance(schema, Mapping):
-            return None
-        reference = schema.get("$ref")
-        if reference is None:
-            return schema
-        if not isinstance(reference, str) or not reference.startswith("#/"):
-            return None
-        found: Any = root
-        for name in reference[2:].split("/"):
-            found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-        schema = found
-    return None
+        if not isinstance(schema, Mapping) or "$ref" not in schema:
+            break
+        schema = targets.get(schema["$ref"])
+    return schema if isinstance(schema, Mapping) and "$ref" not in schema else None
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:
@@ -99,7 +95,7 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
     values = _listed(schema)
     if values is not None:
         return {_TYPES.get(type(value), "array" if isinstance(value, list) else "object") for value in values}
-    kind = schema.get("type")
+    kind = None if GUESSED in schema else schema.get("type")
     kinds = [kind] if isinstance(kind, str) else kind if isinstance(kind, list) else []
     return {"number" if one == "integer" else str(one) for one in kinds}
 
@@ -112,9 +108,5 @@ def _listed(schema: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _values(schema: Mapping[str, Any]) -> set[str] | None:
-    """1 and 1.0 are the same value, 1 and true are not."""
     values = _listed(schema)
-    if values is None:
-        return None
-    same = (int(value) if isinstance(value, float) and value.is_integer() else value for value in values)
-    return {json.dumps(value, sort_keys=True) for value in same}
+    return None if values is None else set(map(same_value, values))

@@ -1,219 +1,280 @@
-"""A client's JSON schema made ready for llama.cpp's converter to grammars. Pure.
+"""A client's JSON schema made ready for a grammar, and refused where no reply could obey it. Pure.
 
-The converter stumbles over plain things (a recursive model whose root is a $ref, as pydantic writes them; `true` for
-"anything") and writes out repetitions one by one, so a bound of a million costs gigabytes. It takes the first keyword
-that it knows and passes over those beside it without a word: `must_hold` finds them.
+What comes out is plain: one type a schema, no `allOf`, nothing beside `$ref` or alternatives, and each reference
+leads to a definition that is as plain. A reply need not say all that a schema allows, but it must obey it; what a
+grammar cannot hold (`uniqueItems`) is left in for `strict_schema`, which refuses it where that was asked for.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from llm.replies.exclusive_schemas import all_exclusive
-from llm.replies.number_rules import BOUNDS, MOST, held_multiple, number_rule
+from llm.replies.endless_schemas import endless
+from llm.replies.json_pointer import pointed
+from llm.replies.schema_leaves import (
+    ASSERTING,
+    GUESSED,
+    WrongSchema,
+    counts,
+    kinds_of,
+    listed,
+    number_schema,
+    of_type,
+    text_schema,
+    values_schema,
+)
+from llm.replies.schema_merging import NothingFits, joined
 from models.errors import BadInput
 
-__all__ = ["must_hold", "prepared"]
+__all__ = ["Prepared", "prepared"]
 
-MOST_REPEATED = 2000
-"""llama.cpp's grammars repeat nothing more often."""
 DEEPEST = 100
-_BOUNDS = ("minItems", "maxItems", "minLength", "maxLength")
-_MAPS = ("properties", "$defs", "definitions", "patternProperties")
-_LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
+MOST_SCHEMAS = 20_000
+"""Joining schemas multiplies them."""
 
 
-MOST_NUMBERS = 256
-"""A range of whole numbers up to this size is written out as what may be said."""
-_ASSERTING = (
-    ("type", "$ref", "const", "enum", "anyOf", "oneOf", "allOf", "not", "if", "then", "else")
-    + ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-    + ("minLength", "maxLength", "pattern", "format")
-    + ("items", "prefixItems", "additionalItems", "unevaluatedItems", "minItems", "maxItems", "uniqueItems")
-    + ("contains", "minContains", "maxContains")
-    + ("properties", "required", "additionalProperties", "patternProperties", "unevaluatedProperties")
-    + ("propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas", "dependencies")
-)
-"""The keywords of JSON Schema 2020-12 and draft 7 that a value can break."""
-_HELD_FORMATS = ("date", "time", "date-time", "uuid")
-_FORMATS = ("duration", "email", "hostname", "ipv4", "ipv6", "uri", *_HELD_FORMATS)
-"""Those that OpenAI checks; others (int32) only tell something."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`definitions`: what each `$ref` in it leads to, with its place in the client's schema."""
+
+    root: Mapping[str, Any]
+    definitions: Mapping[str, tuple[str, Mapping[str, Any]]]
+
+    @property
+    def targets(self) -> Mapping[str, Mapping[str, Any]]:
+        return {name: schema for name, (_, schema) in self.definitions.items()}
 
 
-def must_hold(schema: Mapping[str, Any], param: str) -> None:
-    """Raises BadInput naming a keyword that the grammar of this schema would not enforce."""
+def prepared(schema: Mapping[str, Any], param: str) -> Prepared:
+    """Raises BadInput naming the place of what no grammar can have, and of what nothing can obey."""
     try:
-        plain = prepared(schema, param)
-        found = _not_held(plain, "", plain)
+        work = _Preparation(schema)
+        plain = Prepared(work.root(), work.definitions)
+        if name := endless(plain.targets):
+            raise WrongSchema(plain.definitions[name][0], "has no end: whatever obeys it holds another one")
+    except WrongSchema as wrong:
+        place = wrong.place.strip(".")
+        where = f" at {place}" if place else ""
+        raise BadInput(f"the JSON schema{where}: {wrong.reason}", param=param) from None
     except RecursionError:
         raise BadInput("the JSON schema is nested too deep", param=param) from None
-    if found:
-        hint = "leave that out, or leave out strict: then all else is enforced"
-        if found.endswith("oneOf"):
-            hint = (
-                "more than one alternative could fit: give them different types, or a required property with another"
-                " `const` in each; or write anyOf"
-            )
-        raise BadInput(f"the JSON schema says {found}, which cannot be enforced", param=param, hint=hint)
-
-
-def _not_held(schema: object, where: str, root: Mapping[str, Any]) -> str:
-    """The place of the first keyword that is passed over; "" where there is none."""
-    if not isinstance(schema, Mapping):
-        return ""
-    held = _held(schema)
-    for name in _ASSERTING:
-        if name in schema and name not in held and not _says_nothing(name, schema[name]):
-            return f"{where}{name}"
-    if isinstance(schema.get("oneOf"), list) and not all_exclusive(schema["oneOf"], root):
-        return f"{where}oneOf"
-    known = schema.get("properties") if isinstance(schema.get("properties"), Mapping) else {}
-    required = schema.get("required")
-    if isinstance(required, list) and not set(map(str, required)) <= set(known or ()):
-        return f"{where}required"
-    for name in _MAPS:
-        inner = schema.get(name)
-        for key, value in inner.items() if isinstance(inner, Mapping) else ():
-            if found := _not_held(value, f"{where}{name}.{key}.", root):
-                return found
-    for name in _LISTS:
-        inner = schema.get(name)
-        for number, value in enumerate(inner if isinstance(inner, list) else ()):
-            if found := _not_held(value, f"{where}{name}[{number}].", root):
-                return found
-            if name == "allOf" and not {"properties", "$ref", "anyOf"} & set(value):
-                return f"{where}allOf"
-    for name in ("items", "additionalProperties"):
-        if found := _not_held(schema.get(name), f"{where}{name}.", root):
-            return found
-    return ""
-
-
-def _held(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """What llama.cpp's converter reads of a schema: the order is that of its `visit`."""
-    kind = schema.get("type")
-    if "$ref" in schema:
-        return ("$ref",)
-    if "oneOf" in schema or "anyOf" in schema:
-        return ("oneOf",) if "oneOf" in schema else ("anyOf",)
-    if "const" in schema or "enum" in schema:
-        return ("const", "type") if "const" in schema else ("enum", "type")
-    if kind in (None, "object"):
-        if "properties" in schema or schema.get("additionalProperties", True) is not True:
-            return ("type", "properties", "required", "additionalProperties")
-        if "allOf" in schema:
-            return ("type", "allOf")
-    if kind in (None, "array") and ("items" in schema or "prefixItems" in schema):
-        return ("type", "items", "minItems", "maxItems") if "items" in schema else ("type", "prefixItems")
-    if kind in (None, "string"):
-        if "pattern" in schema:
-            return ("type", "pattern")
-        if schema.get("format") in _HELD_FORMATS:
-            return ("type", "format")
-        if kind == "string":
-            return ("type", "minLength", "maxLength")
-    if number_rule(schema):
-        return ("type", *BOUNDS, "multipleOf") if held_multiple(schema) else ("type", *BOUNDS)
-    return ("type",)
-
-
-def _says_nothing(name: str, value: object) -> bool:
-    if name == "format":
-        return value not in _FORMATS
-    if name in ("additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems"):
-        return value is True
-    return name.startswith("min") and name != "minimum" and value == 0 or value is False or value == [] or value == {}
-
-
-def prepared(schema: Mapping[str, Any], param: str) -> dict[str, Any]:
-    """A copy. Raises BadInput for bounds and depths that no grammar can have."""
-    plain = _prepared(schema, param, 0)
-    if "$ref" in plain:
-        plain["anyOf"] = [{"$ref": plain.pop("$ref")}]
     return plain
 
 
-def _prepared(schema: object, param: str, depth: int) -> dict[str, Any]:
-    if depth > DEEPEST:
-        raise BadInput(f"the JSON schema is nested deeper than {DEEPEST}", param=param)
-    if not isinstance(schema, Mapping):
-        if schema is True:
-            return {}
-        raise BadInput(f"a JSON schema cannot hold {str(schema)[:40]!r} here", param=param)
-    for name in _BOUNDS:
-        bound = schema.get(name)
-        if bound is not None and (not isinstance(bound, int) or not 0 <= bound <= MOST_REPEATED):
-            raise BadInput(f"{name}: a whole number up to {MOST_REPEATED}", param=param)
-    for most in ("Items", "Length"):
-        if (schema.get(f"min{most}") or 0) > schema.get(f"max{most}", math.inf):
-            raise BadInput(f"min{most} is above max{most}", param=param)
-    out = _written_out(dict(schema), param)
-    for name in _MAPS:
-        if isinstance(found := out.get(name), Mapping):
-            out[name] = {key: _prepared(value, param, depth + 1) for key, value in found.items()}
-    for name in _LISTS:
-        if isinstance(found := out.get(name), list):
-            out[name] = [_prepared(value, param, depth + 1) for value in found]
-    items = out.get("items")
-    if isinstance(items, Mapping) or items is True:
-        out["items"] = _prepared(items, param, depth + 1)
-    if isinstance(more := out.get("additionalProperties"), Mapping):
-        out["additionalProperties"] = _prepared(more, param, depth + 1)
-    return out
+class _Preparation:
+    """A definition is prepared once, after what refers to it: so it may hold itself."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._whole = schema
+        self._count = 0
+        self._waiting: deque[tuple[str, str, Any]] = deque()
+        self._named: dict[str, str] = {}
+        self.definitions: dict[str, tuple[str, Mapping[str, Any]]] = {}
+
+    def root(self) -> dict[str, Any]:
+        root = self._plain(self._whole, "", 0)
+        while self._waiting:
+            name, place, schema = self._waiting.popleft()
+            self.definitions[name] = place, self._plain(schema, place, 0)
+        return root
+
+    def _plain(self, schema: Any, place: str, depth: int) -> dict[str, Any]:
+        """1. One schema of all that must hold. 2. Alternatives. 3. A reference, or a list of values. 4. By type."""
+        self._count += 1
+        if depth > DEEPEST or self._count > MOST_SCHEMAS:
+            raise WrongSchema(place, f"it is nested deeper than {DEEPEST}, or becomes too large")
+        schema = _mapping(schema, place)
+        parts = self._parts(schema, place)
+        out = {**_told(schema), **self._one(parts, place)}  # 1
+        if len(parts) > 1 and any("$ref" in part for part in parts):
+            return {**_told(schema), "$ref": self._joined(parts, out, place)}
+        for name in ("anyOf", "oneOf"):
+            if name in out:
+                return self._alternatives(out, name, place, depth)  # 2
+        if "$ref" in out:  # 3
+            return {**_told(out), "$ref": self._later(out["$ref"], place)}
+        kinds = kinds_of(out, place)
+        if "enum" in out or "const" in out:
+            return values_schema(out, kinds, place)
+        if len(kinds) > 1:  # 4
+            ways = [{**of_type(out, kind), "type": kind} for kind in kinds]
+            return {**_told(out), "anyOf": [self._plain(way, place, depth + 1) for way in ways]}
+        if not kinds:
+            return out
+        guessed = {} if "type" in out else {GUESSED: True}
+        return self._typed({**out, **guessed, "type": kinds[0]}, place, depth)
+
+    def _one(self, parts: Sequence[Mapping[str, Any]], place: str) -> Mapping[str, Any]:
+        """Without `allOf`, but for what could not be joined."""
+        if len(parts) <= 1:
+            return parts[0] if parts else {}
+        out: Any = {}
+        met: set[str] = set()
+        waiting = deque(parts)
+        while waiting:
+            part = waiting.popleft()
+            if "$ref" in part:
+                target = self._target(part["$ref"], place)
+                if part["$ref"] not in met:
+                    waiting.extendleft(reversed(self._parts(_mapping(target, place), place)))
+                met.add(part["$ref"])
+                continue
+            for name in ("anyOf", "oneOf"):
+                if name in out and name in part:
+                    rest = {key: value for key, value in part.items() if key != name}
+                    part = {**rest, "allOf": [*part.get("allOf", ()), {name: part[name]}]}
+            try:
+                out = joined(out, part)
+            except NothingFits as reason:
+                raise WrongSchema(place, f"nothing can obey all of it: {reason}", empty=True) from None
+        return dict(out)
+
+    def _parts(self, schema: Mapping[str, Any], place: str) -> list[Mapping[str, Any]]:
+        """What must hold at the same time, references each by itself."""
+        own = {name: value for name, value in schema.items() if name in ASSERTING and name not in ("$ref", "allOf")}
+        parts: list[Mapping[str, Any]] = [own] if own else []
+        if "$ref" in schema:
+            parts.append({"$ref": schema["$ref"]})
+        for number, part in enumerate(listed(schema, "allOf", place)):
+            parts += self._parts(_mapping(part, f"{place}allOf[{number}]."), f"{place}allOf[{number}].")
+            if len(parts) > MOST_SCHEMAS:
+                raise WrongSchema(place, "it becomes too large")
+        return parts
+
+    def _alternatives(self, schema: dict[str, Any], name: str, place: str, depth: int) -> dict[str, Any]:
+        """What stands beside them holds for each; those that contradict it are no alternatives."""
+        ways = listed(schema, name, place)
+        if not ways:
+            raise WrongSchema(f"{place}{name}", "it has no alternative")
+        beside = {key: value for key, value in schema.items() if key in ASSERTING and key != name}
+        if not beside:
+            plain = [self._plain(way, f"{place}{name}[{at}].", depth + 1) for at, way in enumerate(ways)]
+            return {**_told(schema), name: plain}
+        found: list[dict[str, Any]] = []
+        reason: WrongSchema | None = None
+        for at, way in enumerate(ways):
+            if way is False:
+                continue
+            try:
+                found.append(self._plain({"allOf": [beside, way]}, f"{place}{name}[{at}].", depth + 1))
+            except WrongSchema as wrong:
+                if not wrong.empty:
+                    raise
+                reason = wrong
+        if not found:
+            raise reason or WrongSchema(f"{place}{name}", "nothing can obey it", empty=True)
+        return {**_told(schema), name: found}
+
+    # ---- references ----------------------------------------------------------------------------------------------
+
+    def _joined(self, parts: Sequence[Mapping[str, Any]], out: Mapping[str, Any], place: str) -> str:
+        """A definition of its own: where a node is joined with something in each of its children, it holds itself."""
+        key = json.dumps(parts, sort_keys=True)
+        if key not in self._named:
+            self._named[key] = f"joined-{len(self._named)}"
+            self._waiting.append((self._named[key], place, out))
+        return self._named[key]
+
+    def _later(self, reference: Any, place: str) -> str:
+        target = self._target(reference, place)
+        if reference not in self._named:
+            self._named[reference] = f"{len(self._named)}-{reference.rpartition('/')[2]}"
+            self._waiting.append((self._named[reference], reference[2:].replace("/", ".") + ".", target))
+        return self._named[reference]
+
+    def _target(self, reference: Any, place: str) -> Any:
+        """What a reference stands for; through others, where it leads to another one."""
+        met: set[str] = set()
+        while True:
+            found = self._pointed(reference, place)
+            if not isinstance(found, Mapping) or set(ASSERTING) & found.keys() != {"$ref"}:
+                return found
+            if reference in met:
+                raise WrongSchema(f"{place}$ref", f"the reference {reference[:80]!r} leads to itself")
+            met.add(reference)
+            reference = found["$ref"]
+
+    def _pointed(self, reference: Any, place: str) -> Any:
+        try:
+            return pointed(self._whole, reference)
+        except ValueError as reason:
+            raise WrongSchema(f"{place}$ref", str(reason)) from None
+
+    # ---- by type -------------------------------------------------------------------------------------------------
+
+    def _typed(self, schema: dict[str, Any], place: str, depth: int) -> dict[str, Any]:
+        match schema["type"]:
+            case "object":
+                return self._object(schema, place, depth)
+            case "array":
+                return self._array(schema, place, depth)
+            case "string":
+                return text_schema(schema, place)
+            case "number" | "integer":
+                return number_schema(schema, place)
+        return schema
+
+    def _object(self, schema: dict[str, Any], place: str, depth: int) -> dict[str, Any]:
+        """A property that is `false` must not be there."""
+        more = schema.get("additionalProperties", True)
+        properties = dict(_mapping(schema.get("properties", {}), f"{place}properties"))
+        required = listed(schema, "required", place)
+        for name in required:
+            if not isinstance(name, str):
+                raise WrongSchema(f"{place}required", "a list of names")
+            if properties.setdefault(name, more) is False:
+                raise WrongSchema(f"{place}required", f"{name[:60]!r} is required and must not be there", empty=True)
+        for name, value in properties.items():
+            if value is not False:
+                properties[name] = self._plain(value, f"{place}properties.{name}.", depth + 1)
+        out = {**schema, "properties": properties, "required": list(dict.fromkeys(required))}
+        if isinstance(more, Mapping):
+            out["additionalProperties"] = self._plain(more, f"{place}additionalProperties.", depth + 1)
+        elif not isinstance(more, bool):
+            raise WrongSchema(f"{place}additionalProperties", "a schema, true or false")
+        return out
+
+    def _array(self, schema: dict[str, Any], place: str, depth: int) -> dict[str, Any]:
+        least, most = counts(schema, "Items", place)
+        items = schema.get("items", True)
+        if isinstance(items, list):  # draft 7
+            first: Sequence[Any] = items
+            rest = schema.get("additionalItems", True)
+        else:
+            first, rest = listed(schema, "prefixItems", place), items
+        if rest is False or False in first:
+            first = first[: first.index(False)] if False in first else first
+            most, rest = min(most, len(first)), True
+        if least > most:
+            raise WrongSchema(place, f"it needs {least} items and has room for {most}", empty=True)
+        out = {name: value for name, value in schema.items() if name not in ("prefixItems", "additionalItems")}
+        first = first[: int(min(most, len(first)))]
+        if first:
+            plain = (self._plain(one, f"{place}prefixItems[{at}].", depth + 1) for at, one in enumerate(first))
+            out["prefixItems"] = list(plain)
+        out["minItems"] = max(least, len(first))
+        if first and most == math.inf and "items" not in schema:
+            most = out["minItems"]  # nobody asked for more
+        if most != math.inf:
+            out["maxItems"] = int(most)
+        out["items"] = self._plain(rest, f"{place}items.", depth + 1) if most > len(first) else {}
+        return out
 
 
-def _written_out(schema: dict[str, Any], param: str) -> dict[str, Any]:
-    """1. Several types become alternatives: of a list of types the converter keeps nothing but the types. 2. A small
-    range of whole numbers becomes the list of them: the model sees fewer ways to go wrong.
-    """
-    kind = schema.get("type")
-    if isinstance(kind, list):  # 1
-        if "enum" in schema or "const" in schema:
-            return {name: value for name, value in schema.items() if name != "type"}
-        if not {"anyOf", "oneOf", "$ref"} & set(schema):
-            told = {name: schema.pop(name) for name in list(schema) if name in ("$defs", "definitions")}
-            return {**told, "anyOf": [{**_of_type(schema, one), "type": one} for one in kind]}
-    if kind == "integer" and not {"enum", "const", "anyOf", "oneOf", "$ref"} & set(schema):  # 2
-        low, high = _bound(schema, "inimum", 1), _bound(schema, "aximum", -1)
-        if low is not None and high is not None:
-            if low > high:
-                raise BadInput("minimum is above maximum", param=param)
-            step = schema.get("multipleOf")
-            step = step if isinstance(step, int) and step > 0 and not isinstance(step, bool) else 1
-            found = range(-(-low // step) * step, high + 1, step)
-            if not found:
-                raise BadInput("no multiple of multipleOf lies between minimum and maximum", param=param)
-            if len(found) <= MOST_NUMBERS and schema.get("multipleOf") in (None, step):
-                said = ("multipleOf", *BOUNDS)
-                return {**{name: value for name, value in schema.items() if name not in said}, "enum": list(found)}
-    return schema
+def _mapping(schema: Any, place: str) -> Mapping[str, Any]:
+    if isinstance(schema, Mapping):
+        return schema
+    if schema is True:
+        return {}
+    reason = "nothing obeys `false`" if schema is False else f"{str(schema)[:40]!r} is no schema"
+    raise WrongSchema(place, reason, empty=schema is False)
 
 
-def _bound(schema: Mapping[str, Any], end: str, inside: int) -> int | None:
-    plain, exclusive = schema.get(f"m{end}"), schema.get(f"exclusiveM{end}")
-    found: list[int] = []
-    for value, more in ((plain, 0), (exclusive, inside)):
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
-            return None
-        nearest = math.ceil(value) if inside > 0 else math.floor(value)
-        found.append(nearest + more if nearest == value else nearest)
-    return None if not found else max(found) if inside > 0 else min(found)
-
-
-_OF = {
-    "string": ("minLength", "maxLength", "pattern", "format"),
-    "array": ("items", "prefixItems", "minItems", "maxItems", "uniqueItems", "contains"),
-    "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties", "propertyNames"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-}
-
-
-def _of_type(schema: Mapping[str, Any], kind: object) -> dict[str, Any]:
-    """Without what is said of the other types."""
-    of = "number" if kind == "integer" else kind
-    others = {name for other, names in _OF.items() if other != of for name in names}
-    return {name: value for name, value in schema.items() if name not in others and name != "type"}
+def _told(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells and asserts nothing. Definitions have been followed where they are used."""
+    return {name: value for name, value in schema.items() if name not in (*ASSERTING, "$defs", "definitions")}

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-__all__ = ["BOUNDS", "MOST", "held_multiple", "number_rule"]
+__all__ = ["BOUNDS", "MOST", "held_multiple", "no_number", "number_rule"]
 
 BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 MOST = 2**53
 """Up to here every JSON reader has whole numbers exactly; so zod, for one, gives a plain `int` these bounds."""
+FAR = 10**16
+"""Rules write up to 16 digits before the point, but where a bound has more."""
 PLACES = 15
 """Digits behind the point, and of a bound's at most."""
 
@@ -73,14 +75,29 @@ def _period(step: Decimal) -> Decimal | None:
 
 def number_rule(schema: Mapping[str, Any]) -> str:
     """The body of a GBNF rule for a schema of type integer or number that has bounds, or a `multipleOf` that can be
-    held. "" where it has neither, or a bound beyond 2^53 or with more than 15 digits behind the point.
+    held. "" where it has neither, or a bound that cannot be: one with more than 15 digits behind the point, a least
+    number beyond 2^53.
     """
+    ways = _ways(schema)
+    return f"( {' | '.join(ways)} ) space" if ways else ""
+
+
+def no_number(schema: Mapping[str, Any]) -> bool:
+    """Whether its bounds, and a `multipleOf` that can be held, leave none."""
+    return _ways(schema) == []
+
+
+def _ways(schema: Mapping[str, Any]) -> list[str] | None:
+    """None: there is no rule."""
     kind = schema.get("type")
-    given = {name: _decimal(schema[name]) for name in BOUNDS if schema.get(name) is not None}
+    given = {name: schema[name] for name in BOUNDS if schema.get(name) is not None}
+    near = {name: _decimal(value) for name, value in given.items() if not _is_far(name, value)}
     step = _decimal(schema.get("multipleOf")) if held_multiple(schema) else None
-    ends = {name: end for name, end in given.items() if end is not None}
-    if kind not in ("integer", "number") or len(ends) < len(given) or not (ends or step):
-        return ""
+    ends = {name: end for name, end in near.items() if end is not None}
+    if kind not in ("integer", "number") or len(ends) < len(near) or not (given or step):
+        return None
+    if len(near) < len(given) and ((step or 0) > 1 or any(abs(end) >= 10**PLACES for end in ends.values())):
+        return None  # zeros behind, or as many digits as a bound has: that may reach the far one
     low = _tightest([_End(ends[n], n != "minimum") for n in BOUNDS[::2] if n in ends], 1)
     high = _tightest([_End(ends[n], n != "maximum") for n in BOUNDS[1::2] if n in ends], -1)
     whole = kind == "integer"
@@ -93,7 +110,14 @@ def number_rule(schema: Mapping[str, Any]) -> str:
         least = _End(-high.value, high.open) if high is not None and high.value < 0 else _End(Decimal(0), True)
         most = None if low is None else _End(-low.value, low.open)
         ways += [f'"-" ( {way} )' for way in _size(least, most, step, whole)]
-    return f"( {' | '.join(ways)} ) space" if ways else ""
+    return ways
+
+
+def _is_far(name: str, value: object) -> bool:
+    """A bound that no number of these rules reaches, like that of 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value >= FAR if name in ("maximum", "exclusiveMaximum") else value <= -FAR
 
 
 def _decimal(value: object) -> Decimal | None:
@@ -112,7 +136,7 @@ def _tightest(ends: list[_End], inside: int) -> _End | None:
 def _size(low: _End, high: _End | None, step: Decimal | None, whole: bool) -> list[str]:
     """Ways to write what lies between two sizes, the sign aside."""
     if step is None:
-        return _between(low, high, PLACES)
+        return _between(low, high, _places(low, high))
     if not _is_power(step):
         return _parts(low, high, step, whole)
     low = _End(_stepped(low, step, ROUND_CEILING), False)
@@ -152,6 +176,12 @@ def _parts(low: _End, high: _End | None, step: Decimal, whole: bool) -> list[str
             behind.setdefault(ends, []).append(f'"{before}{fraction}"')
     many = [f"( {' | '.join(_whole(*ends))} ) ( {' | '.join(texts)} )" for ends, texts in behind.items()]
     return alone + many
+
+
+def _places(low: _End, high: _End | None) -> int:
+    """As many digits as a reader with floating point can tell from the bounds."""
+    ends = [low] if high is None else [low, high]
+    return max(1, PLACES - max(len(str(end.whole)) for end in ends), *(len(end.digits) for end in ends))
 
 
 def _stepped(end: _End, step: Decimal, rounding: str) -> Decimal:

@@ -25,6 +25,9 @@ _CLASSES: dict[str, _Ranges] = {
     "WORD": [(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)],
     "SPACE": [(0x20, 0x20)],
 }
+_SPACES: _Ranges = [(0x09, 0x0D), (0x20, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)]
+_SPACES += [(0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)]
+"""What some reader takes for a space; so `\\S` and `[^\\s]` leave all of them out."""
 _PLAIN: _Ranges = [(0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, _LAST)]
 """What stands in a JSON string as it is."""
 _NAMED = {0x22: '"', 0x5C: "\\", 0x08: "b", 0x0C: "f", 0x0A: "n", 0x0D: "r", 0x09: "t"}
@@ -86,7 +89,7 @@ def _node(node: Any) -> str:
         case "NOT_LITERAL":
             return _one_of(_without([(value, value)]))
         case "ANY":
-            return _one_of(_without([(0x0A, 0x0A), (0x0D, 0x0D)]))
+            return _one_of(_without([(0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)]))
         case "IN":
             return _one_of(_members(value))
         case "SUBPATTERN" if not value[1] and not value[2]:
@@ -118,7 +121,8 @@ def _members(items: Sequence[Any]) -> _Ranges:
                 found.append(item[1])
             case "CATEGORY":
                 name = str(item[1]).removeprefix("CATEGORY_")
-                ranges = _CLASSES[name.removeprefix("NOT_")]
+                spaces = "SPACE" in name and (negated or name.startswith("NOT_"))
+                ranges = _SPACES if spaces else _CLASSES[name.removeprefix("NOT_")]
                 found += _without(ranges) if name.startswith("NOT_") else ranges
     return _without(found) if negated else found
 

@@ -115,8 +115,9 @@ def python_grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddR
     for number, tool in enumerate(tools):
         schema = schema_of(tool)
         properties = schema.get("properties")
+        shared = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
         pairs = [
-            f"( {literal(str(key) + '=')} {add(described, f'tool-{number}-{at}')} )"
+            f"( {literal(str(key) + '=')} {add({'allOf': [described], **shared}, f'tool-{number}-{at}')} )"
             for at, (key, described) in enumerate((properties if isinstance(properties, Mapping) else {}).items())
         ]
         pair = f"( {' | '.join(pairs)} )"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from llm.replies.json_schema import must_hold, prepared
+from llm.replies.json_schema import prepared
+from llm.replies.strict_schema import must_hold
 from models.errors import BadInput
 
 PERSON = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}
@@ -27,6 +28,7 @@ def _pet(kind: str, **more: Any) -> dict[str, Any]:
         (_of({"type": "number", "minimum": 0.5e-20, "maximum": 6}), "properties.x.minimum"),
         (_of({"type": "number", "multipleOf": 0.3}), "properties.x.multipleOf"),
         (_of({"type": "integer", "minimum": 1e20}), "properties.x.minimum"),
+        (_of({"type": "integer", "minimum": 2**60, "maximum": 2**63}), "properties.x.minimum"),
         (_of({"oneOf": [{"type": "integer"}, {"type": "number"}]}), "properties.x.oneOf"),
         (_of({"oneOf": [{"type": "string"}, {}]}), "properties.x.oneOf"),
         (_of({"oneOf": [{"enum": ["a", "b"]}, {"const": "b"}]}), "properties.x.oneOf"),
@@ -36,18 +38,17 @@ def _pet(kind: str, **more: Any) -> dict[str, Any]:
         ({"oneOf": [{"$ref": "#"}, {"type": "null"}]}, "oneOf"),
         (_of({"type": "integer", "multipleOf": 7}), "properties.x.multipleOf"),
         (_of({"type": "array", "items": {"type": "string"}, "uniqueItems": True}), "properties.x.uniqueItems"),
-        (_of({"type": "array", "minItems": 2}), "properties.x.minItems"),
         ({**PERSON, "minProperties": 2}, "minProperties"),
-        ({"type": "object", "required": ["a"]}, "required"),
-        ({**PERSON, "required": ["a", "b"]}, "required"),
         ({**PERSON, "not": {"required": ["b"]}}, "not"),
-        ({**PERSON, "anyOf": [PERSON]}, "type"),
+        ({**PERSON, "anyOf": [{"minProperties": 1}]}, "anyOf[0].minProperties"),
+        (_of({"type": "string", "pattern": "^a", "allOf": [{"pattern": "b"}]}), "properties.x.allOf.pattern"),
+        (_of({"oneOf": [{"required": ["a"]}, {"type": "string"}]}), "properties.x.oneOf"),
         (_of({"type": "string", "format": "email"}), "properties.x.format"),
         (_of({"type": "string", "pattern": "^a+$", "maxLength": 3}), "properties.x.maxLength"),
         (_of({"anyOf": [{"type": "number", "minimum": 1e-17}, {"type": "null"}]}), "properties.x.anyOf[0].minimum"),
-        ({"$defs": {"d": {"type": "number", "maximum": 1e16}}, **_of({"$ref": "#/$defs/d"})}, "$defs.d.maximum"),
+        ({"$defs": {"d": {"type": "number", "multipleOf": 3}}, **_of({"$ref": "#/$defs/d"})}, "$defs.d.multipleOf"),
         (_of({"type": ["number", "null"], "multipleOf": 3}), "properties.x.anyOf[0].multipleOf"),
-        ({"allOf": [{"minProperties": 1}]}, "allOf[0].minProperties"),
+        ({"allOf": [{"minProperties": 1}]}, "minProperties"),
     ],
 )
 def test_a_strict_schema_is_refused_for_what_no_grammar_holds(schema: dict[str, Any], keyword: str) -> None:
@@ -66,6 +67,10 @@ def test_a_strict_schema_is_refused_for_what_no_grammar_holds(schema: dict[str, 
         _of({"type": "integer", "minimum": 0, "exclusiveMaximum": 11}),
         _of({"type": "integer", "format": "int32"}),
         _of({"type": "integer", "minimum": 0}),
+        _of({"type": "integer", "format": "int64", "minimum": 0, "maximum": 2**63 - 1}),
+        _of({"type": "array", "prefixItems": [{"type": "null"}], "minItems": 1, "maxItems": 1}),
+        _of({"allOf": [{"$ref": "#/$defs/d"}], "$defs": {}, "description": "x"}) | {"$defs": {"d": PERSON}},
+        {"type": "object", "required": ["a"]},
         _of({"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 100}),
         _of({"type": ["string", "null"], "enum": ["a", None]}),
         _of({"type": ["string", "null"], "maxLength": 4}),
@@ -91,16 +96,12 @@ def test_a_strict_schema_that_a_grammar_holds_passes(schema: dict[str, Any]) -> 
 
 
 def test_small_ranges_and_lists_of_types_are_written_out() -> None:
-    assert prepared({"type": "integer", "exclusiveMinimum": 4, "maximum": 6}, "p")["enum"] == [5, 6]
-    assert prepared({"type": "integer", "minimum": 0.5, "maximum": 20, "multipleOf": 7}, "p")["enum"] == [7, 14]
-    assert "enum" not in prepared({"type": "integer", "minimum": 0, "maximum": 1000}, "p")
-    assert prepared({"type": ["string", "null"], "maxLength": 4}, "p") == {
+    assert prepared({"type": "integer", "exclusiveMinimum": 4, "maximum": 6}, "p").root["enum"] == [5, 6]
+    assert prepared({"type": "integer", "minimum": 0.5, "maximum": 20, "multipleOf": 7}, "p").root["enum"] == [7, 14]
+    assert "enum" not in prepared({"type": "integer", "minimum": 0, "maximum": 1000}, "p").root
+    assert prepared({"type": ["string", "null"], "maxLength": 4}, "p").root == {
         "anyOf": [{"type": "string", "maxLength": 4}, {"type": "null"}]
     }
-    with pytest.raises(BadInput):
-        prepared({"type": "integer", "minimum": 6, "maximum": 5}, "p")
-    with pytest.raises(BadInput, match="no multiple"):
-        prepared({"type": "integer", "minimum": 6, "maximum": 7, "multipleOf": 5}, "p")
 
 
 def test_the_hint_says_how_alternatives_exclude_each_other() -> None:
@@ -110,8 +111,54 @@ def test_the_hint_says_how_alternatives_exclude_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"type": "string", "minLength": 5, "maxLength": 3}, {"minItems": 2, "maxItems": 1}]
+    ("schema", "place", "reason"),
+    [
+        (_of({"type": "string", "minLength": 5, "maxLength": 3}), "properties.x", "minLength is above maxLength"),
+        ({"minItems": 2, "maxItems": 1}, "", "minItems is above maxItems"),
+        (_of({"minItems": 3, "items": False}), "properties.x", "needs 3 items and has room for 0"),
+        (
+            _of({"type": "integer", "minimum": 6, "maximum": 5}),
+            "properties.x",
+            "no integer obeys minimum and maximum",
+        ),
+        (_of({"type": "number", "minimum": 6, "exclusiveMaximum": 6}), "properties.x", "no number obeys"),
+        ({"type": "integer", "minimum": 6, "maximum": 7, "multipleOf": 5}, "", "no integer obeys"),
+        ({"type": "integer", "minimum": 8, "maximum": 10, "multipleOf": 7}, "", "no whole number obeys"),
+        (_of({"enum": []}), "properties.x.enum", "lists no value"),
+        (_of({"enum": ["a"], "type": "integer"}), "properties.x.enum", "no value of it is integer"),
+        (_of({"anyOf": []}), "properties.x.anyOf", "no alternative"),
+        (_of({"type": []}), "properties.x.type", "one or several of"),
+        (_of({"type": "text"}), "properties.x.type", "one or several of"),
+        (_of({"allOf": [{"type": "string"}, {"type": "null"}]}), "properties.x", "nothing is both string and null"),
+        ({"allOf": [{"enum": [1, 2]}, {"const": True}]}, "", "no value is in both lists"),
+        ({"allOf": [_of({"type": "string"}), _of({"type": "null"})]}, "required", "'x' is required and must not be"),
+        ({**PERSON, "required": ["b"]}, "required", "'b' is required and must not be there"),
+        (_of({"type": "string", "anyOf": [{"type": "null"}, False]}), "properties.x.anyOf[0]", "nothing is both"),
+        (_of({"$ref": "#/$defs/nowhere"}), "properties.x.$ref", "leads nowhere"),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}, "$ref", "leads to itself"),
+        (_of({"$ref": "https://example.org/a.json"}), "properties.x.$ref", "a reference within the schema"),
+        (_of({"$ref": "#"}), "", "has no end"),
+        (_of({"$ref": "#/$defs/a"}) | {"$defs": {"a": _of({"$ref": "#/$defs/a"})}}, "$defs.a", "has no end"),
+        (_of(False), "required", "'x' is required and must not be there"),
+        ({"properties": {"a": 5}}, "properties.a", "'5' is no schema"),
+        (_of({"type": "string", "pattern": "("}), "properties.x.pattern", "cannot be read"),
+        (_of({"type": "integer", "minimum": "5"}), "properties.x.minimum", "a number"),
+        ({"type": "object", "required": "a"}, "required", "a list"),
+    ],
 )
-def test_lengths_that_exclude_each_other_are_refused(schema: dict[str, Any]) -> None:
-    with pytest.raises(BadInput, match="is above"):
+def test_what_nothing_can_obey_is_refused_with_its_place(schema: dict[str, Any], place: str, reason: str) -> None:
+    with pytest.raises(BadInput) as caught:
         prepared(schema, "response_format")
+    assert caught.value.message.startswith(f"the JSON schema{' at ' if place else ''}{place}: ")
+    assert reason in caught.value.message and caught.value.param == "response_format"
+
+
+def test_alternatives_that_contradict_what_stands_beside_them_are_none() -> None:
+    plain = prepared({"type": "string", "anyOf": [{"type": "null"}, {"maxLength": 3}]}, "p").root
+    assert plain == {"anyOf": [{"type": "string", "maxLength": 3}]}
+
+
+def test_schemas_that_multiply_are_refused() -> None:
+    both = {"anyOf": [{"maxLength": 9}, {"minLength": 1}]}
+    with pytest.raises(BadInput, match="too large"):
+        prepared({"allOf": [both] * 40}, "p")

@@ -75,5 +75,5 @@ _NAMES = ("integer", "string", "boolean", "number")
 )
 def test_what_people_ask_for_passes(schema: dict[str, Any]) -> None:
     rules = _Rules("response_format")
-    rules.add(schema, "")
+    rules.add(schema, "root")
     check_grammar(rules.text())
