@@ -59,6 +59,23 @@ def test_a_client_that_stops_reporting_may_have_stopped_playing() -> None:
     assert slow.heard(17.5) == pytest.approx(7.5), "it reports every two seconds"
 
 
+def test_a_client_that_reports_one_place_for_ever_plays_no_more() -> None:
+    """It has lost what it was sent. One that is paused, by us, or that reports nothing any more, does not stand."""
+    playout = Playout(lead_s=0.3)
+    playout.sent(2.0, 0.0)
+    for tenth in range(1, 11):
+        playout.report(min(tenth / 10, 0.5), tenth / 10)
+    assert not playout.stands(4.0)
+    for second in range(2, 9):
+        playout.report(0.5, float(second))
+    assert playout.stands(8.0) and playout.heard(8.0) < 1.6 and not playout.stands(9.5)
+    playout.hold(8.0)
+    assert not playout.stands(8.1)
+    playout.release(8.2)
+    playout.report(0.5, 8.3)
+    assert not playout.stands(8.4)
+
+
 def test_what_no_clock_can_show_is_ignored() -> None:
     """Far ahead of what was sent; backwards; faster than time: neither stalls the reply nor lets it run away."""
     playout = Playout(0.3)

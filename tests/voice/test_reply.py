@@ -148,8 +148,48 @@ class TestHeard:
         assert reply.heard(9.0) == "" and reply.is_over(9.0)
 
 
+@pytest.mark.parametrize(
+    ("failed", "made_s", "heard"),
+    [
+        (0, 0.0, "She had one very big house. Nobody knew."),
+        (1, 0.0, "It was a fox. Nobody knew."),
+        (1, 0.6, "It was a fox. She had Nobody knew."),
+        (2, 0.0, "It was a fox. She had one very big house."),
+    ],
+)
+def test_what_was_heard_around_a_clause_that_failed(failed: int, made_s: float, heard: str) -> None:
+    reply = Reply("r", RATE_HZ, lead_s=1000.0)
+    clauses = ["It was a fox.", "She had one very big house.", "Nobody knew."]
+    reply.add_tokens(" ".join(clauses), 9)
+    reply.finish_text()
+    reply.release()
+    for index, text in enumerate(clauses):
+        assert reply.next_clause() == (index, text)
+        if index == failed:
+            reply.add_audio(index, pcm(made_s), (), False)
+            reply.fail_clause(index)
+        else:
+            reply.add_audio(index, pcm(len(text) / 15), (), True)
+        reply.pump(0.0)
+    assert reply.heard(99.0) == heard
+    before: list[str] = []
+    for tenth in range(70):
+        words = reply.heard(tenth / 10).split()
+        assert words[: len(before)] == before and heard.split()[: len(words)] == words
+        before = words
+
+
 def test_it_is_over_when_written_spoken_sent_and_played() -> None:
     reply = made()
     assert reply.all_sent and not reply.is_over(1.0)
     assert reply.is_over(reply.playout.sent_s + 0.01)
     assert reply.pumps_at(1.0) == pytest.approx(reply.playout.sent_s)
+
+
+def test_it_is_over_when_its_client_plays_no_more_of_it() -> None:
+    """And only what it had played by then was heard."""
+    reply = made()
+    for second in range(1, 20):
+        reply.playout.report(min(second, 3.0), float(second))
+    assert reply.playout.sent_s > 6.0 and not reply.is_over(7.0)
+    assert reply.is_over(19.0) and reply.heard(19.0, whole=True).split() == TEXT.split()[:6]

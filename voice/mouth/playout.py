@@ -39,6 +39,7 @@ class Playout:
         "_certain_s",
         "_gap_s",
         "_held",
+        "_moved_at",
         "_reported_at",
         "_reported_s",
         "_started_at",
@@ -63,6 +64,7 @@ class Playout:
         self._reported_at: float | None = None
         self._reported_s = 0.0
         self._gap_s = 0.0  # the longest between two reports
+        self._moved_at = 0.0  # when a report showed that something was played, or it could not have
         self._stopped_s: float | None = None
         self._started_at: float | None = None
         self._unbroken = True
@@ -80,10 +82,15 @@ class Playout:
         if self._stopped_s is not None:
             return self._stopped_s
         if self._reported_at is not None:
-            trusted_s = min(MAX_STALE_S, max(STALE_S, 2 * self._gap_s))
+            trusted_s = 0.0 if self.stands(now) else min(MAX_STALE_S, max(STALE_S, 2 * self._gap_s))
             return min(self.position(now), max(self._certain_s, self._reported_s + trusted_s))
         certain_s = min(self.sent_s, self._anchor_position + now - self._anchor_time - self.unsure_s)
         return max(self._certain_s, certain_s)
+
+    def stands(self, now: float) -> bool:
+        """The client goes on reporting the same place, though it has more to play: it does not any more."""
+        reports = self._reported_at is not None and not self._held and now - self._reported_at < REPORT_TRUST_S
+        return reports and now - self._moved_at >= MAX_STALE_S
 
     def room(self, now: float) -> float:
         """Seconds of audio that may be sent now; 0 while held."""
@@ -98,6 +105,7 @@ class Playout:
             self._unbroken = self._started_at is None
             self._started_at = now if self._started_at is None else self._started_at
             self._anchor(position, now, self.lag_s)
+            self._moved_at = now
         self.sent_s += seconds
 
     def report(self, position_s: float, now: float) -> None:
@@ -108,6 +116,8 @@ class Playout:
         if self._started_at is None or not self._reported_s - SLIP_S <= position_s <= self.sent_s + SLIP_S:
             return
         played_s = min(position_s, self.sent_s, now - self._started_at + self.lead_s)
+        if played_s > self._reported_s or self._held:
+            self._moved_at = now
         self._reported_s = max(played_s, self._reported_s)
         if 0 < position_s < self.sent_s and self._unbroken and not self._held and self._started_at is not None:
             self.lag_s = min(max(0.0, now - self._started_at - position_s), MAX_LAG_S)
@@ -124,7 +134,7 @@ class Playout:
     def release(self, now: float) -> None:
         """Go on from the very sample."""
         self._anchor(self.position(now), now)
-        self._held = False
+        self._held, self._moved_at = False, now
 
     def stop_at(self, position_s: float) -> None:
         """The client stopped playing there, for good."""

@@ -203,17 +203,26 @@ class Reply:
         return self.mind_done and self._sending >= len(self._spoken)
 
     def is_over(self, now: float) -> bool:
-        """Written, spoken, sent and played."""
-        return self.released and self.all_sent and self.playout.position(now) >= self.playout.sent_s - 1e-6
+        """Written, spoken, sent and played, or its client plays no more."""
+        played = self.playout.position(now) >= self.playout.sent_s - 1e-6
+        return self.released and self.all_sent and (played or self.playout.stands(now))
 
     def heard(self, now: float, *, whole: bool = False) -> str:
         """The text that was played by now for certain, cut at the last whole word. `whole`: nobody stops the client,
-        so it plays all that it has."""
+        so it plays all that it has, if it still plays."""
+        whole = whole and not self.playout.stands(now)
         return self.heard_at(self.playout.position(now) if whole else self.playout.heard(now))
 
     def heard_at(self, position: float) -> str:
-        """The text of the first `position` seconds of audio, cut at the last whole word."""
-        return self.text[: self._cut_at(position)].strip()
+        """The text of the first `position` seconds of audio, cut at the last whole word; of a clause that failed, no
+        more than was made of it."""
+        cut, heard, begin = self._cut_at(position), "", 0
+        for spoken in self._spoken:
+            if spoken.failed and spoken.clause.start < cut:
+                made = spoken.clause.start + self._heard_of(spoken, spoken.duration_s)
+                heard += self.text[begin : min(cut, made)]
+                begin = min(cut, spoken.clause.end)
+        return (heard + self.text[begin:cut]).strip()
 
     def said(self, since_s: float) -> str:
         """The words that were sent of its audio from `since_s` on, the one under way included."""
@@ -229,7 +238,7 @@ class Reply:
             return self._told
         cut = 0
         for spoken in self._spoken:
-            if spoken.failed or (spoken.clause.text and not spoken.begun):
+            if spoken.clause.text and not spoken.begun:
                 break
             if spoken.complete and not spoken.duration_s:
                 continue  # silent: heard of only if something after it was
@@ -258,7 +267,7 @@ class Reply:
         else:
             said = spoken.clause.text
             length_s = spoken.duration_s
-            if not spoken.complete:
+            if not spoken.complete or spoken.failed:
                 length_s = max(length_s, expected_s(said) / self._speed)
             reached = len(said) * elapsed_s / max(length_s, 1e-6)
             count = sum(1 for _, end in spans(said) if end <= reached)
