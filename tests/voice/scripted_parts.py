@@ -14,6 +14,7 @@ import numpy as np
 from llm.errors import WorkerDied
 from llm.messages import GenerateRequest
 from llm.stream import Finish, StreamEvent, TextDelta, Usage
+from models.errors import ParleyError
 from voice.errors import SttFailed
 from voice.port import Pcm, SpeakRequest, SpeechChunk, Transcript, VoiceInfo, Word
 
@@ -22,11 +23,12 @@ RATE_HZ = 16_000
 
 @dataclass
 class ScriptedStt:
-    """`text(seconds of audio) -> transcript`. `fail` first openings break after their first audio."""
+    """`text(seconds of audio) -> transcript`. `fail` first openings break after their first audio, with `error`."""
 
     text: Callable[[float], str] = lambda seconds: "what time is it"
     delay_s: float = 0.01
     fail: int = 0
+    error: ParleyError = field(default_factory=lambda: SttFailed("the script says so"))
     name: str = "scripted"
     streaming: bool = True
     open_streams: int = 0
@@ -46,7 +48,7 @@ class ScriptedSttStream:
         self._pieces.append(pcm)
         if self._stt.fail:
             self._stt.fail -= 1
-            raise SttFailed("the script says so")
+            raise self._stt.error
 
     async def partial(self) -> str | None:
         return f"{len(self.audio) / RATE_HZ:.1f}"

@@ -17,12 +17,15 @@ from typing import Any
 import anyio
 import numpy as np
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail
 
+from llm.errors import WorkerDied
 from llm.messages import Message, TextPart, ToolCall
 from models.clock import SystemClock
+from models.errors import BadInput, ParleyError
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
 from voice.ears.ears import Ears, load_ears
-from voice.errors import SessionGone
+from voice.errors import SessionGone, SttFailed
 from voice.port import Pcm
 from voice.session.config import AudioConfig, SessionConfig, TurnDetection
 from voice.session.files import LiveRecord, _from_json, _to_json
@@ -31,6 +34,7 @@ from voice.session.outgoing import TurnComplete
 from voice.session.session import Session, SessionParts
 from voice.settings import TurnSettings, VadSettings, VoiceSettings, WakeSettings
 from voice.turn.history import History, Item
+from voice.turn_detection.spec import Scorer
 
 PCM = AudioConfig(input_format="pcm", output_format="pcm", sample_rate=16_000)
 TYPED = SessionConfig(audio=PCM)
@@ -93,9 +97,11 @@ class World:
         self.ears, self.home = ears, tmp_path
         self.settings = VoiceSettings(turn=TurnSettings(silence_ms=300), resume_grace_s=0)
         self.turns: list[TurnComplete] = []
+        self.scorer: Scorer | None = None
 
     def parts(self) -> SessionParts:
-        return SessionParts(self.ears, self.stt, self.mind, self.voice, self.mind.forget, SystemClock())
+        clock = SystemClock()
+        return SessionParts(self.ears, self.stt, self.mind, self.voice, self.mind.forget, clock, scorer=self.scorer)
 
     def hub(self) -> Hub:
         return Hub(self.settings, self.home / "live", SystemClock(), self.parts)
@@ -269,14 +275,31 @@ async def test_a_recogniser_that_breaks_once_loses_no_audio(world: World, spoken
     assert 0.8 <= world.stt.fed_s[-1] <= 2.0
 
 
-async def test_a_recogniser_that_stays_broken_is_told(world: World, spoken: Pcm) -> None:
-    world.stt.fail = 1000
+@pytest.mark.parametrize("error", [SttFailed("broken"), WorkerDied("not started"), BadInput("no such language")])
+async def test_a_recogniser_that_stays_broken_is_told(world: World, spoken: Pcm, error: ParleyError) -> None:
+    world.stt.fail, world.stt.error = 1000, error
     async with world.session() as wire:
         await wire.speak(spoken)
-        assert (await wire.wait("error"))["code"] == "stt_failed"
+        assert (await wire.wait("error"))["code"] == error.code
         world.stt.fail = 0
         wire.say(type="end_turn", transcript="hello")
         await wire.wait("turn_complete")
+
+
+async def test_a_turn_that_cannot_be_scored_ends_by_its_silence(world: World, spoken: Pcm) -> None:
+    class Broken:
+        asked = 0
+
+        def score(self, pcm: Pcm) -> float:
+            self.asked += 1
+            raise Fail("as onnxruntime says it")
+
+    world.scorer = Broken()
+    async with world.session() as wire:
+        await wire.speak(spoken)
+        await wire.speak(np.zeros(4 * 16_000, np.int16), pace=4.0)
+        await wire.wait("turn_complete")
+    assert world.scorer.asked and not wire.of("error")
 
 
 async def test_a_model_that_dies_is_told_and_the_next_turn_works(world: World) -> None:

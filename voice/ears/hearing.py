@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from models.errors import ParleyError
 from voice.ears.ring import AudioRing
-from voice.errors import SttFailed
 from voice.port import SpottingStream, Stt, SttStream, Transcript
 
 __all__ = ["Hearing"]
@@ -36,7 +36,7 @@ class _Wanted:
         self.phrase: str | None = None
         self.done = anyio.Event()
         self.result = Transcript("")
-        self.error: SttFailed | None = None
+        self.error: ParleyError | None = None
 
 
 class Hearing:
@@ -67,13 +67,15 @@ class Hearing:
         self._news.set()
 
     async def transcribe(self) -> Transcript:
-        """The transcript of all that is in the ring by now. Cancel-safe. Raises SttFailed."""
+        """The transcript of all that is in the ring by now. Cancel-safe. Raises what the recogniser does: SttFailed,
+        WorkerDied, BadInput for a language that it has not.
+        """
         return (await self._want(())).result
 
     async def spot(self, phrases: Sequence[str]) -> str | None:
         """Which of the phrases all that is in the ring by now is, "" for none; None: the recogniser cannot tell.
 
-        Cancel-safe. Raises SttFailed.
+        Cancel-safe. Raises as `transcribe`.
         """
         return (await self._want(phrases)).phrase
 
@@ -99,8 +101,8 @@ class Hearing:
             try:
                 await self._serve(on_partial)
                 return
-            except SttFailed as error:
-                if attempt == 1 and not self._late():
+            except ParleyError as error:
+                if attempt == 1 and error.retryable and not self._late():
                     self.fed_until = self.from_sample
                     await self._until_wanted()
                     continue
@@ -165,7 +167,7 @@ class Hearing:
             self._news = anyio.Event()
             await self._news.wait()
 
-    def _fail(self, error: SttFailed) -> None:
+    def _fail(self, error: ParleyError) -> None:
         for wanted in self._wanted:
             wanted.error = error
             wanted.done.set()

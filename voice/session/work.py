@@ -193,7 +193,7 @@ class Work:
         pcm = self._ring.read(round(action.from_s * RATE_HZ))[-SCORED_S * RATE_HZ :]
         try:
             probability = await anyio.to_thread.run_sync(scorer.score, pcm)
-        except (ValueError, RuntimeError):
+        except Exception:  # of the model's library, which has its own tree of errors: it is an opinion, not a part
             log.exception("turn not scored", session=self._name)
             return
         self._hear(heard.TurnScored(action.revision, probability))

@@ -41,7 +41,7 @@ class Detector(Protocol):
 
 
 class Scorer(Protocol):
-    """Confined to one call at a time; called from a worker thread."""
+    """One for all sessions: called from several threads at once."""
 
     def score(self, pcm: Pcm) -> float:
         """The probability (0..1) that the turn is over at the end of `pcm`: int16 mono 16 kHz, any length."""
