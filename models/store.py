@@ -69,7 +69,9 @@ class Store:
 
         Reads directories and, for new files, headers; call it from a thread where that matters.
         """
-        found = sorted(self._scan(), key=lambda pair: (pair[0].bundled, -pair[1], pair[0].name))
+        seen: dict[tuple[Path, str], _Seen] = {}
+        found = sorted(self._scan(seen), key=lambda pair: (pair[0].bundled, -pair[1], pair[0].name))
+        self._seen = seen  # whole, as other threads look into it
         return _unique([model for model, _ in found if kind is None or model.kind == kind])
 
     def find(self, name: str, kind: Kind | None = None) -> Installed:
@@ -89,27 +91,17 @@ class Store:
         """Files of the last scan that look like models and cannot be used."""
         return tuple(Problem(path, seen.problem) for (path, _), seen in self._seen.items() if seen.problem)
 
-    def _scan(self) -> Iterator[tuple[Installed, int]]:
+    def _scan(self, seen: dict[tuple[Path, str], _Seen]) -> Iterator[tuple[Installed, int]]:
+        """Puts what it finds into `seen`, too."""
         known = self._seen
-        self._seen = {}
         for folder, bundled in self._folders:
             for path in walk(folder):
                 for form in self._formats:
-                    if form.claims(path) and (detected := self._read(form, path, known)):
-                        yield _entry(detected, form, path, bundled), detected.weight
-
-    def _read(self, form: FormatSpec, path: Path, known: dict[tuple[Path, str], _Seen]) -> Detected | None:
-        inside = next((path / name for name in ("model.bin", "config.json") if (path / name).is_file()), path)
-        stat = inside.stat()
-        stamp = (stat.st_mtime_ns, stat.st_size)
-        seen = known.get((path, form.name))
-        if seen is None or seen.stamp != stamp:
-            try:
-                seen = _Seen(stamp, form.read(path), "")
-            except ModelUnreadable as error:
-                seen = _Seen(stamp, None, error.message)
-        self._seen[path, form.name] = seen
-        return seen.detected
+                    if not form.claims(path) or (now := _look(form, path, known.get((path, form.name)))) is None:
+                        continue
+                    seen[path, form.name] = now
+                    if now.detected is not None:
+                        yield _entry(now.detected, form, path, bundled), now.detected.weight
 
     def _at(self, path: Path, kind: Kind | None) -> Installed:
         for form in self._formats:
@@ -118,6 +110,22 @@ class Store:
                     raise ModelUnreadable(f"{path.name} is a model for {detected.kind}, not for {kind}")
                 return _entry(detected, form, path, bundled=False)
         raise ModelUnreadable(f"{path} is no model of a known format")
+
+
+def _look(form: FormatSpec, path: Path, before: _Seen | None) -> _Seen | None:
+    """None: it has just gone."""
+    inside = next((path / name for name in ("model.bin", "config.json") if (path / name).is_file()), path)
+    try:
+        stat = inside.stat()
+    except OSError:
+        return None
+    stamp = (stat.st_mtime_ns, stat.st_size)
+    if before is not None and before.stamp == stamp:
+        return before
+    try:
+        return _Seen(stamp, form.read(path), "")
+    except ModelUnreadable as error:
+        return _Seen(stamp, None, error.message)
 
 
 def _entry(detected: Detected, form: FormatSpec, path: Path, bundled: bool) -> Installed:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,33 @@ def test_changes_on_disk_are_seen(store: Store, tmp_path: Path) -> None:
     assert len(store.installed()) == 1
     path.unlink()
     assert store.installed() == () and store.problems() == ()
+
+
+def test_it_may_be_asked_from_several_threads_while_files_come_and_go(store: Store, tmp_path: Path) -> None:
+    """As by requests of a server, of which each looks in a thread of its own."""
+    gguf(tmp_path / "models/good.gguf")
+    (tmp_path / "models/text.gguf").write_text("hello")
+    passing = [tmp_path / f"models/passing-{number}.gguf" for number in range(20)]
+    store.installed()
+
+    def come_and_go() -> None:
+        for _ in range(30):
+            for path in passing:
+                path.write_text("half a model")
+            for path in passing:
+                path.unlink()
+
+    with ThreadPoolExecutor(3) as threads:
+        busy = [threads.submit(come_and_go)]
+        busy += [threads.submit(lambda: [store.installed() for _ in range(60)]) for _ in range(2)]
+        looked = 0
+        while looked < 500 or not all(one.done() for one in busy):
+            assert "text.gguf" in {problem.path.name for problem in store.problems()}
+            looked += 1
+        for one in busy:
+            one.result()
+    assert [model.name for model in store.installed()] == ["good"]
+    assert [problem.path.name for problem in store.problems()] == ["text.gguf"]
 
 
 def test_two_files_of_one_name_stay_apart(store: Store, tmp_path: Path) -> None:
