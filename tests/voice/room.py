@@ -56,6 +56,8 @@ class Acoustics:
     """(from, for) seconds in which the network carries nothing, either way: it all comes at their end."""
     muted: tuple[tuple[float, float], ...] = ()
     """(from, for) seconds in which the microphone is off, and sends nothing."""
+    switched_off: tuple[tuple[float, float], ...] = ()
+    """(from, for) seconds in which the microphone is off, and the client sends silence."""
     busy: tuple[tuple[float, float], ...] = ()
     """(from, for) seconds in which we do nothing, for others have the machine: what comes waits to be heard."""
 
@@ -135,13 +137,17 @@ class Room:
         self._response = impulse_response(self.acoustics.rt60_s, self.seed)
         self._rng = np.random.default_rng(self.seed)
 
+    def type(self, at_s: float) -> None:
+        """The user types then, too."""
+        self._at(at_s, heard.Typed("tell me a story"))
+
     def run(self, until_s: float, asked_at_s: float | None = 0.5) -> Room:
         """The user types at `asked_at_s` and is answered by voice; then time passes. None: nobody types."""
         vad, segmenter, level_drop = _vad(), self._segmenter(), LevelDrop()
         stream, pending, at = vad.open(), np.zeros(0, np.int16), 0
         recorded: list[Pcm] = []
         if asked_at_s is not None:
-            self._at(asked_at_s, heard.Typed("tell me a story"))
+            self.type(asked_at_s)
         self._step(heard.EchoHeard(self.guard.state))
         try:
             for start in range(0, round(until_s * RATE_HZ), FRAME):
@@ -291,6 +297,8 @@ class Room:
         return max(ends, default=self.now)
 
     def _microphone(self, start: int) -> Pcm:
+        if _within(self.acoustics.switched_off, start / RATE_HZ):
+            return np.zeros(FRAME, np.int16)
         mixed = self._rng.normal(0, self.acoustics.noise, FRAME)
         if self.acoustics.gain_db is not None:
             mixed += self._echo(start) * 10 ** (self.acoustics.gain_db / 20)

@@ -98,12 +98,42 @@ def test_a_server_that_is_held_up_again_while_it_catches_up_takes_no_microphone_
 
 
 @pytest.mark.parametrize(("gain_db", "delay_ms"), [(-6, 60), (-12, 250), (-6, 400)])
-def test_what_was_played_while_the_microphone_was_off_is_no_echo(gain_db: float, delay_ms: float) -> None:
-    room = Room(Acoustics(gain_db, delay_ms, 0.3, muted=((3.0, 1.3),))).run(8.0)
+@pytest.mark.parametrize("off_s", [0.5, 1.3, 3.6])
+@pytest.mark.parametrize("sends_silence", [False, True])
+def test_what_was_played_while_the_microphone_was_off_is_no_echo(
+    gain_db: float, delay_ms: float, off_s: float, sends_silence: bool
+) -> None:
+    spans = ((3.0, off_s),)
+    switched_off, muted = (spans, ()) if sends_silence else ((), spans)
+    room = Room(Acoustics(gain_db, delay_ms, 0.3, muted=muted, switched_off=switched_off)).run(5.0 + off_s)
     assert room.told(Interrupted) == []
     assert room.guard.state == "present"
     heard = np.concatenate(room.heard_pcm)
-    assert level_db(heard[round(4.5 * RATE_HZ) :]) < 30  # 54 to 64 where nothing is done; it is on again from 3.0 on
+    later = heard[round((4.5 + off_s * sends_silence) * RATE_HZ) :]
+    assert level_db(later) < 30  # 54 to 64 where nothing is done; it is on again 1.5 s before
+
+
+@pytest.mark.parametrize("sends_silence", [False, True])
+def test_a_microphone_that_was_off_at_the_end_of_a_reply_hears_the_next_one_where_it_is(sends_silence: bool) -> None:
+    spans = ((3.0, 6.0),)
+    switched_off, muted = (spans, ()) if sends_silence else ((), spans)
+    room = Room(Acoustics(-10, 200, 0.3, muted=muted, switched_off=switched_off), reply=STORY[:100])
+    room.type(10.0)
+    room.run(17.5)
+    assert len(room.told(TurnComplete)) == 2
+    assert room.told(Interrupted) == []
+
+
+@needs_recordings
+@pytest.mark.parametrize("sends_silence", [False, True])
+def test_who_switches_the_microphone_on_to_speak_is_heard(sends_silence: bool) -> None:
+    human = recording("speech/commands_human/rs_what_time_is_it.wav").pcm()[:21_000]
+    spans = ((2.5, 2.0),)
+    switched_off, muted = (spans, ()) if sends_silence else ((), spans)
+    acoustics = Acoustics(-10, 150, 0.3, muted=muted, switched_off=switched_off)
+    room = Room(acoustics, (Sound(4.7, human, "what time is it"),)).run(9.0)
+    assert len(room.told(Interrupted)) == 1
+    assert room.requests[-1] == "what time is it"
 
 
 def test_without_an_echo_the_signal_passes_bit_for_bit() -> None:
@@ -268,6 +298,28 @@ def test_replies_that_leave_while_the_microphone_is_late_are_taken_out() -> None
     for number in range(1, 5):
         begin = number * turn + rest // 2 + late
         assert level_db(clean[begin : begin + len(ours)]) < level_db(mic[begin : begin + len(ours)]) - 15, number
+
+
+def test_two_silences_in_a_reply_that_are_closer_than_its_echo_is_late_are_both_looked_for() -> None:
+    """The reply breaks off and begins again before the echo of its first words is back; the client's playout, too,
+    begins a little later than the last time."""
+    story, late, shift = spoken(STORY), 6400, 600
+    first, rest = spoken("The capital of France is Paris.")[:5600], spoken("It is a city of two million people.")
+    sent = {RATE_HZ // 2: story[: 6 * RATE_HZ], 8 * RATE_HZ: first, 8 * RATE_HZ + 8000: rest}
+    played = np.zeros(12 * RATE_HZ)
+    for begin, pcm in sent.items():
+        at = begin + late + (shift if begin > RATE_HZ else 0)
+        played[at : at + len(pcm)] = pcm[: len(played) - at]
+    echo = np.convolve(played, impulse_response(0.3, 0))[: len(played)] * 10 ** (-10 / 20)
+    microphone = (echo + np.random.default_rng(0).normal(0, 12, len(echo))).round().astype(np.int16)
+    canceller, out = EchoCanceller(), []
+    for now in range(0, len(microphone), 320):
+        if now in sent:
+            canceller.play(sent[now])
+        out.append(canceller.hear(microphone[now : now + 320]))
+    heard = np.concatenate(out)
+    words = slice(8 * RATE_HZ + late + shift, 8 * RATE_HZ + late + shift + len(first))
+    assert level_db(heard[words]) < level_db(microphone[words]) - 15
 
 
 def is_found_again(shift: int) -> bool:

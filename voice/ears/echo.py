@@ -61,6 +61,8 @@ class EchoCanceller:
         self.hindsight: Pcm = np.zeros(0, np.int16)
         """Once there is an echo: the last audio that was given out, again, without it. Who takes it empties it."""
         self._engaged = self._skip = False
+        self._returned = False
+        """The microphone was silent, and it is not known yet why."""
         self._expecting = False
         """There was an echo in an earlier session; nothing has been played in this one."""
 
@@ -102,14 +104,15 @@ class EchoCanceller:
     def play(self, pcm: Pcm, late: int = 0) -> None:
         """We have sent `pcm` (16 kHz), `late` samples after the last audio that was heard."""
         late += len(self._held)  # heard, and not yet looked at
+        self._placing.continues(self._line.at + late)
         if not self._line.play(pcm, late):
             return
         begins = self._line.at + max(0, late)
         if self._expecting:  # there is no filter yet to place it with
             self._expecting = False
             self._path.relearn_at = [begins + self._path.delay + later for later in RELEARN]
-        else:
-            self._placing.burst_at = begins
+        elif self._engaged:
+            self._placing.begins(begins)
 
     def stop(self, late: int = 0) -> None:
         """The client was told, `late` samples after the last audio that was heard, to drop what it has not played."""
@@ -121,9 +124,31 @@ class EchoCanceller:
         self.stop()
         self._line.away()
 
+    def comes_back(self, samples: int) -> None:
+        """The microphone was silent for so long. It was off, or what it recorded comes now: the echo may tell."""
+        self._returned = self._engaged and self._line.active
+        if self._returned:
+            self._placing.comes_back(samples, self._line.at + len(self._held))
+
+    def was_on(self) -> None:
+        """It was not off."""
+        if self._returned:
+            self._placing.was_on()
+        self._returned = False
+
+    def take_missed(self) -> int:
+        """It was off for so many samples, as the echo has just shown; `gap` need not be told. Else 0."""
+        missed = self._placing.went_on if self._returned else 0
+        self._returned = self._returned and not missed
+        return missed
+
     def gap(self, samples: int) -> None:
         """The microphone was off for so long: what we sent meanwhile was not heard."""
-        self._path.move(-samples, samples)
+        if self._returned:
+            self._placing.was_off(samples)
+        else:
+            self._path.move(-samples, samples)
+        self._returned = False
 
     def came_late(self) -> None:
         """What is heard next was on its way for long: the link has stalled, or we have."""
@@ -166,7 +191,7 @@ class EchoCanceller:
                 finder.state, self._path.delay = "present", found.lag
                 self._path.relearn_at = [line.at + later for later in RELEARN]
                 self._skip = self._engaged = True
-                self._placing.burst_at = None
+                self._placing.forget()
                 self._look_back()
         return pcm
 
@@ -175,7 +200,7 @@ class EchoCanceller:
         path, placing = self._path, self._placing
         hidden = placing.place() or path.rough()
         path.check()
-        if path.relearn_at and self._line.at >= path.relearn_at[0] and placing.burst_at is None:
+        if path.relearn_at and self._line.at >= path.relearn_at[0] and not placing.unsure:
             path.relearn()
         return self._clean() * 0 if hidden else self._clean()
 
@@ -241,14 +266,14 @@ class EchoCanceller:
         line, placing = self._line, self._placing
         if not line.active:
             return self._remainder.pass_on(line.mic[-BLOCK:])
-        echo, residual = self._path.cancel(ago, learn=placing.burst_at is None)
+        echo, residual = self._path.cancel(ago, learn=not placing.unsure)
         if not ago:
             placing.judge(echo, residual)
         there = line.block(ago)
         if np.mean(residual**2) > np.mean(there**2):
             residual = there  # we are not heard: what was expected is no sound
         out, expected, spectrum = self._remainder.take_off(echo, residual)
-        if not ago and not self._path.relearn_at and placing.burst_at is None:
+        if not ago and not self._path.relearn_at and not placing.unsure:
             line.pace.learn(expected, spectrum)
         return out
 

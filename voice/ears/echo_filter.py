@@ -19,6 +19,8 @@ PARTS = 16
 """Blocks that the filter covers: 256 ms."""
 _EVERY = 4
 """A part of the filter is kept to its length once in so many blocks: it costs as much as the rest."""
+_OFF = 1.5 / 32768
+"""No sample of a microphone that is off is louder: there is nothing to learn from that."""
 
 Floats = npt.NDArray[np.floating[Any]]
 Spectra = npt.NDArray[np.complexfloating[Any, Any]]
@@ -75,7 +77,7 @@ class EchoFilter:
         self.put(0, x)
         echo: Floats = np.fft.irfft((self._filter * self._spectra).sum(axis=0))[BLOCK:]
         residual = heard - echo
-        if learn and self._power.max() > 1e-6:
+        if learn and self._power.max() > 1e-6 and np.abs(heard).max() > _OFF:
             self._learn(residual)
         return echo, residual
 

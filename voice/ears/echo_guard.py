@@ -29,7 +29,7 @@ _LATE_S = 3.0
 _REMEMBERED_S = 2.0
 """For one to two times this long a piece that came early tells where the microphone is. Clocks drift apart by less
 than a millisecond meanwhile, and a microphone that was off for a moment misleads no longer."""
-_GAP_S = 1.0
+_GAP_S = 0.3
 """No audio for this long: the microphone was off meanwhile, if its audio stays as late."""
 _STALLED_S = 0.15
 """Audio that comes so late tells of a link that has stalled: our voice may come as late to the loudspeaker."""
@@ -90,12 +90,18 @@ class EchoGuard:
         self._heard_at = now
         self._heard += len(pcm)
         if silent_s > (_GAP_S if self._silence is None else _HELD_UP_S):
+            if self._silence is None:
+                self._canceller.comes_back(round(self._late_s(now) * RATE_HZ))
             self._silence = now, self._heard
         self._after_silence(now)
         self._came(now)
         if self._late_s(now) >= _STALLED_S:
             self._canceller.came_late()
         heard, again = self._canceller.hear(pcm), self._canceller.hindsight
+        missed = self._canceller.take_missed()
+        if missed:
+            self._silence = None
+            self._heard += missed
         if len(again):
             self._canceller.hindsight = np.zeros(0, np.int16)
             if len(heard) < len(again):
@@ -137,6 +143,7 @@ class EchoGuard:
         (at, heard), missing_s = self._silence, self._late_s(now)
         if missing_s <= _GAP_S:
             self._silence = None
+            self._canceller.was_on()
         elif now - at >= _CATCH_UP_S and self._heard - heard < _FASTER * (now - at) * RATE_HZ:
             self._silence = None
             self._canceller.gap(round(missing_s * RATE_HZ))

@@ -65,13 +65,19 @@ class Underrun:
         """The loudspeaker plays, where the reference is now; or nobody knows."""
         self.waited = self._missing = 0
 
+    def give_up(self) -> None:
+        """It never ran dry: somebody turned it off, or the microphone."""
+        if self.waited:
+            self._path.move(-self.waited, KEPT - self._path.delay)
+        self.over()
+
     def _there(self) -> float:
         return float(np.mean(self._line.mic[-BLOCK:] ** 2))
 
     def _wait(self, samples: int) -> None:
         begin = KEPT - samples - self._path.delay
         if self.waited > _LONGEST:
-            self.over()
+            self.give_up()
         elif begin > 0:
             self._path.move(samples, begin)
             self.waited += samples

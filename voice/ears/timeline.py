@@ -100,7 +100,7 @@ class Timeline:
         if shift >= 0:
             whole = np.concatenate((whole[:begin], np.zeros(shift, np.float32), whole[begin:]))
         else:
-            whole = np.concatenate((whole[: max(0, begin + shift)], whole[begin:]))
+            whole = np.concatenate((whole[: max(0, begin + shift)], whole[max(begin, -shift) :]))
         whole = np.concatenate((whole, np.zeros(max(0, KEPT - len(whole)), np.float32)))
         self.ref, self.ahead = whole[:KEPT], whole[KEPT:]
         self.spoke_until += shift
