@@ -93,3 +93,36 @@ def test_what_breaks_is_asked_once_more_and_what_hangs_is_not(after_s: float, as
         return stt
 
     assert virtual_time.run(main).asked == asked
+
+
+class StumblingStt(FailingStt):
+    """Fails once, and then says how much it was given."""
+
+    async def open(self, language: str | None) -> SttStream:
+        self.samples = 0
+        return self
+
+    async def transcribe(self) -> Transcript:
+        return Transcript(f"{self.samples} samples") if self.asked else await super().transcribe()
+
+
+def test_one_that_is_asked_again_is_given_no_more_than_before() -> None:
+    """What was said while it failed is for the next who asks."""
+
+    async def main(clock: VirtualClock) -> list[str]:
+        hearing = Hearing(StumblingStt(2.0), ring := AudioRing(10.0), None, 0)
+        ring.append(np.ones(1000, np.int16))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hearing.run, lambda text: None)
+
+            async def speak() -> None:
+                await anyio.sleep(1.0)
+                ring.append(np.ones(20_000, np.int16))
+                hearing.audio_came()
+
+            tasks.start_soon(speak)
+            heard = [(await hearing.transcribe()).text, (await hearing.transcribe()).text]
+            hearing.close()
+        return heard
+
+    assert virtual_time.run(main) == ["1000 samples", "21000 samples"]

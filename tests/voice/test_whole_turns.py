@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tests.voice.conversation import RATE_HZ, Conversation
+from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from tests.voice.realtime_talk import RealtimeTalk, check
 from voice.session.config import AudioConfig, SessionConfig, TurnDetection
 from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TranscriptOut, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
-from voice.turn.actions import Transcribe
+from voice.turn.actions import Abandon, Transcribe
 
 MANUAL = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), turn_detection=TurnDetection("none"))
 SHORT = TurnSettings(max_turn_s=10)
@@ -101,6 +101,17 @@ def test_a_piece_that_is_lost_is_told_and_the_rest_is_kept() -> None:
     talk.run(45.0)
     assert [error.hint for error in talk.told(ErrorOut)] == ["a part of this turn is missing"]
     assert [event.text for event in talk.told(TranscriptOut)] == ["two three"]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_turn_that_is_given_up_leaves_no_piece_at_work(answers: bool) -> None:
+    config = replace(MANUAL, turn_detection=replace(MANUAL.turn_detection, create_response=answers))
+    talk = Conversation(config=config, settings=SHORT, delays=Delays(stt=9999.0))
+    dictate(talk)
+    talk.at(27.0, heard.Committed(27.0))
+    talk.run(120.0)
+    asked = {action.revision for _, action in talk.actions if isinstance(action, Transcribe)}
+    assert len(asked) == 3 and asked <= {action.revision for _, action in talk.actions if isinstance(action, Abandon)}
 
 
 def test_without_a_silence_it_is_cut_at_the_limit() -> None:

@@ -151,8 +151,13 @@ class Hearing:
         self._wanted = [wanted for wanted in self._wanted if wanted not in due]
 
     async def _feed(self, stream: SttStream) -> None:
-        while not self._closed and self.fed_until < self._available():
-            until = min(self.fed_until + FEED_SAMPLES, self._available())
+        """All that is there; where somebody waits for a transcript, no more than they asked for: what was said after
+        that, while a slow recogniser was at it, may be of the next turn."""
+        while not self._closed:
+            wanted = max(self.fed_until, min((each.until for each in self._wanted), default=self._available()))
+            until = min(self.fed_until + FEED_SAMPLES, self._available(), wanted)
+            if until <= self.fed_until:
+                break
             await stream.feed(self._ring.read(self.fed_until, until))
             self.fed_until = until
 

@@ -248,8 +248,13 @@ class Answer:
     def abandon(self) -> None:
         """Drop the revision without a trace; only for one that was not confirmed, or had no words in it."""
         if self.revision is not None:
-            self.out.append(Abandon(self.revision.number))
+            self.stop_work(self.revision)
             self.revision = None
+
+    def stop_work(self, revision: Revision) -> None:
+        """Nobody waits for it any more, nor for the pieces of its turn."""
+        open_pieces = [piece for piece, text in revision.heads.items() if text is None]
+        self.out.extend(map(Abandon, (revision.number, *open_pieces)))
 
     def complete(self, now: float, *, interrupted: bool, remembered: bool = True, reason: str = "") -> None:
         """End the confirmed revision: the one place where a turn is told to be over and enters the history.
@@ -263,7 +268,7 @@ class Answer:
         heard = reply.heard(now, whole=not interrupted) if reply is not None else ""
         self._desk.close(revision)
         revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
-        self.out.append(Abandon(revision.number))
+        self.stop_work(revision)
         if not revision.answering:
             if revision.turn is not None:  # its words are awaited still, or whether another device heard them better
                 self.out.append(StopListening(revision.turn.number))

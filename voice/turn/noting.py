@@ -10,7 +10,7 @@ from typing import Literal
 from llm.messages import Message
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut, TurnNoted
-from voice.turn.actions import Abandon, StopListening
+from voice.turn.actions import StopListening
 from voice.turn.gate import Request
 from voice.turn.history import Item
 from voice.turn.pieces import Pieces
@@ -55,7 +55,7 @@ class Noting(Pieces):
 
     def _fail_note(self, revision: Revision, code: str, message: str, hint: str) -> None:
         del self._notes[revision.number]
-        self._do(Abandon(revision.number))
+        self._answer.stop_work(revision)
         self._stop_listening(revision)
         self._tell(ErrorOut(code, message, hint, item=revision.user_item))
         self._tell(ItemDeleted(revision.user_item))
