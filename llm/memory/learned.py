@@ -57,7 +57,9 @@ def model_key(path: Path, size_bytes: int) -> str:
 
 
 class Learned:
-    """Reads the file once; `save` blocks on the disk, everything else does not."""
+    """Reads the file once; `save` blocks on the disk, everything else does not. What is known is never changed but
+    replaced: threads look into it (`save`, plans of loads) while the event loop measures.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -115,10 +117,11 @@ class Learned:
             log.warning("measured.not_kept", reason=error.strerror)
 
     def _put(self, key: str, measured: Measurement) -> None:
-        self._known.pop(key, None)
-        self._known[key] = measured
-        while len(self._known) > KEPT:
-            del self._known[next(iter(self._known))]
+        known = {other: kept for other, kept in self._known.items() if other != key}
+        known[key] = measured
+        while len(known) > KEPT:
+            del known[next(iter(known))]
+        self._known = known
         self._dirty = True
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -320,3 +322,26 @@ def test_the_projector_beside_a_model(tmp_path: Path) -> None:
     (tmp_path / "other-mmproj.gguf").touch()
     assert find_projector(model, "") is None  # which of the two?
     assert find_projector(model, "/x/y.gguf") == Path("/x/y.gguf")
+
+
+def test_what_is_learned_while_it_is_saved_and_looked_up(tmp_path: Path) -> None:
+    """The file is written, and loads are planned, in threads, while the event loop goes on measuring."""
+    learned = Learned(tmp_path / "measured.json")
+    for number in range(400):
+        learned.used(f"model-{number}:1", 100, 150)
+    every_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            saving = threads.submit(lambda: [learned.save() for _ in range(100)])
+            planning = threads.submit(lambda: [learned.ratio("unknown:1") for _ in range(100)])
+            for number in count():
+                learned.loaded(f"model-{number % 450}:1", 1.0)
+                if saving.done() and planning.done():
+                    break
+            saving.result()
+            assert set(planning.result()) == {1.5}
+    finally:
+        sys.setswitchinterval(every_s)
+    learned.save()
+    assert Learned(tmp_path / "measured.json").load_s(f"model-{number % 450}:1", 0) == 1.0
