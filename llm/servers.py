@@ -23,7 +23,7 @@ from models.errors import BadInput, ParleyError
 from models.store import Store
 from models.whole_file import write_whole
 
-__all__ = ["FILE", "Mode", "Server", "ServerBook", "load_servers", "with_servers"]
+__all__ = ["FILE", "Mode", "Server", "ServersFile", "load_servers", "with_servers"]
 
 FILE = "servers.json"
 Mode = Literal["proxy", "self-hosted"]
@@ -45,7 +45,7 @@ class Server:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ServerBook:
+class ServersFile:
     """Blocks on the disk. A file that cannot be read is an error: to write over it would lose what it holds."""
 
     def __init__(self, home: Path) -> None:

@@ -18,8 +18,8 @@ from llm.measuring.statistics import Measuring
 from llm.measuring.statistics_file import keep_statistics
 from llm.pool import SlotPool
 from llm.routing.configured_backends import load_backends
-from llm.routing.routing_choice import RoutingBook, RoutingChoice
-from llm.servers import ServerBook, load_servers, with_servers
+from llm.routing.routing_choice import RoutingChoice, RoutingFile
+from llm.servers import ServersFile, load_servers, with_servers
 from llm.workers.placement import LocalProcesses
 from models.clock import Clock
 from models.download_jobs import DownloadJobs
@@ -53,7 +53,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
     At the end all tasks are cancelled and all workers ended. Raises ParleyError for parts that cannot be had at all.
     """
     store, metrics = _store(settings), Metrics()
-    servers = await anyio.to_thread.run_sync(ServerBook(settings.home).read)
+    servers = await anyio.to_thread.run_sync(ServersFile(settings.home).read)
     settings = replace(settings, llm=await anyio.to_thread.run_sync(with_servers, settings.llm, servers, store))
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
@@ -84,7 +84,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             aliases=llm.aliases,
             spill=llm.spill,
         )
-        routing = RoutingChoice(router, llm, RoutingBook(settings.home))
+        routing = RoutingChoice(router, llm, RoutingFile(settings.home))
         await routing.restore()
         await group.start(pool.run)
         await group.start(router.run)

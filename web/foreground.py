@@ -1,4 +1,4 @@
-"""The life of a server in the foreground: open the door, build the house, say where it is, wait, take it down."""
+"""The server in the foreground: listen, start all services, print where it is reached, wait, end in order."""
 
 from __future__ import annotations
 

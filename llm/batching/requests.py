@@ -1,4 +1,4 @@
-"""The batcher's books: a request that waits, one that is being answered, and what was counted. Pure."""
+"""What the batcher keeps of a request that waits and of one that is being answered, and its counters. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with states in files, and what the batcher is told of it. The engine's thread.
+"""KV states in files: saving, restoring and erasing them, and telling the batcher. Called in the engine's thread.
 
 When a model leaves its slot, what its sequences hold is put away; when it is loaded again and a prompt comes that
 begins like one of them, that one is read back before the prompt is placed. All others stay where they are.

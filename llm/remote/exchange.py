@@ -1,8 +1,8 @@
 """One HTTP request and its answer on a connection that is already there.
 
 aiohttp makes the connections, keeps and closes them. What its client does beside that for each request (a task for
-the writing, objects for request, response and body) would be the dearest part of all that the gateway does. So the
-bytes go past it: httptools reads the answer, and this protocol stands on the transport for as long as it lasts.
+the writing, objects for request, response and body) would cost more than everything else the gateway does. So its
+client is left out: httptools parses the answer, and this protocol is the transport's while the exchange lasts.
 """
 
 from __future__ import annotations

@@ -116,16 +116,7 @@ class OpenAIClient:
                 if response.content_type == "text/html":
                     raise BackendFailed(f"{self.name} sent a page", hint=_PAGE, of_server=True)
                 if _in_one_piece(response, await response.opening(), whole):
-                    data = await data_of(response, MAX_REPLY_BYTES)
-                    value = loads(data)
-                    if whole and (as_it_is := relayed_whole(value, data)) is not None:
-                        for event in as_it_is:
-                            yield event
-                        return
-                    all_of_it = [*reader.read(value), *reader.close()]
-                    if reader.reason is None and not reader.legible.words:
-                        raise self.broken()  # the value is whole; some leave the reason out
-                    for event in all_of_it:
+                    for event in await self._whole_answer(response, reader, relay=whole):
                         yield event
                     return
                 async for piece in response.pieces():
@@ -166,6 +157,19 @@ class OpenAIClient:
             raise self.gone(error) from error
         except SERVER_BROKE as error:
             raise self.broken() from error
+
+    async def _whole_answer(
+        self, response: UpstreamAnswer, reader: ChunkReader, *, relay: bool
+    ) -> Sequence[StreamEvent]:
+        """The events of an answer that is one JSON value; passed on as it is where `relay` allows it."""
+        data = await data_of(response, MAX_REPLY_BYTES)
+        value = loads(data)
+        if relay and (as_it_is := relayed_whole(value, data)) is not None:
+            return as_it_is
+        events = [*reader.read(value), *reader.close()]
+        if reader.reason is None and not reader.legible.words:
+            raise self.broken()  # the value is whole; some leave the reason out
+        return events
 
     async def _frames(
         self, url: str, body: dict[str, Any], frames: SseReader | LineReader, reader: _FrameReader

@@ -25,7 +25,7 @@ from llm.settings import LlmSettings
 from models.errors import BadInput
 from models.whole_file import write_whole
 
-__all__ = ["FILE", "Kept", "RoutingBook", "RoutingChoice", "Standing", "in_force"]
+__all__ = ["FILE", "Kept", "RoutingFile", "RoutingChoice", "Standing", "in_force"]
 
 FILE = "routing.json"
 _LONGEST = 1000
@@ -51,7 +51,7 @@ class Standing:
     """By somebody while the server ran; else as configured."""
 
 
-class RoutingBook:
+class RoutingFile:
     """`routing.json` in PARLEY_HOME. Blocks on the disk."""
 
     def __init__(self, home: Path) -> None:
@@ -99,8 +99,8 @@ def in_force(settings: LlmSettings, kept: Mapping[str, Kept]) -> dict[str, Stand
 class RoutingChoice:
     """Between the file, the settings and the router. One change at a time."""
 
-    def __init__(self, router: Router, settings: LlmSettings, book: RoutingBook) -> None:
-        self._router, self._settings, self._book = router, settings, book
+    def __init__(self, router: Router, settings: LlmSettings, file: RoutingFile) -> None:
+        self._router, self._settings, self._file = router, settings, file
         self._kept: dict[str, Kept] = {}
         self._lock = anyio.Lock()
 
@@ -111,7 +111,7 @@ class RoutingChoice:
 
     async def restore(self) -> None:
         """At the start: what was chosen counts again, unless the settings, or the backends, have changed since."""
-        kept = await anyio.to_thread.run_sync(self._book.read)
+        kept = await anyio.to_thread.run_sync(self._file.read)
         standing, there = in_force(self._settings, kept), {view.name for view in self._router.views()}
         self._kept = {
             key: one
@@ -124,7 +124,7 @@ class RoutingChoice:
             )
         if self._kept != kept:
             try:
-                await anyio.to_thread.run_sync(self._book.write, dict(self._kept))
+                await anyio.to_thread.run_sync(self._file.write, dict(self._kept))
             except BadInput as error:
                 log.warning("routing.choice_not_kept", reason=error.message)
         self._apply()
@@ -165,7 +165,7 @@ class RoutingChoice:
         standing = in_force(self._settings, kept)
         kept = {key: one for key, one in kept.items() if standing[key].chosen}
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._book.write, kept)
+            await anyio.to_thread.run_sync(self._file.write, kept)
             self._kept = kept
             self._apply()
         log.info("routing.chosen", **{key: one.value for key, one in kept.items()})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm.routing.routing_choice import FILE, Kept, RoutingBook, in_force
+from llm.routing.routing_choice import FILE, Kept, RoutingFile, in_force
 from llm.settings import LlmSettings
 from models.errors import BadInput
 
@@ -33,27 +33,27 @@ def test_what_was_chosen_counts_until_the_setting_changes() -> None:
 )
 def test_a_damaged_file_counts_for_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text, encoding="utf-8")
-    assert RoutingBook(tmp_path).read() == {}
+    assert RoutingFile(tmp_path).read() == {}
 
 
 def test_it_is_written_whole_and_deleted_when_empty(tmp_path: Path) -> None:
-    book = RoutingBook(tmp_path / "new")
+    file = RoutingFile(tmp_path / "new")
     kept = {"default_model": Kept("ollama/qwen3:4b", "", "ollama")}
-    book.write(kept)
-    assert book.read() == kept
-    assert [path.name for path in book.path.parent.iterdir()] == [FILE]
-    book.write({})
-    assert not book.path.exists() and book.read() == {}
-    book.write({})
+    file.write(kept)
+    assert file.read() == kept
+    assert [path.name for path in file.path.parent.iterdir()] == [FILE]
+    file.write({})
+    assert not file.path.exists() and file.read() == {}
+    file.write({})
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(BadInput, match="cannot be written"):
-        RoutingBook(tmp_path / "file").write({"default_model": Kept("a", "")})
+        RoutingFile(tmp_path / "file").write({"default_model": Kept("a", "")})
 
 
 def test_unknown_keys_of_a_later_version_are_left_out(tmp_path: Path) -> None:
     row = {"value": "a", "instead_of": "", "backend": ""}
     (tmp_path / FILE).write_text(json.dumps({"chosen": {"default_model": row, "mood": row}}), encoding="utf-8")
-    assert set(RoutingBook(tmp_path).read()) == {"default_model"}
+    assert set(RoutingFile(tmp_path).read()) == {"default_model"}

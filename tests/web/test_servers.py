@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from llm.servers import FILE, Server, ServerBook
+from llm.servers import FILE, Server, ServersFile
 from models.errors import BadInput
 from tests.llm.slot_house import small_model
 from tests.scripted.process import ScriptedProcess
@@ -76,7 +76,7 @@ def test_all_flags_are_kept(home: Path, capsys: pytest.CaptureFixture[str], monk
     ],
 )
 def test_what_cannot_be_added(home: Path, flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    ServerBook(home).add(Server("taken", "m", "proxy", url="http://there"))
+    ServersFile(home).add(Server("taken", "m", "proxy", url="http://there"))
     before = (home / FILE).read_bytes()
     assert add(*flags) == 2 and capsys.readouterr().err
     assert (home / FILE).read_bytes() == before and sorted(os.listdir(home)) == [FILE]
@@ -85,7 +85,7 @@ def test_what_cannot_be_added(home: Path, flags: tuple[str, ...], capsys: pytest
 
 def test_a_damaged_file_is_not_written_over(home: Path) -> None:
     (home / FILE).write_text('{"servers": [{"nam')
-    for act in (lambda: ServerBook(home).add(Server("x", "m", "proxy")), lambda: ServerBook(home).remove("x")):
+    for act in (lambda: ServersFile(home).add(Server("x", "m", "proxy")), lambda: ServersFile(home).remove("x")):
         with pytest.raises(BadInput, match="is not what add-server writes"):
             act()
     assert (home / FILE).read_text() == '{"servers": [{"nam'
@@ -101,10 +101,10 @@ async def ask(found: House, model: str) -> int:
 async def test_a_server_that_starts_has_them(home: Path, scripted_service: ScriptedProcess) -> None:
     model = home / "elsewhere.gguf"
     shutil.copyfile(small_model(), model)
-    book = ServerBook(home)
-    book.add(Server("mine", "little", "self-hosted", model_path=str(model), options={"ctx_size": 128}))
-    book.add(Server("gone", "lost", "self-hosted", model_path=str(home / "nothing.gguf")))
-    book.add(Server("office", "far", "proxy", "openai", scripted_service.base_url))
+    file = ServersFile(home)
+    file.add(Server("mine", "little", "self-hosted", model_path=str(model), options={"ctx_size": 128}))
+    file.add(Server("gone", "lost", "self-hosted", model_path=str(home / "nothing.gguf")))
+    file.add(Server("office", "far", "proxy", "openai", scripted_service.base_url))
     async with house(home, '[llm]\nmodel = "none"\n') as found:
         with anyio.fail_after(60):
             while not found.services.pool.ready("elsewhere"):

@@ -133,8 +133,8 @@ class Hearing:
                 await stream.aclose()
 
     async def _answer(self, stream: SttStream, due: list[_Wanted]) -> None:
-        """What is quick first. Let go as soon as nobody waits any more: the next transcript must not stand behind one
-        for the bin."""
+        """What is quick first. Given up as soon as nobody waits for it any more, so that the next transcript need not
+        wait for one that nobody reads."""
         self._due = due
         try:
             with anyio.CancelScope() as self._asking:

@@ -1,4 +1,4 @@
-"""A few words while a tool works or an answer is slow, so that nobody thinks the line is dead. Pure."""
+"""A few words while a tool works or an answer is slow, so that the user knows that it is being worked on. Pure."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class LiveRecord:
 
 
 class SessionFiles:
-    """`put` and `remove` return at once. What waits is one wish a session: the last counts."""
+    """`put` and `remove` return at once. Of what waits to be written only the last counts for each session."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

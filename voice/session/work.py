@@ -55,7 +55,7 @@ __all__ = ["SessionParts", "Work", "WorkAction"]
 
 SCORED_S = 8
 """A turn detector looks at so much of a turn."""
-LIFE_EVERY_S = 2.0
+WAIT_TOLD_EVERY_S = 2.0
 AHEAD_S = 0.5
 """Audio that came so long before the ears have heard it came in a burst: what they make of it is not known yet."""
 SILENCE = np.zeros(0, np.int16)
@@ -246,7 +246,7 @@ class Work:
             priority=Priority.INTERACTIVE if action.aside else Priority.VOICE,
             user=self._owner,
             thinking=False,  # nobody wants to wait for thoughts that are not spoken
-            on_wait=self._life_of(action.revision),
+            on_wait=self._waits_of(action.revision),
         )
         usage = None
         calls: dict[int, ToolCall] = {}
@@ -266,18 +266,18 @@ class Work:
         prompt, completion = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
         self._hear(heard.MindFinished(action.revision, prompt, completion, reason, made))
 
-    def _life_of(self, revision: int) -> Callable[[WaitState], None]:
-        """Tells the machine what a request waits for: every change, and now and then that it is so."""
+    def _waits_of(self, revision: int) -> Callable[[WaitState], None]:
+        """Tells the machine what the model's request waits for: every change, and every 2 s that it still does."""
         last: list[tuple[heard.MindWaits, float]] = []
 
         def tell(state: WaitState) -> None:
             now, progress = self._parts.clock.now(), state.progress
-            life = heard.MindWaits(
+            waits = heard.MindWaits(
                 revision, state.loading, None if progress is None else round(progress, 2), state.position
             )
-            if not last or last[0][0] != life or now >= last[0][1] + LIFE_EVERY_S:
-                last[:] = [(life, now)]
-                self._hear(life)
+            if not last or last[0][0] != waits or now >= last[0][1] + WAIT_TOLD_EVERY_S:
+                last[:] = [(waits, now)]
+                self._hear(waits)
 
         return tell
 

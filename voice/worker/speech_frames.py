@@ -43,7 +43,8 @@ def error_frame(error: ParleyError) -> bytes:
 
 @dataclass(slots=True)
 class FrameReader:
-    """Bytes in any cutting -> chunks. `done` once the end was seen. Raises TtsFailed for error frames and rubbish."""
+    """Bytes, cut anywhere -> chunks. `done` once the end was seen. Raises TtsFailed for error frames, and for bytes
+    that are no frame."""
 
     done: bool = False
     _data: bytearray = field(default_factory=bytearray)

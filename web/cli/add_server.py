@@ -74,7 +74,7 @@ def _server(arguments: argparse.Namespace) -> Server:
 def _run(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from llm.servers import ServerBook
+    from llm.servers import ServersFile
     from llm.workers.launch import changed_settings
     from models.errors import BadInput, ModelNotFound
     from models.registry import discover
@@ -98,7 +98,7 @@ def _run(arguments: argparse.Namespace) -> int:
             hint = error.hint or f"`parley download-model {server.model_path}` first"
             raise BadInput(error.message, param="model_path", hint=hint) from None
         changed_settings(settings.llm.engine, server.options)
-    ServerBook(settings.home).add(server)
+    ServersFile(settings.home).add(server)
     print(f"{server.name}: added; `parley up` has it from its next start on")
     return 0
 

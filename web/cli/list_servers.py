@@ -21,10 +21,10 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
-    from llm.servers import ServerBook
+    from llm.servers import ServersFile
     from web.terminal import PlainConsole
 
-    servers = ServerBook(settings_of(arguments).home).read()
+    servers = ServersFile(settings_of(arguments).home).read()
     if arguments.json:
         rows = [{**asdict(server), "api_key": "***" if server.api_key else ""} for server in servers]
         print(json.dumps({"servers": rows}, indent=1))

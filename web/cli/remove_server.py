@@ -15,9 +15,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from llm.servers import ServerBook
+    from llm.servers import ServersFile
 
-    server = ServerBook(settings_of(arguments).home).remove(arguments.name)
+    server = ServersFile(settings_of(arguments).home).remove(arguments.name)
     ends = "; what runs now goes on until the server ends" if server.mode == "proxy" else ""
     print(f"{server.name}: removed{ends or '; `parley unload-model` empties its slot now'}")
     return 0

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from llm.routing.routing_choice import RoutingBook, in_force
-from llm.servers import ServerBook
+from llm.routing.routing_choice import RoutingFile, in_force
+from llm.servers import ServersFile
 from models.errors import ParleyError, SettingsError
 from models.registry import discover
 from models.store import Store
@@ -61,7 +61,7 @@ def home(settings: Settings) -> list[Finding]:
     keys = folder / "keys.json"
     if os.name == "posix" and keys.exists() and stat.S_IMODE(keys.stat().st_mode) & 0o077:
         found.append(Finding("warn", "Key file", f"{keys} can be read by others", f"chmod 600 {keys}"))
-    for subject, read in (("Key file", KeyFile(keys).read), ("Servers", ServerBook(folder).read)):
+    for subject, read in (("Key file", KeyFile(keys).read), ("Servers", ServersFile(folder).read)):
         try:
             read()
         except ParleyError as error:
@@ -100,7 +100,7 @@ def _speech(kind: Kind, subject: str, settings: SpeechServiceSettings, store: St
 
 def _language_model(settings: Settings, store: Store) -> Finding:
     subject = "Language model"
-    default = in_force(settings.llm, RoutingBook(settings.home).read())["default_model"]
+    default = in_force(settings.llm, RoutingFile(settings.home).read())["default_model"]
     if configured := settings.voice.llm.model or default.value:
         how = "chosen on the admin page" if default.chosen and not settings.voice.llm.model else "configured"
         return Finding("ok", subject, f"{configured} ({how})")
