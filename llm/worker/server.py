@@ -19,7 +19,7 @@ from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.errors import UnknownModel
 from llm.worker.answers import JsonAnswer, Loading, error_answer
 from llm.worker.bridge import Bridge
-from llm.worker.guard import LocalOnly
+from llm.workers.local_only import LocalOnly
 from models.errors import ParleyError
 
 __all__ = ["ModelServer", "create_app", "server_of"]

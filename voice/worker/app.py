@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from llm.workers.local_only import LocalOnly
 from models.errors import ParleyError
 from voice.worker.body_limit import BodyLimit
 from voice.worker.engine import Recogniser, Speaker
@@ -51,7 +52,7 @@ def create_app(part: Recogniser | Speaker, on_load_failed: Callable[[Exception],
     routes = speech_routes(part) if isinstance(part, Speaker) else transcription_routes(part)
     return Starlette(
         routes=[Route("/health", health), *routes],
-        middleware=[Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)],
+        middleware=[Middleware(LocalOnly), Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)],
         exception_handlers={ParleyError: on_parley_error, HTTPException: on_http_exception, Exception: on_bug},
         lifespan=lifespan,
     )

@@ -69,6 +69,20 @@ def test_the_openai_client_gets_transcripts(worker: SpeechWorker) -> None:
     assert 0 <= full.words[0].start < full.words[0].end <= float(full.duration)
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example:4821"}]
+)
+async def test_web_pages_are_kept_away(
+    worker: SpeechWorker, http: aiohttp.ClientSession, headers: dict[str, str]
+) -> None:
+    """Which a browser on this machine lets open WebSockets to any port, and posts for."""
+    async with http.get(worker.base_url + "/health", headers=headers) as answer:
+        assert answer.status == 403 and (await answer.json())["error"]["code"] == "forbidden"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(worker.base_url + "/v1/audio/transcriptions/stream", headers=headers)
+    assert refused.value.status == 403
+
+
 async def test_a_long_file_is_heard_in_windows_with_the_times_of_the_whole(
     worker: SpeechWorker, http: aiohttp.ClientSession
 ) -> None:
