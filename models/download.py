@@ -25,6 +25,7 @@ from models.errors import DiskFull, DownloadFailed, DownloadRefused
 from models.half_file import HalfFile, Note, RemoteFile, range_of
 from models.outbound import GuardedResolver, check_url
 from models.place import Found, check_formats, install, look
+from models.retry_after import retry_after_s
 
 __all__ = ["Downloader", "Progress", "RemoteFile"]
 
@@ -32,6 +33,8 @@ CHUNK_BYTES = 1 << 20
 ATTEMPTS = 6
 FIRST_PAUSE_S = 0.5
 REDIRECTS = 5
+LONGEST_PAUSE_S = 60
+"""A server that asks for more is told of, and not waited for."""
 SPARE_BYTES = 256 << 20
 """This much of the disk stays free."""
 CONNECT_S = 15.0
@@ -140,12 +143,18 @@ class Downloader:
             return
         await anyio.to_thread.run_sync(lambda: path.parent.mkdir(parents=True, exist_ok=True))
         reason: BaseException | None = None
-        most, in_vain = half.size, 0
+        most, in_vain, asked_s = half.size, 0, 0
         while in_vain < ATTEMPTS:
             if in_vain:
-                await anyio.sleep(FIRST_PAUSE_S * 2 ** (in_vain - 1))
+                await anyio.sleep(max(asked_s, FIRST_PAUSE_S * 2 ** (in_vain - 1)))
+            asked_s = 0
             try:
                 await self._attempt(http, file, half, tell)
+            except _Busy as busy:
+                if busy.pause_s > LONGEST_PAUSE_S:
+                    raise busy.failure(file) from None
+                reason, in_vain, asked_s = busy, in_vain + 1, busy.pause_s
+                continue
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 if isinstance(error.__cause__, DownloadRefused):
                     raise error.__cause__ from None
@@ -155,6 +164,8 @@ class Downloader:
                 continue
             await anyio.to_thread.run_sync(half.finish, file)
             return
+        if isinstance(reason, _Busy):
+            raise reason.failure(file)
         raise DownloadFailed(
             f"{file.path} broke off {ATTEMPTS} times ({type(reason).__name__})",
             hint="run the same command again: it goes on where it stopped",
@@ -179,6 +190,8 @@ class Downloader:
             if response.status == 416 and start:
                 half.discard()
                 raise aiohttp.ClientPayloadError("the half file is longer than the whole one")
+            if response.status in _BUSY:
+                raise _Busy(response)
             if response.status not in (200, 206):
                 raise DownloadFailed(
                     f"{file.path}: the server answers {response.status}", hint=_STATUS_HINTS.get(response.status, "")
@@ -225,10 +238,19 @@ class Downloader:
                 received = start
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     if size is None:
-                        _check_disk(half.part.parent, len(chunk))
+                        try:
+                            _check_disk(half.part.parent, len(chunk))
+                        except DiskFull:
+                            await out.truncate(0)  # it may never end, and what came of it would fill the disk
+                            raise DiskFull(
+                                f"{file.path}: the server does not say how long it is, and {received / 1e6:.0f} MB of"
+                                " it fill the disk",
+                                hint="is it the address of the file itself? else free some space",
+                            ) from None
                     await out.write(chunk)
                     received += len(chunk)
-                    if file.size is not None and received > file.size:
+                    if size is not None and received > size:
+                        await out.truncate(0)  # of what came nobody knows which part is right
                         raise DownloadFailed(f"{file.path}: the server sends more than it announced")
                     tell(received, size)
             if size is not None and received != size:
@@ -263,12 +285,29 @@ class Downloader:
         raise DownloadRefused("too many redirects")
 
 
+class _Busy(Exception):
+    """The server may well do it later."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        super().__init__(f"status {response.status}")
+        headers = response.headers
+        self.status = response.status
+        self.pause_s = retry_after_s(headers.get("Retry-After", ""), headers.get("Date", "")) or 0
+
+    def failure(self, file: RemoteFile) -> DownloadFailed:
+        when = f"in {self.pause_s} s" if self.pause_s else "later"
+        return DownloadFailed(
+            f"{file.path}: the server answers {self.status}",
+            hint=f"run the same command again {when}: it goes on where it stopped",
+        )
+
+
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
 _OWN_HOST = "give an https:// address; a host of your own: [models] trusted_hosts of parley.toml"
 _STATUS_HINTS = {
     401: "the model wants a Hugging Face token: set HF_TOKEN",
     403: "accept the model's terms on its page, and set HF_TOKEN",
     404: "the file is not there; look at the repository's list of files",
-    429: "too many downloads: try again later",
 }
 
 

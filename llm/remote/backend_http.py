@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -17,6 +16,7 @@ from llm.errors import BackendFailed
 from llm.remote.chunk_reader import error_of
 from models.clock import Clock
 from models.errors import ParleyError
+from models.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     from llm.remote.upstream import UpstreamAnswer
@@ -33,13 +33,11 @@ __all__ = [
     "loads",
     "read_out",
     "reason_of",
-    "retry_after_s",
 ]
 
 PROBE_S = 3.0
 MAX_ANSWER_BYTES, MAX_REPLY_BYTES = 64 << 20, 16 << 20
 """Vectors of many texts are long; what one model says is not, and to read it holds up everybody else."""
-_MAX_RETRY_S = 3600
 _TOLD_S, _TOLD_BYTES = 2.0, 64 << 10
 """Of what an error answer says; its status counts in any case."""
 _READ_OUT_S, _READ_OUT_BYTES = 0.05, 16 << 10
@@ -139,26 +137,3 @@ def dumps(body: Mapping[str, Any]) -> bytes:
         return to_json(body)
     except ValueError:  # half of a surrogate pair, which JSON can only write as an escape
         return json.dumps(body).encode()
-
-
-def retry_after_s(value: str, date: str = "", in_ms: str = "") -> int | None:
-    """Seconds of a Retry-After header, at most an hour; None for nonsense. A date counts from `date`, the server's
-    own: its clock need not be ours. `in_ms`: of the header retry-after-ms (OpenAI, Azure), which counts first.
-    """
-    text = in_ms.strip().split(".")[0]
-    if text.isascii() and text.isdigit():
-        return min(-(-int(text[:12]) // 1000), _MAX_RETRY_S)
-    text = value.strip().split(".")[0]
-    if text.isascii() and text.isdigit():
-        return min(int(text[:9]), _MAX_RETRY_S)
-    try:
-        left_s = (_time_of(value) - _time_of(date)).total_seconds()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return int(min(max(left_s, 0), _MAX_RETRY_S))
-
-
-def _time_of(date: str) -> datetime:
-    """Of the three forms of HTTP dates the oldest names no time zone. Raises ValueError."""
-    found = parsedate_to_datetime(date)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

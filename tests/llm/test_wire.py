@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llm.convert.chat import ChunkWriter, completion, error_object, parse_chat, to_body, to_request
 from llm.errors import BackendFailed, ContextTooLong, Overloaded, QuotaExceeded, RateLimited, UnknownModel
 from llm.messages import AudioPart, GenerateRequest, ImagePart, Message, Priority, Sampling, TextPart, ToolCall
-from llm.remote.backend_http import loads, retry_after_s
+from llm.remote.backend_http import loads
 from llm.remote.chunk_reader import ChunkReader, error_of
 from llm.remote.sse import SseReader
 from llm.stream import (
@@ -27,6 +27,7 @@ from llm.stream import (
     Usage,
 )
 from models.errors import BadInput
+from models.retry_after import retry_after_s
 
 HELLO = [{"role": "user", "content": "hello"}]
 PART = "messages[0].content[0]"

@@ -345,7 +345,7 @@ async def test_a_server_that_sends_another_length_is_refused(hub: Hub, tmp_path:
     assert leftovers(tmp_path) == []
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 500])
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
 async def test_refusals_say_what_to_do(hub: Hub, tmp_path: Path, status: int) -> None:
     hub.status = status
     with pytest.raises(DownloadFailed, match=str(status)):
