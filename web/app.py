@@ -18,11 +18,12 @@ from starlette.staticfiles import StaticFiles
 from models.clock import Clock
 from web.client_secrets import ClientSecrets
 from web.direct import DirectRoutes
+from web.exposure import only_here
 from web.guards.access_log import AccessLog
 from web.guards.authenticate import Authenticate
 from web.guards.body_limit import BodyLimit
 from web.guards.errors_to_answers import ErrorsToAnswers, on_http_exception
-from web.guards.origin import OriginGuard, is_loopback
+from web.guards.origin import OriginGuard
 from web.guards.request_id import RequestId
 from web.guards.security_headers import SecurityHeaders
 from web.keys import KeyRing
@@ -68,7 +69,7 @@ def guards(
         Middleware(ErrorsToAnswers),
         Middleware(
             OriginGuard,
-            check_host=is_loopback(server.host),
+            check_host=only_here(server.host),
             hosts=server.allowed_hosts,
             origins=server.allowed_origins,
         ),

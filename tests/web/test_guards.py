@@ -22,6 +22,7 @@ from models.clock import SystemClock
 from tests.web.serving import client_of
 from web.app import guards
 from web.body import read_object
+from web.exposure import exposure
 from web.guards.access_log import masked
 from web.guards.authenticate import principal_of
 from web.guards.errors_to_answers import on_http_exception
@@ -329,6 +330,21 @@ async def test_strange_requests_get_no_page_and_do_no_harm(
     assert b" 200 " not in answer.split(b"\r\n")[0]
     async with client.get("/page") as response:
         assert response.status == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "LOCALHOST", "localhost.", "::1", "0:0:0:0:0:0:0:1"])
+async def test_loopback_is_known_however_it_is_written(keys: KeyRing, host: str) -> None:
+    """Else a server that was started so would answer to a foreign name, which a page may make point here."""
+    async with client_of(_app(keys, ServerSettings(host=host))) as client:
+        headers = {"Host": "evil.example", "Authorization": f"Bearer {KEY}"}
+        async with client.get("/v1/echo", headers=headers) as response:
+            assert response.status == 403
+    assert exposure(host) is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "parley.example", "127.example", "", "fe80::1%lo"])
+def test_what_others_can_reach_is_known(host: str) -> None:
+    assert exposure(host) is not None
 
 
 def test_host_names() -> None:
