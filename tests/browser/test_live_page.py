@@ -29,6 +29,19 @@ new MutationObserver(() => window.seen.push(document.body.dataset.state))
   .observe(document.body, {attributes: true, attributeFilter: ['data-state']});
 """
 
+SLOW_MICROPHONE = """
+window.streams = [];
+const granted = new Promise((resolve) => (window.grant = resolve));
+const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  await granted;
+  const stream = await open(wanted);
+  window.streams.push(stream);
+  return stream;
+};
+"""
+LIVE_TRACKS = "window.streams.flatMap(s => s.getTracks()).filter(t => t.readyState === 'live').length"
+
 TONES_THROUGH_THE_RESAMPLER = """
 import('/static/live/resampler.js').then(({Resampler}) => {
   const through = (rate, hz) => {
@@ -276,6 +289,25 @@ async def test_wake_word_mode(
 
 
 # ---- when something is wrong ---------------------------------------------------------------------------------
+
+
+async def test_a_microphone_that_is_no_longer_wanted_is_closed(
+    scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
+) -> None:
+    """The browser asks for it, which takes as long as the user likes; who presses twice meanwhile, or leaves, is not
+    listened to by a microphone that nothing on the page can close."""
+    scripted_service.reset()
+    async with live_page(scripted_parley) as page:
+        await page.evaluate(SLOW_MICROPHONE)
+        await page.click("#talk")
+        await page.click("#talk")
+        await page.evaluate("window.grant()")
+        await page.wait_for("parley.connection === 'open' && parley.microphone.on", "the conversation")
+        assert await page.evaluate("window.streams.length") == 2
+        assert await page.evaluate(LIVE_TRACKS) == 1
+        await page.click("#end")
+        await page.wait_for(f"{LIVE_TRACKS} === 0", "silence")
+        assert not await page.evaluate("parley.microphone.on")
 
 
 async def test_without_permission(

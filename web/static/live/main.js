@@ -88,8 +88,9 @@ class App {
 
   async openMicrophone() {
     const { microphone, echo } = this.preferences.values;
+    let opened;
     try {
-      await this.microphone.open({ deviceId: microphone, echoCancellation: echo });
+      opened = await this.microphone.open({ deviceId: microphone, echoCancellation: echo });
     } catch (error) {
       if (!(error instanceof MicrophoneError)) throw error;
       const detail = error.kind === "failed" ? String(error.cause?.message ?? "") : "";
@@ -98,7 +99,7 @@ class App {
       return false;
     }
     this.show();
-    return true;
+    return opened;
   }
 
   async openSpeaker() {

@@ -21,6 +21,7 @@ export class Microphone {
     this.stream = null;
     this.context = null;
     this.frames = 0;
+    this.wish = 0; // counts open() and close(): only the last of them counts
   }
 
   get on() {
@@ -36,9 +37,13 @@ export class Microphone {
     return Boolean(this.stream?.getAudioTracks()[0]?.getSettings?.().echoCancellation);
   }
 
-  /** Opens the device; asks the user if need be. Throws MicrophoneError. */
+  /**
+   * Opens the device; asks the user if need be. False where it was closed, or opened once more, meanwhile. Throws
+   * MicrophoneError.
+   */
   async open({ deviceId, echoCancellation }) {
     this.close();
+    const { wish } = this;
     if (!navigator.mediaDevices?.getUserMedia) throw new MicrophoneError("insecure");
     const audio = { channelCount: 1, echoCancellation, noiseSuppression: true, autoGainControl: true };
     if (deviceId) audio.deviceId = { exact: deviceId };
@@ -46,26 +51,39 @@ export class Microphone {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio });
     } catch (error) {
+      if (wish !== this.wish) return false;
       // A device that was chosen once and is not there today.
       if (deviceId && KINDS[error.name] === "missing") return this.open({ deviceId: "", echoCancellation });
       throw new MicrophoneError(KINDS[error.name] ?? "failed", error);
     }
-    try {
-      await this.listen(stream);
-    } catch (error) {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    const letGo = () => {
       for (const track of stream.getTracks()) track.stop();
+      context.close();
+    };
+    try {
+      await this.listen(stream, context);
+    } catch (error) {
+      letGo();
       throw new MicrophoneError("failed", error);
     }
+    if (wish !== this.wish) {
+      letGo();
+      return false;
+    }
+    this.stream = stream;
+    this.context = context;
+    return true;
   }
 
-  async listen(stream) {
-    const context = new AudioContext({ latencyHint: "interactive" });
+  async listen(stream, context) {
     await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
     const node = new AudioWorkletNode(context, "parley-capture", {
       numberOfOutputs: 0,
       processorOptions: { rate: INPUT_RATE, frameMs: FRAME_MS },
     });
     node.port.onmessage = ({ data }) => {
+      if (this.stream !== stream) return;
       this.frames++;
       this.onFrame(data.pcm, data.level);
     };
@@ -78,8 +96,6 @@ export class Microphone {
         this.onLost();
       }
     });
-    this.stream = stream;
-    this.context = context;
   }
 
   /** Phones put audio to sleep with the screen. */
@@ -88,6 +104,7 @@ export class Microphone {
   }
 
   close() {
+    this.wish++;
     for (const track of this.stream?.getTracks() ?? []) track.stop();
     this.context?.close();
     this.stream = null;

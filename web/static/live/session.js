@@ -175,10 +175,10 @@ export class Session {
         resolve();
         if (socket !== this.socket) return;
         this.socket = null;
-        clearInterval(this.beat);
         this.lost(code, reason);
       };
-      this.beat = setInterval(() => this.checkAlive(socket), PING_S * 1000);
+      const beat = setInterval(() => this.checkAlive(socket), PING_S * 1000);
+      socket.addEventListener("close", () => clearInterval(beat));
     });
   }
 
@@ -190,7 +190,6 @@ export class Session {
     setTimeout(() => {
       if (socket !== this.socket || this.heardAt > asked) return;
       this.socket = null;
-      clearInterval(this.beat);
       socket.close();
       this.lost(1006, "");
     }, PONG_S * 1000);
