@@ -48,6 +48,21 @@ def test_a_phrase_that_nobody_else_heard_is_answered() -> None:
     assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["how late is it"]
 
 
+@pytest.mark.parametrize(("at_s", "follow_up_s"), [(5.0, None), (11.0, 8.0)], ids=["over a reply", "after one"])
+@pytest.mark.parametrize("wins", [True, False])
+def test_a_phrase_is_contested_also_where_none_was_needed(at_s: float, follow_up_s: float | None, wins: bool) -> None:
+    """Whoever says it says it to all of their devices."""
+    config = replace(PHRASE, turn=TurnConfig(follow_up_s=follow_up_s))
+    talk = Conversation(config=config, answer=lambda asked: "That is a long story, and it goes on and on.")
+    talk.speak((1.0, 3.0, "hey computer how late is it"), (at_s, at_s + 2.0, "hey computer light on"))
+    talk.run(4.0)
+    talk.wins = wins
+    talk.run(30.0)
+    asked = [turn.input_transcript for turn in talk.told(TurnComplete)]
+    assert asked == ["how late is it", "light on"][: 1 + wins] and len(talk.told(WakeLost)) == (not wins)
+    assert talk.machine.state is State.IDLE
+
+
 def following() -> Conversation:
     """The first request was for this device: it may be spoken to without the word for a while."""
     talk = Conversation(answer=lambda asked: "Done.", config=FOLLOWING, audible=frozenset({"alexa"}))

@@ -107,7 +107,7 @@ class Gate:
         """What of `text` goes to the model.
 
         1. no wake word asked for: everything
-        2. the ears heard the word: its text is cut out where the recogniser wrote it down
+        2. the ears heard the word, or none is needed: its text is cut out where the recogniser wrote it down
         3. the follow-up window is open (speech only): everything
         4. else the word must stand in the text where the mode wants it
         """
@@ -115,13 +115,15 @@ class Gate:
         if not self.enabled:
             return Request(text)  # 1
         found = cut(text, self._config.words, self._config.mode)
+        word = self._word(text) if found.found else ""
         if woken:
-            return Request(found.request if found.found else text)  # 2
+            # what the ears heard was contested then
+            return Request(found.request if found.found else text, word="" if self._acoustic else word)  # 2
         if not typed and at_s < self._open_until:
-            return Request(found.request if found.found else text, word=self._word(text) if found.found else "")  # 3
+            return Request(found.request if found.found else text, word=word)  # 3
         if not found.found:
             return Request("", "wake_word_required" if text else None)  # 4
-        return Request(found.request, None if found.request else "empty_request", self._word(text))
+        return Request(found.request, None if found.request else "empty_request", word)
 
     def _word(self, text: str) -> str:
         words, mode = self._config.words, self._config.mode
