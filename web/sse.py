@@ -28,7 +28,8 @@ __all__ = ["ByteStream", "ClientGone", "EventStream", "LastPiece", "WaitComment"
 
 _log = structlog.get_logger("web")
 _Result = TypeVar("_Result")
-_KEEP_ALIVE_S = 15.0
+_KEEP_ALIVE_S = 2.0
+"""Some clients wait no longer than a few seconds for the next byte."""
 _TELL_S = 1.0
 _SEND_TIMEOUT_S = 30.0
 
@@ -160,7 +161,7 @@ class WaitComment:
 
 class EventStream(ByteStream):
     """The pieces are whole server-sent events. An error on the way becomes a last `data: {"error":...}` event, as
-    with OpenAI. While nothing comes, a comment every 15 s keeps proxies from closing the line. With `waits`, a
+    with OpenAI. While nothing comes, a comment every 2 s keeps clients and proxies from hanging up. With `waits`, a
     request that has waited for a second is told why in comments, also before its first event.
     """
 

@@ -206,6 +206,19 @@ async def test_a_request_that_waits_is_told_why_before_its_first_event(monkeypat
         assert (await response.read()).strip() == b'data: {"n":1}'
 
 
+async def test_a_request_that_waits_long_hears_of_it_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some clients wait no longer for a byte, though the same is waited for all the while."""
+    assert sse._KEEP_ALIVE_S <= 2
+    monkeypatch.setattr(sse, "_TELL_S", 0.02)
+    monkeypatch.setattr(sse, "_KEEP_ALIVE_S", 0.02)
+    queue = _Queue()
+    async with client_of(queue.app()) as client, client.get("/") as response:
+        lines = [await response.content.readline() for _ in range(6)]
+        queue.next.set()
+        assert (await response.read()).endswith(b'data: {"n":1}\n\n')
+    assert lines[0].startswith(b": position 2") and lines[2:] == [b": keep-alive\n", b"\n"] * 2
+
+
 async def test_an_error_after_comments_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "_TELL_S", 0.02)
     queue = _Queue(Overloaded("full"))
