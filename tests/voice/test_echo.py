@@ -353,6 +353,29 @@ def test_a_playout_that_moves_in_the_middle_of_a_reply_is_followed_at_once() -> 
     assert sum(heard[shift] <= limit for shift, limit in limits.items()) >= len(limits) - 1, heard
 
 
+@pytest.mark.parametrize("change_db", [-14, 12])
+def test_a_loudspeaker_that_is_turned_up_or_down_in_the_middle_of_a_reply_is_followed_at_once(
+    change_db: float,
+) -> None:
+    ours, turned = spoken(STORY)[: 8 * RATE_HZ].astype(float), 4 * RATE_HZ
+    played = np.concatenate((np.zeros(2400), ours[:turned], ours[turned:] * 10 ** (change_db / 20)))
+    echo = np.convolve(played, impulse_response(0.3, 0))[: len(ours)] * 10 ** (-10 / 20)
+    mixed = echo + np.random.default_rng(0).normal(0, 12, len(echo))
+    microphone = mixed.round().clip(-32768, 32767).astype(np.int16)
+    heard = cancelled(ours.astype(np.int16), microphone)
+    later = slice(turned + RATE_HZ // 2, turned + RATE_HZ)
+    assert level_db(heard[later]) < level_db(microphone[later]) - 30
+
+
+def cancelled(ours: Pcm, microphone: Pcm) -> Pcm:
+    """The microphone's signal without what we send meanwhile."""
+    canceller, out = EchoCanceller(), []
+    for now in range(0, len(ours), 320):
+        canceller.play(ours[now : now + 320])
+        out.append(canceller.hear(microphone[now : now + 320]))
+    return np.concatenate(out)
+
+
 def heard_again_s(shift: int) -> float:
     """How long the echo is heard after the client's playout moved by `shift` samples, 5.1 s into a reply."""
     ours, moved = spoken(STORY)[: 8 * RATE_HZ].astype(float), round(5.1 * RATE_HZ)
@@ -361,11 +384,7 @@ def heard_again_s(shift: int) -> float:
     played[2400 + moved + shift :][: len(ours) - moved] = ours[moved:]
     echo = np.convolve(played, impulse_response(0.3, 0))[: len(ours)] * 10 ** (-8 / 20)
     microphone = (echo + np.random.default_rng(0).normal(0, 12, len(echo))).round().astype(np.int16)
-    canceller, out = EchoCanceller(), []
-    for now in range(0, len(ours), 320):
-        canceller.play(ours[now : now + 320].astype(np.int16))
-        out.append(canceller.hear(microphone[now : now + 320]))
-    whole = np.concatenate(out)
+    whole = cancelled(ours.astype(np.int16), microphone)
     tenths = range(moved, len(whole) - 1600, 1600)
     loud = [at for at in tenths if level_db(microphone[at : at + 1600]) > 30]
     leaks = [at for at in loud if level_db(whole[at : at + 1600]) > level_db(microphone[at : at + 1600]) - 9]

@@ -10,7 +10,8 @@ microphone comes back that was silent, or sent nothing: either our voice waited 
 compared, and the likelier one holds.
 
 It may also be off by half a second, in the midst of a reply: what the filter suddenly does not explain is looked for
-elsewhere, and where the filter that was right explains it, there it is.
+elsewhere, and where the filter that was right explains it, there it is. If it is where it was, but louder or softer,
+so is the filter: somebody has turned the loudspeaker up or down.
 """
 
 from __future__ import annotations
@@ -44,6 +45,14 @@ _ASTRAY = 0.5
 _RIGHT = 0.25
 """Share of the loud echo's power that a filter leaves: it is wrong, or drowned by another voice; it is right."""
 
+_MEMORY = 0.75
+"""A block, of what was heard beside what was expected: some 60 ms."""
+_LOUD_BLOCKS = 4
+_SAME_SOUND = 0.5
+"""Share of the power heard that is the echo expected, at whatever volume."""
+_VOLUME = 1.33
+"""What is off by less is followed by the filter."""
+
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -65,6 +74,8 @@ class Placing:
         self._underrun = Underrun(line, path)
         self._trusted = True
         """The filter has been right, or is new, since the echo of a burst was last looked for in vain."""
+        self._heard = np.zeros(3), 0
+        """Power of the echo expected, of what was heard, and what they have in common, lately; of so many blocks."""
         self._jump = 0
         """By how much the last burst that was not where it was expected was off."""
         self.went_on = 0
@@ -133,11 +144,27 @@ class Placing:
         there = float(np.mean(self._line.mic[-BLOCK:] ** 2))
         if self._path.filter.loudest < BLOCK * QUIET**2 or there < QUIET**2:
             return
+        if not self.unsure:
+            self._follow_volume(echo)
         self._share += 0.15 * (min(float(np.mean(residual**2)) / there, 1.0) - self._share)
         settled = not self._path.relearn_at and self.burst_at is None
         self._trusted = self._trusted or (self._share < _RIGHT and self.burst_at is None)
         if self._share < _RIGHT and settled and self._path.filter.whole:
             self._proven = self._path.filter.copy()
+
+    def _follow_volume(self, echo: Floats) -> None:
+        """Somebody has turned the loudspeaker up or down: what is heard is the echo, but louder or softer."""
+        heard = self._line.mic[-BLOCK:]
+        powers, blocks = self._heard
+        powers = _MEMORY * powers + np.array([np.sum(echo**2), np.sum(heard**2), np.sum(echo * heard)])
+        self._heard = powers, blocks + 1
+        ours, there, common = (float(each) for each in powers)
+        if blocks < _LOUD_BLOCKS or common <= 0 or common**2 < _SAME_SOUND * ours * there:
+            return
+        gain = common / ours
+        if not 1 / _VOLUME < gain < _VOLUME:
+            self._path.filter.scale(gain)
+            self._heard = np.zeros(3), 0
 
     def stop(self) -> None:
         """What has not been played will not be."""
