@@ -79,6 +79,17 @@ def test_two_utterances_are_two_contests_however_soon_they_are_reported() -> Non
     assert not arbiter.won("me", "hall", "hey computer")
 
 
+def test_a_request_that_goes_on_is_contested_anew() -> None:
+    """The hall had answered the first half; the kitchen hears the second half, with the word in it, better."""
+    arbiter = Arbiter()
+    arbiter.claim("me", phrase("hall", 20, (2.0, 4.0)), 5.0)
+    arbiter.claim("me", phrase("kitchen", 9, (2.0, 4.0)), 5.1)
+    assert arbiter.won("me", "hall", "hey computer")
+    arbiter.claim("me", phrase("hall", 12, (2.0, 7.0)), 8.0)
+    arbiter.claim("me", phrase("kitchen", 30, (5.5, 7.0)), 8.1)
+    assert arbiter.won("me", "kitchen", "hey computer") and not arbiter.won("me", "hall", "hey computer")
+
+
 def test_a_device_that_hears_it_again_is_answered_again() -> None:
     arbiter = Arbiter()
     arbiter.claim("me", claim("kitchen", 30), 5.0)

@@ -75,8 +75,10 @@ class _Contest:
 
     def is_about(self, claim: Claim) -> bool:
         """The claim is of the same sound."""
+        if claim.device in self.devices:
+            return False  # a device hears it once: who goes on after it, and says the word again, says another
         if claim.span is None or self.first.span is None:
-            return claim.span is self.first.span and claim.device not in self.devices  # a device hears it once
+            return claim.span is self.first.span
         (began, ended), (from_s, until_s) = self.first.span, claim.span
         common = min(ended, until_s) - max(began, from_s)
         return common > 0 and common >= SHARED * min(ended - began, until_s - from_s)
