@@ -423,6 +423,21 @@ class TestHub:
         assert again.get(token).owner == "me"
         assert len(list(folder.iterdir())) == 1
 
+    async def test_who_connects_beside_and_leaves_at_once_disturbs_nobody(self, world: World) -> None:
+        hub, here, passing = world.hub(), Wire(), Wire()
+        token, _ = hub.create("me", TYPED)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.connect, token, here)
+            await here.wait("ready")
+            passing.hang_up()
+            await hub.connect(token, passing)
+            here.say(type="end_turn", transcript="what time is it")
+            await here.wait("turn_complete")
+            assert here.closed is None and not passing.heard
+            here.hang_up()
+        for wire in (here, passing):
+            wire.dispose()
+
     async def test_there_is_a_limit(self, world: World) -> None:
         world.settings = VoiceSettings(max_sessions=1, resume_grace_s=0)
         hub = world.hub()

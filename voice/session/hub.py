@@ -137,7 +137,10 @@ class Hub:
             if codec is not None:
                 raise SessionBusy("This session is connected already", hint="close the other connection first")
             if not resume:
-                channel, resume = await asks_to_resume(channel)
+                try:
+                    channel, resume = await asks_to_resume(channel)
+                except anyio.EndOfStream:
+                    return  # it left without a word
             if resume and await session.resume(channel):
                 return
             await session.close(4001, "connected elsewhere")
