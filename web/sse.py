@@ -174,7 +174,7 @@ class EventStream(ByteStream):
         return partial(line.watch, self.raw_headers, self._waits)
 
     async def _broken(self, line: _Line, error: ParleyError) -> None:
-        await line.write(data_line(body_of(error)))
+        await line.write(data_line(body_of(error)), self.raw_headers)
 
 
 class _Line:
@@ -190,6 +190,8 @@ class _Line:
         self._lock = anyio.Lock(fast_acquire=True)  # else every piece would wait for a turn of the loop
         self.ended = False
         self._open = False
+        self._told: list[tuple[bytes, bytes]] = []
+        """Headers that the client has."""
         self._refused = False
         self._written = 0
         self._sending = 0
@@ -208,17 +210,20 @@ class _Line:
         await self.write(first, headers)
 
     async def write(self, data: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-        """With `headers` it opens the answer, if nobody has."""
+        """With `headers` it opens the answer; those that come after a comment has opened it are told in comments."""
         self._sending += 1
         try:
-            if headers is not None and not self._open:
+            self.ended = isinstance(data, LastPiece)
+            if headers is not None:
                 async with self._lock:
                     if self._refused:
                         return
                     if not self._open:
                         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-                        self._open = True
-            self.ended = isinstance(data, LastPiece)
+                        self._open, self._told = True, list(headers)
+                late = [header for header in headers if header not in self._told]
+                self._told += late
+                data = b"".join(b": %s: %s\n\n" % header for header in late) + data
             await self.send({"type": "http.response.body", "body": data, "more_body": not self.ended})
         finally:
             self._sending -= 1

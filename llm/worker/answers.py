@@ -29,7 +29,7 @@ __all__ = [
 
 MAX_BODY_BYTES = 64 << 20
 MAX_DROPPED_BYTES = 64 << 20
-KEEP_ALIVE_S = 10.0
+KEEP_ALIVE_S = 2.0
 """A stream without data writes a comment this often, so that no client or proxy closes it."""
 RETRY_AFTER_S = 2
 

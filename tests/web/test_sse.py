@@ -206,6 +206,26 @@ async def test_a_request_that_waits_is_told_why_before_its_first_event(monkeypat
         assert (await response.read()).strip() == b'data: {"n":1}'
 
 
+@pytest.mark.parametrize("then", [None, Overloaded("full")])
+async def test_a_header_that_comes_after_comments_is_a_comment(
+    monkeypatch: pytest.MonkeyPatch, then: Exception | None
+) -> None:
+    monkeypatch.setattr(sse, "_TELL_S", 0.02)
+    queue, streams = _Queue(then), []
+
+    def stream(events: AsyncGenerator[bytes, None]) -> EventStream:
+        streams.append(EventStream(events, queue.waits))
+        return streams[-1]
+
+    async with client_of(_app(queue.events, stream)) as client, client.get("/") as response:
+        await response.content.readline()
+        streams[0].headers["x-parley-route"] = "gpu/m; passed=cloud"
+        queue.next.set()
+        events = (await response.read()).decode().strip().split("\n\n")
+    assert events[0] == ": x-parley-route: gpu/m; passed=cloud"
+    assert len(events) == 2 and events[1].startswith("data: ")
+
+
 async def test_a_request_that_waits_long_hears_of_it_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some clients wait no longer for a byte, though the same is waited for all the while."""
     assert sse._KEEP_ALIVE_S <= 2
