@@ -40,6 +40,13 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return stream;
 };
 """
+NO_LOUDSPEAKER = """
+const add = AudioWorklet.prototype.addModule;
+AudioWorklet.prototype.addModule = function (url) {
+  const refused = !window.works && String(url).includes('playback');
+  return refused ? Promise.reject(new Error('out of order')) : add.call(this, url);
+};
+"""
 LIVE_TRACKS = "window.streams.flatMap(s => s.getTracks()).filter(t => t.readyState === 'live').length"
 
 TONES_THROUGH_THE_RESAMPLER = """
@@ -322,6 +329,25 @@ async def test_without_permission(
         await page.click("#notice-close")
         await type_turn(page, "hello")
         await turn(page, 1)
+
+
+async def test_a_loudspeaker_that_does_not_start_is_told_and_tried_again(
+    scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
+) -> None:
+    scripted_service.reset()
+    async with live_page(scripted_parley) as page:
+        await page.evaluate(NO_LOUDSPEAKER)
+        await type_turn(page, "hello")
+        await turn(page, 1)
+        await page.click("#notice-close")
+        await page.click("#talk")
+        await page.wait_for("parley.notice === 'silent'", "the notice")
+        assert not await page.evaluate("parley.microphone.on")
+        await page.evaluate("window.works = true")
+        await page.click("#notice-act")
+        await page.wait_for("parley.connection === 'open' && parley.microphone.on", "the conversation")
+        await type_turn(page, "hello")
+        await page.wait_for("parley.playback.samples > 0", "sound")
 
 
 async def test_connection_lost_and_found(

@@ -81,7 +81,9 @@ class App {
     this.notice.hide();
     const speaker = this.openSpeaker();
     if (!(await this.openMicrophone())) return;
-    await speaker;
+    if (!(await speaker)) this.microphone.close();
+    this.show();
+    if (!this.microphone.on) return; // also where it was ended meanwhile
     this.muted = false;
     await this.connect();
   }
@@ -102,10 +104,17 @@ class App {
     return opened;
   }
 
+  /** False, with a notice, where it does not start. */
   async openSpeaker() {
-    await this.speaker.open();
-    await this.speaker.wake();
+    try {
+      await this.speaker.open();
+      await this.speaker.wake();
+    } catch (error) {
+      this.notice.show("silent", { detail: String(error?.message ?? error), action: () => this.start() });
+      return false;
+    }
     await this.speaker.choose(this.preferences.values.loudspeaker).catch(() => {});
+    return true;
   }
 
   async connect() {

@@ -27,6 +27,11 @@ const TEXTS = {
     text: "Something went wrong while opening the microphone.",
     act: "Try again",
   },
+  silent: {
+    title: "The loudspeaker did not start",
+    text: "Something went wrong while opening the loudspeaker.",
+    act: "Try again",
+  },
   "signed-out": {
     title: "You are signed out",
     text: "`parley up` prints a link that signs you in, and `parley link` prints a new one. Or paste your key:",
@@ -35,7 +40,7 @@ const TEXTS = {
   waiting: { title: "Connection lost", text: "Parley cannot hear you just now.", act: "Try now" },
 };
 const INLINE = new Set(["waiting"]);
-const CAN_TYPE = new Set(["denied", "missing", "busy", "insecure", "failed"]);
+const CAN_TYPE = new Set(["denied", "missing", "busy", "insecure", "failed", "silent"]);
 
 export class Notice {
   constructor(document_) {

@@ -17,13 +17,21 @@ export class Speaker {
 
   /** Needs a click or a key press before it, as all sound on the web does. */
   open() {
-    this.opening ??= this.start();
+    this.opening ??= this.start().catch((error) => {
+      this.opening = null; // it may go well the next time
+      throw error;
+    });
     return this.opening;
   }
 
   async start() {
     const context = new AudioContext({ sampleRate: OUTPUT_RATE, latencyHint: "interactive" });
-    await context.audioWorklet.addModule(new URL("./playback-worklet.js", import.meta.url));
+    try {
+      await context.audioWorklet.addModule(new URL("./playback-worklet.js", import.meta.url));
+    } catch (error) {
+      context.close();
+      throw error;
+    }
     const node = new AudioWorkletNode(context, "parley-playback", { numberOfInputs: 0, outputChannelCount: [1] });
     const analyser = new AnalyserNode(context, { fftSize: 512 });
     node.connect(analyser).connect(context.destination);
