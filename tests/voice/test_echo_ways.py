@@ -91,6 +91,24 @@ def test_a_reply_that_says_the_wake_word_does_not_wake_us_and_the_user_does() ->
     assert heard[0] > 8
 
 
+class TwoLoudspeakers(Room):
+    """One on the desk that is turned away, and one farther away that plays 120 ms later and is heard directly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        near, late = self._response.copy(), round(0.12 * RATE_HZ)
+        near[0] *= 0.2
+        self._response = np.concatenate((near, np.zeros(late)))
+        self._response[late : late + len(near)] += 0.5 * impulse_response(self.acoustics.rt60_s, self.seed + 1)
+
+
+@pytest.mark.parametrize(("gain_db", "delay_ms"), [(-12, 250), (-18, 380)])
+def test_from_two_loudspeakers_it_hears_itself_out(gain_db: float, delay_ms: float) -> None:
+    room = TwoLoudspeakers(Acoustics(gain_db, delay_ms, 0.2)).run(7.0)
+    assert room.guard.state == "present"
+    assert room.told(Interrupted) == []
+
+
 class TelephoneRoom(Room):
     """Loudspeaker and microphone get and give G.711 at 8 kHz; `lost`: frames of the microphone that never come."""
 

@@ -9,6 +9,15 @@ import numpy.typing as npt
 
 __all__ = ["correlate", "shift_of"]
 
+_APART = 2400
+"""Samples by which a second loudspeaker may be later than the first."""
+_REFLECTION = 512
+"""What is nearer may be the room's."""
+_FIRST = 0.4
+"""Of the peak of the clearer one, the least of the first one's."""
+_CLEAR = 10.0
+"""Over the RMS: a lower peak is chance."""
+
 Floats = npt.NDArray[np.floating[Any]]
 
 
@@ -25,7 +34,10 @@ def shift_of(there: Floats, expected: Floats, most: int) -> tuple[int, float]:
 
 
 def correlate(mic: Floats, ref: Floats, rate_hz: int) -> tuple[int, float]:
-    """(delay of `ref` in `mic` in samples, height of the peak over the RMS). `ref` reaches further back."""
+    """(delay of `ref` in `mic` in samples, height of the peak over the RMS). `ref` reaches further back.
+
+    Where it is heard from two loudspeakers, the delay is that of the first.
+    """
     size = 1 << (len(mic) + len(ref) - 1).bit_length()
     cross = np.fft.rfft(mic, size) * np.fft.rfft(ref, size).conj()
     hertz = np.arange(len(cross)) * rate_hz / size
@@ -36,5 +48,9 @@ def correlate(mic: Floats, ref: Floats, rate_hz: int) -> tuple[int, float]:
     # mic[i] = ref[i + extra - delay]: the lag is delay - extra
     extra = len(ref) - len(mic)
     lags = np.roll(whole, extra)[: extra + 1]
-    peak = int(np.argmax(np.abs(lags)))
-    return peak, float(np.abs(lags[peak]) / (np.sqrt(np.mean(whole**2)) + 1e-12))
+    heights = np.abs(lags) / (np.sqrt(np.mean(whole**2)) + 1e-12)
+    peak = int(np.argmax(heights))
+    begin, end = max(0, peak - _APART), max(0, peak - _REFLECTION)
+    first = begin + int(np.argmax(heights[begin:end])) if end else peak
+    clear = heights[first] >= max(_FIRST * heights[peak], _CLEAR)
+    return first if clear else peak, float(heights[peak])
