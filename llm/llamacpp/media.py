@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import os
 import secrets
 import threading
 import weakref
@@ -34,6 +35,9 @@ __all__ = ["Projector"]
 
 KEPT = 16
 """Images and recordings whose result is kept for the next turn."""
+_TAKEN = "PNG, JPEG, GIF or BMP; WAV, MP3 or FLAC"
+_NOWHERE = os.devnull.encode()
+"""Where mtmd looks for ffmpeg."""
 _TEXT, _IMAGE = 0, 1
 """enum mtmd_input_chunk_type; 2 is audio."""
 
@@ -70,6 +74,8 @@ class Projector:
             )
         self._context = context
         self._width: int = native.llama_model_n_embd_inp(model)
+        self._options = mtmd.mtmd_helper_init_opt_default()
+        self._options.video_params.ffmpeg_bin_dir = _NOWHERE
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[bytes, int], _Shown] = OrderedDict()
         self.sees = bool(mtmd.mtmd_support_vision(context))
@@ -128,12 +134,16 @@ class Projector:
         return bool(code == 0)
 
     def _bitmap(self, data: bytes) -> Any:
-        if (pixels(data) or 0) > MOST_PIXELS:
+        """Only what is looked at here first: mtmd would give anything else to ffmpeg, and keep its process."""
+        count = 0 if _is_recording(data) else pixels(data)
+        if (count or 0) > MOST_PIXELS:
             raise BadInput(f"an image has more than {MOST_PIXELS // 1_000_000} million pixels", param="messages")
-        buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
-        bitmap = mtmd.mtmd_helper_bitmap_init_from_buf(self._context, buffer, len(data), False)
+        bitmap = None
+        if count is not None:
+            buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
+            bitmap = mtmd.mtmd_helper_bitmap_init_from_buf(self._context, buffer, len(data), False, self._options)
         if not bitmap:
-            raise BadInput("an image or recording cannot be read", param="messages", hint="PNG, JPEG, WAV, MP3, FLAC")
+            raise BadInput("an image or recording cannot be read", param="messages", hint=_TAKEN)
         mtmd.mtmd_bitmap_set_id(bitmap, hashlib.sha256(data).hexdigest().encode())  # its pieces inherit it
         return bitmap
 
@@ -181,6 +191,13 @@ class Projector:
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return shown
+
+
+def _is_recording(data: bytes) -> bool:
+    """WAV, FLAC or MP3, as mtmd tells them."""
+    if data.startswith((b"fLaC", b"ID3")):
+        return True
+    return (data[:4] == b"RIFF" and data[8:12] == b"WAVE") or (data[:1] == b"\xff" and data[1:2] >= b"\xe0")
 
 
 def _stand_in(mark: int, position: int) -> int:
