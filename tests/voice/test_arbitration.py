@@ -50,6 +50,18 @@ def test_a_device_that_is_gone_when_it_is_decided_answers_nobody() -> None:
     assert not arbiter.won("me", "kitchen", "alexa")
 
 
+def test_a_device_that_was_away_and_brings_its_audio_later_has_lost_what_was_answered() -> None:
+    """Its connection had dropped: the word reaches us when it is back. What is said then is another word."""
+    arbiter = Arbiter()
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.7), 5.0)
+    arbiter.claim("me", Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=4.8), 12.0)
+    assert arbiter.won("me", "hall", "alexa") and not arbiter.won("me", "kitchen", "alexa")
+    arbiter.claim("me", Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=12.3), 12.6)
+    assert arbiter.won("me", "kitchen", "alexa")
+    arbiter.claim("me", Claim("attic", "alexa", 0.9, 30.0, spoken_at=8.0), 14.0)
+    assert arbiter.won("me", "attic", "alexa"), "nobody else heard that"
+
+
 def test_spellings_of_a_word_are_one_word() -> None:
     arbiter = Arbiter()
     arbiter.claim("me", claim("kitchen", 10, word="Hey_Jarvis"), 5.0)

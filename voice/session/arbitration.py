@@ -6,6 +6,9 @@ best has won. Whoever reports the same word later, but within `SAME_S`, was too 
 clearest over its own room: loudness over the floor of the device's own noise, which does not depend on how its
 microphone is set, and the model's score, which tells little near its upper end.
 
+A device whose connection had dropped may bring its audio seconds later: then it counts when the word was spoken, and
+another device has answered it, if there was one.
+
 A word that is found in the transcript is reported when the recogniser is done, at each device at another time. What
 is contested then is the utterance: those that were heard at the same time are one, however late they are reported.
 """
@@ -25,7 +28,7 @@ __all__ = ["PHRASE_WINDOW_S", "RATE_HZ", "SAME_S", "WINDOW_S", "Arbiter", "Claim
 WINDOW_S = 0.2
 PHRASE_WINDOW_S = 0.4
 """A phrase is found by the recogniser, which is done with the one device's audio after the other's."""
-PHRASE_KEPT_S = 30.0
+KEPT_S = 30.0
 SHARED = 0.5
 """Of the shorter of two utterances, heard at the same time: they are one."""
 SAME_S = 1.0
@@ -41,6 +44,7 @@ class Claim:
     """`device` heard `word` with the model's `score` 0..1, `clear_db` over its noise.
 
     `span`: of a word that was found in the transcript of an utterance, when that was spoken (monotonic seconds).
+    `spoken_at`: the same of a word that the ears heard.
     """
 
     device: str
@@ -48,6 +52,7 @@ class Claim:
     score: float
     clear_db: float
     span: tuple[float, float] | None = None
+    spoken_at: float | None = None
 
     @property
     def strength(self) -> float:
@@ -71,17 +76,22 @@ class _Contest:
 
     def over(self, now: float) -> bool:
         """Nobody can join or lose it any more."""
-        return now >= self.began + (SAME_S if self.first.span is None else PHRASE_KEPT_S)
+        return now >= self.began + KEPT_S
 
-    def is_about(self, claim: Claim) -> bool:
+    def is_about(self, claim: Claim, now: float) -> bool:
         """The claim is of the same sound."""
         if claim.device in self.devices:
             return False  # a device hears it once: who goes on after it, and says the word again, says another
         if claim.span is None or self.first.span is None:
-            return claim.span is self.first.span
+            return claim.span is self.first.span and (now < self.began + SAME_S or self._was_heard(claim))
         (began, ended), (from_s, until_s) = self.first.span, claim.span
         common = min(ended, until_s) - max(began, from_s)
         return common > 0 and common >= SHARED * min(ended - began, until_s - from_s)
+
+    def _was_heard(self, claim: Claim) -> bool:
+        """When it was spoken, by a device that was away and reports it now."""
+        then, before = claim.spoken_at, self.first.spoken_at
+        return then is not None and before is not None and abs(then - before) < SAME_S
 
 
 class Arbiter:
@@ -94,7 +104,7 @@ class Arbiter:
         """Enter it. Returns when `won` may be asked; `now` where it was decided already."""
         self._forget(now)
         contests = self._contests.setdefault((owner, _spoken(claim.word)), [])
-        contest = next((each for each in reversed(contests) if each.is_about(claim)), None)
+        contest = next((each for each in reversed(contests) if each.is_about(claim, now)), None)
         if contest is None:
             contest = _Contest(now, claim)
             contests.append(contest)
@@ -134,11 +144,13 @@ def claim_of(
     at_s: tuple[float, float],
     ring: AudioRing,
     span: tuple[float, float] | None = None,
+    spoken_at: float | None = None,
 ) -> Claim:
-    """What a session says of the word it heard `at_s` of its audio, which `ring` holds. `span`: see Claim."""
+    """What a session says of the word it heard `at_s` of its audio, which `ring` holds. `span`, `spoken_at`: see
+    Claim."""
     start, end = (round(edge_s * RATE_HZ) for edge_s in at_s)
     before = ring.read(max(0, start - _BEFORE_S * RATE_HZ), start)
-    return Claim(device, word, score, clearness_db(ring.read(start, end), before), span)
+    return Claim(device, word, score, clearness_db(ring.read(start, end), before), span, spoken_at)
 
 
 def clearness_db(word: Pcm, before: Pcm) -> float:

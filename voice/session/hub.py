@@ -226,13 +226,15 @@ class Hub:
 
     def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
         """Has this session won the wake word? None: no other device of its user listens for one, or this one is not
-        there to answer: a session that only writes down goes on doing so, and takes nothing from the others."""
+        there to answer: a session that only writes down goes on doing so, and takes nothing from the others. One that
+        was away, and brings its audio later, has lost what was answered meanwhile."""
         if not record.config.answers:
             return None
+        decided_at = self._arbiter.claim(record.owner, claim, self._clock.now())
         rivals = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
         if len(rivals) < 2:
             return None
-        return self._verdict(record.owner, claim, self._arbiter.claim(record.owner, claim, self._clock.now()))
+        return self._verdict(record.owner, claim, decided_at)
 
     async def _verdict(self, owner: str, claim: Claim, decided_at: float) -> bool:
         await anyio.sleep(max(0.0, decided_at - self._clock.now()))

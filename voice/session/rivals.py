@@ -39,16 +39,20 @@ class Rivals:
         """Another device was, just now."""
         return self._clock.now() - self._lost_at < LOST_S
 
+    @property
+    def _began(self) -> float:
+        """When the session's audio began, by what has come of it."""
+        return self._clock.now() - self._ring.end / RATE_HZ
+
     def contest(self, heard: WakeHeard) -> Awaitable[bool] | None:
         """For a word that the ears heard."""
-        at_s = heard.start_s, heard.end_s
-        return self._enter(claim_of(self._name, heard.word, heard.score, at_s, self._ring))
+        at_s, spoken_at = (heard.start_s, heard.end_s), self._began + heard.end_s
+        return self._enter(claim_of(self._name, heard.word, heard.score, at_s, self._ring, spoken_at=spoken_at))
 
     async def answers(self, phrase: Contest) -> bool:
         """This device is the one for a word that was found in a transcript."""
         at_s = phrase.from_s, max(phrase.until_s, phrase.from_s)
-        began = self._clock.now() - self._ring.end / RATE_HZ
-        span = began + at_s[0], began + at_s[1]
+        span = self._began + at_s[0], self._began + at_s[1]
         verdict = self._enter(claim_of(self._name, phrase.word, 1.0, at_s, self._ring, span))
         won = verdict is None or await verdict
         if not won:
