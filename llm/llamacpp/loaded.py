@@ -43,7 +43,7 @@ class Loaded:
         self.limits = limits
         self.vocab = Vocab(model)
         file = find_projector(config.model, settings.mmproj)
-        self.projector = None if file is None else Projector(file, model, threads(settings.threads_batch))
+        self.projector = None if file is None else Projector(file, model, threads(settings.threads_batch), limits)
         self.prompts = Prompts(header, self.vocab, settings.chat_template, self.projector)
         self.lora = LoraSet(model, settings.lora)
         self._compute_threads = ComputeThreads(config.clock.now)

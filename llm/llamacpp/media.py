@@ -23,11 +23,13 @@ import llama_cpp.mtmd_cpp as mtmd
 import numpy as np
 import numpy.typing as npt
 
-from llm.batching.events import Media
+from llm.batching.events import Limits, Media
 from llm.convert.image_size import MOST_PIXELS, pixels
+from llm.convert.recording_length import MOST_S, is_recording, seconds
 from llm.engine import Encoded, EncodedMedia, Prompt
 from llm.errors import BackendFailed
 from llm.llamacpp.library import native
+from llm.llamacpp.reports import refusal
 from llm.messages import AudioPart, ImagePart
 from models.errors import BadInput, ModelUnreadable
 
@@ -38,6 +40,7 @@ KEPT = 16
 _TAKEN = "PNG, JPEG, GIF or BMP; WAV, MP3 or FLAC"
 _NOWHERE = os.devnull.encode()
 """Where mtmd looks for ffmpeg."""
+_SECOND_BYTES = 16_000 * 4
 _TEXT, _IMAGE = 0, 1
 """enum mtmd_input_chunk_type; 2 is audio."""
 
@@ -58,7 +61,8 @@ class _Shown:
 class Projector:
     """Raises ModelUnreadable for a file that does not fit the model."""
 
-    def __init__(self, file: Path, model: Any, threads: int) -> None:
+    def __init__(self, file: Path, model: Any, threads: int, limits: Limits) -> None:
+        self._limits = limits
         self.marker = f"<__media_{secrets.token_hex(8)}__>"
         """Stands for an image in a prompt; nobody's text can contain it."""
         self._marker = self.marker.encode()
@@ -103,10 +107,14 @@ class Projector:
         with self._lock:
             if self._context is None:
                 raise BackendFailed("the model is being unloaded")
-            bitmaps = [self._bitmap(data) for data in prompt.media]
+            bitmaps: list[Any] = []
             chunks = mtmd.mtmd_input_chunks_init()
             try:
+                bitmaps.extend(map(self._bitmap, prompt.media))
                 self._split(prompt, bitmaps, add_special, chunks)
+                count = mtmd.mtmd_helper_get_n_pos(chunks)
+                if count > self._limits.context:  # the projector would work for minutes, and for nothing
+                    raise refusal("too_long", self._limits, count)
                 return self._read(chunks)
             finally:
                 mtmd.mtmd_input_chunks_free(chunks)
@@ -135,15 +143,21 @@ class Projector:
 
     def _bitmap(self, data: bytes) -> Any:
         """Only what is looked at here first: mtmd would give anything else to ffmpeg, and keep its process."""
-        count = 0 if _is_recording(data) else pixels(data)
-        if (count or 0) > MOST_PIXELS:
+        heard = is_recording(data)
+        size = seconds(data) if heard else pixels(data)
+        if not heard and (size or 0) > MOST_PIXELS:
             raise BadInput(f"an image has more than {MOST_PIXELS // 1_000_000} million pixels", param="messages")
+        if heard and (size or 0) > MOST_S:
+            raise _too_long()
         bitmap = None
-        if count is not None:
+        if size is not None:
             buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
             bitmap = mtmd.mtmd_helper_bitmap_init_from_buf(self._context, buffer, len(data), False, self._options)
         if not bitmap:
             raise BadInput("an image or recording cannot be read", param="messages", hint=_TAKEN)
+        if heard and mtmd.mtmd_bitmap_get_n_bytes(bitmap) > MOST_S * _SECOND_BYTES:
+            mtmd.mtmd_bitmap_free(bitmap)
+            raise _too_long()
         mtmd.mtmd_bitmap_set_id(bitmap, hashlib.sha256(data).hexdigest().encode())  # its pieces inherit it
         return bitmap
 
@@ -193,11 +207,8 @@ class Projector:
         return shown
 
 
-def _is_recording(data: bytes) -> bool:
-    """WAV, FLAC or MP3, as mtmd tells them."""
-    if data.startswith((b"fLaC", b"ID3")):
-        return True
-    return (data[:4] == b"RIFF" and data[8:12] == b"WAVE") or (data[:1] == b"\xff" and data[1:2] >= b"\xe0")
+def _too_long() -> BadInput:
+    return BadInput(f"a recording is longer than {MOST_S // 60} minutes", param="messages", hint="send it in parts")
 
 
 def _stand_in(mark: int, position: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -60,6 +61,27 @@ def test_what_is_no_recording_is_refused(worker: RunningWorker, data: bytes) -> 
     answer = worker.ask(CHAT, heard(data))
     assert answer.status == 400 and answer.body["error"]["message"]
     assert worker.ask(CHAT, heard(tone(440.0))).status == 200, "and it goes on"
+
+
+def _wav(rate: int, samples: int) -> bytes:
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate, 1, 8)
+    return struct.pack("<4sI4s", b"RIFF", 36 + samples, b"WAVE") + form + b"data" + bytes(4) + bytes(samples)
+
+
+@pytest.mark.parametrize("data", [_wav(1, 400_000), b"fLaC" + bytes(14) + struct.pack(">Q", 8000 << 44 | 2**35)])
+def test_hours_in_a_small_file_are_refused_before_they_are_unpacked(worker: RunningWorker, data: bytes) -> None:
+    answer = worker.ask(CHAT, heard(data))
+    assert answer.status == 400 and "longer than 60 minutes" in answer.body["error"]["message"]
+    assert worker.ask(CHAT, heard(tone(440.0))).status == 200, "and it goes on"
+
+
+def test_a_recording_beyond_the_context_costs_no_minutes(worker: RunningWorker) -> None:
+    body = {**heard(b""), "max_tokens": 1}
+    wave = struct.pack("<I", 900_000)
+    data = _wav(1000, 900_000).replace(b"data" + bytes(4), b"data" + wave)  # fifteen minutes
+    body["messages"][0]["content"][1] = heard(data)["messages"][0]["content"][1]
+    answer = worker.ask(CHAT, body)
+    assert answer.status == 400 and answer.body["error"]["code"] == "context_length_exceeded"
 
 
 def test_it_sees_nothing(worker: RunningWorker) -> None:
