@@ -26,6 +26,7 @@ CORES = (
     "llm/convert/content.py",
     "llm/convert/formats.py",
     "llm/convert/logprobs.py",
+    "llm/convert/recording_length.py",
     "llm/convert/sampling.py",
     "llm/convert/vectors.py",
     "llm/eviction.py",
