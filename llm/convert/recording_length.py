@@ -23,9 +23,7 @@ def seconds(data: bytes) -> float | None:
             rate, bytes_each = _wav(data)
             return len(data) / (rate * bytes_each) if rate and bytes_each else None
         if data.startswith(b"fLaC"):
-            (packed,) = struct.unpack_from(
-                ">Q", data, 18
-            )  # STREAMINFO: rate 20 bits, channels 3, depth 5, samples 36
+            (packed,) = struct.unpack_from(">Q", data, 18)  # rate 20 bits, channels 3, depth 5, samples 36
             rate = packed >> 44
             return (packed & (1 << 36) - 1) / rate if rate else None
     except struct.error:
