@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from llm.chat_template import ChatTemplate, fallback
 from llm.engine import Encoded, Prompt
+from llm.json_schema.prepare import prepared
+from llm.json_schema.rules import SchemaRules
 from llm.llamacpp.grammar_guard import check_grammar
 from llm.llamacpp.vocab import Vocab
 from llm.messages import Message
-from llm.replies.json_schema import prepared
 from llm.replies.reasoning import opened_by, thoughts_of
-from llm.replies.schema_rules import SchemaRules
 from llm.replies.tool_calls import literal, tool_format
 from models.errors import BadInput, SettingsError
 from models.formats.gguf import GgufHeader

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from llm.convert.chat import ChunkWriter, completion, parse_chat, to_request
 from llm.convert.formats import grammar_schema, is_strict
 from llm.engine import EngineFinish, EngineJob, Prompt
+from llm.json_schema.strict import must_hold
 from llm.messages import GenerateRequest
 from llm.replies.parser import ReplyParser, marks_of
-from llm.replies.strict_schema import must_hold
 from llm.replies.tool_calls import Said, named_tools, schema_of
 from llm.stream import ChoiceEnd, Finish, StreamEvent, TextDelta, Usage, UsageSoFar
 from llm.worker.answers import EventStream, JsonAnswer, event, read_body, unless_gone

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from llm.replies.json_schema import prepared
-from llm.replies.strict_schema import must_hold
+from llm.json_schema.prepare import prepared
+from llm.json_schema.strict import must_hold
 from models.errors import BadInput
 
 PERSON = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": False}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.replies.number_rules import BOUNDS, held_multiple, number_rule
+from llm.json_schema.number_rules import BOUNDS, held_multiple, number_rule
 
 BOUND = st.none() | st.integers(-1200, 1200)
 

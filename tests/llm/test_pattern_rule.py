@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.replies.pattern_rule import pattern_rule
+from llm.json_schema.pattern_rule import pattern_rule
 
 PATTERNS = [
     r"^\d{3}-\d{4}$",

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from llm.json_schema.prepare import prepared
+from llm.json_schema.rules import SchemaRules
 from llm.llamacpp.grammar_guard import _Char, _Group, _parsed, _Walk, check_grammar
-from llm.replies.json_schema import prepared
-from llm.replies.schema_rules import SchemaRules
 
 END = "\0"
 TREE = {

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from llm.replies.schema_leaves import GUESSED
-from llm.replies.schema_merging import same_value
+from llm.json_schema.leaves import GUESSED
+from llm.json_schema.merging import same_value
 
 __all__ = ["all_exclusive"]
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llm.replies.json_schema import Prepared
-from llm.replies.literal_trie import PLAIN_CHARS, none_of, one_of
-from llm.replies.number_rules import number_rule
-from llm.replies.pattern_rule import pattern_rule
-from llm.replies.schema_leaves import HELD_FORMATS
+from llm.json_schema.leaves import HELD_FORMATS
+from llm.json_schema.literal_trie import PLAIN_CHARS, none_of, one_of
+from llm.json_schema.number_rules import number_rule
+from llm.json_schema.pattern_rule import pattern_rule
+from llm.json_schema.prepare import Prepared
 from llm.replies.tool_calls import literal
 
 __all__ = ["SchemaRules"]

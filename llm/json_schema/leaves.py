@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llm.replies.number_rules import BOUNDS, MOST, no_number
-from llm.replies.pattern_rule import pattern_rule
+from llm.json_schema.number_rules import BOUNDS, MOST, no_number
+from llm.json_schema.pattern_rule import pattern_rule
 
 __all__ = [
     "ASSERTING",

@@ -2,7 +2,7 @@
 
 What comes out is plain: one type a schema, no `allOf`, nothing beside `$ref` or alternatives, and each reference
 leads to a definition that is as plain. A reply need not say all that a schema allows, but it must obey it; what a
-grammar cannot hold (`uniqueItems`) is left in for `strict_schema`, which refuses it where that was asked for.
+grammar cannot hold (`uniqueItems`) is left in for `strict`, which refuses it where that was asked for.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm.replies.endless_schemas import endless
-from llm.replies.json_pointer import pointed
-from llm.replies.schema_leaves import (
+from llm.json_schema.endless import endless
+from llm.json_schema.leaves import (
     ASSERTING,
     GUESSED,
     WrongSchema,
@@ -28,7 +27,8 @@ from llm.replies.schema_leaves import (
     text_schema,
     values_schema,
 )
-from llm.replies.schema_merging import NothingFits, joined
+from llm.json_schema.merging import NothingFits, joined
+from llm.json_schema.pointer import pointed
 from models.errors import BadInput
 
 __all__ = ["Prepared", "prepared"]

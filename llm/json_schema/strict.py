@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llm.replies.exclusive_schemas import all_exclusive
-from llm.replies.json_schema import Prepared, prepared
-from llm.replies.number_rules import BOUNDS, held_multiple, number_rule
-from llm.replies.schema_leaves import ASSERTING, HELD_FORMATS
+from llm.json_schema.exclusive import all_exclusive
+from llm.json_schema.leaves import ASSERTING, HELD_FORMATS
+from llm.json_schema.number_rules import BOUNDS, held_multiple, number_rule
+from llm.json_schema.prepare import Prepared, prepared
 from models.errors import BadInput
 
 __all__ = ["must_hold"]
@@ -60,7 +60,7 @@ def _not_held(schema: object, where: str, plain: Prepared) -> str:
 
 
 def _held(schema: Mapping[str, Any]) -> tuple[str, ...]:
-    """What `schema_rules` reads of a schema."""
+    """What `rules` reads of a schema."""
     if "$ref" in schema:
         return ("$ref",)
     if "oneOf" in schema or "anyOf" in schema:

@@ -1,0 +1,1 @@
+"""JSON schemas of clients: made plain, refused where nothing can obey them, and turned into grammars. Pure."""
