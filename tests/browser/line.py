@@ -29,7 +29,9 @@ class Line:
         await self.cut()
         await self._tasks.__aexit__(None, None, None)
 
-    async def mend(self) -> None:
+    async def mend(self, *, silent: bool = False) -> None:
+        """`silent`: who calls gets through to nobody, and hears nothing."""
+        self._silent = silent
         self._listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self.port)
         self._calls, self._ended = anyio.CancelScope(), anyio.Event()
         self._tasks.start_soon(self._serve, self._listener, self._calls, self._ended)
@@ -48,6 +50,9 @@ class Line:
         ended.set()
 
     async def _call(self, caller: anyio.abc.SocketStream) -> None:
+        if self._silent:
+            async with caller:
+                await anyio.sleep_forever()
         async with caller, await anyio.connect_tcp("127.0.0.1", self._to_port) as called:
             async with anyio.create_task_group() as ways:
                 ways.start_soon(_carry, caller, called)

@@ -321,6 +321,7 @@ async def test_without_permission(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
 ) -> None:
     scripted_service.reset()
+    scripted_service.script(replies=["Yes."])
     async with live_page(scripted_parley, allow=False) as page:
         await page.call("Browser.setPermission", permission={"name": "microphone"}, setting="denied")
         await page.click("#talk")
@@ -335,6 +336,7 @@ async def test_a_loudspeaker_that_does_not_start_is_told_and_tried_again(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
 ) -> None:
     scripted_service.reset()
+    scripted_service.script(replies=["Yes."])
     async with live_page(scripted_parley) as page:
         await page.evaluate(NO_LOUDSPEAKER)
         await type_turn(page, "hello")
@@ -354,6 +356,7 @@ async def test_connection_lost_and_found(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
 ) -> None:
     scripted_service.reset()
+    scripted_service.script(replies=["Yes."])
     async with Line(scripted_parley.port) as line, live_page(scripted_parley, port=line.port) as page:
         await type_turn(page, "hello")
         await turn(page, 1)
@@ -397,6 +400,7 @@ async def test_signed_out_and_in_again(
     scripted_service: ScriptedProcess, scripted_parley: ParleyProcess, live_page: PageOpener
 ) -> None:
     scripted_service.reset()
+    scripted_service.script(replies=["Yes."])
     async with live_page(scripted_parley) as page:
         await page.call("Network.clearBrowserCookies")
         await type_turn(page, "hello")

@@ -62,8 +62,9 @@ export class Conversation {
   drop() {
     if (!this.you) return;
     this.you = null;
-    this.turn.remove();
-    this.turn = this.turns.lastElementChild;
+    const { turn } = this;
+    this.turn = turnBefore(turn);
+    turn.remove();
   }
 
   // ---- the answer --------------------------------------------------------------------------------------------
@@ -75,7 +76,7 @@ export class Conversation {
       this.replies.set(id, reply);
       if (this.replies.size > 20) this.replies.delete(this.replies.keys().next().value);
       // An answer belongs to the last turn that was said, not to the one that is being spoken over it.
-      const turn = this.you ? this.turn.previousElementSibling : this.turn;
+      const turn = this.you ? turnBefore(this.turn) : this.turn;
       if (turn) {
         turn.querySelector(".waiting")?.remove();
         turn.append(reply.element);
@@ -132,6 +133,13 @@ export class Conversation {
   toEnd() {
     this.scroll.scrollTop = this.scroll.scrollHeight;
   }
+}
+
+/** Notes may stand between two turns. */
+function turnBefore(turn) {
+  let before = turn.previousElementSibling;
+  while (before && !before.classList.contains("turn")) before = before.previousElementSibling;
+  return before;
 }
 
 function element(name, className, text = "") {

@@ -101,6 +101,8 @@ class App {
       return false;
     }
     this.show();
+    // Also for a conversation that was begun by typing, or with another microphone.
+    if (opened && this.session.token) this.session.configure({ turn_config: this.configuration().turn_config });
     return opened;
   }
 
@@ -136,13 +138,16 @@ class App {
   }
 
   end() {
-    this.microphone.close();
     this.session.close();
+  }
+
+  /** The conversation is over, whoever ended it: nothing is heard, played or waited for any more. */
+  over() {
+    this.microphone.close();
     this.speaker.flush();
     this.conversation.reconnected();
+    this.notice.hide("waiting");
     this.state = "off";
-    this.level = 0;
-    this.show();
   }
 
   lostMicrophone() {
@@ -160,11 +165,15 @@ class App {
 
   heard(pcm, level) {
     const sending = this.hold ? this.held : !this.muted;
-    this.level = sending ? level : 0;
-    const percent = Math.min(100, Math.round(Math.sqrt(this.level) * 160));
+    this.showLevel(sending ? level : 0);
+    if (sending) this.session.send(pcm);
+  }
+
+  showLevel(level) {
+    this.level = level;
+    const percent = Math.min(100, Math.round(Math.sqrt(level) * 160));
     this.meterBar.style.transform = `scaleX(${percent / 100})`;
     this.meter.setAttribute("aria-valuenow", percent);
-    if (sending) this.session.send(pcm);
   }
 
   mute(on) {
@@ -292,6 +301,8 @@ class App {
         this.goOn(detail);
       } else {
         this.conversation.reconnected();
+        this.speaker.forget();
+        this.replying = "";
         // The server tells changes only; a conversation begins like this.
         this.state = detail.config.wake_word?.enabled ? "asleep" : "idle";
       }
@@ -300,13 +311,14 @@ class App {
       this.notice.show("waiting", { say, seconds: detail.seconds, action: () => this.session.connect() });
       this.state = "off";
     } else if (status === "signed-out") {
+      this.over();
       this.notice.show("signed-out");
-      this.end();
     } else if (status === "refused") {
+      this.over();
       const say = [detail.message, detail.hint].filter(Boolean).join(". ");
       this.notice.show("refused", { say, action: () => this.preferences.reset() });
     } else if (status === "closed") {
-      this.state = "off";
+      this.over();
       if (detail.reason) this.conversation.note(`${detail.reason}. Press Start talking to go on.`);
     }
     this.show();
@@ -333,6 +345,7 @@ class App {
 
   show() {
     const { on } = this.microphone;
+    if (!on) this.showLevel(0);
     document.body.dataset.state = this.state;
     document.body.dataset.mic = on ? "on" : "off";
     this.orb.show(this.session.status === "waiting" ? "asleep" : this.state);

@@ -1,5 +1,7 @@
 // The microphone: asks for it, runs the capture worklet, hands out PCM16 frames with their level.
 
+import { addWorklet } from "./worklet.js";
+
 export const INPUT_RATE = 16000;
 const FRAME_MS = 32; // what the voice detector looks at
 
@@ -65,6 +67,7 @@ export class Microphone {
       await this.listen(stream, context);
     } catch (error) {
       letGo();
+      if (wish !== this.wish) return false;
       throw new MicrophoneError("failed", error);
     }
     if (wish !== this.wish) {
@@ -77,7 +80,7 @@ export class Microphone {
   }
 
   async listen(stream, context) {
-    await context.audioWorklet.addModule(new URL("./capture-worklet.js", import.meta.url));
+    await addWorklet(context, "./capture-worklet.js");
     const node = new AudioWorkletNode(context, "parley-capture", {
       numberOfOutputs: 0,
       processorOptions: { rate: INPUT_RATE, frameMs: FRAME_MS },
@@ -96,6 +99,7 @@ export class Microphone {
         this.onLost();
       }
     });
+    if (track.readyState === "ended") throw new Error("It was unplugged at once.");
   }
 
   /** Phones put audio to sleep with the screen. */

@@ -1,7 +1,8 @@
 // The loudspeaker's end of the audio thread: a jitter buffer that knows which reply it plays, and where it is in it.
 //
 // In: {type: "pcm", reply, pcm}, {type: "end", reply}, {type: "hold", on}, {type: "flush"}, {type: "stop"}: a flush that
-// is answered with {type: "stopped", reply, samples}.
+// is answered with {type: "stopped", reply, samples}; {type: "forget"}: a flush after which a reply of the same name is
+// another one.
 // Out: {type: "position", reply, samples} about every 100 ms (20 in the beginning) and whenever playing stops;
 // {type: "drained", reply, samples} when all of a reply has been played. Positions count the reply's own samples,
 // never gaps.
@@ -45,6 +46,7 @@ class Playback extends AudioWorkletProcessor {
     } else if (message.type === "end") {
       this.ended.add(message.reply);
       if (this.ended.size > 16) this.ended.delete(this.ended.values().next().value);
+      if (message.reply === this.reply && this.buffered === 0) this.report("drained"); // its last sample was played before
     } else if (message.type === "hold") {
       this.held = message.on;
     } else if (message.type === "flush") {
@@ -52,6 +54,11 @@ class Playback extends AudioWorkletProcessor {
     } else if (message.type === "stop") {
       this.flush();
       this.port.postMessage({ type: "stopped", reply: this.reply, samples: this.position });
+    } else if (message.type === "forget") {
+      this.flush();
+      this.ended.clear();
+      this.reply = "";
+      this.position = this.reported = 0;
     }
   }
 

@@ -44,18 +44,22 @@ export class Preferences {
     if (name === "speed") value = Number(value);
     if (name === "wake_word") value = value.trim() || DEFAULTS.wake_word;
     this.values[name] = value;
+    this.keep();
+    this.show();
+    this.onChange(name, this.values);
+  }
+
+  keep() {
     try {
       localStorage.setItem(STORE, JSON.stringify(this.values));
     } catch {
       // a private window may have no store: the choice lasts as long as the page
     }
-    this.show();
-    this.onChange(name, this.values);
   }
 
   reset() {
-    localStorage.removeItem(STORE);
     this.values = { ...DEFAULTS };
+    this.keep();
     this.show();
     this.onChange("mode", this.values);
   }

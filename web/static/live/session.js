@@ -3,6 +3,7 @@
 const BACK_OFF_S = [0.5, 1, 2, 4, 8, 15];
 const PING_S = 15;
 const PONG_S = 10;
+const ANSWER_S = 15; // a server that takes a request and says nothing is no better than none
 const GONE = 4004;
 const TAKEN_OVER = 4001;
 const IDLE = 4000;
@@ -53,7 +54,8 @@ export class Session {
     if (this.open) this.send({ type: "close" });
     this.socket?.close(1000);
     this.socket = null;
-    this.greeted = false;
+    this.greeted = this.begun = false;
+    this.token = ""; // also where the server was not reached: the next one begins anew, its samples are counted from 0
     this.forget();
     this.say("closed");
   }
@@ -86,7 +88,8 @@ export class Session {
   keep(pcm) {
     this.kept.push({ at: this.samples, pcm });
     this.samples += pcm.byteLength / 2;
-    while (this.kept[0].at < this.samples - KEPT_S * RATE) this.kept.shift();
+    const oldest = this.samples - KEPT_S * RATE;
+    this.kept = this.kept.filter(({ at, message }) => message || at >= oldest);
   }
 
   /** The server has the first `has` samples: it gets the rest, and what was said meanwhile. */
@@ -121,12 +124,13 @@ export class Session {
   }
 
   async attempt() {
-    if (this.open) return;
+    if (this.socket) return; // it is open, or about to go on
     this.say("connecting");
     try {
       if (!this.token) await this.begin();
     } catch (error) {
-      this.retry(error instanceof TypeError ? "The server does not answer" : error.message, error.hint);
+      const silent = error instanceof TypeError || error.name === "TimeoutError";
+      this.retry(silent ? "The server does not answer" : error.message, error.hint);
       return;
     }
     if (this.token && this.wanted) await this.attach();
@@ -138,6 +142,7 @@ export class Session {
       credentials: "same-origin",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(this.config),
+      signal: AbortSignal.timeout(ANSWER_S * 1000),
     });
     if (answer.ok) {
       this.token = (await answer.json()).session_token;
@@ -184,6 +189,7 @@ export class Session {
 
   // A connection may be dead without anybody having closed it: a phone that changed networks.
   checkAlive(socket) {
+    if (socket.readyState === WebSocket.CONNECTING) socket.close(); // nobody answers: as good as lost
     if (socket.readyState !== WebSocket.OPEN) return;
     this.send({ type: "ping" });
     const asked = performance.now();
@@ -212,10 +218,12 @@ export class Session {
 
   beginAnew({ config }) {
     this.silenced.clear(); // replies are counted anew
+    const typed = this.kept.filter(({ message }) => message?.transcript);
     this.forget();
     this.greeted = this.begun = true;
     this.say("open", { config });
     if (this.unsent) this.configure(this.config);
+    for (const { message } of typed) this.put(message);
   }
 
   /** The connection was cut, and the conversation stood still: both sides go on at the sample where they were. */
@@ -240,7 +248,7 @@ export class Session {
       this.begun = false;
     }
     if (code === IDLE || code === TAKEN_OVER) {
-      this.wanted = false;
+      this.wanted = this.begun = false;
       this.say("closed", { reason: code === IDLE ? "It was quiet for a long time" : "You talk elsewhere now" });
       return;
     }

@@ -1,5 +1,7 @@
 // The loudspeaker: plays PCM16 of replies through the playback worklet and says how far it is.
 
+import { addWorklet } from "./worklet.js";
+
 export const OUTPUT_RATE = 24000;
 
 export class Speaker {
@@ -27,7 +29,7 @@ export class Speaker {
   async start() {
     const context = new AudioContext({ sampleRate: OUTPUT_RATE, latencyHint: "interactive" });
     try {
-      await context.audioWorklet.addModule(new URL("./playback-worklet.js", import.meta.url));
+      await addWorklet(context, "./playback-worklet.js");
     } catch (error) {
       context.close();
       throw error;
@@ -79,6 +81,12 @@ export class Speaker {
 
   flush() {
     this.node?.port.postMessage({ type: "flush" });
+  }
+
+  /** Another conversation begins, and counts its replies anew. */
+  forget() {
+    this.node?.port.postMessage({ type: "forget" });
+    this.last = { reply: "", samples: 0 };
   }
 
   /** Drops what is buffered; resolves to {reply, ms}: the sample at which to go on. */
