@@ -1,7 +1,7 @@
 """The entry to every language model: ask the router who may answer, walk the choices, stream the first that does.
 
 It fails over only before the first event: after that the client has heard something, and a second voice would
-contradict the first.
+contradict the first. Who is given the answer as a whole has heard nothing until it is whole.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from llm.routing.backend_record import BackendRecord, BackendView, Problem
 from llm.routing.route_trace import RouteTrace, passed_over, refusal, tell
 from llm.routing.router import ANY, Candidate, Choice, Strategy, route
 from llm.routing.silence_watch import USUAL, SilenceWatch
-from llm.stream import StreamEvent
+from llm.stream import StartedOver, StreamEvent
 from models.errors import ParleyError
 
 __all__ = ["Router"]
@@ -107,12 +107,15 @@ class Router:
         choices = await self._choices(request.model, needs)
         trace = RouteTrace(self._strategy)
         first_error: ParleyError | None = None
+        begun = False
         for number, choice in enumerate(choices, 1):
             backend, record = self._backend(choice), self._record(choice.backend)
             if (refused := refusal(record, choice, trace)) is not None:
                 first_error = first_error or refused
                 continue
-            begun = False
+            if begun:
+                begun = False
+                yield StartedOver()
             silence_s = self._silence_s(backend, choice.model, choices[number:])
             if first_error is not None and request.on_wait is not None:
                 request.on_wait(WaitState(choice.model, 0))  # another one has all its time before it
@@ -130,8 +133,9 @@ class Router:
                     return
                 except LlmError as error:
                     attempt.failed(error, guarded=backend.config.type != "slot")
-                    if begun:
+                    if begun and request.relay != "whole":
                         raise
+                    trace.chosen = None
                     first_error = first_error or error
                     passed_over(record, choice, trace, error)
                     if isinstance(error, ContextTooLong) and choice.backend == LOCAL and not self._spills(request):

@@ -15,6 +15,7 @@ __all__ = [
     "FinishReason",
     "ReasoningDelta",
     "Relayed",
+    "StartedOver",
     "StreamEvent",
     "TextDelta",
     "TokenLogprob",
@@ -107,6 +108,13 @@ class Relayed:
 
 
 @dataclass(frozen=True, slots=True)
+class StartedOver:
+    """What came so far is void: its server broke off, and another one answers from the start. Only for requests whose
+    `relay` is "whole", of which their client has seen nothing.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The last event of every stream that did not raise: it ends the request, and every reply that had no ChoiceEnd.
 
@@ -118,4 +126,4 @@ class Finish:
     model: str = ""
 
 
-StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish | UsageSoFar | Relayed
+StreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceEnd | Finish | UsageSoFar | Relayed | StartedOver

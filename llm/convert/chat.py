@@ -24,6 +24,7 @@ from llm.stream import (
     FinishReason,
     ReasoningDelta,
     Relayed,
+    StartedOver,
     StreamEvent,
     TextDelta,
     TokenLogprob,
@@ -276,7 +277,7 @@ class ChunkWriter:
                 if not self.continuous_usage:
                     return []
                 return [{**self._head(), "choices": [], "usage": usage_object(so_far)}]
-            case Relayed():
+            case Relayed() | StartedOver():
                 return []
             case ChoiceEnd(choice=choice, reason=reason):
                 return [self._end(choice, reason)]

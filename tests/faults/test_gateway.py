@@ -140,6 +140,19 @@ async def test_a_stream_that_breaks_ends_with_an_error_event_and_nobody_takes_ov
         await _nothing_open(upstream)
 
 
+async def test_another_backend_takes_over_a_whole_answer_that_breaks(tmp_path: Path) -> None:
+    """Its client has heard nothing of it. With tools it is asked for as a stream, and put together here."""
+    function = {"name": "f", "description": "nothing", "parameters": {"type": "object", "properties": {}}}
+    body = {**_body("shared", False), "tools": [{"type": "function", "function": function}]}
+    async with _gateway(tmp_path, *INSIDE, "well") as (found, upstream):
+        async with found.client.post("/v1/chat/completions", json=body) as answer:
+            assert answer.status == 200
+            assert (await answer.json())["choices"][0]["message"]["content"] == "all well"
+            assert answer.headers["x-parley-route"].startswith("well/shared; strategy=failover; passed=cut:backend_")
+        assert upstream.asked == [*INSIDE, "well"]
+        await _nothing_open(upstream)
+
+
 async def test_slow_and_careless_backends_lose_nothing(tmp_path: Path) -> None:
     healthy = _both(HEALTHY)
     async with _gateway(tmp_path, *healthy) as (found, upstream):

@@ -17,7 +17,7 @@ from llm.convert.media_fetch import with_media
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
-from llm.stream import Finish, ReasoningDelta, Relayed, StreamEvent, TextDelta, ToolCallDelta
+from llm.stream import Finish, ReasoningDelta, Relayed, StartedOver, StreamEvent, TextDelta, ToolCallDelta
 from web.body import read_object
 from web.direct import Direct
 from web.guards.authenticate import principal_of
@@ -102,6 +102,10 @@ async def _collect(generator: Generator, asked: GenerateRequest) -> list[StreamE
     size = 0
     async with aclosing(generator.generate(asked)) as stream:
         async for event in stream:
+            if isinstance(event, StartedOver):
+                events.clear()
+                size = 0
+                continue
             events.append(event)
             size += _EVENT_BYTES + _length(event)
             if size > _MOST_BYTES:
