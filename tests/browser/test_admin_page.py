@@ -122,10 +122,22 @@ async def test_an_admin_looks_after_the_server(
                 await choosing(page)
                 await turns(page)
                 assert not page.problems
+                await section(page, "slots")
                 await line.cut()
                 await page.wait_for("parley.connection === 'waiting'", "the news that the server is away")
+                await page.size(360, 740, mobile=True)
+                assert await page.evaluate("document.querySelector('.connection').clientHeight") < 60, "two lines"
+                await page.size(1280, 900)
+                await click(page, "#slots .card-head button")
+                said = "document.querySelector('dialog[open] .problem').innerText"
+                await page.wait_for(f"{said} === 'The server does not answer.'", "the same news in the dialog")
                 await line.mend()
                 await page.wait_for("parley.connection === 'open'", "the server again")
+                await page.call("Network.clearBrowserCookies")
+                await page.wait_for("document.activeElement.id === 'key'", "a field for the key that can be reached")
+                await page.type(server.admin_key)
+                await page.click("#key-form button")
+                await page.wait_for("parley.connection === 'open'", "the page again")
         with running_parley(tmp_path, config=config, env=env) as server:
             await page.goto(f"{server.base_url}/admin/#backends")
             await page.wait_for("parley.loaded === 'backends'", "the backends after the restart")
@@ -198,6 +210,7 @@ async def choosing(page: Chromium) -> None:
     shown = await page.evaluate("document.getElementById('backends').innerText")
     assert MARKUP in shown and LONG[:40] in shown and "does not answer" in shown
     assert await page.evaluate("document.querySelectorAll('#backends img').length") == 0
+    assert LONG not in await page.evaluate("document.querySelector('.asked').innerText")
     await page.evaluate(
         "(s => { s.value = 'scripted'; s.dispatchEvent(new Event('change')) })"
         "(document.querySelector('[name=backend]'))"

@@ -56,7 +56,7 @@ export class Catalogue {
   choose() {
     this.language = this.languages.value;
     this.models = null;
-    this.load().catch((error) => say(this.total, error.message));
+    this.load().catch((error) => say(this.total, told(error)));
   }
 
   fill(list, models) {

@@ -49,7 +49,7 @@ export class LoadDialog {
       const { models } = await get("/admin/api/models/local");
       this.offer(models, model);
     } catch (error) {
-      this.tell(error.message);
+      this.tell(told(error));
     }
   }
 

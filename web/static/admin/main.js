@@ -84,6 +84,7 @@ class App {
 
   signedOut() {
     this.connected("refused", "signed out");
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // nothing below one can be reached
     document.getElementById("signed-out").hidden = false;
     document.getElementById("key").focus();
   }
@@ -96,7 +97,6 @@ class App {
       return true;
     } catch (error) {
       if (error instanceof Refusal && error.status === 401) this.signedOut();
-      else if (error instanceof Unreachable) this.tell("The server does not answer.", true);
       else this.tell(told(error), true);
       return false;
     }

@@ -66,7 +66,7 @@ export class RoutingForm {
       this.now.replaceChildren(el("span.problem", { dir: "auto" }, told(problem)));
       return;
     }
-    const others = asked.slice(1, 4).flatMap(({ backend }, index) => [index ? ", " : ". Then ", name(backend, "bdi")]);
+    const others = asked.slice(1, 4).flatMap(({ backend }, index) => [index ? ", " : ". Then ", named(backend, "bdi")]);
     const [{ backend, model }] = asked;
     this.now.replaceChildren("Now asked: ", named(backend, "bdi.strong"), model && model !== "auto" ? " for " : "", model === "auto" ? "" : named(model, "bdi"), ...others, asked.length > 4 ? ", …" : "");
   }
@@ -116,7 +116,7 @@ export class RoutingForm {
     const known = this.rows.some((row) => row.name === backend);
     let chosen = ANY;
     if (["", "default", "auto"].includes(value)) chosen = AUTOMATIC;
-    else if (value in this.routing.aliases) chosen = ALIAS + value;
+    else if (Object.hasOwn(this.routing.aliases, value)) chosen = ALIAS + value;
     else if (known) chosen = backend;
     if (this.backend.value !== chosen) this.backend.value = chosen;
     const model = chosen === ANY ? value : chosen === backend && known ? rest.join("/") : "";

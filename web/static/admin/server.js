@@ -2,8 +2,12 @@
 
 const PATIENCE_MS = 10_000;
 
-/** The server did not answer at all. */
-export class Unreachable extends Error {}
+/** The server did not answer at all; `cause` says how that looked to the browser. */
+export class Unreachable extends Error {
+  constructor(cause) {
+    super("The server does not answer.", { cause });
+  }
+}
 
 /** The server's own error: `status`, `code`, `hint`. */
 export class Refusal extends Error {
@@ -32,10 +36,10 @@ async function ask(method, path, body) {
     answer = await fetch(path, options);
     value = await answer.json().catch(() => null);
   } catch (error) {
-    throw new Unreachable(String(error?.message ?? error));
+    throw new Unreachable(error);
   }
   if (answer.ok && value !== null) return value;
   // A proxy in front of a server that is gone answers with a page of its own.
-  if (value === null && (answer.ok || answer.status >= 502)) throw new Unreachable(`answer ${answer.status}`);
+  if (value === null && (answer.ok || answer.status >= 502)) throw new Unreachable(answer.status);
   throw new Refusal(answer.status, value?.error ?? { message: `the server answered with ${answer.status}` });
 }

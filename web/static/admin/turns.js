@@ -20,7 +20,7 @@ class Turn {
   }
 
   show({ turn, scale }) {
-    const key = `${turn.number} ${scale}`;
+    const key = `${turn.ended_at} ${scale}`; // a server that was started again counts from 1 again
     if (key === this.shown) return;
     this.shown = key;
     const parts = stages(turn.latency_ms);
