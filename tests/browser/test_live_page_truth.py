@@ -53,6 +53,19 @@ import('/static/live/speaker.js').then(async ({Speaker}) => {
 })
 """
 
+PUT_TO_SLEEP = """
+Promise.all([import('/static/live/speaker.js'), import('/static/live/microphone.js')])
+  .then(async ([{Speaker}, {Microphone}]) => {
+    const parts = [new Speaker(() => {}), new Microphone(() => {}, () => {})];
+    for (const part of parts) {
+      await part.open({deviceId: '', echoCancellation: true});
+      await part.context.suspend();
+      while (part.context.state !== 'running') await new Promise(done => setTimeout(done, 50));
+    }
+    return parts.map(part => part.context.state);
+  })
+"""
+
 REPLY_OVER_A_NOTE = """
 import('/static/live/conversation.js').then(({Conversation}) => {
   document.getElementById('turns').replaceChildren();
@@ -208,10 +221,11 @@ async def test_another_microphone_and_none(
 
 
 async def test_parts(scripted_parley: ParleyProcess, live_page: PageOpener) -> None:
-    """A reply's end is reported also when it is told after its last sample; a reply stands in its turn and not in a
-    note that came after it."""
+    """A reply's end is reported also when it is told after its last sample; audio that the system puts to sleep is
+    woken; a reply stands in its turn and not in a note that came after it."""
     async with live_page(scripted_parley) as page:
         assert await page.evaluate(END_AFTER_THE_LAST_SAMPLE, gesture=True) == ["reply-1", 100, True]
+        assert await page.evaluate(PUT_TO_SLEEP, gesture=True) == ["running", "running"]
         for dropped in ("true", "false"):
             text, dots = await page.evaluate(REPLY_OVER_A_NOTE % dropped)
             assert "Once upon" in text and dots == 0

@@ -80,6 +80,7 @@ export class Microphone {
   }
 
   async listen(stream, context) {
+    context.addEventListener("statechange", () => this.wake().catch(() => {})); // as the loudspeaker's
     await addWorklet(context, "./capture-worklet.js");
     const node = new AudioWorkletNode(context, "parley-capture", {
       numberOfOutputs: 0,

@@ -42,6 +42,8 @@ export class Speaker {
     this.node = node;
     this.analyser = analyser;
     this.wave = new Float32Array(analyser.fftSize);
+    // A call that comes in puts audio to sleep; where it may not be woken yet, the page that is seen again does it.
+    context.addEventListener("statechange", () => this.wake().catch(() => {}));
     await context.resume();
   }
 
