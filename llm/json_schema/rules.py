@@ -1,4 +1,4 @@
-"""JSON schemas, prepared by `json_schema`, as rules of a grammar in llama.cpp's GBNF. Pure.
+"""JSON schemas, made plain by `prepare`, as rules of a grammar in llama.cpp's GBNF. Pure.
 
 llama.cpp's own converter loses the comma before an additional property, lets a line break into a string, takes a
 definition for the rule of a property with the same name, and knows no bounds of numbers.
@@ -128,12 +128,14 @@ class SchemaRules:
         return self._definitions[reference]
 
     def _object(self, schema: Mapping[str, Any], name: str) -> str:
-        """What is required, then what may be left out. 1. An additional property has another name."""
+        """What is required, in the order of the properties (as OpenAI does: a thought stands before its answer), then
+        what may be left out. 1. An additional property has another name.
+        """
         properties, required = schema["properties"], schema["required"]
         more = schema.get("additionalProperties", not properties)
         if not properties and more is True:
             return "object"
-        must = [self._pair(key, properties[key], name) for key in required]
+        must = [self._pair(key, properties[key], name) for key in properties if key in required]
         left = {key: value for key, value in properties.items() if key not in required and value is not False}
         may = [self._pair(key, value, name) for key, value in left.items()]
         if more is not False:  # 1

@@ -134,3 +134,10 @@ def test_many_values_that_begin_alike_cost_what_few_do() -> None:
     few, many = (_grammar({"enum": [f"{'x' * 20}{n}" for n in range(count)]}) for count in (10, 5000))
     assert len(many) < 500 * len(few)
     assert _reads(many, f'"{"x" * 20}4999"') and not _reads(many, f'"{"x" * 20}5000"')
+
+
+def test_what_is_required_stands_in_the_order_of_the_properties() -> None:
+    """A model thinks before it answers because the schema says so, however `required` is sorted."""
+    grammar = _grammar(_object("answer", "thoughts", thoughts={"type": "string"}, answer={"type": "integer"}))
+    assert _reads(grammar, '{"thoughts": "six times seven", "answer": 42}')
+    assert not _reads(grammar, '{"answer": 42, "thoughts": "six times seven"}')
