@@ -116,7 +116,7 @@ async def _speak_over(server: ParleyProcess, room: Room, gain_db: float, delay_m
         await anyio.sleep(_OVER_S)
         begin_s, _ = client.say(said)
         room.over += 1
-        with anyio.move_on_after(15.0):
+        with anyio.move_on_after(60.0):  # the answer may be a story
             while not _answered(client, begin_s):
                 await anyio.sleep(0.1)
             room.heard += 1
