@@ -35,6 +35,8 @@ FIRST_PAUSE_S = 0.5
 REDIRECTS = 5
 LONGEST_PAUSE_S = 60
 """A server that asks for more is told of, and not waited for."""
+_BUSY = (408, 425, 429, 500, 502, 503, 504)
+"""What a server answers that may well do it later."""
 SPARE_BYTES = 256 << 20
 """This much of the disk stays free."""
 CONNECT_S = 15.0
@@ -302,7 +304,6 @@ class _Busy(Exception):
         )
 
 
-_BUSY = (408, 425, 429, 500, 502, 503, 504)
 _OWN_HOST = "give an https:// address; a host of your own: [models] trusted_hosts of parley.toml"
 _STATUS_HINTS = {
     401: "the model wants a Hugging Face token: set HF_TOKEN",

@@ -41,6 +41,7 @@ _TAKEN = "PNG, JPEG, GIF or BMP; WAV, MP3 or FLAC"
 _NOWHERE = os.devnull.encode()
 """Where mtmd looks for ffmpeg."""
 _SECOND_BYTES = 16_000 * 4
+"""Of a recording that mtmd has read: f32 at 16 kHz."""
 _TEXT, _IMAGE = 0, 1
 """enum mtmd_input_chunk_type; 2 is audio."""
 

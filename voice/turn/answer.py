@@ -109,21 +109,6 @@ class Answer:
 
     # ---- begin and end --------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        number: int,
-        turn: Turn | None,
-        until_s: float | None,
-        speech_end: float,
-        now: float,
-        heard_s: float | None,
-    ) -> Revision:
-        """A new revision, the old one abandoned. `speech_end`: when (now's clock) the user fell silent; `heard_s`: as
-        in Transcribe."""
-        self.abandon()
-        self.revision = self.write_down(number, turn, until_s, speech_end, now, heard_s)
-        return self.revision
-
     def write_down(
         self,
         number: int,
@@ -133,7 +118,8 @@ class Answer:
         now: float,
         heard_s: float | None = None,
     ) -> Revision:
-        """A revision beside the one that is answered: only its turn's words are asked for."""
+        """A new revision, whose turn's words are asked for; beside the one that is answered, unless it takes its
+        place. `speech_end`: when (now's clock) the user fell silent; `heard_s`: as in Transcribe."""
         revision = Revision(number, turn, until_s, Ledger(speech_end), now, stirred_at=now)
         if turn is not None:
             revision.user_item = turn.item

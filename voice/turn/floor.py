@@ -161,7 +161,9 @@ class Floor:
         all that it sent."""
         fell_silent = self._now if quiet_s is None else self._audio.when(quiet_s, self._now)
         heard_s = None if committed else self._audio.s
-        revision = self._answer.begin(self._number(), turn, until_s, fell_silent, self._now, heard_s)
+        self._answer.abandon()
+        revision = self._answer.write_down(self._number(), turn, until_s, fell_silent, self._now, heard_s)
+        self._answer.revision = revision
         revision.quiet_s = quiet_s
         return revision
 
