@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
@@ -11,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from models.errors import ParleyError
 from models.registry import discover
+from web.command_parser import parse
 
 __all__ = ["main"]
 
@@ -33,19 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # OpenBLAS wait for each other in a loop: a product of 0.4 ms took 90 on two cores with two busy processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     commands = discover("web.cli")
-    parser = argparse.ArgumentParser(
-        prog="parley", description="A self-hosted voice assistant. `parley up` starts it, `parley talk` speaks to it."
-    )
-    parser.add_argument("--version", action="version", version=f"parley {_version()}")
-    names = parser.add_subparsers(dest="command", metavar="command", title="commands")
-    for command in commands.values():
-        sub = names.add_parser(command.name, help=command.help, description=command.description)
-        command.configure(sub)
-    arguments = parser.parse_args(argv)
-    if arguments.command is None:
-        parser.print_help()
-        return 0
     try:
+        arguments = parse(commands, _version(), argv)
+        if arguments.command is None:
+            return 0
         return int(commands[arguments.command].run(arguments))
     except KeyboardInterrupt:
         return _INTERRUPTED

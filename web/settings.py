@@ -117,7 +117,7 @@ def load(given: Given = Given(), environment: Mapping[str, str] | None = None) -
 
 
 def unknown_environment(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """What to say about PARLEY_* names that nobody reads: most likely a slip of the pen."""
+    """What to say about PARLEY_* names that nobody reads: most likely a typing mistake."""
     return tuple(
         f"{name} is not a setting: {nearest_hint(name, ENVIRONMENT)}"
         for name in sorted(environment)

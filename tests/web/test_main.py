@@ -45,6 +45,31 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert "--port" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        (["dcotor"], ["no command 'dcotor'", "`parley doctor`"]),
+        (["serve"], ["no command 'serve'", "`parley up`"]),
+        (["up", "--prot", "3"], ["parley up:", "'--prot'", "--port?", "`parley up --help`"]),
+        (["bench", "nope"], ["parley bench:", "'nope'", "`parley bench --help`"]),
+        (["fit"], ["parley fit:", "model", "`parley fit --help`"]),
+        (["--nope"], ["'--nope'", "`parley --help`"]),
+    ],
+)
+def test_a_mistake_is_told_with_what_was_probably_meant(
+    mistake: list[str], told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        status = main(mistake)
+    except SystemExit as left:
+        assert isinstance(left.code, int)
+        status = left.code
+    shown = capsys.readouterr()
+    assert status == 2 and not shown.out
+    assert [part for part in told if part not in shown.err] == []
+    assert shown.err.count("\n") == 2, "one sentence and one hint"
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--version"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import SERVERS, Command, add_settings_flags, settings_of
 
 if TYPE_CHECKING:
     from llm.servers import Server
@@ -17,24 +17,30 @@ _CONFLICT = "--load-in-4bit and --load-in-8bit exclude each other"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", required=True, help="what it is called here")
-    parser.add_argument("--model", required=True, help="what clients ask for (proxy: the model's name there)")
+    parser.add_argument("--name", required=True, help="the name to list it under")
+    parser.add_argument(
+        "--model", required=True, help="the model name that clients ask for (proxy: its name on the other server)"
+    )
     parser.add_argument("--mode", choices=("proxy", "self-hosted"), default="proxy")
     own = parser.add_argument_group("self-hosted")
-    own.add_argument("--model-path", default="", metavar="PATH", help="a file or folder, or a name of the store")
-    own.add_argument("--backend", choices=tuple(_ENGINES), help="what runs it; the best that is installed otherwise")
-    own.add_argument("--gpu-layers", type=int, metavar="N", help="-1 is all")
+    own.add_argument(
+        "--model-path", default="", metavar="PATH", help="a file, a folder, or the name of an installed model"
+    )
+    own.add_argument("--backend", choices=tuple(_ENGINES), help="the engine (default: the best one installed)")
+    own.add_argument("--gpu-layers", type=int, metavar="N", help="layers to put on the GPU; -1: all")
     own.add_argument("--load-in-4bit", action="store_true")
     own.add_argument("--load-in-8bit", action="store_true")
-    own.add_argument("--tensor-parallel", type=int, metavar="N", help="GPUs that share the model (vllm)")
-    own.add_argument("--gpu-memory-share", type=float, metavar="X", help="of a GPU's memory, 0 to 1 (vllm)")
-    own.add_argument("--max-kv-size", type=int, metavar="N", help="tokens of the cache (mlx)")
-    own.add_argument("--ctx", type=int, metavar="N", help="tokens a conversation may hold")
+    own.add_argument("--tensor-parallel", type=int, metavar="N", help="number of GPUs to split the model over (vllm)")
+    own.add_argument(
+        "--gpu-memory-share", type=float, metavar="X", help="share of the GPU's memory to use, 0 to 1 (vllm)"
+    )
+    own.add_argument("--max-kv-size", type=int, metavar="N", help="size of the KV cache, in tokens (mlx)")
+    own.add_argument("--ctx", type=int, metavar="N", help="context length, in tokens")
     there = parser.add_argument_group("proxy")
-    there.add_argument("--url", default="", help="its base URL")
-    there.add_argument("--type", default="auto", help="ollama, vllm, openai, ...; it is asked otherwise")
+    there.add_argument("--url", default="", help="base URL of the other server")
+    there.add_argument("--type", default="auto", help="ollama, vllm, openai, ... (default: detected)")
     there.add_argument(
-        "--api-key-env", default="", metavar="NAME", help="the environment variable that holds its key"
+        "--api-key-env", default="", metavar="NAME", help="environment variable that holds its API key"
     )
     add_settings_flags(parser)
 
@@ -105,9 +111,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "add-server",
-    "add a model of this machine, or another server, for good",
-    "Keep a server in servers.json of PARLEY_HOME: a self-hosted model is loaded into a slot at every start, a "
-    "proxied server becomes a backend. Clients ask for it by --name or --model.",
+    "add a local model or another server, permanently",
+    "Remember a server in servers.json of PARLEY_HOME. A self-hosted model is loaded at every start; a proxied "
+    "server becomes a backend. Clients ask for it by --name or --model.",
     _configure,
     _run,
+    SERVERS,
 )

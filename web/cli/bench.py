@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from web.cli.command import Command, add_settings_flags, number_between, settings_of
+from web.cli.command import MEASURING, Command, add_settings_flags, number_between, settings_of
 
 if TYPE_CHECKING:
     from web.bench.load import Stage, Work
@@ -25,16 +25,46 @@ def _counts(text: str) -> tuple[int, ...]:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="", help="a slot's model, or backend/model (default: the default model)")
-    parser.add_argument("--base-url", help="another OpenAI-compatible server, like http://127.0.0.1:8080/v1")
-    parser.add_argument("--key", help="the key for it (default: the running server's own)")
-    parser.add_argument("--clients", type=_counts, default=(1, 4, 8), metavar="N,N", help="at once, in turn (1,4,8)")
-    parser.add_argument("--requests", type=number_between(1, 10_000), default=3, help="of each client (3)")
-    parser.add_argument("--prompt-tokens", type=number_between(1, 100_000), default=128, help="about so many (128)")
-    parser.add_argument("--output-tokens", type=number_between(1, 100_000), default=64, help="at most (64)")
-    parser.add_argument("--seconds", type=number_between(1, 3600), default=60, help="a stage asks for no longer (60)")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="write a picture, too")
+    parser.add_argument(
+        "--model", default="", help="a loaded model, or backend/model (default: the server's default model)"
+    )
+    parser.add_argument(
+        "--base-url", metavar="URL", help="another OpenAI-compatible server, like http://127.0.0.1:8080/v1"
+    )
+    parser.add_argument("--key", help="its key (not needed for your own server on this machine)")
+    parser.add_argument(
+        "--clients",
+        type=_counts,
+        default=(1, 4, 8),
+        metavar="N,N",
+        help="numbers of simultaneous clients to try (default: 1,4,8)",
+    )
+    parser.add_argument(
+        "--requests", type=number_between(1, 10_000), default=3, metavar="N", help="requests per client (default: 3)"
+    )
+    parser.add_argument(
+        "--prompt-tokens",
+        type=number_between(1, 100_000),
+        default=128,
+        metavar="N",
+        help="prompt length (default: 128)",
+    )
+    parser.add_argument(
+        "--output-tokens",
+        type=number_between(1, 100_000),
+        default=64,
+        metavar="N",
+        help="longest answer (default: 64)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=number_between(1, 3600),
+        default=60,
+        metavar="N",
+        help="time limit of each step (default: 60)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="also draw the results into this SVG file")
     add_settings_flags(parser)
 
 
@@ -176,8 +206,9 @@ def _draw(path: Path, work: Work, stages: list[Stage]) -> None:
 SPEC = Command(
     "bench",
     "measure how fast a model answers",
-    "Ask a slot or backend of the running server (or any OpenAI-compatible one) with 1, 4 and 8 clients at once; "
-    "prints tokens per second and the time to the first token.",
+    "Send requests to a model of the running server (or of any OpenAI-compatible server) from 1, 4 and 8 clients at "
+    "once. Prints tokens per second and the time to the first token.",
     _configure,
     _run,
+    MEASURING,
 )

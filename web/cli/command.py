@@ -11,7 +11,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from web.settings import Settings
 
-__all__ = ["Command", "add_settings_flags", "number_between", "settings_of"]
+__all__ = [
+    "EVERY_DAY",
+    "GROUPS",
+    "MEASURING",
+    "MODELS",
+    "MORE",
+    "SERVERS",
+    "Command",
+    "add_settings_flags",
+    "number_between",
+    "settings_of",
+]
+
+EVERY_DAY = "Start here"
+MODELS = "Models"
+SERVERS = "Other servers"
+MEASURING = "Measure and replay"
+MORE = "More"
+GROUPS = (EVERY_DAY, MODELS, SERVERS, MEASURING, MORE)
+"""What `parley --help` lists the commands under, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +46,14 @@ class Command:
     description: str
     configure: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    group: str = MORE
+    """One of `GROUPS`."""
 
 
 def add_settings_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help="parley.toml to read (PARLEY_CONFIG)")
-    parser.add_argument("--host", help="address to listen on, or of the server (PARLEY_HOST; 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on, or of the server (PARLEY_PORT; 4000)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the parley.toml to read (or PARLEY_CONFIG)")
+    parser.add_argument("--host", help="the server's address (or PARLEY_HOST; default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="the server's port (or PARLEY_PORT; default: 4000)")
 
 
 def number_between(lowest: int, highest: int) -> Callable[[str], int]:

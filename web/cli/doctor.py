@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import EVERY_DAY, Command, add_settings_flags, settings_of
 
 if TYPE_CHECKING:
     from web.doctor.finding import Finding
@@ -66,8 +66,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "doctor",
-    "check this machine and say what to do next",
-    "Check Python, libraries, models, ports, disk and a running server. Exit status 1 if something does not work.",
+    "check this machine and suggest what to do next",
+    "Check Python, libraries, models, ports, disk and the running server. Exit status 1: something is broken.",
     add_settings_flags,
     _run,
+    EVERY_DAY,
 )

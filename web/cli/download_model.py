@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import MODELS, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
@@ -13,14 +13,24 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model",
         nargs="?",
-        help="a name of the catalogue, owner/repo or owner/repo/file of the hub, or an https:// address of a file",
+        help="a name from --list, owner/repo or owner/repo/file of the Hugging Face hub, or the https:// address of "
+        "a file",
     )
     kinds = ("stt", "tts", "llm", "embedding", "vision")
-    parser.add_argument("--for", dest="kind", choices=kinds, help="the recommended model of a stage")
-    parser.add_argument("--recommended", action="store_true", help="a whole set that suits this machine")
-    parser.add_argument("--language", default="en", help="that is spoken, for recommendations: en, de (en)")
-    parser.add_argument("--yes", action="store_true", help="do not ask before fetching a set")
-    parser.add_argument("--list", action="store_true", help="show the catalogue")
+    parser.add_argument(
+        "--for",
+        dest="kind",
+        choices=kinds,
+        help="fetch the recommended speech recogniser, voice, language model, ...",
+    )
+    parser.add_argument(
+        "--recommended", action="store_true", help="show a full set that suits this machine, and fetch it after a yes"
+    )
+    parser.add_argument(
+        "--language", default="en", help="the language to recommend models for: en or de (default: en)"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask before downloading")
+    parser.add_argument("--list", action="store_true", help="list the models that Parley knows by name")
     add_settings_flags(parser)
 
 
@@ -40,7 +50,9 @@ def _run(arguments: argparse.Namespace) -> int:
     asked = arguments.model
     if asked is None:
         if arguments.kind is None:
-            raise BadInput("which model?", hint="`parley download-model --recommended`, or a name of `--list`")
+            raise BadInput(
+                "no model was named", hint="try `parley download-model --recommended`, or a name from `--list`"
+            )
         chosen = catalog.recommend(arguments.kind, arguments.language, memory_gib())
         if chosen is None:
             raise BadInput(
@@ -52,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
         entry = catalog.find(asked)
         print(f"{entry.name}: {entry.note}. About {entry.size_mb} MB, licence: {entry.licence}.")
     path = fetch(folder, asked, settings.models.trusted_hosts)
-    print(f"Installed in {path}. A server that is running uses it after a restart.")
+    print(f"Installed in {path}. Restart the server to use it.")
     return 0
 
 
@@ -74,8 +86,9 @@ def _show_catalogue() -> None:
 
 SPEC = Command(
     "download-model",
-    "put a better model into the store",
-    "Download a model from the catalogue, the Hugging Face hub or an address; resumed if it breaks off.",
+    "download a better recogniser, voice or language model",
+    "Download a model from the catalogue, the Hugging Face hub or a web address. An interrupted download is resumed.",
     _configure,
     _run,
+    MODELS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from web.cli.command import Command
+from web.cli.command import MODELS, Command
 
 __all__ = ["SPEC"]
 
@@ -17,14 +17,20 @@ def _memory(text: str) -> int:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path, help="a .gguf file, a folder with safetensors, or a name of the store")
-    parser.add_argument("--ctx", type=int, default=0, metavar="N", help="tokens a conversation may hold")
-    parser.add_argument("--parallel", type=int, metavar="N", help="requests answered at once")
-    parser.add_argument("--kv-type", metavar="TYPE", help="auto (default: f16 or as large), q8_0, q4_0, ...")
-    parser.add_argument("--kv-budget-mib", type=int, metavar="N", help="memory for all conversations together")
-    parser.add_argument("--no-flash-attention", action="store_true")
-    parser.add_argument("--memory-mib", type=_memory, metavar="N", help="as if the machine had so much, all free")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="parley.toml to read (PARLEY_CONFIG)")
+    parser.add_argument(
+        "model", type=Path, help="a .gguf file, a folder with safetensors, or the name of an installed model"
+    )
+    parser.add_argument("--ctx", type=int, default=0, metavar="N", help="context length, in tokens")
+    parser.add_argument("--parallel", type=int, metavar="N", help="requests answered at the same time")
+    parser.add_argument(
+        "--kv-type", metavar="TYPE", help="type of the KV cache: auto (the default), f16, q8_0, q4_0, ..."
+    )
+    parser.add_argument(
+        "--kv-budget-mib", type=int, metavar="N", help="memory for the KV cache of all conversations together"
+    )
+    parser.add_argument("--no-flash-attention", action="store_true", help="compute without flash attention")
+    parser.add_argument("--memory-mib", type=_memory, metavar="N", help="pretend that this much memory is free")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the parley.toml to read (or PARLEY_CONFIG)")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -83,9 +89,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "fit",
-    "show how much memory a language model will take",
-    "Add up weights, KV cache, compute buffer and process from the file's header or config.json, corrected by what "
-    "the model took here before. Exit status 1: it does not fit into the memory that is free.",
+    "show how much memory a language model will need",
+    "Estimate the memory a model needs (weights, KV cache, compute buffer) from the file's header, corrected by what "
+    "it used here before. The exit status is 1 if it does not fit into the free memory.",
     _configure,
     _run,
+    MODELS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import EVERY_DAY, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
@@ -35,8 +35,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "keys",
-    "show or reset the admin key",
-    "Show what is known of the admin key, or make a new one.",
+    "show or replace the admin key",
+    "Show the start of the admin key, or replace it with a new one (the old one stops working).",
     _configure,
     _run,
+    EVERY_DAY,
 )

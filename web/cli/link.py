@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import EVERY_DAY, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
@@ -26,8 +26,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "link",
-    "print a one-time link that signs a browser in",
-    "Print a link to the live page of the running server. It works once, for ten minutes.",
+    "print a link that signs your browser in",
+    "Print a link to the live page of the running server. It works once and expires after ten minutes.",
     add_settings_flags,
     _run,
+    EVERY_DAY,
 )

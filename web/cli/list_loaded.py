@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import MODELS, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as the server says it")
+    parser.add_argument("--json", action="store_true", help="print the server's answer as JSON")
     add_settings_flags(parser)
 
 
@@ -44,8 +44,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "list-loaded",
-    "show what is in the slots of the running server",
-    "Show every slot: its model, how far it is, what it takes and who waits for it.",
+    "show which models the running server has loaded",
+    "Show every slot: its model, state and memory, and how many requests are waiting for it.",
     _configure,
     _run,
+    MODELS,
 )

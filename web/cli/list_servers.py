@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import SERVERS, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="as JSON, without keys")
+    parser.add_argument("--json", action="store_true", help="print as JSON, without keys")
     add_settings_flags(parser)
 
 
@@ -45,8 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "list-servers",
-    "show what add-server has added",
-    "Show the servers that are kept in servers.json of PARLEY_HOME; `parley list-loaded` shows what runs now.",
+    "list what add-server has added",
+    "List the servers in servers.json of PARLEY_HOME. `parley list-loaded` shows what is running now.",
     _configure,
     _run,
+    SERVERS,
 )

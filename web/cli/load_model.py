@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import MODELS, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
@@ -13,18 +13,22 @@ _POLL_S = 0.3
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a name of the store, or the path of a file or folder on the server's machine")
-    parser.add_argument("--slot", type=int, metavar="N", help="1 to 7; any that is free otherwise")
-    parser.add_argument("--type", default="", metavar="TYPE", help="text, vision, omni, embedding, audio or tts")
-    parser.add_argument("--pin", action="store_true", help="never unload it for another model")
-    parser.add_argument("--ctx", type=int, metavar="N", help="tokens a conversation may hold")
-    parser.add_argument("--threads", type=int, metavar="N")
-    parser.add_argument("--gpu-layers", type=int, metavar="N", help="-1 is all")
-    parser.add_argument("--kv-type", metavar="TYPE", help="f16, q8_0, q4_0, ...")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of [llm.engine]; repeatable"
+        "model", help="the name of an installed model, or the path of a file or folder on the server's machine"
     )
-    parser.add_argument("--no-wait", action="store_true", help="do not wait until it is loaded")
+    parser.add_argument("--slot", type=int, metavar="N", help="slot to load it into (default: any free one)")
+    parser.add_argument(
+        "--type", default="", metavar="TYPE", help="text, vision, omni, embedding, audio or tts (default: detected)"
+    )
+    parser.add_argument("--pin", action="store_true", help="never unload it to make room for another model")
+    parser.add_argument("--ctx", type=int, metavar="N", help="context length, in tokens")
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--gpu-layers", type=int, metavar="N", help="layers to put on the GPU; -1: all")
+    parser.add_argument("--kv-type", metavar="TYPE", help="type of the KV cache: f16, q8_0, q4_0, ...")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting of [llm.engine]; may be repeated"
+    )
+    parser.add_argument("--no-wait", action="store_true", help="return at once instead of waiting until it is loaded")
     add_settings_flags(parser)
 
 
@@ -106,8 +110,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "load-model",
-    "load a model into a slot of the running server",
-    "Load a language model, an embedding model, a recogniser or a voice into a slot and wait until it answers.",
+    "load a model into the running server",
+    "Load a language model, embedding model, recogniser or voice into a slot, and wait until it is ready.",
     _configure,
     _run,
+    MODELS,
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import SERVERS, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="as list-servers shows it")
+    parser.add_argument("name", help="its name in list-servers")
     add_settings_flags(parser)
 
 
@@ -26,7 +26,8 @@ def _run(arguments: argparse.Namespace) -> int:
 SPEC = Command(
     "remove-server",
     "remove what add-server has added",
-    "Take a server out of servers.json of PARLEY_HOME. Its model's files stay.",
+    "Remove a server from servers.json of PARLEY_HOME. Model files are not deleted.",
     _configure,
     _run,
+    SERVERS,
 )

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from web.cli.command import Command
+from web.cli.command import MEASURING, Command
 
 __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, help="a .jsonl file of `recordings` in PARLEY_HOME")
-    parser.add_argument("--quiet", action="store_true", help="only the result, no timeline")
+    parser.add_argument("file", type=Path, help="a .jsonl file from the folder recordings in PARLEY_HOME")
+    parser.add_argument("--quiet", action="store_true", help="print only the result, not the timeline")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -66,8 +66,9 @@ def _read(file: IO[str], advanced: object) -> Iterator[str]:
 
 SPEC = Command(
     "replay",
-    "feed a recorded session to the turn machine again",
-    "Take every step of a recorded session again: exit status 0 if the same comes of it, 1 at the first difference.",
+    "play a recorded session through the turn machine again",
+    "Repeat every step of a recorded session. Exit status 0: the outcome is the same; 1: there is a difference.",
     _configure,
     _run,
+    MEASURING,
 )

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from web.cli.command import Command, add_settings_flags, number_between, settings_of
+from web.cli.command import EVERY_DAY, Command, add_settings_flags, number_between, settings_of
 
 if TYPE_CHECKING:
     from web.api_client import Target
@@ -21,23 +21,36 @@ _MICROPHONE_HZ = 16_000
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "clips", type=Path, nargs="*", metavar="FILE", help="sound to say; several files, several turns"
+        "clips",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="a sound file to say (none: use the microphone); each file is one turn",
     )
-    parser.add_argument("--text", action="append", metavar="LINE", help="type a turn instead; may be repeated")
-    parser.add_argument("--save", type=Path, metavar="FILE", help="write what was answered to this WAV")
-    parser.add_argument("--url", help="the server, like http://127.0.0.1:4000 (default: the one that runs here)")
-    parser.add_argument("--key", help="the key for it (PARLEY_ADMIN_KEY; not needed for a server of your own)")
-    parser.add_argument("--model", help="the language model that answers")
-    parser.add_argument("--voice", help="the voice that answers")
-    parser.add_argument("--language", help="what is spoken, like en (default: the recogniser finds out)")
-    parser.add_argument("--wake", metavar="WORDS", help='answer only after a wake word, like "hey jarvis,alexa"')
-    parser.add_argument("--wake-mode", choices=("pre", "post", "mid"), default="pre")
+    parser.add_argument(
+        "--text", action="append", metavar="LINE", help="type a turn instead of saying it; may be repeated"
+    )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="save the spoken answers as a WAV file")
+    parser.add_argument("--url", help="the server, like http://127.0.0.1:4000 (default: the one on this machine)")
+    parser.add_argument("--key", help="its key (or PARLEY_ADMIN_KEY; not needed for your own server on this machine)")
+    parser.add_argument("--model", help="the language model to use")
+    parser.add_argument("--voice", help="the voice to use")
+    parser.add_argument("--language", help="the language you speak, like en (default: detected)")
+    parser.add_argument(
+        "--wake", metavar="WORDS", help='answer only when a wake word is said, like "hey jarvis,alexa"'
+    )
+    parser.add_argument(
+        "--wake-mode",
+        choices=("pre", "post", "mid"),
+        default="pre",
+        help="where the wake word stands: before the request, after it, or anywhere (default: pre)",
+    )
     parser.add_argument(
         "--patience",
         type=number_between(1, 86_400),
         default=30,
         metavar="SECONDS",
-        help="wait this long for an answer (30)",
+        help="how long to wait for an answer (default: 30)",
     )
     add_settings_flags(parser)
 
@@ -178,8 +191,9 @@ def _has_uvloop() -> bool:
 SPEC = Command(
     "talk",
     "talk to Parley from the terminal",
-    "Say sound files (or typed lines, or the microphone) to a running server, or to one that is started for it. "
-    "Prints what was understood, the answer, and where the time went.",
+    "Have a conversation through your microphone, sound files or typed lines. If no server is running, one is "
+    "started just for this conversation. Prints what was understood, the answers, and where the time went.",
     _configure,
     _run,
+    EVERY_DAY,
 )

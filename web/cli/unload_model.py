@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import MODELS, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a slot's number, or the name of the model in it")
-    parser.add_argument("--force", action="store_true", help="do not wait for the requests it is answering")
+    parser.add_argument("model", help="the name of a loaded model, or the number of its slot")
+    parser.add_argument("--force", action="store_true", help="do not wait for the requests in progress")
     add_settings_flags(parser)
 
 
@@ -43,8 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "unload-model",
-    "empty a slot of the running server",
-    "Unload a model by its name or its slot. It ends when it has answered its requests; with --force at once.",
+    "unload a model from the running server",
+    "Unload a model by its name or slot number, after the requests in progress, or at once with --force.",
     _configure,
     _run,
+    MODELS,
 )

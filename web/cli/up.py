@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import EVERY_DAY, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
@@ -65,8 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 SPEC = Command(
     "up",
-    "start the server and stay in the foreground",
-    "Start Parley: workers, server, pages. Ctrl-C, SIGTERM or the end of its terminal ends it and what it started.",
+    "start the server and open the live page",
+    "Start the Parley server and its worker processes, in the foreground. Ctrl-C stops all of it.",
     _configure,
     _run,
+    EVERY_DAY,
 )

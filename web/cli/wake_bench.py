@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from web.cli.command import Command, add_settings_flags, settings_of
+from web.cli.command import MEASURING, Command, add_settings_flags, settings_of
 
 __all__ = ["SPEC"]
 
@@ -21,9 +21,11 @@ _BAR = 20
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, help="a folder with recordings, with and without the word")
+    parser.add_argument("folder", type=Path, help="a folder of recordings, with and without the wake word")
     parser.add_argument("--word", required=True, help='the wake word, such as "alexa" or "hey jarvis"')
-    parser.add_argument("--threshold", type=float, help="score from which it counts (voice.wake.threshold)")
+    parser.add_argument(
+        "--threshold", type=float, help="score that counts as heard (default: threshold of [voice.wake])"
+    )
     add_settings_flags(parser)
 
 
@@ -112,10 +114,11 @@ def _table(sweep: Sequence[tuple[float, WakeReport]], chosen: float) -> Iterator
 
 SPEC = Command(
     "wake-bench",
-    "how well a wake word is heard in your recordings",
-    "Listen for a wake word in all recordings of a folder (WAV, MP3, Ogg, FLAC, WebM, M4A; other files are named). A"
-    " file holds the word if its name or its folder's name says so (alexa/17.wav, hey_jarvis-lights.mp3); in all"
-    " others it must not be heard. Reports misses and false wakes per hour, at every threshold.",
+    "measure how well a wake word is recognised",
+    "Listen for a wake word in every recording of a folder (WAV, MP3, Ogg, FLAC, WebM, M4A). Files whose name or"
+    " folder names the word (alexa/17.wav, hey_jarvis-lights.mp3) should contain it, all others should not. Reports"
+    " misses and false wakes per hour at every threshold.",
     _configure,
     _run,
+    MEASURING,
 )
