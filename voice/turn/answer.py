@@ -134,7 +134,20 @@ class Answer:
         """Ask the model; the reply is held back until it is released."""
         self._open_reply(revision)
         revision.messages = self.prompt(revision.options, revision.request or None)
+        revision.made_for = self.config, self.history.changes
         self._ask(revision)
+
+    def is_outdated(self, revision: Revision) -> bool:
+        """What is prepared is not what would be asked for now: since then the client has changed the conversation,
+        or how it wants to be answered."""
+        if revision.answering or revision.reply is None or revision.made_for is None:
+            return False
+        config, changes = revision.made_for
+        if changes != self.history.changes:
+            if revision.messages != self.prompt(revision.options, revision.request or None):
+                return True
+            revision.made_for = config, self.history.changes
+        return config is not self.config and _of_answers(config) != _of_answers(self.config)
 
     def _open_reply(self, revision: Revision) -> None:
         options = revision.options
@@ -504,3 +517,8 @@ class Answer:
         if revision.rounds.begun_at is not None:
             return None  # a tool has a time of its own
         return revision.progress_at + self.patience_s
+
+
+def _of_answers(config: SessionConfig) -> tuple[object, ...]:
+    """What of it an answer is made with."""
+    return config.audio.sample_rate, config.voice, config.llm, config.spoken

@@ -231,10 +231,10 @@ class Deciding(Noting):
     def _give_answer(self, revision: Revision) -> None:
         wish, self._wish = self._wish, None
         if wish is not None and wish.options != revision.options:  # what was prepared is not what the client wants
-            if revision.reply is not None:
-                self._do(Abandon(revision.number))
-                revision.number, revision.reply = self._number(), None
+            self._drop_prepared(revision)
             revision.options = wish.options
+        elif self._answer.is_outdated(revision):
+            self._drop_prepared(revision)
         if revision.reply is None:
             self._answer.think(revision)
         self._answer.release(revision, self._now)
@@ -242,6 +242,17 @@ class Deciding(Noting):
             revision.reply.playout.hold(self._now)
         if self.state is not State.JUDGING:
             self._go(State.THINKING)
+
+    def _prepare_anew(self) -> None:
+        """The client changed what an unheard answer is made of, so that it need not be made when it is wanted."""
+        revision = self._answer.revision
+        if revision is None or revision.confirmed or not self._answer.is_outdated(revision):
+            return
+        self._drop_prepared(revision)
+        if self._manners.answers:
+            self._answer.think(revision)
+        if self.state is State.PAUSE and revision.turn is not None and self._manners.scores and revision.over is None:
+            self._do(ScoreTurn(revision.number, revision.turn.from_s))
 
     def _no_answer(self) -> None:
         """There was nothing to answer: a sound that was being judged is the user's turn then."""

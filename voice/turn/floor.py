@@ -176,6 +176,12 @@ class Floor:
             if turn.told:  # whoever was told that speech started is told that it is over
                 self._tell(SpeechStopped(self._audio.s if self._quiet_s is None else self._quiet_s, turn.item))
 
+    def _drop_prepared(self, revision: Revision) -> None:
+        """The answer that is not heard yet; the words of the turn stay."""
+        if revision.reply is not None:
+            self._do(Abandon(revision.number))
+            revision.number, revision.reply = self._number(), None
+
     def _rest(self) -> None:
         """Nothing is going on: listen, or sleep."""
         self._stop_overhearing()

@@ -55,7 +55,7 @@ class Exchange:
 class History:
     """Items in order, bounded: the oldest are forgotten past `keep`. Ids are unique in a history."""
 
-    __slots__ = ("_forgotten", "_items", "_numbers", "_turns_gone", "keep")
+    __slots__ = ("_forgotten", "_items", "_numbers", "_turns_gone", "changes", "keep")
 
     def __init__(self, items: Iterable[Item] = (), keep: int = 400) -> None:
         self.keep = keep
@@ -63,6 +63,8 @@ class History:
         self._numbers = 0
         self._turns_gone = 0
         self._forgotten: list[str] = []
+        self.changes = 0
+        """How often it became another one."""
 
     def new_id(self) -> str:
         """An id that no item has."""
@@ -87,6 +89,7 @@ class History:
             raise ValueError(item.id)
         at = len(self._items) if after is None else 0 if after == "root" else self._index(after) + 1
         self._items.insert(at, item)
+        self.changes += 1
         previous = self._items[at - 1].id if at else None
         gone, self._items = self._items[: -self.keep], self._items[-self.keep :]
         self._turns_gone += sum(old.message.role == "user" for old in gone)
@@ -108,12 +111,14 @@ class History:
         """Gives the id of the item that it stood behind. Raises KeyError."""
         at = self._index(id)
         del self._items[at]
+        self.changes += 1
         return self._items[at - 1].id if at else None
 
     def cut(self, id: str, content: str) -> None:
         """Only `content` of an assistant item was heard. Raises KeyError."""
         at = self._index(id)
         item = self._items[at]
+        self.changes += 1
         self._items[at] = replace(item, message=replace(item.message, content=content), interrupted=True)
 
     @property

@@ -243,6 +243,7 @@ class TurnMachine(Requests):
             self._hear_missed()
         if self._wish is not None:
             self._fulfil_wish()
+        self._prepare_anew()
         reply = self._answer.reply
         if reply is None:
             return

@@ -30,6 +30,7 @@ class Noting(Pieces):
         """Take a confirmed revision off the floor, if it has it."""
         if self._answer.revision is revision:
             self._answer.revision = None
+        self._drop_prepared(revision)
         if len(self._notes) >= MAX_NOTES:
             self._fail_note(next(iter(self._notes.values())), "stt_overloaded", "The recogniser does not keep up", "")
         self._notes[revision.number] = revision

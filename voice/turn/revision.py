@@ -8,7 +8,7 @@ from llm.messages import Message
 from voice.measuring.ledger import Ledger
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
-from voice.session.config import VoiceConfig
+from voice.session.config import SessionConfig, VoiceConfig
 from voice.session.outgoing import ErrorOut
 from voice.turn.bargein import (
     QUESTION_WORDS,
@@ -136,6 +136,8 @@ class Revision:
     voice_error: ErrorOut | None = None
     """What the voice said last of a clause that it could not speak. The client is told once the reply is released."""
     messages: tuple[Message, ...] = ()
+    made_for: tuple[SessionConfig, int] | None = None
+    """The configuration that its answer was begun with, and the `changes` of the history by then."""
     rounds: Rounds = field(default_factory=Rounds)
 
     def heard(self, text: str | None) -> bool:
