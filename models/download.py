@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 import aiohttp
 import anyio
 import anyio.to_thread
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from models.errors import DiskFull, DownloadFailed, DownloadRefused
 from models.half_file import HalfFile, Note, RemoteFile, range_of
@@ -39,6 +39,8 @@ _BUSY = (408, 425, 429, 500, 502, 503, 504)
 """What a server answers that may well do it later."""
 SPARE_BYTES = 256 << 20
 """This much of the disk stays free."""
+LOCK_EVERY_S = 0.1
+"""Whether another process is done is looked at so often."""
 CONNECT_S = 15.0
 STALL_S = 60.0
 
@@ -96,10 +98,14 @@ class Downloader:
     async def _lock(self, name: str) -> AsyncIterator[None]:
         """Against other processes."""
         staging = self._staging / _safe(name)
-        lock = FileLock(f"{staging}.lock", thread_local=False)  # taken in one thread, given back in another
+        # Taken in one thread, given back in another. Waiting is done in none: who gives up would stay in it.
+        lock = FileLock(f"{staging}.lock", thread_local=False)
         try:
             await anyio.to_thread.run_sync(lambda: staging.parent.mkdir(parents=True, exist_ok=True))
-            await anyio.to_thread.run_sync(lock.acquire, abandon_on_cancel=True)
+            while True:
+                if await anyio.to_thread.run_sync(_taken, lock):
+                    break
+                await anyio.sleep(LOCK_EVERY_S)
         except OSError as error:
             raise _not_written(name, error) from error
         try:
@@ -181,8 +187,8 @@ class Downloader:
         tell: Callable[[int, int | None], None],
     ) -> None:
         known, start = half.state(file)
-        if file.size is not None and start == file.size:
-            return
+        if start and start == (file.size if file.size is not None else known and known.size):
+            return  # whole, and the process was killed before it had its name
         headers = {**self._headers, "Accept-Encoding": "identity"}
         if start and known is not None:
             headers["Range"] = f"bytes={start}-"
@@ -234,7 +240,7 @@ class Downloader:
                 response.headers.get("Last-Modified", ""),
                 file.sha256,
             )
-            half.note(note)
+            half.begin(note, start)
             async with await anyio.open_file(half.part, "r+b" if start else "wb") as out:
                 await out.seek(start)
                 received = start
@@ -310,6 +316,14 @@ _STATUS_HINTS = {
     403: "accept the model's terms on its page, and set HF_TOKEN",
     404: "the file is not there; look at the repository's list of files",
 }
+
+
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
 
 
 def _check_disk(folder: Path, needed: int) -> None:

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from models.errors import ChecksumWrong
+from models.whole_file import write_whole
 
-__all__ = ["HalfFile", "Note", "RemoteFile", "range_of"]
+__all__ = ["HalfFile", "Note", "RemoteFile", "note_of", "range_of"]
 
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -55,11 +56,15 @@ class Note:
         )
 
 
+def note_of(path: Path) -> Path:
+    return path.with_name(path.name + ".note")
+
+
 class HalfFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.part = path.with_name(path.name + ".part")
-        self._note = path.with_name(path.name + ".note")
+        self._note = note_of(path)
 
     def is_whole(self, file: RemoteFile) -> bool:
         """Since an earlier try, and from the same source."""
@@ -89,8 +94,13 @@ class HalfFile:
         except OSError:
             return 0
 
-    def note(self, note: Note) -> None:
-        self._note.write_text(json.dumps(asdict(note)), encoding="utf-8")
+    def begin(self, note: Note, start: int) -> None:
+        """What comes from `start` on is of `note`. A part of something else goes first: a process that is killed in
+        between must not leave it under the new note.
+        """
+        if not start:
+            self.part.unlink(missing_ok=True)
+        write_whole(self._note, json.dumps(asdict(note)), durable=False)
 
     def discard(self) -> None:
         for path in (self.part, self._note, self._path):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import DownloadFailed, ModelUnreadable
-from models.half_file import RemoteFile
+from models.half_file import RemoteFile, note_of
 from models.registry import discover
 
 __all__ = ["Found", "check_formats", "install", "look"]
@@ -91,12 +91,15 @@ def install(staging: Path, target: Path, files: Sequence[RemoteFile]) -> None:
         part.replace(target / SOURCES)
         shutil.rmtree(staging, ignore_errors=True)
         return
-    wanted = {staging / file.path for file in files}
+    notes = [note_of(staging / file.path) for file in files]
+    wanted = {*(staging / file.path for file in files), *notes}
     for path in [path for path in staging.rglob("*") if path.is_file() and path not in wanted]:
-        path.unlink()  # notes, and what an earlier try wanted
+        path.unlink()  # what an earlier try wanted
     (staging / SOURCES).write_text(json.dumps(noted, indent=1), encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
     staging.rename(target)
+    for note in notes:  # not before: a disk that is full, or a kill, would make all of it be fetched again
+        (target / note.relative_to(staging)).unlink(missing_ok=True)
 
 
 def _noted(target: Path) -> dict[str, dict[str, Any]] | None:
