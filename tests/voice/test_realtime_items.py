@@ -158,6 +158,32 @@ class TestOrder:
         assert order(talk) == [item.id for item in talk.machine.history.items]
         assert order(talk)[1] == "note"
 
+    @pytest.mark.parametrize("stt_s", [0.1, 2.0])
+    @pytest.mark.parametrize("cancelled", [False, True])
+    def test_turns_said_over_a_reply_stand_behind_it_in_their_order(self, stt_s: float, cancelled: bool) -> None:
+        """Also where the words of the last are made out later than that was said which came behind it."""
+        talk = RealtimeTalk(lambda asked: LONG, delays=Delays(stt=stt_s), audio={"input": {"turn_detection": None}})
+        talk.say("conversation.item.create", item=message(text("tell me"), id="first"))
+        talk.say("response.create")
+        talk.run(1.0)
+        for words in ("one moment", "I am not alone"):
+            talk.speak((talk.now + 0.1, talk.now + 0.9, words))
+            talk.append(900)
+            talk.run(talk.now + 1.0)
+            talk.say("input_audio_buffer.commit")
+            talk.run(talk.now + 0.05)
+            if stt_s < 1:
+                talk.run(talk.now + 0.6)
+        talk.say("conversation.item.create", item=message(text("by the way"), id="note"))
+        if cancelled:
+            talk.say("response.cancel")
+        talk.run(40.0)
+        check(talk)
+        items = talk.machine.history.items
+        assert order(talk) == [item.id for item in items] and items[1].message.role == "assistant"
+        users = [item.message.content for item in items if item.message.role == "user"]
+        assert users == ["tell me", "one moment", "I am not alone", "by the way"]
+
     def test_a_reply_that_is_taken_back_leaves_nothing(self) -> None:
         """The user went on before a sound of it was sent; words of it had been told."""
         talk = RealtimeTalk(lambda asked: LONG, delays=Delays(first_token=0.05, tts=3.0))

@@ -223,8 +223,11 @@ class Answer:
         self._use_tools(revision, now)
 
     def remember(self, item: Item, after: str | None = None) -> None:
-        """Put it into the conversation, and tell. An `after` that is gone by now means the end."""
-        if after not in (None, "root") and self.history.get(after) is None:
+        """Put it into the conversation, and tell. An `after` that is gone by now means the end; the reply under way
+        is not there yet, but its place is known."""
+        if self.revision is not None and self.revision.answering and after == self.revision.item:
+            after = self.revision.after
+        elif after not in (None, "root") and self.history.get(after) is None:
             after = None
         self.add(item, after)
 

@@ -149,10 +149,11 @@ class Deciding(Noting):
 
     def _last_item(self) -> str | None:
         """Behind it stands what was said now: a turn that is being written down, or the reply under way."""
-        waiting, busy = next(reversed(self._notes.values()), None), self._answer.revision
+        waiting, busy, last = next(reversed(self._notes.values()), None), self._answer.revision, self.history.last_id
         if waiting is not None:
             return waiting.user_item
-        return busy.item if busy is not None and busy.answering and busy.item else self.history.last_id
+        beside = busy is not None and busy.answering and busy.item and busy.after == (last or "root")
+        return busy.item if busy is not None and beside else last
 
     def _confirm(self, beside: Revision | None = None) -> None:
         """The user has finished. From here on the answer may be heard; `beside` it a turn is only written down."""
