@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import wave
 from collections.abc import Iterator
 
@@ -11,6 +13,7 @@ import numpy as np
 import openai
 import pytest
 from openai import OpenAI
+from openai.types.audio import TranscriptionSegment
 
 from tests.bench.utterances import RATE_HZ, utterances
 from tests.parley_process import ParleyProcess
@@ -70,6 +73,25 @@ def test_speech_can_be_streamed(client: OpenAI) -> None:
     assert sum(map(len, pieces)) > 24000
 
 
+def test_speech_as_events(client: OpenAI) -> None:
+    """LiveKit's default; who asks for it decodes what comes as it."""
+    asked = {"model": "gpt-4o-mini-tts", "voice": "ash", "input": "Twenty letters are it", "response_format": "pcm"}
+    with client.audio.speech.with_streaming_response.create(**asked, stream_format="sse") as response:  # type: ignore[arg-type]
+        assert response.headers["content-type"].startswith("text/event-stream")
+        *deltas, done = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: ")]
+    assert {event["type"] for event in deltas} == {"speech.audio.delta"}
+    samples = sum(len(base64.b64decode(event["audio"])) for event in deltas) / 2
+    assert samples / 24000 == pytest.approx(21 * 0.06, abs=0.15)
+    assert done["type"] == "speech.audio.done" and done["usage"]["total_tokens"] == 0
+
+
+def test_speech_as_events_that_cannot_be_made(client: OpenAI, service: ScriptedProcess) -> None:
+    service.script(tts_fault={"kind": "error", "status": 500})
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.audio.speech.create(model="tts-1", voice="alloy", input="hi", stream_format="sse")
+    assert caught.value.code == "tts_failed"
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
@@ -77,7 +99,7 @@ def test_speech_can_be_streamed(client: OpenAI) -> None:
         ({"input": "a" * 5000}, "input"),
         ({"response_format": "vorbis"}, "response_format"),
         ({"speed": 9.0}, "speed"),
-        ({"stream_format": "sse"}, "stream_format"),
+        ({"stream_format": "morse"}, "stream_format"),
         ({"extra_body": {"voice": 7}}, "voice"),
     ],
 )
@@ -104,6 +126,32 @@ def test_transcripts(client: OpenAI, service: ScriptedProcess) -> None:
     )
     assert verbose.text == "what is the capital of france" and verbose.duration > 0.5
     assert verbose.segments and verbose.segments[0].start == 0.0
+    TranscriptionSegment.model_validate(verbose.segments[0].to_dict())  # other clients refuse one that lacks a field
+
+
+def test_times_of_words_alone(client: OpenAI) -> None:
+    verbose = client.audio.transcriptions.create(
+        model="whisper-1",
+        file=("a.wav", _wav()),
+        response_format="verbose_json",
+        timestamp_granularities=["word"],
+    )
+    assert verbose.segments is None and verbose.words is not None
+
+
+def test_subtitles(client: OpenAI) -> None:
+    lines = str(client.audio.transcriptions.create(model="whisper-1", file=("a.wav", _wav()), response_format="srt"))
+    assert lines.startswith("1\n00:00:00,000 --> 00:00:0") and "what is the capital of france" in lines
+    lines = str(client.audio.transcriptions.create(model="whisper-1", file=("a.wav", _wav()), response_format="vtt"))
+    assert lines.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:0") and "what is the capital of france" in lines
+
+
+def test_a_transcript_in_events(client: OpenAI) -> None:
+    events = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.wav", _wav()), stream=True)
+    *deltas, done = events
+    assert done.type == "transcript.text.done" and done.text == "what is the capital of france"
+    assert "".join(event.delta for event in deltas if event.type == "transcript.text.delta") == done.text
+    assert len(deltas) >= 1
 
 
 @pytest.mark.parametrize(
@@ -111,8 +159,9 @@ def test_transcripts(client: OpenAI, service: ScriptedProcess) -> None:
     [
         ({"file": ("a.wav", b"no sound")}, "file"),
         ({"file": ("a.m3u8", b"#EXTM3U\nfile:///etc/passwd\n")}, "file"),
-        ({"response_format": "srt"}, "response_format"),
-        ({"stream": True}, "stream"),
+        ({"response_format": "sung"}, "response_format"),
+        ({"response_format": "srt", "stream": True}, "stream"),
+        ({"timestamp_granularities": ["syllable"]}, "timestamp_granularities"),
     ],
 )
 def test_what_cannot_be_heard_names_its_field(client: OpenAI, fields: dict[str, object], param: str) -> None:

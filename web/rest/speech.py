@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated
@@ -21,12 +22,13 @@ from voice.worker.speech_routes import OPENAI_VOICES
 from web.body import parse, read_object
 from web.guards.authenticate import principal_of
 from web.services import services_of
-from web.sse import ByteStream
+from web.sse import ByteStream, EventStream, LastPiece, data_line
 
 __all__ = ["ROUTES"]
 
 _LONGEST = 4096
 """Characters, as with OpenAI."""
+_STREAMS = ("audio", "sse")
 
 
 class _Body(BaseModel):
@@ -45,7 +47,7 @@ class _Body(BaseModel):
 
 
 async def _speech(request: Request) -> Response:
-    """Audio as it is made, in mp3, opus, aac, flac, wav or pcm (24 kHz)."""
+    """Audio as it is made, in mp3, opus, aac, flac, wav or pcm (24 kHz); as bytes, or in server-sent events."""
     body = parse(_Body, await read_object(request))
     if not body.input.strip():
         raise BadInput("input: there is nothing to say", param="input")
@@ -55,8 +57,10 @@ async def _speech(request: Request) -> Response:
             param="response_format",
             hint=f"one of {', '.join(FORMATS)}",
         )
-    if body.stream_format != "audio":
-        raise BadInput("only the stream format audio is served here", param="stream_format")
+    if body.stream_format not in _STREAMS:
+        raise BadInput(
+            f"stream_format cannot be {body.stream_format[:40]!r}", param="stream_format", hint="audio or sse"
+        )
     services = services_of(request)
     voice = body.voice
     if voice in OPENAI_VOICES or voice == "default":  # names every OpenAI client sends, and no engine here has
@@ -65,8 +69,10 @@ async def _speech(request: Request) -> Response:
     media_type = {"mp3": "audio/mpeg", "opus": "audio/ogg"}.get(body.response_format, f"audio/{body.response_format}")
     if not services.parts.serves("tts", body.model) and await services.speech.has(body.model, "tts"):
         user = principal_of(request).user
-        return ByteStream(_of_slot(services.speech, body.model, user, asked, body.response_format), media_type)
-    return ByteStream(_encoded(services.parts.tts, asked, body.response_format), media_type)
+        pieces = _of_slot(services.speech, body.model, user, asked, body.response_format)
+    else:
+        pieces = _encoded(services.parts.tts, asked, body.response_format)
+    return EventStream(_events(pieces)) if body.stream_format == "sse" else ByteStream(pieces, media_type)
 
 
 async def _of_slot(
@@ -89,6 +95,16 @@ async def _encoded(tts: Tts, asked: SpeakRequest, shape: str) -> AsyncGenerator[
     if encoder is None:
         raise TtsFailed("the voice made no audio")
     yield await anyio.to_thread.run_sync(encoder.finish)
+
+
+async def _events(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """OpenAI's events of streamed speech. Voices count no tokens."""
+    async with aclosing(pieces) as found:
+        async for piece in found:
+            if piece:
+                yield data_line({"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()})
+    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    yield LastPiece(data_line({"type": "speech.audio.done", "usage": usage}))
 
 
 async def _voices(request: Request) -> Response:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+import anyio
 import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -11,26 +13,36 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from models.errors import BadInput
-from voice.port import Pcm, Stt, Transcript
+from voice.port import Pcm, Stt
+from voice.slot_speech import SpeechSlots
+from voice.worker.transcript_formats import (
+    Part,
+    check_format,
+    full_text,
+    part_of,
+    subtitles,
+    verbose,
+    wanted_times,
+)
 from voice.worker.upload import RATE_HZ, decode
 from voice.worker.windows import windows
 from web.guards.authenticate import principal_of
 from web.services import services_of
-from web.sse import ClientGone, while_connected
+from web.sse import ClientGone, EventStream, LastPiece, data_line, while_connected
 
 __all__ = ["ROUTES"]
 
-_FORMATS = ("json", "text", "verbose_json")
 _CLIENT_CLOSED = 499
 
 
 async def _transcribe(request: Request) -> Response:
-    """multipart/form-data with `file` (any usual container), `language`, `response_format`, `model`: a recogniser
-    of the store; with other services' names the one of the live sessions answers.
+    """multipart/form-data with `file` (any usual container), `language`, `response_format`, `stream`,
+    `timestamp_granularities[]`, `model`: a recogniser of the store; with other services' names the one of the live
+    sessions answers.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise BadInput("send multipart/form-data with a file", param="file")
-    async with request.form(max_files=1, max_fields=32, max_part_size=1 << 16) as form:
+    async with request.form(max_files=1, max_fields=256, max_part_size=1 << 16) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise BadInput("the form has no file", param="file")
@@ -38,37 +50,47 @@ async def _transcribe(request: Request) -> Response:
         shape, language = str(form.get("response_format", "json")), str(form.get("language", ""))
         model = str(form.get("model", ""))[:200]
         streamed = str(form.get("stream", "")).lower() in ("true", "1")
-    if shape not in _FORMATS:
-        raise BadInput(
-            f"response_format cannot be {shape[:40]!r}", param="response_format", hint=f"one of {', '.join(_FORMATS)}"
-        )
-    if streamed:
-        raise BadInput("transcripts are not streamed here", param="stream", hint="a live session does that")
+        lists = (*form.getlist("timestamp_granularities[]"), *form.getlist("timestamp_granularities"))
+    check_format(shape)
+    times = wanted_times(str(one) for one in lists)
+    if streamed and shape not in ("json", "text"):
+        raise BadInput(f"{shape} is not streamed", param="stream", hint="leave out stream, or response_format")
     pcm = await anyio.to_thread.run_sync(decode, data)
     services, user = services_of(request), principal_of(request).user
-    named = not services.parts.serves("stt", model) and await services.speech.has(model, "stt")
+    if not services.parts.serves("stt", model) and await services.speech.has(model, "stt"):
+        parts = _of_slot(services.speech, model, user, pcm, language[:64] or None)
+    else:
+        parts = _recognised(services.parts.stt, pcm, language[:64] or None)
+    if streamed:
+        return EventStream(_events(parts))
 
-    async def work() -> list[tuple[float, float, Transcript]]:
-        if not named:
-            return await _recognise(services.parts.stt, pcm, language[:64] or None)
-        async with services.speech.stt(model, user) as stt:
-            return await _recognise(stt, pcm, language[:64] or None)
+    async def work() -> list[Part]:
+        async with aclosing(parts) as found:
+            return [part async for part in found]
 
     try:
-        parts = await while_connected(request.receive, work)
+        whole = await while_connected(request.receive, work)
     except ClientGone:
         return Response(status_code=_CLIENT_CLOSED)
-    text = " ".join(part.text for _, _, part in parts if part.text)
+    duration_s = len(pcm) / RATE_HZ
     if shape == "text":
-        return PlainTextResponse(text + "\n")
-    return JSONResponse(
-        _verbose(parts, text, language, len(pcm) / RATE_HZ) if shape == "verbose_json" else {"text": text}
-    )
+        return PlainTextResponse(full_text(whole) + "\n")
+    if shape in ("srt", "vtt"):
+        return PlainTextResponse(subtitles(whole, shape))
+    body = verbose(whole, duration_s, language, times) if shape == "verbose_json" else {"text": full_text(whole)}
+    return JSONResponse({**body, "usage": {"type": "duration", "seconds": round(duration_s, 3)}})
 
 
-async def _recognise(stt: Stt, pcm: Pcm, language: str | None) -> list[tuple[float, float, Transcript]]:
-    """(start_s, end_s, transcript) of each window; word times count from the start of the file."""
-    parts = []
+async def _of_slot(
+    slots: SpeechSlots, model: str, user: str, pcm: Pcm, language: str | None
+) -> AsyncGenerator[Part, None]:
+    async with slots.stt(model, user) as stt, aclosing(_recognised(stt, pcm, language)) as parts:
+        async for part in parts:
+            yield part
+
+
+async def _recognised(stt: Stt, pcm: Pcm, language: str | None) -> AsyncGenerator[Part, None]:
+    """Window after window, as each is recognised."""
     for start, end in windows(pcm, RATE_HZ):
         stream = await stt.open(language)
         try:
@@ -77,31 +99,18 @@ async def _recognise(stt: Stt, pcm: Pcm, language: str | None) -> list[tuple[flo
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
                 await stream.aclose()
-        start_s = start / RATE_HZ
-        words = tuple(replace(w, start_s=w.start_s + start_s, end_s=w.end_s + start_s) for w in heard.words)
-        parts.append((start_s, end / RATE_HZ, replace(heard, words=words)))
-    return parts
+        yield part_of(start / RATE_HZ, end / RATE_HZ, heard)
 
 
-def _verbose(
-    parts: list[tuple[float, float, Transcript]], text: str, language: str, duration_s: float
-) -> dict[str, object]:
-    """OpenAI's verbose_json as far as a recogniser can answer it; segments are the windows that were recognised."""
-    return {
-        "task": "transcribe",
-        "language": language or next((part.language for _, _, part in parts if part.language), "") or "",
-        "duration": round(duration_s, 3),
-        "text": text,
-        "segments": [
-            {"id": index, "start": start_s, "end": end_s, "text": part.text}
-            for index, (start_s, end_s, part) in enumerate(parts)
-        ],
-        "words": [
-            {"word": word.text, "start": round(word.start_s, 3), "end": round(word.end_s, 3)}
-            for _, _, part in parts
-            for word in part.words
-        ],
-    }
+async def _events(parts: AsyncGenerator[Part, None]) -> AsyncGenerator[bytes, None]:
+    """OpenAI's events of a streamed transcript; a delta is what was heard in a window."""
+    text = ""
+    async with aclosing(parts) as found:
+        async for part in found:
+            if delta := part.heard.text and (" " if text else "") + part.heard.text:
+                text += delta
+                yield data_line({"type": "transcript.text.delta", "delta": delta})
+    yield LastPiece(data_line({"type": "transcript.text.done", "text": text}))
 
 
 ROUTES = [Route("/v1/audio/transcriptions", _transcribe, methods=["POST"])]
