@@ -10,6 +10,7 @@ ParleyError                 code, hint, retryable
 |  |- ChecksumWrong          what came is not what the source says it is (retryable)
 |  |- DiskFull               there is no room for it
 |- SettingsError            parley.toml or the environment is wrong
+|- PartBroken               the file of an engine, a backend, a command, ... cannot be loaded
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "ModelNotFound",
     "ModelUnreadable",
     "ParleyError",
+    "PartBroken",
     "SettingsError",
 ]
 
@@ -67,6 +69,13 @@ class SettingsError(ParleyError):
 
     code = "invalid_settings"
     default_hint = "docs/configuration.md lists every setting with its default"
+
+
+class PartBroken(ParleyError):
+    """A file that discovery found, or a package's entry point, fails when it is imported."""
+
+    code = "part_broken"
+    default_hint = "correct it or take it away; `make install` installs libraries that are missing"
 
 
 class ModelError(ParleyError):

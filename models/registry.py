@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from functools import cache
+import traceback
+from collections.abc import Callable
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any
 
-__all__ = ["discover"]
+from models.errors import ParleyError, PartBroken
+
+__all__ = ["discover", "import_part"]
 
 
 def discover(package: str) -> dict[str, Any]:
     """Return {SPEC.name: SPEC} for the modules of `package` and its entry points, sorted by name.
 
     Modules are imported, so their top level must be light: heavy libraries belong inside `load()`.
-    Raises ValueError if two parts claim one name. Looked up once in a process, which takes milliseconds of disk: what
-    is needed while people talk is asked for at the start.
+    Raises PartBroken if one cannot be loaded, or two claim one name. Looked up once in a process, which takes
+    milliseconds of disk: what is needed while people talk is asked for at the start.
     """
     return dict(_found(package))
 
@@ -31,12 +35,30 @@ def _found(package: str) -> dict[str, Any]:
     root = importlib.import_module(package)
     specs = []
     for info in pkgutil.iter_modules(root.__path__):
-        module = importlib.import_module(f"{package}.{info.name}")
+        name = f"{package}.{info.name}"
+        module = import_part(name, partial(importlib.import_module, name))
         if hasattr(module, "SPEC"):
-            specs.append(module.SPEC)
-    specs.extend(point.load() for point in entry_points(group=package))
-    for spec in specs:
+            specs.append((name, module.SPEC))
+    specs.extend((point.value, import_part(point.value, point.load)) for point in entry_points(group=package))
+    for where, spec in specs:
+        if not isinstance(getattr(spec, "name", None), str):
+            raise PartBroken(f"the SPEC of {where} has no name", hint="docs/adding-an-engine.md shows what a SPEC is")
         if spec.name in found:
-            raise ValueError(f"two parts of {package} are called {spec.name!r}")
+            raise PartBroken(f"two parts of {package} are called {spec.name!r}", hint=f"one of them is {where}")
         found[spec.name] = spec
     return dict(sorted(found.items()))
+
+
+def import_part(name: str, load: Callable[[], Any]) -> Any:
+    """What `load` gives. Raises PartBroken, which says where the part `name` fails, in place of other exceptions."""
+    try:
+        return load()
+    except ParleyError:
+        raise
+    except Exception as error:
+        if isinstance(error, SyntaxError):
+            at = f"{error.filename}:{error.lineno}"
+        else:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            at = f"{place.filename}:{place.lineno}"
+        raise PartBroken(f"{name} cannot be loaded: {type(error).__name__}: {error} ({at})") from error

@@ -6,6 +6,7 @@ import importlib
 import mimetypes
 import pkgutil
 from collections.abc import Iterator
+from functools import partial
 from types import ModuleType
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from models.clock import Clock
+from models.registry import import_part
 from web.client_secrets import ClientSecrets
 from web.direct import DirectRoutes
 from web.exposure import only_here
@@ -91,6 +93,7 @@ def _endpoint_modules() -> Iterator[ModuleType]:
     for folder in _FOLDERS:
         package = importlib.import_module(folder)
         for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-            module = importlib.import_module(f"{folder}.{info.name}")
+            name = f"{folder}.{info.name}"
+            module = import_part(name, partial(importlib.import_module, name))
             if hasattr(module, "ROUTES"):
                 yield module

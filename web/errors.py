@@ -109,6 +109,7 @@ TABLE: Mapping[str, ErrorCodes] = {
     "internal_error": ErrorCodes(500, _SERVER, 1011),
     "invalid_request": ErrorCodes(400, _REQUEST, 1008),
     "invalid_settings": ErrorCodes(500, _SERVER, 1011),
+    "part_broken": ErrorCodes(500, _SERVER, 1011),
     "model_error": ErrorCodes(500, _SERVER, 1011),
     "model_not_found": ErrorCodes(404, _REQUEST, 1008),
     "model_unreadable": ErrorCodes(500, _SERVER, 1011),

@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # For numpy, which reads it when it is loaded, here and in the workers. Our matrices are small, and the threads of
     # OpenBLAS wait for each other in a loop: a product of 0.4 ms took 90 on two cores with two busy processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    commands = discover("web.cli")
     try:
+        commands = discover("web.cli")
         arguments = parse(commands, _version(), argv)
         if arguments.command is None:
             return 0

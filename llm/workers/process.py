@@ -143,7 +143,10 @@ class WorkerProcess:
                     await self._one_life()
                 except LlmError as error:
                     self._last_error = error
-                    log.warning("worker.ended", worker=self.spec.name, port=self.spec.port, reason=error.message)
+                    last = next(iter(self.log_tail(1)), "")
+                    log.warning(
+                        "worker.ended", worker=self.spec.name, port=self.spec.port, reason=error.message, said=last
+                    )
                 (wait,) = self._restart.step(Ended(), self._clock.now())
                 self._become(WorkerState.WAITING)
                 await anyio.sleep(wait.seconds)

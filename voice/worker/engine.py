@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import structlog
@@ -59,12 +60,11 @@ class Loaded(Generic[E]):
         except ParleyError:
             raise
         except Exception as error:
-            # The message may quote the user's text, so only the kind of the error and its place are logged.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            log.error(
-                "engine.failed", engine=self.name, error=type(error).__name__, at=f"{place.filename}:{place.lineno}"
-            )
-            raise self.failed(f"{self.name} failed ({type(error).__name__})") from error
+            # The message may quote the user's text, so only the kind of the error and its place are told.
+            kind, place = type(error).__name__, traceback.extract_tb(error.__traceback__)[-1]
+            log.error("engine.failed", engine=self.name, error=kind, at=f"{place.filename}:{place.lineno}")
+            at = f"{Path(place.filename).name}:{place.lineno}"
+            raise self.failed(f"{self.name} failed ({kind} at {at})") from error
 
 
 class Recogniser(Loaded[SttEngine]):

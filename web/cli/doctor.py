@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["SPEC"]
 
 
+_VERDICTS = {
+    "ok": "Everything works.",
+    "warn": "Everything works. The hints above (->) say what would work better.",
+    "fail": "Something does not work.",
+}
+
+
 def _run(arguments: argparse.Namespace) -> int:
     import os
     from functools import partial
@@ -20,7 +27,7 @@ def _run(arguments: argparse.Namespace) -> int:
     import anyio
     from rich.text import Text
 
-    from models.errors import SettingsError
+    from models.errors import PartBroken, SettingsError
     from web.doctor import house, running
     from web.doctor.finding import Finding, worst
     from web.doctor.installation import installation
@@ -44,7 +51,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     try:
         settings = settings_of(arguments)
-    except SettingsError as error:
+    except (SettingsError, PartBroken) as error:
         say([Finding("fail", "Configuration", error.message, error.hint)])
         return 1
     server = RunFile(settings.home).read()
@@ -58,9 +65,12 @@ def _run(arguments: argparse.Namespace) -> int:
         running.microphone,
         partial(anyio.run, running.server, server),
     ):
-        say(look())
+        try:
+            say(look())
+        except PartBroken as error:
+            say([Finding("fail", "Parts", error.message, error.hint)])
     level = worst(findings)
-    console.print({"ok": "All well.", "warn": "It works; see the hints.", "fail": "Something does not work."}[level])
+    console.print(_VERDICTS[level])
     return 1 if level == "fail" else 0
 
 
