@@ -77,11 +77,13 @@ def running_parley(
     ready_timeout_s: float = 120.0,
     guard_network: bool = True,
     group: Path | None = None,
+    open_files: int | None = None,
 ) -> Iterator[ParleyProcess]:
     """`parley up --no-browser` with its own home, ports and admin key, until the block ends.
 
-    `config` is the text of its parley.toml, `group` a control group that it is to run in. Raises RuntimeError with
-    the end of its log when it does not get ready, or leaves a process behind after SIGTERM.
+    `config` is the text of its parley.toml, `group` a control group that it is to run in, `open_files` how many it
+    may have. Raises RuntimeError with the end of its log when it does not get ready, or leaves a process behind after
+    SIGTERM.
     """
     home.mkdir(parents=True, exist_ok=True)
     config_path = home / "parley.toml"
@@ -107,6 +109,10 @@ def running_parley(
 
     def before() -> None:
         end_with_parent()
+        if open_files is not None:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, open_files))
         if group is not None:
             (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
 

@@ -10,6 +10,7 @@ ParleyError
    |- BodyTooLarge     more bytes than the server takes (413)
    |- NotSupported     a part of OpenAI's API that this server has not (400)
    |- NotReady         a part that the request needs is not there yet (503)
+   |- TooManyConnections  more than the server takes at once (503)
 
 An error is told in up to three ways: by an HTTP status, an OpenAI error object and a WebSocket close code. OpenAI's
 object has always the four keys message, type, param and code; `hint` is ours. The pairs of status and type are those
@@ -33,6 +34,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "NotSupported",
+    "TooManyConnections",
     "Unauthorized",
     "WebError",
     "body_of",
@@ -81,6 +83,12 @@ class NotReady(WebError):
     code = "not_ready"
     retryable = True
     default_hint = "GET /health says which part is still starting; `parley doctor` says what to do about it"
+
+
+class TooManyConnections(WebError):
+    code = "overloaded"
+    retryable = True
+    default_hint = "try again; whoever keeps connections that are not in use should close them"
 
 
 def no_model(name: str) -> NotReady:

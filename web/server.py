@@ -11,20 +11,26 @@ import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
+import structlog
 import uvicorn
 from anyio.abc import TaskStatus
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from models.errors import ParleyError
 from web.departure import EXTENSION, Departure
+from web.errors import TooManyConnections
 from web.gathered_writes import GatheredWrites
+from web.guards.errors_to_answers import answer
+from web.open_files import MOST_CONNECTIONS, connections_at_once
 
 __all__ = ["AddressTaken", "address_of", "listen", "serve"]
+
+_log = structlog.get_logger("web")
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Larger WebSocket messages are refused by the server itself (1009). Sessions have lower limits and say why."""
@@ -37,6 +43,11 @@ _LISTEN_HINTS = {
     errno.EADDRNOTAVAIL: "this machine has no such address; `--host 0.0.0.0` listens on all that it has",
     errno.EACCES: "ports below 1024 are for root only; `--port 4000` is not",
 }
+HEAD_WITHIN_S = 60.0
+"""Whoever connects and sends no whole head of a request within this time is disconnected."""
+FULL_HEAD_WITHIN_S = 1.0
+"""The same, of connections beyond those that are taken."""
+_FULL_TOLD_EVERY_S = 60.0
 _END_WITHIN_S = 1.0
 """Answers that are still being written at the end may take this long; then they are cut."""
 
@@ -60,13 +71,23 @@ class _WebSocket(WebSocketsSansIOProtocol):
         self.handshake_complete |= self.close_sent
 
 
+async def _full(scope: Scope, receive: Receive, send: Send) -> None:
+    error = TooManyConnections("the server has as many connections as it takes")
+    await answer(error, scope["path"], {"connection": "close"})(scope, receive, send)
+
+
 class _Http(HttpToolsProtocol):
-    """Tells the application when the client leaves, writes what belongs together in one piece, and takes no endless
-    headers (its parser would).
+    """Tells the application when the client leaves, writes what belongs together in one piece, takes no endless
+    headers (its parser would), nor heads that do not come; and refuses what is asked on connections beyond the limit.
     """
+
+    _told_s: ClassVar[float] = -_FULL_TOLD_EVERY_S
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._most, self.limit_concurrency = self.limit_concurrency or MOST_CONNECTIONS, None
+        self._is_full = self._in_head = False
+        self._head_due: asyncio.TimerHandle | None = None
         self._departure = Departure()
         self._writes: GatheredWrites | None = None
         self._head_bytes: int | None = 0  # None: in a body
@@ -74,6 +95,8 @@ class _Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.transport = self._writes = GatheredWrites(transport, self.loop)
+        self._is_full = len(self.connections) > self._most
+        self._await_head()
 
     def handle_websocket_upgrade(self) -> None:
         if self._writes is not None:
@@ -87,6 +110,8 @@ class _Http(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._in_head and self._head_due is None:
+            self._await_head()
         if self._head_bytes is None:
             return
         self._head_bytes += len(data)
@@ -95,7 +120,11 @@ class _Http(HttpToolsProtocol):
             self.transport.close()
 
     def on_headers_complete(self) -> None:
-        self._head_bytes = None
+        self._head_bytes, self._in_head = None, False
+        self._forget_head()
+        if self._is_full:
+            self.app = _full
+            self._tell_full()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -105,12 +134,45 @@ class _Http(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._departure.whole = False
+        self._departure.whole, self._in_head = False, True
         self.scope.setdefault("extensions", {})[EXTENSION] = self._departure  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._forget_head()
         self._departure.happened()
+
+    def _should_upgrade(self) -> bool:
+        return not self._is_full and super()._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        if not self._is_full:
+            super()._unsupported_upgrade_warning()
+
+    def _await_head(self) -> None:
+        within_s = FULL_HEAD_WITHIN_S if self._is_full else HEAD_WITHIN_S
+        self._head_due = self.loop.call_later(within_s, self._no_head)
+
+    def _forget_head(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def _no_head(self) -> None:
+        self._head_due = None
+        if self._is_full:
+            self._tell_full()
+        if self._in_head:
+            self.transport.write(b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n")
+        self.transport.close()
+
+    def _tell_full(self) -> None:
+        now_s = self.loop.time()
+        if now_s < _Http._told_s + _FULL_TOLD_EVERY_S:
+            return
+        _Http._told_s = now_s
+        hint = "see who holds them (`ss -tn`); where the system's limit on open files is low, raise it (`ulimit -n`)"
+        _log.warning("server.full", connections=len(self.connections), most=self._most, hint=hint)
 
 
 class _Server(uvicorn.Server):
@@ -189,7 +251,7 @@ async def serve(
             ws_ping_interval=20.0,
             ws_ping_timeout=20.0,
             ws_per_message_deflate=False,  # audio does not compress, and each frame would cost time
-            limit_concurrency=2048,
+            limit_concurrency=connections_at_once(),
             timeout_keep_alive=30,
             timeout_graceful_shutdown=_END_WITHIN_S,  # type: ignore[arg-type]
         )

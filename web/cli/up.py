@@ -32,6 +32,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from web.exposure import exposure
     from web.foreground import run_server
     from web.logs import configure
+    from web.open_files import FEW_CONNECTIONS, connections_at_once, raise_limit
     from web.settings import unknown_environment
     from web.welcome import Welcome
 
@@ -45,6 +46,9 @@ def _run(arguments: argparse.Namespace) -> int:
         welcome.warning(
             "PARLEY_ADMIN_KEY is so short that it can be guessed; `openssl rand -hex 24` makes a long one"
         )
+    raise_limit()
+    if (most := connections_at_once()) < FEW_CONNECTIONS:
+        welcome.warning(f"the system's limit on open files allows {most} connections at once; `ulimit -n` raises it")
     if (exposed := exposure(settings.server.host)) is not None:
         welcome.warning(f"Parley {exposed[0]}")
         welcome.warning(f"  {exposed[1]}")

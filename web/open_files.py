@@ -1,0 +1,43 @@
+"""How many connections the server takes at once: each is an open file, and a process may have only so many of these.
+
+Without a free one the kernel's next connection can only be dropped, and a request that is being answered reaches no
+worker and writes no file. So what is taken stays far below the limit, and the limit is raised as far as it may be:
+1024 by default on Linux, which is for programs that use select(2).
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["FEW_CONNECTIONS", "MOST_CONNECTIONS", "connections_at_once", "raise_limit"]
+
+MOST_FILES = 65_536
+MOST_CONNECTIONS = 2048
+FEW_CONNECTIONS = 256
+"""Fewer than this are worth a warning at the start."""
+_OURS = 64
+"""What is open beside connections: the listener, workers, files that are being written."""
+_LEAST = 8
+
+
+def raise_limit() -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def connections_at_once() -> int:
+    """Each may need another one, to a worker or a backend."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, max(_LEAST, (files - _OURS) // 2))
