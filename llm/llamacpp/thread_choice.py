@@ -23,16 +23,21 @@ SMALL_MODEL = 15_000_000
 """Parameters; a step of one token takes it a millisecond on one thread."""
 TRY_BELOW_S = 0.02
 """Longer steps get all threads: a trial would cost too much, and they wait for each other rarely."""
+SLOWED = 3
+"""Times the shortest that such steps took: whoever computes beside us has taken a core, and the wait for its thread
+may last fifty times as long as the step."""
 TRY_FIRST = 12
 """Steps of one size before the first trial, and before the next after one that was faster: others may just have begun
 to compute, or ceased."""
 TRY_AFTER = 50
 """Steps between two trials then; twice as many after each that was in vain."""
 TRY_AFTER_MOST = 800
-TRIAL = 4
-"""Steps of a trial; the first has threads to wake and does not count."""
+SHARE_OF_TRIALS = 0.03
+"""Of the time: a trial that cost much is followed by a longer wait."""
+TRIAL = 8
+"""Steps of a trial; the first has threads to wake and to be given a core, and does not count."""
 GIVE_UP = 2 * TRIAL
-"""Steps that the trial may take the time of: where a thread gets no core, one step may last as long as fifty."""
+"""Steps whose time the rest of the trial may take: where a thread gets no core, one may last as long as fifty."""
 FASTER, MUCH_FASTER = 0.95, 0.8
 
 
@@ -41,6 +46,8 @@ class _Size:
     current: int
     """Index of the number of threads that is used."""
     times: deque[float] = field(default_factory=lambda: deque(maxlen=7))
+    shortest: float = inf
+    slowed: bool = False
     steps: int = 0
     wait: int = TRY_FIRST
     trial: int | None = None
@@ -83,16 +90,29 @@ class ThreadChoice:
         if size is None or len(self._numbers) == 1:
             return
         if size.trial is None:
-            size.times.append(seconds)
-            size.steps += 1
-            if size.steps >= size.wait and len(size.times) > 2 and median(size.times) < TRY_BELOW_S:
-                size.trial, size.trial_times = self._neighbour(size), []
+            self._count(size, seconds)
             return
         size.trial_times.append(seconds)
-        if sum(size.trial_times) > GIVE_UP * median(size.times):
+        first, *rest = size.trial_times
+        if first > max(TRY_BELOW_S, median(size.times)) or sum(rest) > GIVE_UP * median(size.times):
             self._judge(size, size.trial, inf)
         elif len(size.trial_times) == TRIAL:
-            self._judge(size, size.trial, median(size.trial_times[1:]))
+            self._judge(size, size.trial, median(rest))
+
+    def _count(self, size: _Size, seconds: float) -> None:
+        size.times.append(seconds)
+        size.steps += 1
+        if len(size.times) < 3:
+            return
+        now = median(size.times)
+        slowed = now > SLOWED * size.shortest
+        if slowed and not size.slowed:
+            size.steps, size.wait = 0, len(size.times)
+        size.slowed = slowed
+        if len(size.times) == size.times.maxlen:
+            size.shortest = min(size.shortest, now)
+        if size.steps >= size.wait and (now < TRY_BELOW_S or slowed):
+            size.trial, size.trial_times = self._neighbour(size), []
 
     def try_soon(self) -> None:
         """Somebody else computes now, or no longer."""
@@ -107,7 +127,10 @@ class ThreadChoice:
         before = median(size.times)
         if seconds > FASTER * before:
             size.wins[trial] = 0
-            size.wait = max(TRY_AFTER, min(2 * size.wait, TRY_AFTER_MOST))
+            if size.slowed:  # and not by too many threads: the steps are longer now, with more context say
+                size.shortest = before
+            lost = sum(size.trial_times) / before - len(size.trial_times)
+            size.wait = max(TRY_AFTER, min(2 * size.wait, TRY_AFTER_MOST), int(lost / SHARE_OF_TRIALS))
             return
         size.wins[trial] = size.wins.get(trial, 0) + (1 if seconds > MUCH_FASTER * before else 2)
         size.wait = TRY_FIRST

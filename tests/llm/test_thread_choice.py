@@ -57,6 +57,20 @@ def test_a_trial_that_lasts_is_broken_off() -> None:
     assert used.count(1) <= 5000 // TRY_AFTER_MOST + 6 and used[-1] == 2
 
 
+def test_a_core_that_somebody_takes_for_long_is_given_up() -> None:
+    choice = ThreadChoice(2, SMALL)
+    assert walk(choice, 8, 2000, lambda threads: 0.002 / threads)[-1] == 2
+    used = walk(choice, 8, 2 * TRY_AFTER, lambda threads: 0.002 if threads == 1 else 0.06)
+    assert used.count(2) < TRY_AFTER and used[-1] == 1
+    assert walk(choice, 8, 40 * TRY_AFTER, lambda threads: 0.002 / threads)[-1] == 2
+
+
+def test_steps_that_grow_longer_with_the_context_are_tried_out_once() -> None:
+    choice = ThreadChoice(2, LARGE)
+    walk(choice, 8, 200, lambda threads: 0.04 / threads)
+    assert walk(choice, 8, 2000, lambda threads: 0.2 / threads).count(1) <= TRIAL
+
+
 def test_long_steps_and_lone_tokens_of_a_reply_with_a_seed_are_left_alone() -> None:
     assert set(walk(ThreadChoice(4, SMALL), 64, 2000, lambda threads: 1.0 / threads)) == {4}
     choice = ThreadChoice(4, SMALL)
