@@ -171,6 +171,36 @@ async def test_a_client_that_says_nothing_goes_on_where_the_server_thinks_it_was
     await second.leave()
 
 
+async def test_what_was_heard_is_not_sent_again_where_the_next_answer_has_not_begun(
+    home: House, service: ScriptedProcess
+) -> None:
+    service.script(replies=[STORY, "It was late."], tts_ms_per_character=5)
+    url = await _open(home)
+    first = await _connect(home, url)
+    await first.socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
+    await first.wait("turn_complete")
+    service.script(first_token_ms=2000)
+    await first.socket.send_json({"type": "end_turn", "transcript": "and what time was it"})
+    await first.wait("transcript", text="and what time was it")
+    await first.cut()
+    second = await _connect(home, url + "?resume=1")
+    assert (await second.wait("ready"))["reply"]["id"] == "reply-2"
+    await second.socket.send_json({"type": "resume", "reply": "reply-2", "ms": 0})
+    turn = await second.wait("turn_complete")
+    assert turn["heard_transcript"] == "It was late."
+    assert len(second.samples("reply-2")) and not len(second.samples("reply-1"))
+    await second.leave()
+
+
+async def test_a_resume_that_comes_late_is_told_when_it_counts(home: House) -> None:
+    client = await _connect(home, await _open(home))
+    await client.socket.send_json({"type": "ping"})
+    await client.socket.send_json({"type": "resume", "reply": "", "ms": 0})
+    error = await client.wait("error")
+    assert error["code"] == "nothing_to_resume" and "first message" in error["hint"]
+    await client.leave()
+
+
 async def test_a_sentence_cut_in_the_middle_is_heard_whole_and_once(home: House, service: ScriptedProcess) -> None:
     [said] = utterances(1)
     long_s = (said.last - said.first) / RATE_HZ

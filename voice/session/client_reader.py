@@ -46,6 +46,8 @@ class ClientReader:
         self._complain, self._typed = complain, typed
         self._spoken = spoken
         self._errors = 0
+        self._first = True
+        """Nothing was said in this session yet."""
 
     async def run(self, line: Connection, frame: str | bytes | None) -> bool:
         """Hear the client, beginning with `frame`. True: it is over; raises EndOfStream when the client is gone."""
@@ -77,7 +79,7 @@ class ClientReader:
                 if self._errors == self._codec.most_errors:
                     await channel.close(1008, "too many invalid frames")
                     return True
-            frame = None
+            frame, self._first = None, False
             await line.room()
 
     async def _client_said(self, event: incoming.ClientEvent) -> None:
@@ -123,7 +125,8 @@ class ClientReader:
                 incoming.check_length(output, incoming.MAX_INPUT)
                 self._hear(event)
             case incoming.Resume():
-                raise NothingToResume("There is nothing to resume")
+                hint = None if self._first else "`resume` is the first message of a connection, before any audio"
+                raise NothingToResume("There is nothing to resume", hint=hint)
             case incoming.Close():
                 raise AssertionError("handled by the reader")
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from voice.protocols.port import Draft
+from voice.session.incoming import Resume
 from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, TextOut, ToolCallOut
 
-__all__ = ["KEPT_AUDIO_S", "AwayTime", "Resumable", "Resumed", "SentAudio", "Unsent"]
+__all__ = ["KEPT_AUDIO_S", "AwayTime", "Resumable", "Resumed", "SentAudio", "Unsent", "goes_on_at"]
 
 KEPT_AUDIO_S = 30.0
 """So much of a reply's audio can be sent again: a dead network is noticed that late, and not much later."""
@@ -54,6 +55,19 @@ class Resumable(Protocol):
     def begun_anew(self, token: str) -> Sequence[Draft]:
         """The greeting of a client that wanted to go on, where there is nothing to go on with."""
         ...
+
+
+def goes_on_at(said: Resume | None, sent: str, playing: tuple[str, float, str] | None) -> float | None:
+    """Where in the reply that was sent last (`sent`) the client goes on, in seconds; None: it needs nothing of it.
+
+    `said` is its own word, `playing` the machine's on the reply under way, which may be a later one.
+    """
+    under_way, played_s, _ = playing or (None, 0.0, "")
+    if said is None or said.reply is None:
+        return played_s if under_way == sent else None
+    if said.reply == sent:
+        return said.ms / 1000
+    return None if said.reply == under_way else 0.0
 
 
 class AwayTime:

@@ -35,7 +35,7 @@ from voice.session.outgoing import (
     TurnComplete,
     WakeWordRequired,
 )
-from voice.session.resume import AwayTime, Resumable, Resumed
+from voice.session.resume import AwayTime, Resumable, Resumed, goes_on_at
 from voice.session.rivals import Enter, Rivals
 from voice.session.spoken_items import SpokenItems
 from voice.session.watcher import Watcher
@@ -291,11 +291,7 @@ class Session:
         """Say what could not be said, send the audio again that the client has not played, and let time pass."""
         self._time.come_back(self._parts.clock.now())
         playing, reply = self._machine.playing(self._now()), self._client_writer.reply
-        at_s: float | None = None
-        if position is not None and position.reply is not None:
-            at_s = position.ms / 1000 if position.reply == reply else 0.0
-        elif playing is not None and playing[0] == reply:
-            at_s = playing[1]
+        at_s = goes_on_at(position, reply, playing)
         if self._client_writer.was_interrupted(reply):
             at_s = None
         self._listening.came_back()
