@@ -240,6 +240,19 @@ class TestWrittenDown:
         assert prompts(talk) == [[("system", "Be brief."), ("user", "what time is it")]]
         assert [turn.key for turn in talk.told(TurnComplete)] == ["k"]
 
+    def test_a_reply_that_was_asked_for_comes_though_the_microphone_is_not_silent(self) -> None:
+        """The words of what was committed are awaited, and meanwhile somebody speaks on."""
+        talk = Conversation(config=MANUAL, delays=Delays(stt=2.0), answer=lambda asked: "Noon.")
+        talk.speak((1.0, 2.0, "what time is it"), (2.5, 9.0, "well I wonder"))
+        talk.at(2.1, heard.Committed(2.1))
+        talk.at(2.2, wish())
+        talk.run(9.0)
+        assert prompts(talk) == [[("system", "Be brief."), ("user", "what time is it")]]
+        assert [turn.key for turn in talk.told(TurnComplete)] == ["k"]
+        talk.at(9.5, heard.Committed(9.5))
+        talk.run(20.0)
+        assert contents(talk)[-1] == ("user", "well I wonder")
+
     def test_a_commit_over_a_reply_is_written_down_and_the_reply_goes_on(self) -> None:
         talk = Conversation(config=MANUAL, answer=lambda asked: LONG)
         talk.at(0.5, AddMessage(Message("user", "tell me a story")))

@@ -131,13 +131,16 @@ class Requests(Waking):
             )
         else:
             self._wish = event
-            if self.state is State.HEARING and not self._manners.listening:
-                self._drop_turn()  # a commit still takes what is kept of the audio
-                self._rest()
 
     def _fulfil_wish(self) -> None:
-        """Begin the reply that the client asked for, as soon as nobody speaks and every turn is written down."""
-        if self._wish is None or self._notes or self.state not in (State.IDLE, State.ASLEEP):
+        """Begin the reply that the client asked for, as soon as nobody speaks and every turn is written down. Where
+        the client says when a turn ends, it need not be silent."""
+        if self._wish is None or self._notes:
+            return
+        if self.state is State.HEARING and not self._manners.listening:
+            self._drop_turn()  # a commit still takes what is kept of the audio
+            self._rest()
+        if self.state not in (State.IDLE, State.ASLEEP):
             return
         revision = self._start_revision(None, None, None)
         revision.confirmed = True
