@@ -34,7 +34,9 @@ class ClientSecret:
     user: str
     session: Mapping[str, Any]
     expires_at: int
-    """Unix seconds."""
+    """Unix seconds: what is told."""
+    ends_s: float = 0.0
+    """Monotonic seconds: what counts, for the time of day may be set."""
     era: bytes = b""
     """Of the admin key under which it was made."""
 
@@ -54,7 +56,8 @@ class ClientSecrets:
         if len(self._kept) >= MOST_SECRETS:
             raise TooManySecrets(f"{len(self._kept)} client secrets are alive")
         value = PREFIX + secrets.token_urlsafe(32)
-        made = ClientSecret(user, session, int(self._clock.wall().timestamp()) + ttl_s, self._era())
+        told = int(self._clock.wall().timestamp()) + ttl_s
+        made = ClientSecret(user, session, told, self._clock.now() + ttl_s, self._era())
         self._kept[fingerprint(value)] = made
         return value, made
 
@@ -64,7 +67,7 @@ class ClientSecrets:
         return found if found is not None and self._holds(found) else None
 
     def _holds(self, secret: ClientSecret) -> bool:
-        return secret.expires_at > self._clock.wall().timestamp() and secret.era == self._era()
+        return secret.ends_s > self._clock.now() and secret.era == self._era()
 
     def _expire(self) -> None:
         for name in [name for name, secret in self._kept.items() if not self._holds(secret)]:

@@ -251,10 +251,12 @@ def test_a_new_admin_key_takes_the_secrets_of_the_old_one_out_of_use() -> None:
     assert secrets.find(value) is None
 
 
-def test_secrets_expire_and_are_bounded() -> None:
+@pytest.mark.parametrize("set_by_s", [0, 3600, -3600])
+def test_secrets_expire_and_are_bounded(set_by_s: int) -> None:
     clock = MovedClock()
     secrets = ClientSecrets(clock)
     value, _ = secrets.make("me", {}, 60)
+    clock.set_by_s = set_by_s
     assert secrets.find(value) is not None and secrets.find(value + "x") is None and secrets.find("sk-1") is None
     clock.seconds += 61
     assert secrets.find(value) is None

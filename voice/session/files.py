@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -19,6 +18,7 @@ from typing import Any
 import structlog
 
 from llm.messages import Message, ToolCall
+from models.whole_file import write_whole
 from voice.protocols.live_config import restore, store
 from voice.session.config import SessionConfig
 from voice.session.session import Session
@@ -43,6 +43,8 @@ class LiveRecord:
     tokens_in: int = 0
     tokens_out: int = 0
     session: Session | None = field(default=None, repr=False)
+    ends_s: float = 0.0
+    """When it expires, in the monotonic seconds of this run: the time of day may be set meanwhile."""
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
@@ -63,6 +65,8 @@ class SessionFiles:
         self._writer = ThreadPoolExecutor(1)
         self._wanted: dict[str, LiveRecord | None] = {}
         self._lock = Lock()
+        self._owed: dict[str, LiveRecord | None] = {}
+        """What the disk did not take; tried again with the next that it takes, and at the end. The thread's own."""
 
     def load(self) -> dict[str, LiveRecord]:
         """All there are, by key. Half files and records that are none are removed; what cannot be read (another
@@ -78,8 +82,9 @@ class SessionFiles:
             except (ValueError, KeyError, TypeError) as error:
                 log.warning("unreadable session record removed", file=path.name, error=type(error).__name__)
                 path.unlink(missing_ok=True)
-        for path in self._folder.glob("*.part"):
-            path.unlink(missing_ok=True)
+        for path in self._folder.iterdir():
+            if path.suffix != ".json":
+                path.unlink(missing_ok=True)
         return found
 
     def put(self, key: str, record: LiveRecord) -> None:
@@ -91,7 +96,7 @@ class SessionFiles:
 
     async def flush(self) -> None:
         """Returns when everything that was wanted until now is done."""
-        await asyncio.wrap_future(self._writer.submit(lambda: None))
+        await asyncio.wrap_future(self._writer.submit(self._settle_all))
 
     def _want(self, key: str, record: LiveRecord | None) -> None:
         with self._lock:
@@ -103,20 +108,30 @@ class SessionFiles:
     def _do(self, key: str) -> None:
         with self._lock:
             record = self._wanted.pop(key)
+        self._owed[key] = record
+        self._settle(key)
+        if key not in self._owed:  # there is room again
+            self._settle_all()
+
+    def _settle_all(self) -> None:
+        for key in list(self._owed):
+            self._settle(key)
+
+    def _settle(self, key: str) -> None:
+        """Put on the disk what is owed to it. In the thread."""
+        record = self._owed[key]
         path = self._folder / f"{key}.json"
-        if record is None:
-            path.unlink(missing_ok=True)
-            return
-        part = path.with_suffix(".part")
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(_to_json(record), file)
-            part.replace(path)
+            if record is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_whole(path, json.dumps(_to_json(record)), durable=False)
         except OSError as error:
-            # the conversation goes on; it would only be forgotten by a restart
-            log.error("session record not written", session=record.name, error=str(error))
-            part.unlink(missing_ok=True)
+            # The conversation goes on; it would only be forgotten by a restart, or be there again.
+            name = record.name if record is not None else ""
+            log.error("session record not written", session=name, error=error.strerror or str(error))
+        else:
+            del self._owed[key]
 
 
 def _to_json(record: LiveRecord) -> dict[str, Any]:

@@ -66,7 +66,10 @@ class Hub:
 
     def load(self) -> None:
         """Read what an earlier run left; expired and unreadable records are removed. Blocks."""
-        self._records.update(self._files.load())
+        for key, record in self._files.load().items():
+            left_s = (record.expires_at - self._clock.wall()).total_seconds()
+            record.ends_s = self._clock.now() + min(left_s, record.config.ttl_minutes * 60)
+            self._records[key] = record
         self._expire()
 
     async def shut(self) -> None:
@@ -91,9 +94,8 @@ class Hub:
             raise TooManySessions(f"{len(self._records)} sessions are open")
         token = f"live-{secrets.token_urlsafe(24)}"
         now = self._clock.wall()
-        record = LiveRecord(
-            f"s-{secrets.token_hex(4)}", owner, config, now, now + timedelta(minutes=config.ttl_minutes)
-        )
+        record = LiveRecord(f"s-{secrets.token_hex(4)}", owner, config, now, now)
+        self._prolong(record)
         self._records[_key(token)] = record
         self._save(_key(token), record)
         return token, record
@@ -175,7 +177,7 @@ class Hub:
             record.tokens_in += turn.tokens_in
             record.tokens_out += turn.tokens_out
             record.items = history.items
-            record.expires_at = self._clock.wall() + timedelta(minutes=record.config.ttl_minutes)
+            self._prolong(record)
             self._save(key, record)
 
         def grown() -> None:
@@ -242,11 +244,16 @@ class Hub:
         return self._arbiter.won(owner, claim.device, claim.word, gone=lambda device: device not in there)
 
     def _expire(self) -> None:
-        now = self._clock.wall()
+        now = self._clock.now()
         for key, record in list(self._records.items()):
-            if record.expires_at <= now and record.session is None:
+            if record.ends_s <= now and record.session is None:
                 del self._records[key]
                 self._files.remove(key)
+
+    def _prolong(self, record: LiveRecord) -> None:
+        lasts = timedelta(minutes=record.config.ttl_minutes)
+        record.expires_at = self._clock.wall() + lasts
+        record.ends_s = self._clock.now() + lasts.total_seconds()
 
     def _forget_an_unused(self, owner: str) -> bool:
         """The oldest session of `owner` in which nothing was ever said makes room; somebody's page was left early."""
