@@ -19,8 +19,6 @@ from starlette.staticfiles import StaticFiles
 from models.clock import Clock
 from models.registry import import_part
 from web.client_secrets import ClientSecrets
-from web.direct import DirectRoutes
-from web.exposure import only_here
 from web.guards.access_log import AccessLog
 from web.guards.authenticate import Authenticate
 from web.guards.body_limit import BodyLimit
@@ -28,8 +26,10 @@ from web.guards.errors_to_answers import ErrorsToAnswers, on_http_exception
 from web.guards.origin import OriginGuard
 from web.guards.request_id import RequestId
 from web.guards.security_headers import SecurityHeaders
+from web.http.direct import DirectRoutes
 from web.keys import KeyRing
 from web.services import Services
+from web.serving.exposure import only_here
 from web.settings import ServerSettings
 
 __all__ = ["create_app", "guards"]

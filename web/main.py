@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from models.errors import ParleyError
 from models.registry import discover
-from web.command_parser import parse
+from web.terminal.command_parser import parse
 
 __all__ = ["main"]
 

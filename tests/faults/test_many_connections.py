@@ -12,11 +12,11 @@ import anyio
 import pytest
 from starlette.types import Receive, Scope, Send
 
-import web.server
+import web.serving.server
 from tests.parley_process import running_parley
 from tests.scripted.process import ScriptedProcess
 from tests.web.serving import serving
-from web.open_files import connections_at_once
+from web.serving.open_files import connections_at_once
 
 OPEN_FILES = 256
 IDLE = 150
@@ -66,7 +66,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    monkeypatch.setattr(web.server, "HEAD_WITHIN_S", 0.2)
+    monkeypatch.setattr(web.serving.server, "HEAD_WITHIN_S", 0.2)
     async with serving(app) as url:
         port = int(url.rpartition(":")[2])
         for sent, answered in (

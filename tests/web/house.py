@@ -16,8 +16,8 @@ from tests.ports import free_port_block
 from web.app import create_app
 from web.composition import open_services
 from web.keys import AdminKey, KeyRing
-from web.server import address_of, listen, serve
 from web.services import Services
+from web.serving.server import address_of, listen, serve
 from web.settings import Given, load
 
 __all__ = ["KEY", "House", "house"]

@@ -10,7 +10,7 @@ import aiohttp
 import anyio
 from starlette.types import ASGIApp
 
-from web.server import address_of, listen, serve
+from web.serving.server import address_of, listen, serve
 
 __all__ = ["client_of", "serving"]
 

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket
 
 from tests.web.raw_socket import frame, open_raw, read_to_end
 from tests.web.serving import serving
-from web.channel import WebSocketChannel
+from web.http.channel import WebSocketChannel
 
 Use = Callable[[WebSocketChannel], Awaitable[None]]
 

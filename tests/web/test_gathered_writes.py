@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from web.gathered_writes import AT_ONCE_BYTES, GatheredWrites
+from web.serving.gathered_writes import AT_ONCE_BYTES, GatheredWrites
 
 
 class _Wire(asyncio.Transport):

@@ -21,13 +21,13 @@ from starlette.websockets import WebSocket
 from models.clock import SystemClock
 from tests.web.serving import client_of
 from web.app import guards
-from web.body import read_object
-from web.exposure import exposure
 from web.guards.access_log import masked
 from web.guards.authenticate import principal_of
 from web.guards.errors_to_answers import on_http_exception
 from web.guards.origin import host_name, is_loopback
+from web.http.body import read_object
 from web.keys import AdminKey, KeyRing
+from web.serving.exposure import exposure
 from web.settings import ServerSettings
 from web.signin import COOKIE, make_cookie
 

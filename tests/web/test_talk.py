@@ -19,7 +19,7 @@ from tests.bench.utterances import RATE_HZ, quiet, utterances
 from tests.parley_process import ParleyProcess
 from tests.ports import free_port, free_port_block
 from tests.scripted.process import ScriptedProcess
-from web.runfile import RunFile
+from web.serving.runfile import RunFile
 
 ROOT = Path(__file__).resolve().parents[2]
 PARIS = "The capital of France is Paris."

@@ -20,8 +20,8 @@ from models import catalog
 from tests.parley_process import end_with_parent
 from web.cli.fetching import offer
 from web.stages import Stage
-from web.terminal import PlainConsole
-from web.welcome import Welcome
+from web.terminal.console import PlainConsole
+from web.terminal.welcome import Welcome
 
 
 def test_brackets_and_colons_are_shown() -> None:

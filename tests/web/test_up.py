@@ -23,9 +23,9 @@ import pytest
 from tests.parley_process import end_with_parent
 from tests.ports import free_port, free_port_block
 from tests.scripted.process import ScriptedProcess
-from web.foreground import wants_browser
 from web.keys import KeyFile
-from web.runfile import RunFile, RunningServer
+from web.serving.foreground import wants_browser
+from web.serving.runfile import RunFile, RunningServer
 
 ROOT = Path(__file__).resolve().parents[2]
 

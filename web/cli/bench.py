@@ -73,8 +73,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from models.errors import BadInput
     from models.secrecy import hidden
-    from web.api_client import ServerRefused, find_server
     from web.bench.load import Work
+    from web.terminal.api_client import ServerRefused, find_server
 
     if arguments.base_url:
         base, key = arguments.base_url.rstrip("/"), arguments.key or ""
@@ -131,7 +131,7 @@ async def _measure(arguments: argparse.Namespace, work: Work, stages: list[Stage
 
     from models.clock import SystemClock
     from web.bench.load import run_stage
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     clock = SystemClock()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -159,7 +159,7 @@ def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> N
 
     from models.secrecy import hidden
     from web.bench.chart import bars
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     if arguments.json:
         rows = [stage.row() for stage in stages]

@@ -32,8 +32,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from web.doctor.finding import Finding, worst
     from web.doctor.installation import installation
     from web.logs import configure
-    from web.runfile import RunFile
-    from web.terminal import PlainConsole
+    from web.serving.runfile import RunFile
+    from web.terminal.console import PlainConsole
 
     configure("error")
     console = PlainConsole(soft_wrap=True)

@@ -72,7 +72,7 @@ def _show_catalogue() -> None:
     from rich.table import Table
 
     from models import catalog
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     table = Table(title="parley download-model NAME", title_justify="left", box=None, pad_edge=False)
     table.add_column("name", no_wrap=True)  # to be copied

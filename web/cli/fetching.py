@@ -40,7 +40,7 @@ def offer(folder: Path, entries: Sequence[Entry], *, ask: bool) -> bool:
     from rich.table import Table
 
     from models.errors import BadInput
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     table = Table("for", "model", "MB", "licence", "what it is", title="Recommended for this machine")
     for entry in entries:
@@ -70,7 +70,7 @@ def offer_once(home: Path, language: str = "en") -> None:
     """
     from models import catalog
     from models.errors import ParleyError
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     asked = home / "models" / ".offered"
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or asked.exists() or _has_models(home / "models"):

@@ -43,9 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from models.formats.gguf import read_header
     from models.formats.safetensors import read_config, read_weights
     from models.store import Store
-    from web.fit_table import FitSubject, fit_table
     from web.settings import Given, load
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
+    from web.terminal.fit_table import FitSubject, fit_table
 
     settings = load(Given(config=arguments.config))
     path = arguments.model.expanduser()

@@ -12,7 +12,7 @@ __all__ = ["SPEC"]
 def _run(arguments: argparse.Namespace) -> int:
     import anyio
 
-    from web.api_client import ApiClient, find_server
+    from web.terminal.api_client import ApiClient, find_server
 
     target = find_server(settings_of(arguments))
 

@@ -21,9 +21,9 @@ def _run(arguments: argparse.Namespace) -> int:
     import anyio
 
     from llm.slot_errors import mib
-    from web.api_client import ApiClient, find_server
-    from web.slot_table import slot_table
-    from web.terminal import PlainConsole
+    from web.terminal.api_client import ApiClient, find_server
+    from web.terminal.console import PlainConsole
+    from web.terminal.slot_table import slot_table
 
     target = find_server(settings_of(arguments))
 

@@ -22,7 +22,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.text import Text
 
     from llm.servers import ServersFile
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     servers = ServersFile(settings_of(arguments).home).read()
     if arguments.json:

@@ -65,9 +65,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.text import Text
 
     from models.errors import ParleyError
-    from web.api_client import ApiClient, ServerRefused, find_server
-    from web.slot_table import slot_table
-    from web.terminal import PlainConsole
+    from web.terminal.api_client import ApiClient, ServerRefused, find_server
+    from web.terminal.console import PlainConsole
+    from web.terminal.slot_table import slot_table
 
     target = find_server(settings_of(arguments))
     body = _body(arguments)

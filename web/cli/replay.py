@@ -23,7 +23,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from voice.errors import BadRecording
     from voice.records.replay import Replay, describe
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     path: Path = arguments.file
     console = PlainConsole(soft_wrap=True)

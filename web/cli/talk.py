@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from web.cli.command import EVERY_DAY, Command, add_settings_flags, number_between, settings_of
 
 if TYPE_CHECKING:
-    from web.api_client import Target
     from web.talk.screen import Screen
     from web.talk.sources import Clips, Lines, Microphone
+    from web.terminal.api_client import Target
 
 __all__ = ["SPEC"]
 
@@ -73,7 +73,7 @@ async def _until_interrupted(arguments: argparse.Namespace, screen: Screen) -> i
     """Ctrl-C ends the session in order: its ledger is still printed, its audio still saved."""
     import anyio
 
-    from web.ending_signals import ending_signals
+    from web.serving.ending_signals import ending_signals
 
     status = 130
     async with anyio.create_task_group() as group:
@@ -94,11 +94,11 @@ async def _converse(arguments: argparse.Namespace, screen: Screen) -> int:
 
     from models.clock import SystemClock
     from models.errors import BadInput
-    from web.api_client import ApiClient
     from web.talk.conversation import Conversation, session_body
     from web.talk.devices import DeviceSpeaker
     from web.talk.speaker import Recorder, SilentSpeaker, Speaker
     from web.talk.voice_check import check_voice
+    from web.terminal.api_client import ApiClient
 
     if arguments.save and not arguments.save.absolute().parent.is_dir():
         raise BadInput(f"there is no folder {arguments.save.absolute().parent}", hint="make it, or change --save")
@@ -165,8 +165,8 @@ async def _target(arguments: argparse.Namespace, screen: Screen, stack: Any) -> 
     """A running server, or one that is started for this conversation."""
     import anyio.to_thread
 
-    from web.api_client import ServerUnreachable, Target, find_server
-    from web.child_server import first_key, own_server
+    from web.serving.child_server import first_key, own_server
+    from web.terminal.api_client import ServerUnreachable, Target, find_server
 
     settings = settings_of(arguments)
     try:

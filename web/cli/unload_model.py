@@ -18,7 +18,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import anyio
 
-    from web.api_client import ApiClient, ServerRefused, find_server
+    from web.terminal.api_client import ApiClient, ServerRefused, find_server
 
     target = find_server(settings_of(arguments))
 

@@ -29,12 +29,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from llm.workers import lifeline
     from web.cli.fetching import offer_once
-    from web.exposure import exposure
-    from web.foreground import run_server
     from web.logs import configure
-    from web.open_files import FEW_CONNECTIONS, connections_at_once, raise_limit
+    from web.serving.exposure import exposure
+    from web.serving.foreground import run_server
+    from web.serving.open_files import FEW_CONNECTIONS, connections_at_once, raise_limit
     from web.settings import unknown_environment
-    from web.welcome import Welcome
+    from web.terminal.welcome import Welcome
 
     lifeline.hold(in_order=True)
     configure(settings.server.log_level)

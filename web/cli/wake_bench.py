@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from voice.ears.wake_trigger import match_words
     from voice.parts import wake_models
     from voice.wake.bench import FLOOR, bench_wake, recordings_in
-    from web.terminal import PlainConsole
+    from web.terminal.console import PlainConsole
 
     settings = settings_of(arguments)
     threshold = settings.voice.wake.threshold if arguments.threshold is None else arguments.threshold

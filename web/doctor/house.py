@@ -18,8 +18,8 @@ from voice.errors import VoiceError
 from voice.parts import Kind, choose, wake_models
 from voice.settings import SpeechServiceSettings
 from web.doctor.finding import Finding
-from web.exposure import exposure
 from web.keys import KeyFile
+from web.serving.exposure import exposure
 from web.settings import Settings, unknown_environment
 from web.stages import better
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from models.errors import ParleyError
-from web.api_client import ApiClient, Target
 from web.doctor.finding import Finding
-from web.runfile import RunningServer
+from web.serving.runfile import RunningServer
+from web.terminal.api_client import ApiClient, Target
 
 __all__ = ["microphone", "server"]
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BadInput, ParleyError
 from web.errors import MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of
-from web.route_header import route_header
+from web.http.route_header import route_header
 
 __all__ = ["ErrorsToAnswers", "answer", "on_http_exception"]
 

@@ -18,12 +18,12 @@ from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
 from llm.port import Generator
 from llm.stream import Finish, ReasoningDelta, Relayed, StartedOver, StreamEvent, TextDelta, ToolCallDelta
-from web.body import read_object
-from web.direct import Direct
 from web.guards.authenticate import principal_of
-from web.route_header import RouteHeader
+from web.http.body import read_object
+from web.http.direct import Direct
+from web.http.route_header import RouteHeader
+from web.http.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
 from web.services import services_of
-from web.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
 
 __all__ = ["ROUTES", "without_ours"]
 

@@ -18,8 +18,8 @@ from models.errors import BadInput
 from voice.protocols.realtime_beta import from_beta, to_beta
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_errors import RealtimeError
-from web.body import parse, read_object
 from web.guards.authenticate import principal_of
+from web.http.body import parse, read_object
 from web.realtime_model import model_of
 from web.services import services_of
 

@@ -18,11 +18,11 @@ from starlette.routing import Route
 from models.download_jobs import DownloadJob, DownloadJobs
 from models.errors import BadInput
 from models.sources import huggingface
-from web.body import parse, read_object
 from web.errors import Forbidden, NotFound, body_of
 from web.guards.authenticate import principal_of
+from web.http.body import parse, read_object
+from web.http.sse import EventStream, data_line
 from web.services import Services, services_of
-from web.sse import EventStream, data_line
 
 __all__ = ["ROUTES"]
 

@@ -11,9 +11,9 @@ from starlette.routing import Route
 from voice.errors import SessionGone
 from voice.protocols.live_config import describe, parse_config
 from voice.session.hub import LiveRecord
-from web.body import read_object
 from web.errors import no_model
 from web.guards.authenticate import principal_of
+from web.http.body import read_object
 from web.services import services_of
 from web.sockets.live import PATH
 

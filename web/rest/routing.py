@@ -13,9 +13,9 @@ from llm.errors import UnknownModel
 from llm.routing.router import Choice, Strategy
 from llm.routing.routing_choice import Standing
 from models.errors import BadInput
-from web.body import parse, read_object
 from web.errors import Forbidden
 from web.guards.authenticate import principal_of
+from web.http.body import parse, read_object
 from web.services import Services, services_of
 
 __all__ = ["ROUTES"]

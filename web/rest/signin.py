@@ -11,10 +11,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from models.errors import BadInput
-from web.body import read_object
 from web.errors import Forbidden
 from web.guards.authenticate import principal_of
 from web.guards.security_headers import PAGE_POLICY
+from web.http.body import read_object
 from web.services import services_of
 from web.signin import CODE_LIFE_S, COOKIE, COOKIE_LIFE_S, make_cookie
 

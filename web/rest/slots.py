@@ -13,9 +13,9 @@ from starlette.routing import Route
 from llm.pool import SlotPool
 from llm.slot_events import SlotView
 from models.errors import BadInput, ModelUnreadable
-from web.body import parse, read_object
 from web.errors import Forbidden
 from web.guards.authenticate import principal_of
+from web.http.body import parse, read_object
 from web.services import Services, services_of
 
 __all__ = ["ROUTES"]

@@ -19,10 +19,10 @@ from voice.port import SpeakRequest, Tts
 from voice.slot_speech import SpeechSlots
 from voice.worker.encode import FORMATS, StreamEncoder
 from voice.worker.speech_routes import OPENAI_VOICES
-from web.body import parse, read_object
 from web.guards.authenticate import principal_of
+from web.http.body import parse, read_object
+from web.http.sse import ByteStream, EventStream, LastPiece, data_line
 from web.services import services_of
-from web.sse import ByteStream, EventStream, LastPiece, data_line
 
 __all__ = ["ROUTES"]
 

@@ -27,8 +27,8 @@ from voice.worker.transcript_formats import (
 from voice.worker.upload import RATE_HZ, decode
 from voice.worker.windows import windows
 from web.guards.authenticate import principal_of
+from web.http.sse import ClientGone, EventStream, LastPiece, data_line, while_connected
 from web.services import services_of
-from web.sse import ClientGone, EventStream, LastPiece, data_line, while_connected
 
 __all__ = ["ROUTES"]
 

@@ -12,12 +12,12 @@ from llm.convert.vectors import inputs_of, wire_inputs
 from llm.messages import ImagePart
 from llm.port import VectorPath
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
-from web.body import read_object
 from web.guards.authenticate import principal_of
+from web.http.body import read_object
+from web.http.route_header import RouteHeader
+from web.http.sse import ClientGone, while_connected
 from web.rest.chat import without_ours
-from web.route_header import RouteHeader
 from web.services import services_of
-from web.sse import ClientGone, while_connected
 
 __all__ = ["ROUTES"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from web.channel import WebSocketChannel, converse
+from web.http.channel import WebSocketChannel, converse
 from web.services import services_of
 
 __all__ = ["PATH", "PUBLIC", "ROUTES"]

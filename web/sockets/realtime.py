@@ -21,10 +21,10 @@ from voice.parts import OPENAI
 from voice.protocols.realtime import RealtimeCodec
 from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_voices import Voices
-from web.channel import WebSocketChannel, converse
 from web.client_secrets import ClientSecret
 from web.errors import NotFound, no_model
 from web.guards.authenticate import principal_of
+from web.http.channel import WebSocketChannel, converse
 from web.realtime_model import model_of
 from web.services import Services, services_of
 

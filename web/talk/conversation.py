@@ -18,9 +18,9 @@ import numpy as np
 
 from models.clock import Clock
 from voice.port import Pcm
-from web.api_client import ApiClient, ServerRefused, ServerUnreachable
 from web.talk.screen import Screen
 from web.talk.speaker import Speaker
+from web.terminal.api_client import ApiClient, ServerRefused, ServerUnreachable
 
 __all__ = ["FRAME_S", "Conversation", "Source", "session_body"]
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from web.terminal import PlainConsole
+from web.terminal.console import PlainConsole
 
 __all__ = ["Screen"]
 

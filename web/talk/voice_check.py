@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web.api_client import ApiClient, ServerRefused
+from web.terminal.api_client import ApiClient, ServerRefused
 
 __all__ = ["check_voice"]
 

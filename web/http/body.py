@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from models.errors import BadInput
 from models.strict_json import strict_loads
-from web.departure import departure_of
 from web.errors import BodyTimeout
 from web.guards.raw_headers import header_of
+from web.http.departure import departure_of
 
 __all__ = ["parse", "problem_of", "read_object"]
 

@@ -16,11 +16,11 @@ from anyio.abc import Process
 
 from llm.workers import lifeline
 from models.errors import ParleyError
-from web.api_client import ApiClient, ServerUnreachable, Target
 from web.keys import KeyFile
 from web.logs import mask
-from web.runfile import RunFile
+from web.serving.runfile import RunFile
 from web.settings import Settings
+from web.terminal.api_client import ApiClient, ServerUnreachable, Target
 
 __all__ = ["first_key", "own_server"]
 

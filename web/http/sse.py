@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 
 from llm.messages import WaitState
 from models.errors import ParleyError
-from web.departure import departure_of
 from web.errors import body_of
 from web.guards.errors_to_answers import answer
-from web.route_header import route_header
+from web.http.departure import departure_of
+from web.http.route_header import route_header
 
 __all__ = ["ByteStream", "ClientGone", "EventStream", "LastPiece", "WaitComment", "data_line", "while_connected"]
 

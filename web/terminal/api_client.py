@@ -12,7 +12,7 @@ import aiohttp
 
 from models.errors import ParleyError
 from web.errors import WebError
-from web.runfile import RunFile
+from web.serving.runfile import RunFile
 from web.settings import Settings
 
 __all__ = ["ApiClient", "ServerRefused", "ServerUnreachable", "Target", "find_server"]

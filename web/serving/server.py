@@ -22,11 +22,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from models.errors import ParleyError
-from web.departure import EXTENSION, Departure
 from web.errors import TooManyConnections
-from web.gathered_writes import GatheredWrites
 from web.guards.errors_to_answers import answer
-from web.open_files import MOST_CONNECTIONS, connections_at_once
+from web.http.departure import EXTENSION, Departure
+from web.serving.gathered_writes import GatheredWrites
+from web.serving.open_files import MOST_CONNECTIONS, connections_at_once
 
 __all__ = ["AddressTaken", "address_of", "listen", "serve"]
 

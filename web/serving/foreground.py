@@ -20,15 +20,15 @@ from models.clock import Clock, SystemClock
 from models.errors import SettingsError
 from web.app import create_app
 from web.composition import open_services
-from web.ending_signals import ending_signals
 from web.keys import AdminKey, KeyFile, KeyRing, new_key
 from web.rest.signin import link_path
-from web.runfile import RunFile, RunningServer
-from web.server import AddressTaken, address_of, listen, serve
 from web.services import Services
+from web.serving.ending_signals import ending_signals
+from web.serving.runfile import RunFile, RunningServer
+from web.serving.server import AddressTaken, address_of, listen, serve
 from web.settings import Settings
 from web.stages import stages_of
-from web.welcome import Welcome
+from web.terminal.welcome import Welcome
 
 __all__ = ["run_server", "wants_browser"]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from web.stages import Stage
-from web.terminal import PlainConsole
+from web.terminal.console import PlainConsole
 
 __all__ = ["Welcome"]
 

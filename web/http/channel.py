@@ -17,7 +17,7 @@ from web.services import Services
 
 __all__ = ["WebSocketChannel", "converse"]
 
-_log = structlog.get_logger("web.channel")
+_log = structlog.get_logger("web.http.channel")
 _NORMAL = 1000
 _RESTART = 1012
 """The server itself goes down, and closes all connections with this code."""

@@ -1,0 +1,1 @@
+"""What endpoints share: bodies read within limits, streams of events, WebSockets, and clients that leave."""
