@@ -221,5 +221,5 @@ def _is_ready(worker: Worker) -> bool:
 def _why(worker: Worker) -> str:
     if _is_ready(worker):
         return ""
-    tail = worker.log_tail(1)
+    tail = worker.last_words()
     return tail[0] if tail else f"its worker is {worker.state.value}"

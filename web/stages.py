@@ -79,6 +79,6 @@ def _problem(services: Services) -> str:
         return str(pool.problem)
     for slot in pool.slots:
         if slot.worker.state.value != "ready":
-            tail = slot.worker.log_tail(1)
+            tail = slot.worker.last_words()
             return tail[0][:160] if tail else f"its worker is {slot.worker.state.value}"
     return "no backend that has it answers"

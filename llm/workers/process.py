@@ -82,6 +82,8 @@ class WorkerProcess:
         self._http = http
         self._restart = restart or Restart()
         self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._said = 0
+        """Lines of its present life."""
         self._changed = anyio.Event()
         self._last_error: LlmError | None = None
         self._hung_s = 0.0
@@ -108,9 +110,13 @@ class WorkerProcess:
         """The last `n` lines the child wrote, oldest first, over all its lives."""
         return tuple(self._log)[-n:] if n > 0 else ()
 
+    def last_words(self, n: int = 1) -> tuple[str, ...]:
+        """As `log_tail`, of its present life, or of its last where that is over; not of those before."""
+        return self.log_tail(min(n, self._said))
+
     def tail_hint(self) -> str:
         """The child's last words, for the hint of an error."""
-        tail = " | ".join(line for line in self.log_tail(6) if line.strip())
+        tail = " | ".join(line for line in self.last_words(6) if line.strip())
         return f"last log lines: {tail}" if tail else WorkerDied.default_hint
 
     async def ensure_ready(self, timeout_s: float) -> str:
@@ -143,7 +149,7 @@ class WorkerProcess:
                     await self._one_life()
                 except LlmError as error:
                     self._last_error = error
-                    last = next(iter(self.log_tail(1)), "")
+                    last = next(iter(self.last_words()), "")
                     log.warning(
                         "worker.ended", worker=self.spec.name, port=self.spec.port, reason=error.message, said=last
                     )
@@ -157,7 +163,7 @@ class WorkerProcess:
     async def _one_life(self) -> None:
         """Start the child and stay until it is gone. Always raises: WorkerDied or PortTaken, or cancellation."""
         self.progress, self.beside_bytes = None, 0
-        self._hung_s = 0.0
+        self._hung_s, self._said = 0.0, 0
         self._become(WorkerState.STARTING)
         self._restart.step(Started(), self._clock.now())
         self._check_port()
@@ -206,7 +212,7 @@ class WorkerProcess:
         if self.state is WorkerState.READY:
             await self._watch_heartbeat(process)
             return
-        self._log.append(f"not ready within {self.spec.start_timeout_s:g} s")
+        self._keep(f"not ready within {self.spec.start_timeout_s:g} s")
         _signal_group(process.pid, _KILL)
 
     async def _watch_heartbeat(self, process: Process) -> None:
@@ -238,10 +244,14 @@ class WorkerProcess:
             *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
             rest = rest[-LOG_LINE_CHARS:]
             for line in lines:
-                self._log.append(line[:LOG_LINE_CHARS])
+                self._keep(line[:LOG_LINE_CHARS])
                 log.debug("worker.log", worker=self.spec.name, line=line[:LOG_LINE_CHARS])
         if rest:
-            self._log.append(rest)
+            self._keep(rest)
+
+    def _keep(self, line: str) -> None:
+        self._log.append(line)
+        self._said += 1
 
     async def _end(self, process: Process) -> None:
         """SIGTERM to the group, SIGKILL when it does not obey; then read what it still had to say."""

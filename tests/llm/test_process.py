@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import anyio
@@ -69,6 +70,19 @@ async def test_a_child_that_cannot_start_shows_its_last_words() -> None:
             await worker.ensure_ready(30.0)
     assert "no such model: x.gguf" in caught.value.hint
     assert caught.value.retryable
+
+
+async def test_what_an_earlier_life_died_of_is_no_reason_for_the_next(tmp_path: Path) -> None:
+    mark = tmp_path / "first"
+    script = (
+        "import os, pathlib, signal, sys; mark = pathlib.Path(sys.argv[1])\n"
+        "if not mark.exists(): mark.touch(); sys.exit('it ends too early')\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    async with supervised((sys.executable, "-c", script, str(mark)), free_port()) as worker:
+        with pytest.raises(WorkerDied, match="SIGKILL") as caught:
+            await worker.ensure_ready(60.0)
+        assert "too early" not in caught.value.hint and "it ends too early" in worker.log_tail()
 
 
 async def test_a_missing_program_is_an_error_and_no_crash() -> None:
