@@ -39,6 +39,7 @@ from voice.turn_detection.spec import Scorer
 from web.client_secrets import ClientSecrets
 from web.first_model import fetch_missing
 from web.keys import KeyRing
+from web.response_store import ResponseStore
 from web.services import Services
 from web.settings import Settings
 from web.signin import SignInCodes
@@ -112,6 +113,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             keys=keys,
             codes=SignInCodes(clock),
             client_secrets=ClientSecrets(clock, lambda: keys.cookie_secret),
+            responses=ResponseStore(),
             pool=pool,
             router=router,
             routing=routing,

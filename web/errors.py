@@ -138,6 +138,7 @@ TABLE: Mapping[str, ErrorCodes] = {
     "load_replaced": ErrorCodes(409, _REQUEST, 1008),
     "model_loading": ErrorCodes(503, _SERVER, 1013),
     "context_length_exceeded": ErrorCodes(400, _REQUEST, 1008),
+    "previous_response_not_found": ErrorCodes(400, _REQUEST, 1008),
     # voice
     "voice_error": ErrorCodes(500, _SERVER, 1011),
     "invalid_message": ErrorCodes(400, _REQUEST, 1008),

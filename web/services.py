@@ -12,6 +12,7 @@ from models.clock import Clock
 from models.metrics import Metrics
 from web.client_secrets import ClientSecrets
 from web.keys import KeyRing
+from web.response_store import ResponseStore
 from web.settings import Settings
 from web.signin import SignInCodes
 
@@ -41,6 +42,7 @@ class Services:
     keys: KeyRing
     codes: SignInCodes
     client_secrets: ClientSecrets
+    responses: ResponseStore
     pool: SlotPool
     router: Router
     routing: RoutingChoice

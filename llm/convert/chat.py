@@ -92,13 +92,14 @@ def to_request(
     if chat.grammar is not None and (chat.response_format or {}).get("type", "text") != "text":
         raise BadInput("grammar and response_format exclude each other", param="grammar")
     grammar_schema(chat.response_format)
+    tools, tool_choice = _allowed(_tools(chat), _tool_choice(chat))
     logprobs = (chat.top_logprobs or 0) if chat.logprobs else None
     return GenerateRequest(
         messages=tuple(_message(message, index) for index, message in enumerate(chat.messages)),
         model=chat.model,
         sampling=sampling_of(chat, chat.max_completion_tokens or chat.max_tokens, logprobs),
-        tools=_tools(chat),
-        tool_choice=_tool_choice(chat),
+        tools=tools,
+        tool_choice=tool_choice,
         conversation=chat.parley_conversation,
         priority=Priority[chat.parley_priority.upper()] if chat.parley_priority else _priority(chat, priority),
         user=chat.parley_user or user,
@@ -140,6 +141,25 @@ def _tools(chat: ChatRequest) -> tuple[Mapping[str, Any], ...]:
         if not isinstance(function.get("parameters"), Mapping | None):
             raise BadInput("a tool's parameters are a JSON schema", param=f"tools[{index}].function.parameters")
     return tuple(chat.tools or ())
+
+
+def _allowed(
+    tools: tuple[Mapping[str, Any], ...], choice: str | Mapping[str, Any] | None
+) -> tuple[tuple[Mapping[str, Any], ...], str | Mapping[str, Any] | None]:
+    """OpenAI's `allowed_tools` offers some of the tools only: the same as a request with those."""
+    if not isinstance(choice, Mapping) or choice.get("type") != "allowed_tools":
+        return tools, choice
+    found = choice.get("allowed_tools")
+    asked = found if isinstance(found, Mapping) else {}
+    rows, mode, where = asked.get("tools"), asked.get("mode", "auto"), "tool_choice.allowed_tools"
+    functions = [row.get("function") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    names = [function.get("name") for function in functions if isinstance(function, Mapping)]
+    there = {tool["function"]["name"] for tool in tools}
+    if not names or any(not isinstance(name, str) or name not in there for name in names):
+        raise BadInput("allowed_tools names some of the request's tools", param=f"{where}.tools")
+    if mode not in ("auto", "required"):
+        raise BadInput("allowed_tools: mode is auto or required", param=f"{where}.mode")
+    return tuple(tool for tool in tools if tool["function"]["name"] in names), mode
 
 
 def _extra(chat: ChatRequest) -> dict[str, Any]:
