@@ -46,7 +46,7 @@ def _run(name: str, server: ParleyProcess, folder: Path, *arguments: str) -> str
 
 def test_every_example_has_a_test() -> None:
     assert set(EXAMPLES) == {
-        *("engine", "protocol-codec", "protocol-endpoint"),
+        *("endpoint", "engine", "protocol-codec", "protocol-endpoint"),
         *("openai-sdk", "python-client", "realtime", "websocket"),
     }
 
@@ -79,6 +79,24 @@ def test_engine_example_keeps_the_port_from_another_package(tmp_path: Path) -> N
         check=False,
     )
     assert ended.returncode == 0 and " passed" in ended.stdout, ended.stdout[-4000:] + ended.stderr
+
+
+async def test_endpoint_example(
+    scripted_service: ScriptedProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "web.rest"
+    folder.mkdir()
+    (folder / "hello.py").write_text(EXAMPLES["endpoint"], encoding="utf-8")
+    module = importlib.import_module("web.rest")
+    monkeypatch.setattr(module, "__path__", [*module.__path__, str(folder)])
+    try:
+        async with house(tmp_path, scripted_service.parley_config()) as home:
+            async with home.client.get("/v1/hello") as answer:
+                assert answer.status == 200 and (await answer.json())["hello"]
+            async with aiohttp.ClientSession(home.url) as nobody, nobody.get("/v1/hello") as answer:
+                assert answer.status == 401
+    finally:
+        sys.modules.pop("web.rest.hello", None)
 
 
 async def test_protocol_example(
