@@ -393,7 +393,7 @@ async def test_a_cut_in_the_middle_of_a_reply_loses_none_of_it(
         samples = await page.evaluate("parley.playback.samples")
         assert samples == pytest.approx(24_000 * 0.05 * 117, rel=0.03), "a piece of it was lost, or played twice"
         shown = await page.evaluate("document.getElementById('turns').innerText")
-        assert "We go on where we were" in shown and "interrupted" not in shown
+        assert "the conversation continues" in shown and "interrupted" not in shown
 
 
 async def test_signed_out_and_in_again(

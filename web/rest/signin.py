@@ -118,14 +118,17 @@ def _safe_next(path: str) -> str:
     return path if ours else "/live"
 
 
+_ASKED = "<p>Sign in to talk to your voice assistant.</p>"
+
+
 def _key_form(to: str, problem: str = "") -> str:
     said = f"<p role=alert>{escape(problem)}</p>" if problem else ""
     return (
-        f"<h1>Parley</h1>{said}<form method=post action=/signin>"
+        f"<h1>Parley</h1>{said or _ASKED}<form method=post action=/signin>"
         "<label>Your key<input name=key type=password autocomplete=current-password autofocus required></label>"
         f'<input type=hidden name=next value="{escape(to)}"><button>Sign in</button></form>'
-        "<p><code>parley link</code> on the server's machine prints a link that signs you in without it. The first "
-        "start showed the key; <code>parley keys reset</code> makes a new one.</p>"
+        "<p><b>No key at hand?</b> Run <code>parley link</code> on the server's machine: it prints a link that signs "
+        "you in. The first start of the server showed the key; <code>parley keys reset</code> makes a new one.</p>"
     )
 
 

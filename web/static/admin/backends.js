@@ -13,7 +13,7 @@ class Backend {
     this.type = el("span.tag");
     this.first = el("span.tag.on", {}, "asked first");
     this.address = name("", "bdi.name");
-    this.figures = { latency: figure("First token of late"), running: figure("Running"), breaker: figure("Breaker"), priority: figure("Priority") };
+    this.figures = { latency: figure("Recent first token"), running: figure("Running"), breaker: figure("Breaker"), priority: figure("Priority") };
     this.problem = el("p.problem", { dir: "auto" });
     this.models = el("ul.model-names");
     this.summary = el("summary");
@@ -65,8 +65,8 @@ class Backend {
 
 function health({ enabled, healthy }) {
   if (!enabled) return ["turned off (enabled = false)", ""];
-  if (healthy === null) return ["not asked yet", ""];
-  return healthy ? ["answers", "good"] : ["does not answer", "bad"];
+  if (healthy === null) return ["not checked yet", ""];
+  return healthy ? ["healthy", "good"] : ["does not answer", "bad"];
 }
 
 function breaker({ breaker: state, retry_in_s: waits, cooling, failures, left_alone: alone = [] }) {
@@ -81,8 +81,8 @@ export class Backends {
     this.list = el("ul.rows.backends");
     this.keyed = new Keyed(this.list, () => new Backend());
     this.form = new RoutingForm(app);
-    section.append(this.form.element, el("h3.list-title", {}, "Who may answer"), this.list);
-    section.append(el("p.small", {}, "Servers come from [[backends]] in parley.toml and from ", el("code", {}, "parley add-server"), "; a change of those needs a restart."));
+    section.append(this.form.element, el("h3.list-title", {}, "Backends"), this.list);
+    section.append(el("p.small", {}, "Backends are configured under [[backends]] in parley.toml or with ", el("code", {}, "parley add-server"), ". Restart the server after changing them."));
   }
 
   async load() {

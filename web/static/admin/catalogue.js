@@ -4,7 +4,7 @@ import { button, el, name, say } from "./elements.js";
 import { count, told } from "./format.js";
 import { get } from "./server.js";
 
-const KINDS = { stt: "hears", tts: "speaks", llm: "answers", embedding: "finds (vectors)", vision: "sees", rerank: "ranks" };
+const KINDS = { stt: "speech recognition", tts: "voice", llm: "language model", embedding: "embeddings", vision: "language model that sees images", rerank: "reranking" };
 
 export class Catalogue {
   /** `start(model)` begins a download; `running(model)` is its job, if there is one. */
@@ -19,7 +19,7 @@ export class Catalogue {
     this.set = el("ul.offers");
     this.all = el("ul.offers");
     this.total = el("p.small");
-    this.everything = button("Download all of it", () => this.startSet(), "button.small-button.strong");
+    this.everything = button("Download all", () => this.startSet(), "button.small-button.strong");
     this.element = el(
       "div.card.wide",
       { hidden: true },
@@ -44,7 +44,7 @@ export class Catalogue {
     this.offers = [...this.fill(this.set, set ?? []), ...this.fill(this.all, rest ?? [])];
     this.missing = (set ?? []).filter((model) => !model.installed);
     const size = this.missing.reduce((sum, model) => sum + model.size_mb, 0);
-    say(this.total, this.missing.length ? `About ${count(size)} MB from ${answer.hub.replace("https://", "")}.` : "All of it is here.");
+    say(this.total, this.missing.length ? `About ${count(size)} MB from ${answer.hub.replace("https://", "")}.` : "All of it is installed.");
     this.everything.hidden = !this.missing.length;
     this.element.hidden = false;
   }
@@ -79,7 +79,7 @@ export class Catalogue {
   show() {
     for (const { model, state, button: start } of this.offers ?? []) {
       const running = this.running(model.name);
-      say(state, model.installed ? "installed" : running ? "on its way" : "");
+      say(state, model.installed ? "installed" : running ? "downloading" : "");
       state.hidden = !model.installed && !running;
       start.hidden = model.installed || Boolean(running);
     }
@@ -95,13 +95,13 @@ export class Catalogue {
     const asked = text.trim();
     this.found.hidden = false;
     if (!asked) {
-      this.found.replaceChildren(el("p.small", {}, "Write what to look for into the field, “qwen3 gguf” for example."));
+      this.found.replaceChildren(el("p.small", {}, "Type what to look for, for example “qwen3 gguf”."));
       return;
     }
     this.found.replaceChildren(el("p.small", {}, "Asking the hub…"));
     try {
       const { models } = await get(`/admin/api/models/search?limit=12&q=${encodeURIComponent(asked.slice(0, 200))}`);
-      this.found.replaceChildren(models.length ? el("ul.offers", {}, ...models.map((model) => this.hit(model))) : el("p.small", {}, "The hub knows no GGUF model of that name."));
+      this.found.replaceChildren(models.length ? el("ul.offers", {}, ...models.map((model) => this.hit(model))) : el("p.small", {}, "No GGUF model with that name was found."));
     } catch (error) {
       this.found.replaceChildren(el("p.problem", { dir: "auto" }, told(error)));
     }

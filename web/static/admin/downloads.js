@@ -7,7 +7,7 @@ import { Progress, Shares } from "./pictures.js";
 import { get, post, remove } from "./server.js";
 
 const DOWNLOADS = "/admin/api/models/download";
-const SAYS = { queued: "waits for its turn", running: "asking for the list of files", done: "installed", failed: "failed", cancelled: "cancelled; the next try goes on from here" };
+const SAYS = { queued: "waiting for other downloads", running: "getting the list of files", done: "installed", failed: "failed", cancelled: "cancelled; trying again continues from here" };
 const MOVING = new Set(["queued", "running"]);
 
 class Job {
@@ -78,7 +78,7 @@ export class Downloads {
       el(
         "form.card.wide.stacked",
         { onsubmit: (event) => this.submit(event) },
-        el("label.field", {}, el("span", {}, "Model of the Hugging Face hub, address of a file, or name of the catalogue"), this.asked),
+        el("label.field", {}, el("span", {}, "A model on the Hugging Face hub, the address of a file, or a name from the catalogue"), this.asked),
         el("div.actions", {}, el("button.filled", { type: "submit" }, "Download"), button("Search the hub", () => this.catalogue.search(this.asked.value), "button.quiet")),
         this.catalogue.names,
         this.catalogue.found,
@@ -110,7 +110,7 @@ export class Downloads {
       const used = disk.total_bytes - disk.free_bytes;
       this.disk.show(
         [
-          { name: "used on the disk of the models", after: bytes(used), value: used, kind: "part-other" },
+          { name: "used on this disk", after: bytes(used), value: used, kind: "part-other" },
           { name: "free", after: bytes(disk.free_bytes), value: disk.free_bytes, kind: "part-free" },
         ],
         disk.total_bytes,

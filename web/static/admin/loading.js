@@ -13,7 +13,7 @@ export class LoadDialog {
     this.title = el("h2", { id: "load-title" });
     this.model = el("select", { name: "model", required: true });
     this.slot = el("select", { name: "slot" });
-    this.context = el("input", { name: "context", type: "number", min: "16", max: "10000000", step: "1", placeholder: "as the model was trained", inputmode: "numeric" });
+    this.context = el("input", { name: "context", type: "number", min: "16", max: "10000000", step: "1", placeholder: "default: as the model was trained", inputmode: "numeric" });
     this.pinned = el("input", { name: "pinned", type: "checkbox" });
     this.problem = el("p.problem", { role: "alert", hidden: true });
     this.send = el("button.filled", { type: "submit" }, "Load");
@@ -24,7 +24,7 @@ export class LoadDialog {
       el("label.field", {}, el("span", {}, "Model"), this.model),
       el("label.field", {}, el("span", {}, "Slot"), this.slot),
       el("label.field", {}, el("span", {}, "Context in tokens"), this.context),
-      el("label.choice", {}, this.pinned, el("span", {}, el("b", {}, "Pinned"), el("small", {}, "Never unloaded for another model"))),
+      el("label.choice", {}, this.pinned, el("span", {}, el("b", {}, "Pinned"), el("small", {}, "Never unload it to make room for another model"))),
       this.problem,
       el("div.notice-actions", {}, this.send, el("button.quiet", { type: "button", onclick: () => this.dialog.close() }, "Cancel")),
     );
@@ -37,13 +37,13 @@ export class LoadDialog {
     say(this.title, number ? `Load into slot ${number}` : "Load a model");
     this.tell("");
     this.slot.replaceChildren(
-      new Option("any that is free", "0"),
+      new Option("any free slot", "0"),
       ...slots.map((row) => new Option(`${row.slot}${row.model ? `: in place of ${row.model.slice(0, 60)}` : ""}`, String(row.slot))),
     );
     this.slot.value = String(number);
     this.pinned.checked = false;
     this.context.value = "";
-    this.model.replaceChildren(new Option("reading the models folder", ""));
+    this.model.replaceChildren(new Option("reading the model folder", ""));
     this.dialog.showModal();
     try {
       const { models } = await get("/admin/api/models/local");
@@ -70,7 +70,7 @@ export class LoadDialog {
         return group;
       }),
     );
-    if (!models.length) this.tell("There is no model on this machine yet. The section Downloads gets one.");
+    if (!models.length) this.tell("No model is installed yet. Get one in the section Downloads.");
     this.send.disabled = !models.length;
   }
 

@@ -40,7 +40,7 @@ class Row {
     this.figures = {
       speed: figure("Tokens per second"),
       first: figure("First token"),
-      queue: figure("Wait in line"),
+      queue: figure("Time in the queue"),
       requests: figure("Requests"),
       errors: figure("Errors"),
       memory: figure("Memory"),
@@ -90,7 +90,7 @@ export class Performance {
     };
     this.rows = el("ul.rows");
     this.keyed = new Keyed(this.rows, () => new Row());
-    this.empty = el("p.empty", {}, "Nothing has been asked yet. Talk on the live page, or send a request: what answers it is measured here.");
+    this.empty = el("p.empty", {}, "Nothing has been asked yet. Talk on the live page or send a request, and the measurements appear here.");
     section.append(
       el("div.cards", {}, ...Object.values(this.cards).map((card) => card.element)),
       el("h3.list-title", {}, "By slot and backend"),

@@ -8,10 +8,10 @@ const AUTOMATIC = "";
 const ANY = "\u0000any"; // a model by its name alone, whoever has it
 const ALIAS = "\u0000alias ";
 const STRATEGIES = {
-  failover: ["As configured", "the first one, the next when it fails"],
-  round_robin: ["In turn", "every one the same share"],
-  least_busy: ["Least busy", "who has the fewest requests"],
-  lowest_latency: ["Quickest", "whose first token came soonest of late"],
+  failover: ["As configured", "in the order of the settings"],
+  round_robin: ["Round robin", "each gets the same share"],
+  least_busy: ["Least busy", "the one with the fewest requests"],
+  lowest_latency: ["Fastest", "the one with the quickest first token"],
 };
 
 const OURS = "our own slots";
@@ -36,7 +36,7 @@ export class RoutingForm {
     this.element = el(
       "form.card.wide.stacked",
       { onsubmit: (event) => this.submit(event), "aria-labelledby": "routing-title" },
-      el("h3.list-title", { id: "routing-title" }, "Who answers by default"),
+      el("h3.list-title", { id: "routing-title" }, "Default backend"),
       this.now,
       el("div.pair", {}, el("label.field", {}, el("span", {}, "Backend"), this.backend), this.modelField),
       this.about,
@@ -80,7 +80,7 @@ export class RoutingForm {
       ? `Chosen here. It counts instead of ${says.join(" and ")} of ${there}, until that line is changed there.`
       : model.source === "settings" || strategy.source === "settings"
         ? `From ${there}.`
-        : "Nobody has chosen: this is Parley's own default.";
+        : "This is Parley's default; nothing else was chosen.";
     say(this.source, words);
     this.voice.hidden = !voice;
     say(this.voice, `Voice sessions do not follow this: [voice.llm] model of the settings says they ask for ${voice}.`);
@@ -93,9 +93,9 @@ export class RoutingForm {
       const aliasGroup = el("optgroup", { label: "Aliases of the settings" });
       aliasGroup.append(...Object.keys(aliases).map((alias) => new Option(alias.slice(0, 80), ALIAS + alias)));
       this.backend.replaceChildren(
-        new Option("Automatic: whoever is ready", AUTOMATIC),
+        new Option("Automatic: any backend that is ready", AUTOMATIC),
         ...backends.filter((row) => row.enabled).map((row) => new Option(row.name === "local" ? "Our own slots" : row.name.slice(0, 80), row.name)),
-        new Option("Whoever has the model", ANY),
+        new Option("Any backend that has the model", ANY),
         ...(Object.keys(aliases).length ? [aliasGroup] : []),
       );
     }
@@ -160,8 +160,8 @@ export class RoutingForm {
     const models = [...new Set(rows.flatMap((row) => (row.models ?? []).map((model) => model.id)))];
     this.names.replaceChildren(...models.map((id) => new Option("", id)));
     this.model.placeholder = rows[0]?.model && backend !== ANY && rows[0].model !== "auto" ? `its own: ${rows[0].model}` : backend === ANY ? "its name" : "its own default";
-    const only = "No other is asked when it fails. Automatic goes on to the next.";
-    say(this.about, backend === AUTOMATIC ? "The healthy ones of the highest priority first; when one fails, the next." : backend === ANY ? "Every backend that lists the model may answer." : only);
+    const only = "If it fails, no other backend is asked. Choose Automatic to fall back to others.";
+    say(this.about, backend === AUTOMATIC ? "Healthy backends with the highest priority are asked first. If one fails, the next is asked." : backend === ANY ? "Every backend that lists the model may answer." : only);
   }
 
   // ---- what is done with it -------------------------------------------------------------------------------------
@@ -170,12 +170,12 @@ export class RoutingForm {
     event.preventDefault();
     const body = { default_model: this.value, selection_strategy: this.strategy };
     this.apply.disabled = true;
-    if (await this.app.act(() => put("/admin/api/routing", body), "Applied: it counts from the next request on, also after a restart.")) this.touched = false;
+    if (await this.app.act(() => put("/admin/api/routing", body), "Applied. It takes effect with the next request and is kept over restarts.")) this.touched = false;
     else this.apply.disabled = false;
   }
 
   async forget() {
-    if (await this.app.act(() => remove("/admin/api/routing"), "The settings count again.")) {
+    if (await this.app.act(() => remove("/admin/api/routing"), "Back to the settings.")) {
       this.touched = false;
       this.apply.disabled = true;
     }

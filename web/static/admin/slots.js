@@ -10,10 +10,10 @@ const SAYS = {
   empty: "empty",
   loading: "loading",
   ready: "ready",
-  down: "its worker died and is being started again",
+  down: "its worker stopped and is being restarted",
   stopping: "stopping",
   blocked: "its port is taken by another program",
-  draining: "finishing its requests, then it goes",
+  draining: "finishing its requests before it is unloaded",
 };
 const WRONG = new Set(["down", "blocked"]);
 
@@ -69,8 +69,9 @@ class Slot {
     const { status, memory } = row;
     const held = Boolean(row.model) && "pid" in row;
     this.element.dataset.status = status;
-    rename(this.title, row.model ?? "nothing");
+    rename(this.title, row.model ?? "Empty");
     say(this.state, this.says(row));
+    this.state.parentElement.hidden = status === "empty" && !row.error;
     this.mark.className = `dot ${WRONG.has(status) || row.error ? "bad" : status === "ready" ? "good" : ""}`;
     this.pin.hidden = !row.pinned;
     this.type.hidden = !row.type;
@@ -136,7 +137,7 @@ export class Slots {
     this.memory = new Shares();
     this.waiting = el("p.small");
     this.list = el("ul.rows.slots");
-    this.empty = el("p.empty", {}, "This server has no slots ([llm] slots = 0): only other servers answer.");
+    this.empty = el("p.empty", {}, "This server has no slots ([llm] slots = 0). Only other servers answer.");
     this.loadButton = button("Load a model…", () => this.dialog.open(this.rows), "button.small-button.strong");
     const actions = {
       load: (row) => this.dialog.open(this.rows, row.slot, row.error?.model ?? ""),
@@ -167,11 +168,11 @@ export class Slots {
     const models = slots.map((row) => ({ row, used: row.memory?.used_bytes ?? 0 })).filter(({ used }) => used > 0);
     const ours = models.reduce((sum, { used }) => sum + used, 0);
     const parts = models.map(({ row, used }, index) => ({ before: `${row.slot}:`, name: row.model, after: bytes(used), value: used, kind: `part-${index % 4}` }));
-    parts.push({ name: "everything else", after: bytes(Math.max(0, taken - ours)), value: Math.max(0, taken - ours), kind: "part-other" });
+    parts.push({ name: "other programs", after: bytes(Math.max(0, taken - ours)), value: Math.max(0, taken - ours), kind: "part-other" });
     parts.push({ name: "free", after: bytes(memory.available_bytes), value: memory.available_bytes, kind: "part-free" });
     this.memory.show(parts, memory.total_bytes);
     const cards = gpus.map((gpu) => `${gpu.name}: ${bytes(gpu.total_bytes - gpu.free_bytes)} of ${bytes(gpu.total_bytes)} used.`);
-    say(this.waiting, [waiting ? `${waiting} requests wait for a place.` : "No request waits.", ...cards].join(" "));
+    say(this.waiting, [waiting ? `${waiting} requests are waiting.` : "No requests are waiting.", ...cards].join(" "));
     this.empty.hidden = slots.length > 0;
     this.loadButton.hidden = !slots.length;
     this.keyed.show(slots, (row) => row.slot);

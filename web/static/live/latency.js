@@ -2,13 +2,13 @@
 
 /** What the time before a stage was spent on. */
 export const NAMES = {
-  endpoint: "waiting for more",
-  transcript: "recognising",
+  endpoint: "end of turn",
+  transcript: "recognition",
   first_token: "thinking",
   first_clause: "first clause",
-  first_speech: "speaking up",
+  first_speech: "synthesis",
   first_audio_sent: "sending",
-  first_audio_played: "playing",
+  first_audio_played: "playback",
 };
 const LAST = ["first_audio_played", "first_audio_sent"];
 

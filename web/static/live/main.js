@@ -16,7 +16,7 @@ const CONNECTIONS = { connecting: "connecting", open: "connected", waiting: "con
 function waitingWords({ for: what, progress, position }) {
   if (what === "loading") return progress == null ? "The model is loading" : `The model is loading: ${Math.round(progress * 100)} %`;
   if (what === "queue") return position > 1 ? `${position - 1} before you` : "You are next";
-  if (what === "transcript") return "Still making out what you said";
+  if (what === "transcript") return "Still working out what you said";
   return "This takes longer than usual";
 }
 
@@ -151,7 +151,7 @@ class App {
   }
 
   lostMicrophone() {
-    this.conversation.note("The microphone is gone. Plug it in again and press Start talking.", true);
+    this.conversation.note("The microphone was disconnected. Plug it in again and press Start talking.", true);
     this.show();
   }
 
@@ -329,7 +329,7 @@ class App {
     this.state = state;
     this.speaker.hold(state === "paused");
     this.conversation.replies.get(at.reply)?.rewind(Math.round((at.ms / 1000) * OUTPUT_RATE));
-    this.conversation.note("The connection is back. We go on where we were.");
+    this.conversation.note("The connection is back, and the conversation continues.");
   }
 
   // ---- the page ------------------------------------------------------------------------------------------------
@@ -362,9 +362,9 @@ class App {
   words(on) {
     if (this.session.status === "connecting") return ["Connecting", ""];
     if (this.state === "thinking") return ["Thinking", this.waiting];
-    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : "Space interrupts")];
+    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : "Press Space to interrupt")];
     if (this.state === "paused") return ["Go on?", "I am listening"];
-    if (!on) return this.state === "off" ? ["Ready when you are", "Start, then just speak"] : ["Ready", "Type, or start talking"];
+    if (!on) return this.state === "off" ? ["Ready when you are", "Press Start talking, then just speak"] : ["Ready", "Type, or start talking"];
     if (this.state === "off") return ["Not connected", ""];
     if (this.hold) return this.held ? ["I hear you", "Release to send"] : ["Ready", "Hold the button or the space bar"];
     if (this.muted) return ["Muted", "Nothing leaves this machine"];

@@ -4,7 +4,7 @@ const TEXTS = {
   denied: {
     title: "The microphone is blocked",
     text: "Parley cannot hear you until this page may use the microphone.",
-    detail: "Click the sign to the left of the address, allow the microphone, and try again.",
+    detail: "Click the icon to the left of the address bar, allow the microphone, and try again.",
     act: "Try again",
   },
   missing: {
@@ -14,13 +14,13 @@ const TEXTS = {
   },
   busy: {
     title: "The microphone is in use",
-    text: "Another program holds the microphone. Close it and try again.",
+    text: "Another program is using the microphone. Close it and try again.",
     act: "Try again",
   },
   insecure: {
-    title: "This address may not use the microphone",
-    text: "Browsers give the microphone only to pages from this very machine or over https.",
-    detail: "Open the page as http://localhost, through an ssh tunnel for example, or put Parley behind https.",
+    title: "The microphone needs a secure address",
+    text: "Browsers allow the microphone only on https pages and on localhost.",
+    detail: "Open the page as http://localhost, for example through an SSH tunnel, or put Parley behind https.",
   },
   failed: {
     title: "The microphone did not start",
