@@ -12,7 +12,7 @@ from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDet
 from voice.session.outgoing import ErrorOut, WakeWordRequired
 from voice.settings import TurnSettings
 from voice.turn.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Said, Verdict, judge
-from voice.turn.endpointing import Manners
+from voice.turn.endpointing import TurnPolicy
 from voice.turn.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
 from voice.turn.history import History, Item, shorter, without_older_half
 
@@ -218,23 +218,23 @@ class TestManners:
             turn_detection=TurnDetection(silence_duration_ms=900, prefix_padding_ms=100),
             turn=TurnConfig(follow_up_s=3.0),
         )
-        manners = Manners(config, TurnSettings())
-        assert (manners.silence_s, manners.preroll_s, manners.follow_up_s) == (0.9, 0.1, 3.0)
+        policy = TurnPolicy(config, TurnSettings())
+        assert (policy.silence_s, policy.preroll_s, policy.follow_up_s) == (0.9, 0.1, 3.0)
 
     def test_eagerness_scales_the_silence(self) -> None:
         def silence(eagerness: str) -> float:
             detection = TurnDetection("semantic_vad", eagerness=eagerness)  # type: ignore[arg-type]
-            return Manners(SessionConfig(turn_detection=detection), TurnSettings()).silence_s
+            return TurnPolicy(SessionConfig(turn_detection=detection), TurnSettings()).silence_s
 
         assert silence("high") < silence("medium") == silence("auto") < silence("low")
 
     def test_manual_is_not_interrupted_by_sound(self) -> None:
-        manners = Manners(SessionConfig(turn_detection=TurnDetection("none")), TurnSettings())
-        assert not manners.listening and not manners.barge_in
+        policy = TurnPolicy(SessionConfig(turn_detection=TurnDetection("none")), TurnSettings())
+        assert not policy.listening and not policy.barge_in
 
     def test_barge_in_needs_leave(self) -> None:
-        assert not Manners(SessionConfig(audio=AudioConfig(allow_interrupt=False)), TurnSettings()).barge_in
-        assert not Manners(SessionConfig(turn=TurnConfig(barge_in=False)), TurnSettings()).barge_in
+        assert not TurnPolicy(SessionConfig(audio=AudioConfig(allow_interrupt=False)), TurnSettings()).barge_in
+        assert not TurnPolicy(SessionConfig(turn=TurnConfig(barge_in=False)), TurnSettings()).barge_in
 
 
 class TestGate:

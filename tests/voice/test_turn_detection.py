@@ -16,7 +16,7 @@ from voice.session.outgoing import SpeechStopped, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import ScoreTurn
-from voice.turn.endpointing import Manners, detector_name, detectors
+from voice.turn.endpointing import TurnPolicy, detector_name, detectors
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.load import load_scorer
 from voice.turn_detection.log_mel import log_mel
@@ -141,8 +141,8 @@ class TestChoice:
     )
     def test_eagerness_is_the_longest_wait(self, eagerness: str, deadline_s: float) -> None:
         detection = TurnDetection(type="semantic_vad", eagerness=eagerness)  # type: ignore[arg-type]
-        manners = Manners(SessionConfig(turn_detection=detection), TurnSettings())
-        assert manners.deadline_s == deadline_s
+        policy = TurnPolicy(SessionConfig(turn_detection=detection), TurnSettings())
+        assert policy.deadline_s == deadline_s
 
     def test_a_model_that_is_asked_for_must_be_there(self, tmp_path: Path) -> None:
         with pytest.raises(NoModel):

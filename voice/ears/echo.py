@@ -9,8 +9,8 @@ some time later: the client's buffers, the room, the way back.
    to microphone, 256 ms from just before the delay on.
 3. *Place it anew* (echo_placing.py) where the client's playout starts earlier or later than the last time, or it
    ran dry in a network that stalled (echo_underrun.py).
-4. *Keep pace* (pace.py). A loudspeaker that is not on the microphone's clock drifts away from the filter.
-5. *Suppress the rest* (remainder.py): what the filter leaves is estimated and taken off band by band.
+4. *Follow the drift* (clock_drift.py) of a loudspeaker that is not on the microphone's clock.
+5. *Suppress the rest* (residual_echo.py): what the filter leaves is estimated and taken off band by band.
 
 Where nothing was sent for as long as an echo can last, the signal passes bit for bit.
 """
@@ -27,7 +27,7 @@ from voice.ears.echo_finder import LOOK_EVERY, LOOK_RARELY, MOVED, EchoFinder, E
 from voice.ears.echo_path import EARLY, RELEARN, SHIFT, EchoPath
 from voice.ears.echo_placing import Placing
 from voice.ears.echo_prior import EchoPrior
-from voice.ears.remainder import Remainder
+from voice.ears.residual_echo import ResidualEcho
 from voice.ears.timeline import BLOCK, KEPT, RATE_HZ, Timeline
 from voice.port import Pcm
 
@@ -56,7 +56,7 @@ class EchoCanceller:
         self._finder = EchoFinder()
         self._path = EchoPath(self._line)
         self._placing = Placing(self._line, self._path)
-        self._remainder = Remainder()
+        self._residual = ResidualEcho()
         self._held = np.zeros(0, np.int16)
         self.hindsight: Pcm = np.zeros(0, np.int16)
         """Once there is an echo: the last audio that was given out, again, without it. Who takes it empties it."""
@@ -257,7 +257,7 @@ class EchoCanceller:
 
     def _reset(self) -> None:
         self._path.filter.forget()
-        self._remainder.forget()
+        self._residual.forget()
 
     # ---- what is left without our voice ---------------------------------------------------------------------
 
@@ -265,16 +265,16 @@ class EchoCanceller:
         """The next block of the output: the one before that which ended `ago` samples ago."""
         line, placing = self._line, self._placing
         if not line.active:
-            return self._remainder.pass_on(line.mic[-BLOCK:])
+            return self._residual.pass_on(line.mic[-BLOCK:])
         echo, residual = self._path.cancel(ago, learn=not placing.unsure)
         if not ago:
             placing.judge(echo, residual)
         there = line.block(ago)
         if np.mean(residual**2) > np.mean(there**2):
             residual = there  # we are not heard: what was expected is no sound
-        out, expected, spectrum = self._remainder.take_off(echo, residual)
+        out, expected, spectrum = self._residual.take_off(echo, residual)
         if not ago and not self._path.relearn_at and not placing.unsure:
-            line.pace.learn(expected, spectrum)
+            line.drift.learn(expected, spectrum)
         return out
 
     def _look_back(self) -> None:
@@ -284,7 +284,7 @@ class EchoCanceller:
             self._clean(KEPT - end) * (0.0 if self._path.rough(KEPT - end) else 1.0)
             for end in range(start, KEPT + 1, BLOCK)
         ]
-        pieces.append(self._remainder.rest())
+        pieces.append(self._residual.rest())
         self.hindsight = _samples(np.concatenate(pieces[2:]))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from voice.ears.pace import Pace
+from voice.ears.clock_drift import ClockDrift
 from voice.port import Pcm
 
 __all__ = ["BLOCK", "KEPT", "LONGEST_S", "RATE_HZ", "WINDOW", "Timeline"]
@@ -41,7 +41,7 @@ class Timeline:
         self.at = 0
         self.spoke_until = -(1 << 60)
         """Position after the last sample of reference."""
-        self.pace = Pace(RATE_HZ, BLOCK)
+        self.drift = ClockDrift(RATE_HZ, BLOCK)
 
     def play(self, pcm: Pcm, late: int) -> bool:
         """We have sent `pcm`, `late` samples after `at`. True: after a silence."""
@@ -71,7 +71,7 @@ class Timeline:
         self._advance(count)
 
     def _advance(self, count: int) -> None:
-        fresh, self.ahead = self.pace.take(self.ahead, count)
+        fresh, self.ahead = self.drift.take(self.ahead, count)
         self.ref = np.concatenate((self.ref, fresh))[-KEPT:]
         self.at += count
 

@@ -18,7 +18,7 @@ from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.turn.gate import Request
 from voice.turn.noting import Noting
-from voice.turn.revision import Outcry, Revision, Turn
+from voice.turn.revision import Overlap, Revision, Turn
 from voice.turn.states import State
 from voice.turn_detection.habits import LONGEST_S
 
@@ -42,14 +42,14 @@ class Deciding(Noting):
 
     def _open_turn(self, event: SpeechBegan) -> None:
         from_s = self._with_preroll(event.at_s)
-        if event.soft_s is not None and self._manners.reaches_back:
+        if event.soft_s is not None and self._policy.reaches_back:
             from_s = max(self._used_s, min(from_s, event.soft_s))
         self._begin_turn(from_s, woken=self._gate.is_open(event.at_s))
 
     def _pause(self, event: SpeechEnded) -> None:
         """The voice fell silent: begin to answer, unheard, in case this was all."""
         turn = self._turn
-        if turn is None or not self._manners.listening:
+        if turn is None or not self._policy.listening:
             return
         if turn.woken and self._gate.opens and event.at_s <= turn.from_s + ALONE_S:
             self._drop_turn()
@@ -63,7 +63,7 @@ class Deciding(Noting):
         else:  # a guess that was right: it goes on
             revision.quiet_s = event.at_s
             revision.ledger.speech_end = self._audio.when(event.at_s, self._now)
-        if self._manners.scores:
+        if self._policy.scores:
             self._do(ScoreTurn(revision.number, turn.from_s))
         self._go(State.PAUSE)
 
@@ -77,9 +77,9 @@ class Deciding(Noting):
         woken = self._gate.waiting
         over = until_s is not None and until_s > self._used_s and (woken or not self._gate.acoustic)
         if (self._speaking or over) and self.state is State.IDLE:
-            from_s = max(self._with_preroll(missed), self._audio.s - self._manners.max_turn_s)
+            from_s = max(self._with_preroll(missed), self._audio.s - self._policy.max_turn_s)
             self._begin_turn(from_s, woken=woken)
-            if self._turn is not None and self._manners.listening:
+            if self._turn is not None and self._policy.listening:
                 self._turn.over_reply = self._turn.missed = True
             if until_s is not None and not self._speaking:
                 self._pause(SpeechEnded(until_s))
@@ -96,9 +96,9 @@ class Deciding(Noting):
                 self._answer.abandon()
                 turn.guesses += 1
             return
-        wait_s = self._manners.guess_s * (1 + turn.guesses)
-        late = self._answer.revision is not None or wait_s >= self._manners.pause_s
-        if late or not self._manners.listening or not self._manners.answers or not (turn.told or turn.woken):
+        wait_s = self._policy.guess_s * (1 + turn.guesses)
+        late = self._answer.revision is not None or wait_s >= self._policy.pause_s
+        if late or not self._policy.listening or not self._policy.answers or not (turn.told or turn.woken):
             return
         alone = turn.woken and self._gate.opens and turn.voiced_s <= turn.from_s + ALONE_S
         if turn.voiced_s and not alone and event.at_s - turn.voiced_s >= wait_s - SLIGHT_S:
@@ -128,8 +128,8 @@ class Deciding(Noting):
             self._pause(SpeechEnded(near_s))  # the user has fallen silent, and a television goes on
             return
         self._guess(self._turn, event)
-        length_s, most_s = event.at_s - self._turn.from_s, self._manners.max_turn_s
-        if not self._manners.listening:
+        length_s, most_s = event.at_s - self._turn.from_s, self._policy.max_turn_s
+        if not self._policy.listening:
             self._cut_pieces(self._turn, event.at_s)
         elif length_s >= most_s:
             self._quiet_s = event.at_s
@@ -179,7 +179,7 @@ class Deciding(Noting):
             revision.user_after = previous or "root"
             self._tell(TurnCommitted(turn.item, previous))
         self._turn = self._quiet_s = None
-        if not self._manners.answers:
+        if not self._policy.answers:
             self._note(revision)
             return
         self._go(State.THINKING)
@@ -192,7 +192,7 @@ class Deciding(Noting):
         turn, words = revision.turn, revision.text or ""
         if request.word and turn is not None and not revision.won:
             until_s = self._used_s if revision.quiet_s is None else revision.quiet_s
-            self._do(Contest(revision.number, request.word, turn.from_s + self._manners.preroll_s, until_s))
+            self._do(Contest(revision.number, request.word, turn.from_s + self._policy.preroll_s, until_s))
             return
         # "tea or coffee?" "coffee": the echo of a last word begins before the reply is over, an answer after it
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
@@ -223,7 +223,7 @@ class Deciding(Noting):
 
     def _is_background(self, turn: Turn) -> bool:
         """A far voice that has been going on for long and was not called by a wake word."""
-        asked = turn.woken or not self._manners.listening
+        asked = turn.woken or not self._policy.listening
         return not asked and self._near.droning and self._is_far(turn)
 
     def _was_our_echo(self, words: str) -> bool:
@@ -250,9 +250,9 @@ class Deciding(Noting):
         if revision is None or revision.confirmed or not self._answer.is_outdated(revision):
             return
         self._drop_prepared(revision)
-        if self._manners.answers:
+        if self._policy.answers:
             self._answer.think(revision)
-        if self.state is State.PAUSE and revision.turn is not None and self._manners.scores and revision.over is None:
+        if self.state is State.PAUSE and revision.turn is not None and self._policy.scores and revision.over is None:
             self._do(ScoreTurn(revision.number, revision.turn.from_s))
 
     def _no_answer(self) -> None:
@@ -261,7 +261,7 @@ class Deciding(Noting):
         if revision is not None:
             self._stop_listening(revision)
         self._answer.abandon()
-        if self._outcry is not None:
+        if self._overlap is not None:
             self._interrupt()
         else:
             self._drop_turn()
@@ -281,12 +281,12 @@ class Deciding(Noting):
         """As far as can be told without the words: no echo of ours, nobody far, and the wake word, if one is needed,
         was heard. What was said over a reply may have been a "yeah"."""
         turn = revision.turn
-        if turn is None or self._outcry is not None or turn.missed or turn.over_reply:
+        if turn is None or self._overlap is not None or turn.missed or turn.over_reply:
             return False
-        called = turn.woken or not self._gate.enabled or not self._manners.listening
+        called = turn.woken or not self._gate.enabled or not self._policy.listening
         return called and not self._may_be_us(turn.from_s) and not self._is_background(turn)
 
-    def _had_cut(self, revision: Revision, sound: Outcry) -> bool:
+    def _had_cut(self, revision: Revision, sound: Overlap) -> bool:
         """The user was not done when we took them to be: they do not answer us, they go on."""
         if revision.turn is None or sound.ahead or revision.reply is None:
             return revision.turn is not None
@@ -301,19 +301,19 @@ class Deciding(Noting):
         soon = revision.reply.playout.position(self._now) < REACTION_S
         return soon and onset_s < revision.quiet_s + LONGEST_S
 
-    def _is_one_turn(self, revision: Revision, sound: Outcry) -> bool:
+    def _is_one_turn(self, revision: Revision, sound: Overlap) -> bool:
         """What the user goes on with is said in the turn that had been cut: no word of the answer was heard, and
         nothing was done that would have to be taken back. Longer than any turn it does not become."""
         heard = revision.reply is not None and revision.reply.heard(self._now)
         ours = self._echo != "absent" and not sound.ahead  # the sound may hold our own voice
-        long = revision.turn is not None and self._audio.s - revision.turn.from_s >= self._manners.max_turn_s
+        long = revision.turn is not None and self._audio.s - revision.turn.from_s >= self._policy.max_turn_s
         return not (revision.rounds.called or heard or ours or long)
 
     def _interrupt(self, reason: str = "turn_detected", *, anew: bool = False) -> None:
         """Stop the answer, whatever of it there is. The sound that did it, if one did, becomes the open turn; `anew`:
         whatever came before."""
-        revision, sound = self._answer.revision, self._outcry
-        self._outcry = None
+        revision, sound = self._answer.revision, self._overlap
+        self._overlap = None
         self._stop_overhearing()
         self._drop_doubted()
         self._remember_said()

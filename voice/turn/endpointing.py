@@ -27,7 +27,7 @@ __all__ = [
     "SLACK_S",
     "SETTLED_S",
     "STALL_S",
-    "Manners",
+    "TurnPolicy",
     "detector_name",
     "detectors",
 ]
@@ -64,7 +64,7 @@ def detector_name(detection: TurnDetection, asked: str, *, scoring: bool) -> str
     return best if asked in ("auto", "fixed") else asked
 
 
-class Manners:
+class TurnPolicy:
     """Read-only; made anew when the configuration changes. Times in seconds."""
 
     __slots__ = (

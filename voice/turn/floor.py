@@ -30,12 +30,12 @@ from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
 from voice.turn.bargein import LONGEST_STOP_MS, is_phrase, known_stops
-from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SETTLED_S, SLACK_S, Manners
+from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SETTLED_S, SLACK_S, TurnPolicy
 from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
 from voice.turn.nearness import Nearness
-from voice.turn.revision import Outcry, Revision, Turn
+from voice.turn.revision import Overlap, Revision, Turn
 from voice.turn.states import SHOWN, State
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.spec import Pause
@@ -80,16 +80,16 @@ class Floor:
         self._said_until_s = -inf
         self._near = Nearness(settings.far_voice_db)
         self._scoring = scoring
-        self._manners = Manners(config, settings, self._habits, scoring=scoring)
+        self._policy = TurnPolicy(config, settings, self._habits, scoring=scoring)
         self.state = State.ASLEEP if self._gate.shut(0.0) else State.IDLE
         self._shown = self.state.value
         self._turn: Turn | None = None
-        self._outcry: Outcry | None = None
-        self._aside_cry: Outcry | None = None
+        self._overlap: Overlap | None = None
+        self._overlap_aside: Overlap | None = None
         """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
-        self._let_go: Outcry | None = None
+        self._let_go: Overlap | None = None
         """A murmur that the reply went on after, before the silence after it was a pause."""
-        self._doubted: Outcry | None = None
+        self._doubted: Overlap | None = None
         """A short sound that the reply went on after, before its words were known."""
         self._stops = known_stops(settings.stop_words)
         self._braced_at, self._brace_from, self._clicks = 0.0, -inf, 0
@@ -144,7 +144,7 @@ class Floor:
 
     def _read_ahead(self, turn: Turn, words: str) -> None:
         """Let the model read what is known of its next prompt, if it is one: nobody pays for what is overheard."""
-        if self._settings.speculate and self._manners.answers and (turn.told or turn.woken):
+        if self._settings.speculate and self._policy.answers and (turn.told or turn.woken):
             turn.read, turn.read_at = words, self._now
             self._answer.read_ahead(words)
 
@@ -191,7 +191,7 @@ class Floor:
         self._go(self._at_rest)
 
     def _stop_overhearing(self) -> None:
-        sound, self._aside_cry = self._aside_cry, None
+        sound, self._overlap_aside = self._overlap_aside, None
         if sound is not None:
             if sound.revision:
                 self._do(Abandon(sound.revision))
@@ -233,14 +233,14 @@ class Floor:
             return False
         if revision.text is None and is_phrase(turn.partial, stops):
             return True  # for now
-        short_s = (revision.quiet_s or self._audio.s) - turn.from_s - self._manners.preroll_s
+        short_s = (revision.quiet_s or self._audio.s) - turn.from_s - self._policy.preroll_s
         short = short_s * 1000 <= LONGEST_STOP_MS and len(words) <= len(turn.spotted.split()) + 1
         return is_phrase(revision.text or "", stops) or (short and is_phrase(turn.spotted, stops))
 
     # ---- small things ---------------------------------------------------------------------------------------
 
     def _refuse(self, request: Request, *, typed: bool) -> None:
-        event = refusal(request, asked=typed or not self._manners.listening)
+        event = refusal(request, asked=typed or not self._policy.listening)
         if event is not None:
             self._tell(event)
 
@@ -254,11 +254,11 @@ class Floor:
 
     def _with_preroll(self, at_s: float) -> float:
         """Audio from before the onset, but none of an earlier turn's."""
-        return max(self._used_s, at_s - self._manners.preroll_s, 0.0)
+        return max(self._used_s, at_s - self._policy.preroll_s, 0.0)
 
     def _pause_over_at(self) -> float:
         """The wall clock's word on a pause, for a microphone that stopped; not while audio still comes."""
-        over = self._paused_at + self._patience_s() - self._manners.pause_s + SLACK_S
+        over = self._paused_at + self._patience_s() - self._policy.pause_s + SLACK_S
         return max(over, self._audio.late_at(SLACK_S) or over)
 
     # ---- our own voice --------------------------------------------------------------------------------------
@@ -286,7 +286,7 @@ class Floor:
             return
         ours = self._may_be_us(event.at_s) and (not self._echo_cancelled or self._echo_learning)
         self._near.hear(event.level_db, event.at_s, echo=self._echo_cancelled, sure=not ours)
-        sound = self._outcry or self._aside_cry
+        sound = self._overlap or self._overlap_aside
         turn = self._turn if sound is None else sound.turn
         if turn is not None:
             turn.loudness.hear(event.level_db)
@@ -308,11 +308,11 @@ class Floor:
         """How much silence ends the open turn, by what is known of the pause so far."""
         revision = self._answer.revision
         if revision is None:
-            return self._manners.silence_s
-        silence_s = self._manners.detector.silence_s(Pause(revision.text, revision.over))
+            return self._policy.silence_s
+        silence_s = self._policy.detector.silence_s(Pause(revision.text, revision.over))
         if self._gate.closes and (revision.text is None or self._admit(revision).problem == "wake_word_required"):
             silence_s = max(silence_s, POST_PATIENCE_S)
-        return min(silence_s, self._manners.deadline_s)
+        return min(silence_s, self._policy.deadline_s)
 
     def _do(self, action: Action) -> None:
         self._answer.out.append(action)

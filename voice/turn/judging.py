@@ -14,7 +14,7 @@ from voice.turn.bargein import (
 from voice.turn.deciding import FAINT_S
 from voice.turn.endpointing import POST_PATIENCE_S
 from voice.turn.events import AudioClock, EchoHeard, PhraseSpotted, SpeechBegan, SpeechEnded
-from voice.turn.revision import Outcry
+from voice.turn.revision import Overlap
 from voice.turn.states import State
 from voice.turn.weighing import Weighing
 
@@ -61,7 +61,7 @@ class Judging(Weighing):
         turn = self._new_turn(from_s, True)
         over_speech = self.state in (State.SPEAKING, State.BRACED)
         ahead = not over_speech or self._began_before_us(event.at_s)
-        self._outcry = Outcry(
+        self._overlap = Overlap(
             turn,
             over_speech,
             event.at_s,
@@ -73,9 +73,9 @@ class Judging(Weighing):
         )
         revision = self._answer.revision
         if ahead:
-            self._outcry.soon = revision is not None and revision.turn is not None
+            self._overlap.soon = revision is not None and revision.turn is not None
         else:
-            self._outcry.soon = self._echo == "absent" and self._cut_short(event.at_s)
+            self._overlap.soon = self._echo == "absent" and self._cut_short(event.at_s)
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
@@ -89,8 +89,8 @@ class Judging(Weighing):
             self._stop_overhearing()
             self._start_judging(SpeechBegan(max(event.at_s - NEAR_S, self._used_s)))
             return
-        if self._aside_cry is not None:
-            self._aside_cry.hear(event.at_s, event.voiced and not event.hushed)
+        if self._overlap_aside is not None:
+            self._overlap_aside.hear(event.at_s, event.voiced and not event.hushed)
         reply = self._answer.reply
         if self._let_go is not None and self._goes_on(self._let_go, event):
             return
@@ -103,7 +103,7 @@ class Judging(Weighing):
             self._braced_at = self._now
             self._go(State.BRACED)
 
-    def _goes_on(self, sound: Outcry, event: AudioClock) -> bool:
+    def _goes_on(self, sound: Overlap, event: AudioClock) -> bool:
         """ "Yeah, but wait": what was over, as it seemed, and let go is judged again, all of it."""
         if not self._speaking:
             self._let_go = None
@@ -115,8 +115,8 @@ class Judging(Weighing):
         if sound.since_s < GOES_ON_S:
             return False
         self._start_judging(SpeechBegan(sound.onset_s))
-        if self._outcry is not None:
-            self._outcry.go_on_from(sound)
+        if self._overlap is not None:
+            self._overlap.go_on_from(sound)
         return True
 
     def _braced_clock(self, event: AudioClock) -> None:
@@ -134,7 +134,7 @@ class Judging(Weighing):
     # ---- a stop word where only a wake word interrupts ------------------------------------------------------
 
     def _start_overhearing(self, event: SpeechBegan) -> None:
-        if self._gate.acoustic and self._manners.barge_in and self._settings.stop_words:
+        if self._gate.acoustic and self._policy.barge_in and self._settings.stop_words:
             self._overhear(event)
 
     def _overhear(self, event: SpeechBegan) -> None:
@@ -142,7 +142,7 @@ class Judging(Weighing):
         self._stop_overhearing()
         if self._settings.stop_words:
             turn = self._new_turn(self._with_preroll(event.at_s), True)
-            self._aside_cry = Outcry(turn, True, event.at_s, self._now, last_s=event.at_s)
+            self._overlap_aside = Overlap(turn, True, event.at_s, self._now, last_s=event.at_s)
             self._do(Listen(turn.number, turn.from_s))
 
     def _overheard(self, event: SpeechEnded) -> None:
@@ -156,7 +156,7 @@ class Judging(Weighing):
                 self._missed_s = self._onset_of(self._doubted)
             return
         self._missed_until_s = event.at_s
-        sound = self._aside_cry
+        sound = self._overlap_aside
         if sound is None:
             return
         sound.ended = True
@@ -166,7 +166,7 @@ class Judging(Weighing):
             self._transcribe(sound)
 
     def _aside_heard(self, revision: int, text: str) -> bool:
-        sound = self._aside_cry
+        sound = self._overlap_aside
         if sound is None or sound.revision != revision:
             return False
         if not sound.spotted and is_phrase(text, self._stops):
@@ -174,7 +174,7 @@ class Judging(Weighing):
         self._end_by_word(sound)
         return True
 
-    def _end_by_word(self, sound: Outcry) -> None:
+    def _end_by_word(self, sound: Overlap) -> None:
         stop = is_phrase(sound.spotted, self._stops)
         ours = sounds_like_us(sound.spotted, self._may_echo())
         self._stop_overhearing()
@@ -188,13 +188,13 @@ class Judging(Weighing):
     # ---- what it was ----------------------------------------------------------------------------------------
 
     def _judging_clock(self, event: AudioClock) -> None:
-        if self._outcry is not None:
-            self._outcry.hear(event.at_s, event.voiced and not event.hushed)
-            self._listen_in(self._outcry)
+        if self._overlap is not None:
+            self._overlap.hear(event.at_s, event.voiced and not event.hushed)
+            self._listen_in(self._overlap)
             self._judge()
 
     def _sound_over(self, event: SpeechEnded) -> None:
-        sound = self._outcry
+        sound = self._overlap
         if sound is None:
             return
         sound.ended, self._quiet_s, self._paused_at = True, event.at_s, self._now
@@ -204,17 +204,17 @@ class Judging(Weighing):
             self._transcribe(sound)
         self._judge()
 
-    def _listen_in(self, sound: Outcry) -> None:
+    def _listen_in(self, sound: Overlap) -> None:
         """Ask what is said as soon as it is no cough, again while that is not clear, and when it may be over."""
         due_s = (FIRST_ASK_MS + ASK_EVERY_MS * sound.asked) / 1000
         due = not sound.waits and sound.voiced_s >= due_s
         # a last time before it counts as more than a murmur, whatever is awaited
-        sure_s = self._manners.rules.sure_ms / 1000
+        sure_s = self._policy.rules.sure_ms / 1000
         last = sound.spots and sound.asked_s < sure_s <= sound.voiced_s
         if not sound.ended and (sound.quiet or due or last):
             self._transcribe(sound)
 
-    def _transcribe(self, sound: Outcry) -> None:
+    def _transcribe(self, sound: Overlap) -> None:
         if sound.revision:
             self._do(Abandon(sound.revision))
         sound.revision = self._number()
@@ -222,12 +222,12 @@ class Judging(Weighing):
         self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None, spot=True))
 
     def _on_phrase(self, event: PhraseSpotted) -> None:
-        if self._aside_cry is not None and event.revision == self._aside_cry.revision:
-            self._aside_cry.spotted = event.phrase
+        if self._overlap_aside is not None and event.revision == self._overlap_aside.revision:
+            self._overlap_aside.spotted = event.phrase
             if is_phrase(event.phrase, self._stops):
-                self._end_by_word(self._aside_cry)
-        elif self._outcry is not None and event.revision == self._outcry.revision:
-            sound = self._outcry
+                self._end_by_word(self._overlap_aside)
+        elif self._overlap is not None and event.revision == self._overlap.revision:
+            sound = self._overlap
             before = sound.spots_phrase(event.phrase)
             # what is half said may sound like one of them, the first syllable most of all
             command = self._is_command(event.phrase)
@@ -239,12 +239,12 @@ class Judging(Weighing):
             self._judge()
 
     def _sound_again(self, event: SpeechBegan) -> None:
-        if self._outcry is not None:
-            self._outcry.ended, self._outcry.last_s = False, event.at_s
-            self._outcry.voiced_s *= AGAIN_SHARE
+        if self._overlap is not None:
+            self._overlap.ended, self._overlap.last_s = False, event.at_s
+            self._overlap.voiced_s *= AGAIN_SHARE
 
     def _judge(self) -> None:
-        sound = self._outcry
+        sound = self._overlap
         if sound is None:
             return
         if self._is_far(sound.turn):
@@ -257,17 +257,17 @@ class Judging(Weighing):
         elif verdict is Verdict.INTERRUPT and not self._may_be_found_out(sound):
             self._interrupt()
 
-    def _dismiss(self, sound: Outcry) -> None:
+    def _dismiss(self, sound: Overlap) -> None:
         """It is far below the user's own voice: the reply goes on, and a stop word ends it all the same."""
         self._near.dismiss(self._audio.s)
-        self._outcry, self._aside_cry = None, sound
+        self._overlap, self._overlap_aside = None, sound
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
         if sound.ended and not sound.waits:
             self._aside_heard(sound.revision, sound.text or "")
 
-    def _resume(self, sound: Outcry) -> None:
+    def _resume(self, sound: Overlap) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
         slight = sound.murmured or sound.in_doubt(self._rules(sound))
         doubtful = self._comes_late(sound) or (sound.over_speech and sound.in_doubt(self._rules(sound)))
@@ -277,7 +277,7 @@ class Judging(Weighing):
         else:
             self._do(Abandon(sound.revision))
             self._do(StopListening(sound.turn.number))
-        self._outcry = None
+        self._overlap = None
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
         goes_on = not sound.ended and self._speaking
@@ -304,10 +304,10 @@ class Judging(Weighing):
         meant = verdict is Verdict.INTERRUPT and (not self._is_far(sound.turn) or is_phrase(text, self._stops))
         if meant and self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
             self._missed_s = self._let_go = None
-            self._quiet_s = sound.voice_s if self._outcry is None else self._quiet_s
-            if self._outcry is not None:
+            self._quiet_s = sound.voice_s if self._overlap is None else self._quiet_s
+            if self._overlap is not None:
                 self._do(StopListening(sound.turn.number))
-            self._outcry = self._outcry or sound
+            self._overlap = self._overlap or sound
             self._interrupt()
         elif not sound.whole and not self._speaking and not ended:  # it went on after the recogniser was asked
             self._doubted = sound
@@ -332,10 +332,10 @@ class Judging(Weighing):
             self._drop_doubted()
             self._echo_since_s = self._audio.s
             turn = self._turn
-            if self._outcry is not None and not self._outcry.ahead:
-                self._resume(self._outcry)
-            elif turn is not None and self._manners.listening and self._may_be_us(turn.from_s):
+            if self._overlap is not None and not self._overlap.ahead:
+                self._resume(self._overlap)
+            elif turn is not None and self._policy.listening and self._may_be_us(turn.from_s):
                 self._drop_turn()
                 self._rest()
-        elif self._outcry is not None:
+        elif self._overlap is not None:
             self._judge()

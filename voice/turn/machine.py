@@ -18,7 +18,7 @@ from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, TextOut, TranscriptOut
 from voice.turn.actions import Action
 from voice.turn.bargein import is_phrase
-from voice.turn.endpointing import STALL_S, Manners
+from voice.turn.endpointing import STALL_S, TurnPolicy
 from voice.turn.events import (
     AddMessage,
     AudioClock,
@@ -135,10 +135,10 @@ class TurnMachine(Requests):
         state, at = self.state, inf
         if state is State.PAUSE:
             at = self._pause_over_at()
-        elif state is State.HEARING and self._manners.listening:
+        elif state is State.HEARING and self._policy.listening:
             at = self._audio.late_at(STALL_S) or inf
-        elif state is State.JUDGING and self._outcry is not None:
-            at = self._verdict_at(self._outcry)
+        elif state is State.JUDGING and self._overlap is not None:
+            at = self._verdict_at(self._overlap)
         elif state is State.BRACED:
             at = self._braced_at + BRACE_S
         if self._answer.revision is not None:
@@ -157,7 +157,7 @@ class TurnMachine(Requests):
     # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
 
     def _on_partial(self, event: PartialTranscript) -> None:
-        if self._outcry is not None and event.turn == self._outcry.turn.number:
+        if self._overlap is not None and event.turn == self._overlap.turn.number:
             return  # it is asked for more than that
         elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
             self._read_stable(self._turn, event.text)
@@ -179,8 +179,8 @@ class TurnMachine(Requests):
             self._read_ahead(turn, stable)
 
     def _on_transcript(self, event: TranscriptReady) -> None:
-        if self._outcry is not None and event.revision == self._outcry.revision:
-            self._outcry.told(event.text)
+        if self._overlap is not None and event.revision == self._overlap.revision:
+            self._overlap.told(event.text)
             self._judge()
             return
         if self._aside_heard(event.revision, event.text) or self._doubt_settled(event.revision, event.text):
@@ -201,7 +201,7 @@ class TurnMachine(Requests):
             self._accept(revision)
         elif self._is_stop(revision):
             self._show()
-        elif self._settings.speculate and self._manners.answers:
+        elif self._settings.speculate and self._policy.answers:
             self._show()
             request = self._admit(revision)
             if request.problem is None and request.text:
@@ -209,8 +209,8 @@ class TurnMachine(Requests):
                 self._answer.think(revision)
 
     def _on_transcript_failed(self, event: TranscriptFailed) -> None:
-        if self._outcry is not None and event.revision == self._outcry.revision:
-            self._outcry.told("")
+        if self._overlap is not None and event.revision == self._overlap.revision:
+            self._overlap.told("")
             self._judge()
             return
         if self._aside_heard(event.revision, "") or self._doubt_settled(event.revision, ""):
@@ -260,7 +260,7 @@ class TurnMachine(Requests):
     def _finish(self) -> None:
         self._remember_said()
         self._answer.complete(self._now, interrupted=False)
-        self._gate.follow_up(self._audio.s, self._manners.follow_up_s)
+        self._gate.follow_up(self._audio.s, self._policy.follow_up_s)
         self._rest()
 
     def _on_tick(self) -> None:
@@ -282,7 +282,7 @@ class TurnMachine(Requests):
             excused, revision.failure = revision.failure == "reply_timeout", "reply_timeout"
             if revision.turn is not None and revision.text is None:
                 self._fail_unheard(revision, "reply_timeout")
-            elif self._outcry is not None:
+            elif self._overlap is not None:
                 self._interrupt()
             elif excused or not self._answer.excuse(revision, self._now):
                 self._finish()
@@ -290,9 +290,9 @@ class TurnMachine(Requests):
     def _on_config(self, event: ConfigChanged) -> None:
         old, self.config = self.config, event.config
         self._answer.config = event.config
-        listened = self._manners.listening
-        self._manners = Manners(event.config, self._settings, self._habits, scoring=self._scoring)
-        if listened and not self._manners.listening and self.state in (State.HEARING, State.PAUSE):
+        listened = self._policy.listening
+        self._policy = TurnPolicy(event.config, self._settings, self._habits, scoring=self._scoring)
+        if listened and not self._policy.listening and self.state in (State.HEARING, State.PAUSE):
             self._drop_turn()  # its end is the client's now: a commit takes what is kept of the audio
             self._rest()
         if old.wake != event.config.wake:

@@ -21,7 +21,7 @@ class Pieces(Floor):
     """`_heads` of the floor are the pieces of what was not committed yet."""
 
     def _cut_pieces(self, turn: Turn, at_s: float) -> None:
-        length_s, most_s = at_s - turn.from_s, self._manners.max_turn_s
+        length_s, most_s = at_s - turn.from_s, self._policy.max_turn_s
         if length_s >= most_s or (length_s >= EARLY * most_s and at_s - turn.voiced_s >= SILENCE_S):
             piece = self._number()
             self._heads[piece] = None

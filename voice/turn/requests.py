@@ -30,7 +30,7 @@ class Requests(Waking):
             self._refuse(request, typed=True)
             return
         item = self.history.new_id()
-        if not self._manners.answers:
+        if not self._policy.answers:
             self._tell(TranscriptOut(request.text, True, item))
             self._answer.remember(Item(item, Message("user", request.text)))
             return
@@ -50,18 +50,18 @@ class Requests(Waking):
             self._confirm()
             return
         answering = self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING)
-        if answering and self._manners.listening and self._outcry is None:
+        if answering and self._policy.listening and self._overlap is None:
             # a client with its own endpointing, a little later than ours; what was missed is heard after the reply
             if event.event_id and self._missed_s is None:
                 hint = "turns are detected here: speech is committed as soon as it is over"
                 self._complain("empty_audio", "There is no speech in the buffer", hint, event.event_id)
             return
         self._missed_s = None
-        began = self._outcry.turn.from_s if self._outcry is not None else None
-        if self._manners.answers or self._outcry is not None:
+        began = self._overlap.turn.from_s if self._overlap is not None else None
+        if self._policy.answers or self._overlap is not None:
             self._interrupt("client_cancelled")
         if self._turn is None:
-            from_s = began if began is not None else max(self._used_s, event.at_s - self._manners.max_turn_s)
+            from_s = began if began is not None else max(self._used_s, event.at_s - self._policy.max_turn_s)
             if event.at_s - from_s < ALONE_S / 2:
                 hint = "send audio before end_turn"
                 self._tell(ErrorOut("empty_audio", "There is no audio to commit", hint, event_id=event.event_id))
@@ -89,8 +89,8 @@ class Requests(Waking):
         self._drop_doubted()
         if self._missed_s is not None:
             self._missed_s = event.at_s if self._speaking else None
-        if self._outcry is not None:
-            self._resume(self._outcry)
+        if self._overlap is not None:
+            self._resume(self._overlap)
             self._let_go = self._missed_s = None
             self._drop_doubted()
             if self._speaking:
@@ -99,7 +99,7 @@ class Requests(Waking):
             self._answer.abandon()
             self._drop_turn()
             self._rest()
-            if self._speaking and self._manners.listening and self._at_rest is State.IDLE:
+            if self._speaking and self._policy.listening and self._at_rest is State.IDLE:
                 self._begin_turn(event.at_s)
 
     # ---- replies --------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Requests(Waking):
         the client says when a turn ends, it need not be silent."""
         if self._wish is None or self._notes:
             return
-        if self.state is State.HEARING and not self._manners.listening:
+        if self.state is State.HEARING and not self._policy.listening:
             self._drop_turn()  # a commit still takes what is kept of the audio
             self._rest()
         if self.state not in (State.IDLE, State.ASLEEP):

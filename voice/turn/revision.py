@@ -25,7 +25,7 @@ from voice.turn.nearness import Loudness
 from voice.turn.slowness import Slowness
 from voice.turn.tool_rounds import Rounds
 
-__all__ = ["Outcry", "Revision", "Turn", "agreed"]
+__all__ = ["Overlap", "Revision", "Turn", "agreed"]
 
 
 PATIENT = 1.5
@@ -165,7 +165,7 @@ class Revision:
 
 
 @dataclass(slots=True)
-class Outcry:
+class Overlap:
     """A sound over our own speech while it is judged. `turn` is the user's next turn if it proves to be one.
 
     `over_speech`: something of the answer had been sent when it was noticed, `ahead`: nothing had when it began, so
@@ -218,7 +218,7 @@ class Outcry:
         self.whole = self.ended or self.last_s - self.voice_s >= LULL_S
         self.fresh_text = self.fresh_spot = False
 
-    def go_on_from(self, before: Outcry) -> None:
+    def go_on_from(self, before: Overlap) -> None:
         """It is `before`, which was taken to be over: no voice in its gap, and the recogniser is the same."""
         self.voiced_s, self.before_s = before.voiced_s, before.before_s
         self.last_s, self.spots = before.last_s, before.spots

@@ -25,7 +25,7 @@ class Waking(Judging):
         self._quiet_s = event.at_s
 
     def _watch_clock(self, event: AudioClock) -> None:
-        patience_s = max(self._manners.silence_s, POST_PATIENCE_S if self._gate.mode == "post" else 0.0)
+        patience_s = max(self._policy.silence_s, POST_PATIENCE_S if self._gate.mode == "post" else 0.0)
         if self._watched_s is not None and self._quiet_s is not None and event.at_s - self._quiet_s >= patience_s:
             self._watched_s = self._quiet_s = None
             self._tell(WakeWordRequired("Say the wake word to talk to me"))
@@ -98,14 +98,14 @@ class Waking(Judging):
             return
         self._gate.close()
         self._tell(WakeLost(event.word, event.end_s))
-        if self._outcry is not None and self._outcry.onset_s < event.end_s:
-            self._resume(self._outcry)
+        if self._overlap is not None and self._overlap.onset_s < event.end_s:
+            self._resume(self._overlap)
         elif self.state in (State.IDLE, State.ASLEEP):
             self._rest()
 
     def _lose(self, word: str) -> None:
         """Another device answers what the user is saying: forget it."""
-        revision, outcry = self._answer.revision, self._outcry
+        revision, overlap = self._answer.revision, self._overlap
         self._gate.close()
         self._tell(WakeLost(word, self._audio.s))
         self._used_s = max(self._used_s, self._quiet_s or 0.0)
@@ -113,7 +113,7 @@ class Waking(Judging):
         if revision is not None and revision.confirmed:
             self._stop_listening(revision)
             self._answer.complete(self._now, interrupted=True, remembered=False, reason="turn_detected")
-        if outcry is None:
+        if overlap is None:
             self._rest()
         else:
             self._interrupt()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from voice.turn.bargein import INTERRUPTERS, NOTHING_SAID, QUESTIONS, BargeInRules, Said, is_phrase
 from voice.turn.deciding import SLIGHT_S, Deciding
-from voice.turn.revision import Outcry
+from voice.turn.revision import Overlap
 
 __all__ = ["Weighing"]
 
@@ -29,7 +29,7 @@ class Weighing(Deciding):
         return revision is not None and revision.spoke_s is not None and at_s < revision.spoke_s
 
     def _interruptible(self) -> bool:
-        return self._manners.barge_in and (not self._gate.acoustic or self._manners.follow_up_s > 0)
+        return self._policy.barge_in and (not self._gate.acoustic or self._policy.follow_up_s > 0)
 
     def _is_command(self, phrase: str) -> bool:
         return is_phrase(phrase, (*self._stops, *INTERRUPTERS))
@@ -39,7 +39,7 @@ class Weighing(Deciding):
         meant = self._is_command(phrase) or is_phrase(phrase, QUESTIONS)
         return meant and not self._echo_learning
 
-    def _may_be_found_out(self, sound: Outcry) -> bool:
+    def _may_be_found_out(self, sound: Overlap) -> bool:
         """It is not known yet whether this is our own voice, and soon will be."""
         return not self._echo_known and not sound.ahead and self._now < sound.heard_at + UNKNOWN_S
 
@@ -48,29 +48,29 @@ class Weighing(Deciding):
         reply = self._answer.reply
         if reply is None or (self._echo == "absent" and not self._words_tell):
             return NOTHING_SAID
-        began = self._outcry or self._aside_cry
+        began = self._overlap or self._overlap_aside
         since = reply.playout.position(self._now) - ECHOES_S - (self._audio.s - began.onset_s if began else 0.0)
         return Said(reply.said(0.0), reply.said(since))
 
-    def _comes_late(self, sound: Outcry) -> bool:
+    def _comes_late(self, sound: Overlap) -> bool:
         """It was long enough for words, or may be the end of a turn, and the recogniser has not said yet what they
         are. Where the microphone was found to hear us they are most likely ours."""
         worth = self._is_long(sound) or sound.soon
         return worth and sound.waits and (sound.ahead or not self._echo_cancelled)
 
-    def _is_long(self, sound: Outcry) -> bool:
-        return sound.voiced_s * 1000 >= self._manners.rules.voiced_ms
+    def _is_long(self, sound: Overlap) -> bool:
+        return sound.voiced_s * 1000 >= self._policy.rules.voiced_ms
 
-    def _onset_of(self, sound: Outcry) -> float:
+    def _onset_of(self, sound: Overlap) -> float:
         """Where in the audio it began, or what it goes on with."""
-        return min(sound.onset_s, sound.turn.from_s + self._manners.preroll_s)
+        return min(sound.onset_s, sound.turn.from_s + self._policy.preroll_s)
 
-    def _rules(self, sound: Outcry) -> BargeInRules:
+    def _rules(self, sound: Overlap) -> BargeInRules:
         """Where the microphone hears us, or may, a voice alone may be our own: then only words tell.
 
         Once our voice is taken out of the signal, what is left of it is short.
         """
-        rules = self._manners.rules
+        rules = self._policy.rules
         if sound.ahead:
             return replace(rules, words_needed=False)
         if self._echo == "absent":
@@ -86,9 +86,9 @@ class Weighing(Deciding):
         counts at once, but only with words, and not with our own."""
         return self._echo_assumed and not self._said
 
-    def _verdict_at(self, sound: Outcry) -> float:
+    def _verdict_at(self, sound: Overlap) -> float:
         """When time alone may decide: a verdict counts the time from there."""
-        rules, since = self._manners.rules, sound.heard_at
+        rules, since = self._policy.rules, sound.heard_at
         if sound.ended:
             since = max(since, sound.ended_at - rules.patience_ms / 2000)
         soon = since + rules.patience_ms / 1000 + SLIGHT_S

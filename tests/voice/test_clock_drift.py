@@ -8,8 +8,8 @@ import pytest
 
 from tests.speaking import spoken
 from tests.voice.room import RATE_HZ, STORY, impulse_response
+from voice.ears.clock_drift import ClockDrift
 from voice.ears.echo import EchoCanceller
-from voice.ears.pace import Pace
 
 
 def played_slowly(pcm: npt.NDArray[np.int16], slow: float) -> npt.NDArray[np.float64]:
@@ -42,17 +42,17 @@ def test_the_echo_of_a_loudspeaker_on_another_clock_is_taken_out(ppm: int) -> No
 
 
 def test_on_the_same_clock_the_reference_is_read_as_it_is() -> None:
-    pace, ahead = Pace(RATE_HZ, 256), np.arange(1000, dtype=np.float32)
-    first, rest = pace.take(ahead, 256)
+    drift, ahead = ClockDrift(RATE_HZ, 256), np.arange(1000, dtype=np.float32)
+    first, rest = drift.take(ahead, 256)
     assert np.array_equal(first, ahead[:256])
     assert np.array_equal(rest, ahead[256:])
 
 
 def test_what_is_read_slowly_is_all_there_and_in_order() -> None:
-    pace, left, read = Pace(RATE_HZ, 256), np.arange(32_000, dtype=np.float32), []
-    pace.slow = 200e-6
+    drift, left, read = ClockDrift(RATE_HZ, 256), np.arange(32_000, dtype=np.float32), []
+    drift.slow = 200e-6
     for size in (100, 320, 1, 256, 4000, 16_000, 8000):
-        piece, left = pace.take(left, size)
+        piece, left = drift.take(left, size)
         assert len(piece) == size
         read.append(piece)
     whole = np.concatenate(read)[1:]
@@ -61,17 +61,17 @@ def test_what_is_read_slowly_is_all_there_and_in_order() -> None:
 
 
 def test_too_little_is_filled_up_with_silence() -> None:
-    pace = Pace(RATE_HZ, 256)
-    pace.slow = -100e-6
-    piece, rest = pace.take(np.ones(100, np.float32), 256)
+    drift = ClockDrift(RATE_HZ, 256)
+    drift.slow = -100e-6
+    piece, rest = drift.take(np.ones(100, np.float32), 256)
     assert len(piece) == 256
     assert len(rest) == 0
     assert not piece[110:].any()
 
 
 def test_somebody_who_speaks_over_it_changes_no_pace() -> None:
-    pace, chance = Pace(RATE_HZ, 256), np.random.default_rng(1)
+    drift, chance = ClockDrift(RATE_HZ, 256), np.random.default_rng(1)
     for _ in range(600):
         ours, other = (chance.normal(size=257) + 1j * chance.normal(size=257) for _ in range(2))
-        pace.learn(ours, other)
-    assert abs(pace.slow) < 20e-6
+        drift.learn(ours, other)
+    assert abs(drift.slow) < 20e-6

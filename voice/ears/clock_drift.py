@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Pace"]
+__all__ = ["ClockDrift"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
@@ -36,7 +36,7 @@ _SURE = 3.5
 """Standard deviations: what is within that may be chance, or a loudspeaker that distorts."""
 
 
-class Pace:
+class ClockDrift:
     """`slow`: samples of silence that the loudspeaker would insert for each that it plays, below 0 if it is fast."""
 
     def __init__(self, rate_hz: int, block: int) -> None:

@@ -2,7 +2,7 @@
 
 It is the far end of the reverberation and what a small loudspeaker adds. It is estimated from how the residual's
 power follows the echo's. Where hardly anything else is left, the block is silent: a detector of voices is startled
-by the least musical remainder.
+by the least musical residual echo.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from voice.ears.echo_filter import power_of
 from voice.ears.echo_path import DECAY
 from voice.ears.timeline import BLOCK
 
-__all__ = ["Remainder"]
+__all__ = ["ResidualEcho"]
 
 _OVER = 3.0
-"""The remainder is taken off so many times: it is an estimate, and what is left of it sounds."""
+"""The residual echo is taken off so many times: it is an estimate, and what is left of it sounds."""
 _MUTE = 0.5
 """Where less than this share of the power is something else, the block is silent."""
 _LEAK = 0.02
@@ -27,8 +27,8 @@ _LEAK = 0.02
 _FLOOR = 0.02
 _LEFT = 0.12
 """Of the echo's power, what is left at the worst (9 dB below): where no more than that is left, the block is silent
-too. In six rooms, with a distorting loudspeaker, in noises that keeps four of five remainders from being heard as
-speech."""
+too. In six rooms, with a distorting loudspeaker, in noises that keeps four of five residual echoes from being
+heard as speech."""
 _SPEECH = slice(6, 128)
 """Bins: 190 Hz to 4 kHz."""
 
@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.floating[Any]]
 Spectrum = npt.NDArray[np.complexfloating[Any, Any]]
 
 
-class Remainder:
+class ResidualEcho:
     """Blocks in order; what comes out is a block late, so that windows overlap by half."""
 
     def __init__(self) -> None:
