@@ -80,6 +80,19 @@ import('/static/live/conversation.js').then(({Conversation}) => {
 })
 """
 
+STOP_WORD = """
+import('/static/live/conversation.js').then(({Conversation}) => {
+  document.getElementById('turns').replaceChildren();
+  const conversation = new Conversation(document);
+  const said = (text, is_final, is_request) => conversation.transcript({text, is_final, is_request});
+  said('tell me a story', true, true);
+  conversation.write('reply-8', 'Once upon a time.');
+  said('stop', false, false);
+  said('stop it', true, false);
+  return [...document.getElementById('turns').children].map((line) => line.innerText.replaceAll(/\\s+/g, ' '));
+})
+"""
+
 
 # ---- conversations and connections -----------------------------------------------------------------------------
 
@@ -222,10 +235,11 @@ async def test_another_microphone_and_none(
 
 async def test_parts(scripted_parley: ParleyProcess, live_page: PageOpener) -> None:
     """A reply's end is reported also when it is told after its last sample; audio that the system puts to sleep is
-    woken; a reply stands in its turn and not in a note that came after it."""
+    woken; a reply stands in its turn and not in a note that came after it; a stop word is noted once."""
     async with live_page(scripted_parley) as page:
         assert await page.evaluate(END_AFTER_THE_LAST_SAMPLE, gesture=True) == ["reply-1", 100, True]
         assert await page.evaluate(PUT_TO_SLEEP, gesture=True) == ["running", "running"]
         for dropped in ("true", "false"):
             text, dots = await page.evaluate(REPLY_OVER_A_NOTE % dropped)
             assert "Once upon" in text and dots == 0
+        assert await page.evaluate(STOP_WORD) == ["tell me a story Once upon a time.", "I heard “stop it”"]

@@ -212,7 +212,7 @@ class TestBargeIn:
         assert not BACK_CHANNELS & (STOP_WORDS | QUESTION_WORDS)
 
 
-class TestManners:
+class TestTurnPolicy:
     def test_the_clients_wish_goes_before_the_servers_setting(self) -> None:
         config = SessionConfig(
             turn_detection=TurnDetection(silence_duration_ms=900, prefix_padding_ms=100),

@@ -32,6 +32,14 @@ export class Conversation {
 
   // ---- the user ----------------------------------------------------------------------------------------------
 
+  /** A `transcript` message. A stop word is told while it is being said, too, and more may still follow it. */
+  transcript({ text, is_final: final, is_request: request }) {
+    if (!final) this.partial(text);
+    else if (request === false) this.stopped(text);
+    else if (text) this.final(text);
+    else this.drop();
+  }
+
   partial(text) {
     if (!this.you) {
       this.open();

@@ -231,10 +231,7 @@ class App {
     const { conversation, speaker } = this;
     switch (message.type) {
       case "transcript":
-        if (message.is_request === false) conversation.stopped(message.text);
-        else if (message.is_final && message.text) conversation.final(message.text);
-        else if (message.is_final) conversation.drop();
-        else conversation.partial(message.text);
+        conversation.transcript(message);
         break;
       case "waiting":
         this.waiting = waitingWords(message);
