@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
 
 import aiohttp
+import anyio
 
 from voice.errors import TtsFailed
 from voice.port import SpeakRequest, SpeechChunk, VoiceInfo
@@ -15,6 +18,8 @@ from voice.worker.speech_frames import FrameReader
 __all__ = ["RemoteTts"]
 
 _HINT = "the synthesiser is being started again; try once more"
+NOTICED_S = 0.25
+"""So long after a worker died it is known, and waited for."""
 
 
 class RemoteTts:
@@ -36,8 +41,28 @@ class RemoteTts:
     async def speak(self, request: SpeakRequest) -> AsyncGenerator[SpeechChunk]:
         """Chunks as they come; the last holds the words. Closing it closes the connection, which stops the worker.
 
-        Raises BadInput (an unknown voice, a speed out of range), TtsFailed, or what `address` raises.
+        A worker that died in the middle is waited for, once; its successor says it again, and is heard from where
+        the other broke off. Raises BadInput (an unknown voice, a speed out of range), TtsFailed, or what `address`
+        raises.
         """
+        given = 0
+        try:
+            async with aclosing(self._say(request)) as stream:
+                async for chunk in stream:
+                    given += len(chunk.pcm)
+                    yield chunk
+            return
+        except TtsFailed as error:
+            if not isinstance(error.__cause__, aiohttp.ClientError):
+                raise
+        await anyio.sleep(NOTICED_S)
+        async with aclosing(self._say(request)) as stream:
+            async for chunk in stream:
+                known, given = given, max(0, given - len(chunk.pcm))
+                if known < len(chunk.pcm) or chunk.words:
+                    yield replace(chunk, pcm=chunk.pcm[known:])
+
+    async def _say(self, request: SpeakRequest) -> AsyncGenerator[SpeechChunk]:
         body = {
             "text": plain(request.text),
             "voice": request.voice,

@@ -183,6 +183,27 @@ async def test_a_killed_worker_is_an_error_that_says_try_again(http: aiohttp.Cli
             await tts.voices()
 
 
+async def test_what_a_killed_worker_was_saying_is_said_to_its_end_by_the_next(
+    http: aiohttp.ClientSession, worker: SpeechWorker, tts: RemoteTts
+) -> None:
+    said = SpeakRequest(LONG[: len(LONG) // 10])  # more than the buffers of a connection hold
+    whole = [chunk async for chunk in tts.speak(said)]
+    with running_worker("tts", "espeak") as first:
+        addresses = iter((first.base_url, worker.base_url))
+
+        async def address() -> str:
+            return next(addresses)
+
+        speech = RemoteTts(http, address, "espeak", timeout_s=60).speak(said)
+        chunks = [await anext(speech)]
+        os.kill(first.process.pid, signal.SIGKILL)
+        chunks += [chunk async for chunk in speech]
+    assert next(addresses, None) is None, "one worker did it all"
+    first_s, second_s = (sum(len(chunk.pcm) for chunk in each) / whole[0].rate_hz for each in (whole, chunks))
+    assert abs(first_s - second_s) < 0.1, "espeak-ng does not say it to the sample alike each time"
+    assert [word.text for word in chunks[-1].words] == said.text.split()
+
+
 def test_it_ends_when_its_supervisor_is_gone() -> None:
     port = free_port()
     process = subprocess.Popen(
