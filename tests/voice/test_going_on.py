@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
-from voice.session.outgoing import TurnComplete
+from voice.session.outgoing import ErrorOut, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Transcribe
@@ -175,3 +176,58 @@ def test_a_wake_word_takes_no_request_back(mode: str) -> None:
         talk.at(end + 0.1, heard.WakeWord("alexa", 0.9, begin, end))
     talk.run(30.0)
     assert questions(talk) == ["light on"]
+
+
+def users(talk: Conversation) -> list[str]:
+    return [item.message.content for item in talk.machine.history.items if item.message.role == "user"]
+
+
+def gone_on(config: SessionConfig = CONFIG, **options: object) -> Conversation:
+    """A request that was taken to be whole, and goes on before its answer is heard."""
+    talk = Conversation(config=config, delays=SLOW, **options)  # type: ignore[arg-type]
+    talk.speak((1.0, 2.0, "book a table"), (2.8, 3.6, "near the station"))
+    talk.run(3.5)
+    assert requests(talk) == ["book a table"] and not users(talk) and talk.machine.state is State.HEARING
+    return talk
+
+
+def test_what_was_understood_is_answered_where_the_rest_cannot_be_made_out() -> None:
+    talk = gone_on()
+    talk.failing = 9
+    talk.run(20.0)
+    assert requests(talk)[1:] == users(talk) == ["book a table"]
+    assert talk.told(ErrorOut)[0].code == "stt_failed" and not talk.told(TurnComplete)[-1].interrupted
+
+
+def test_what_was_understood_is_in_the_question_that_is_typed_instead() -> None:
+    talk = gone_on()
+    talk.at(3.55, heard.Typed("no, call a taxi"))
+    talk.run(20.0)
+    assert users(talk)[:2] == ["book a table", "no, call a taxi"]
+
+
+@pytest.mark.parametrize("mode", ["pre", "post"])
+def test_what_was_understood_outlives_the_wake_word_of_the_next_request(mode: Literal["pre", "post"]) -> None:
+    """The word opens or closes the second one; the first had its own."""
+    config = replace(CONFIG, wake=WakeConfig(True, ("jarvis",), mode), turn=TurnConfig(follow_up_s=5.0))
+    talk = Conversation(config=config, delays=SLOW, audible=frozenset({"jarvis"}))
+    first, second = (heard.WakeWord("jarvis", 0.9, at_s, at_s + 0.4) for at_s in WORDS_S[mode])
+    talk.speak(*SPOKEN[mode])
+    talk.at(first.end_s + 0.1, first)
+    talk.at(second.end_s + 0.1, second)
+    talk.run(20.0)
+    assert "book a table" in requests(talk), "it was taken to be over"
+    assert users(talk) == ["book a table", "call a taxi"]
+
+
+SPOKEN = {
+    "pre": [
+        (1.0, 1.4, ""),
+        (1.45, 2.0, "book a table"),
+        (2.8, 3.6, "for"),
+        (3.6, 4.0, ""),
+        (4.1, 4.9, "call a taxi"),
+    ],
+    "post": [(1.0, 2.0, "book a table"), (2.0, 2.4, ""), (2.8, 3.6, "call a taxi"), (3.6, 4.0, "")],
+}
+WORDS_S = {"pre": (1.0, 3.6), "post": (2.0, 3.6)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llm.messages import Message
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, ItemDeleted, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
@@ -17,6 +18,7 @@ from voice.turn.bargein import (
 from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.turn.gate import Request
+from voice.turn.history import Item
 from voice.turn.noting import Noting
 from voice.turn.revision import Overlap, Revision, Turn
 from voice.turn.states import State
@@ -255,6 +257,19 @@ class Deciding(Noting):
         if self.state is State.PAUSE and revision.turn is not None and self._policy.scores and revision.over is None:
             self._do(ScoreTurn(revision.number, revision.turn.from_s))
 
+    def _turn_goes_on(self, revision: Revision) -> None:
+        """What is known of the open turn: it was answered by `revision` before the user went on."""
+        before, turn = revision.turn, self._turn
+        if turn is not None and before is not None:
+            turn.known, turn.request = before.known, before.request
+            if revision.request:
+                turn.known, turn.request = revision.text or "", revision.request
+
+    def _keep_known(self) -> None:
+        """The open turn is dropped for another one; what had been asked before the user went on was asked."""
+        if self._turn is not None and self._turn.request:
+            self._answer.remember(Item(self.history.new_id(), Message("user", self._turn.request)))
+
     def _no_answer(self) -> None:
         """There was nothing to answer: a sound that was being judged is the user's turn then."""
         revision = self._answer.revision
@@ -268,7 +283,12 @@ class Deciding(Noting):
             self._rest()
 
     def _fail_unheard(self, revision: Revision, code: str) -> None:
-        """A turn whose words will never be known is over; who spoke to us is told so aloud."""
+        """A turn whose words will never be known is over; who spoke to us is told so aloud. Where the first of them
+        were known before the user went on, they are answered."""
+        if revision.turn is not None and revision.turn.known:
+            revision.text = revision.turn.known
+            self._accept(revision)
+            return
         if revision.user_item:
             self._tell(ItemDeleted(revision.user_item))
         if self._was_for_us(revision) and self._answer.excuse_unheard(revision, code, self._now):
@@ -336,6 +356,7 @@ class Deciding(Noting):
         if merged and revision is not None and revision.turn is not None:
             self._do(StopListening(sound.turn.number))
             self._begin_turn(revision.turn.from_s, woken=revision.turn.woken)
+            self._turn_goes_on(revision)
         else:
             self._turn = sound.turn
             self._turn.told, self._turn.over_reply, self._turn.spotted = True, sound.over_speech, sound.spotted

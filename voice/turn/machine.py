@@ -232,7 +232,8 @@ class TurnMachine(Requests):
         if not revision.confirmed:  # the user may go on; their words are in the ring
             revision.unheard = True
             return
-        self._tell(ErrorOut(event.code, event.message, event.hint, item=revision.user_item))
+        known = revision.turn is not None and revision.turn.known
+        self._tell(ErrorOut(event.code, event.message, event.hint, item="" if known else revision.user_item))
         self._fail_unheard(revision, event.code)
 
     # ---- every step ends here -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Requests(Waking):
             self._answer.remember(Item(item, Message("user", request.text)))
             return
         self._interrupt("client_cancelled")
+        self._keep_known()
         self._drop_turn()
         revision = self._start_revision(None, None, None)
         revision.text = event.text

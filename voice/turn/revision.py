@@ -67,6 +67,10 @@ class Turn:
     voiced_s: float = 0.0
     guesses: int = 0
     """Answers that were begun before there was a pause, and dropped because it was none."""
+    known: str = ""
+    """It had been taken to be over with these words, before the user went on..."""
+    request: str = ""
+    """... and this was asked of the model."""
     over_reply: bool = False
     """It interrupted a reply that was being heard."""
     missed: bool = False

@@ -43,6 +43,8 @@ class Waking(Judging):
         watched, self._watched_s = self._watched_s, None
         quiet = None if self._speaking else self._quiet_s
         began = self._turn.from_s if self._turn is not None else watched
+        if self._gate.mode != "mid":
+            self._keep_known()
         match self._gate.mode:
             case "pre":
                 self._drop_turn()
