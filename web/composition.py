@@ -103,7 +103,8 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         await anyio.to_thread.run_sync(warm_up)
         spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools, scorer, router.prefill)
         recordings = Recordings(settings.home / "recordings", settings.voice.record, clock)
-        hub = Hub(settings.voice, settings.home / "sessions", clock, lambda: spoken, metrics, recordings)
+        sessions = settings.home / "sessions"
+        hub = Hub(settings.voice, sessions, clock, lambda: spoken, metrics, recordings, lambda: keys.era)
         await anyio.to_thread.run_sync(hub.load)
         services = Services(
             settings=settings,

@@ -105,6 +105,11 @@ class KeyRing:
         return hmac.compare_digest(given, wanted) | hmac.compare_digest(given, self._local)
 
     @property
+    def era(self) -> str:
+        """Another one once the admin key is replaced. Says nothing of the key."""
+        return fingerprint(self._override or self._admin.sha256)[:16]
+
+    @property
     def cookie_secret(self) -> bytes:
         """Signs cookies. A new PARLEY_ADMIN_KEY signs pages out just as a reset does."""
         return hmac.digest(self._admin.cookie_secret, self._override.encode(), "sha256")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,7 @@ from tests.bench.utterances import RATE_HZ, quiet, utterances
 from tests.scripted.process import ScriptedProcess
 from tests.web.house import House
 from tests.web.house import house as open_house
+from web.keys import AdminKey
 
 FRAME = 640
 
@@ -176,6 +178,28 @@ async def test_ending_a_session_ends_its_connection(home: House) -> None:
         assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4004
     async with home.client.get(f"/v1/audio/live/{opened['session_token']}") as response:
         assert response.status == 404
+
+
+async def test_a_new_admin_key_ends_the_sessions_of_the_old_one(tmp_path: Path, service: ScriptedProcess) -> None:
+    """Whoever got hold of the old one is not to go on talking; nor are those who come to the server's next start."""
+    async with open_house(tmp_path, service.parley_config()) as home:
+        opened, left = await _open(home), await _open(home)
+        async with home.client.ws_connect(opened["websocket_url"]) as socket:
+            await _until(socket, "ready")
+            home.services.keys.replace(AdminKey.of("sk-new"))
+            await home.services.hub.end_outdated()
+            while (message := await socket.receive(timeout=60)).type is aiohttp.WSMsgType.TEXT:
+                pass
+            assert message.type is aiohttp.WSMsgType.CLOSE and message.data == 4004
+        anybody = aiohttp.ClientSession(home.url)
+        async with anybody, anybody.ws_connect(left["websocket_url"]) as socket:
+            assert (await socket.receive(timeout=60)).data == 4004
+        headers = {"Authorization": "Bearer sk-new"}
+        async with home.client.post("/v1/audio/live", json={}, headers=headers) as response:
+            later = await response.json()
+    async with open_house(tmp_path, service.parley_config()) as home:  # with the old key again
+        async with home.client.ws_connect(later["websocket_url"]) as socket:
+            assert (await socket.receive(timeout=60)).data == 4004
 
 
 async def test_the_client_may_close_politely(home: House) -> None:

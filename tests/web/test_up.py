@@ -57,6 +57,16 @@ class Up:
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def session(self, key: str) -> str:
+        """The path of a new one."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/v1/audio/live",
+            b"{}",
+            {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return "/v1/audio/live/" + str(json.loads(answer.read())["session_token"])
+
     def get(self, path: str, key: str) -> int:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}", headers={"Authorization": f"Bearer {key}"}
@@ -233,6 +243,8 @@ def test_the_first_start_shows_a_key_and_the_second_does_not(tmp_path: Path, con
         [key] = re.findall(r"\bsk-\S+", up.log)
         assert up.get("/v1/models", key) == 200
         assert up.get("/v1/models", "sk-other") == 401
+        session = up.session(key)
+        assert up.get(session, key) == 200
         for stage in ("VAD", "wake word", "STT", "LLM", "TTS"):
             assert re.search(rf"^{stage} ", up.log, re.MULTILINE)
         assert "scripted/any" in up.log and f"http://127.0.0.1:{up.port}" in up.log
@@ -252,6 +264,7 @@ def test_the_first_start_shows_a_key_and_the_second_does_not(tmp_path: Path, con
         while up.get("/v1/models", fresh) != 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert up.get("/v1/models", fresh) == 200 and up.get("/v1/models", key) == 401
+        assert up.get(session, fresh) == 404, "it was opened with the old key"
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(timeout=60) == 0
         up.log_path.unlink()

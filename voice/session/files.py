@@ -42,6 +42,8 @@ class LiveRecord:
     turns: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    era: str = ""
+    """Of the admin key under which it was opened."""
     session: Session | None = field(default=None, repr=False)
     ends_s: float = 0.0
     """When it expires, in the monotonic seconds of this run: the time of day may be set meanwhile."""
@@ -145,6 +147,7 @@ def _to_json(record: LiveRecord) -> dict[str, Any]:
         "turns": record.turns,
         "tokens_in": record.tokens_in,
         "tokens_out": record.tokens_out,
+        "era": record.era,
     }
 
 
@@ -162,6 +165,7 @@ def _from_json(data: dict[str, Any]) -> LiveRecord:
         turns=int(data["turns"]),
         tokens_in=int(data["tokens_in"]),
         tokens_out=int(data["tokens_out"]),
+        era=str(data.get("era", "")),
     )
 
 

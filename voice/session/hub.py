@@ -41,7 +41,8 @@ class TooManySessions(VoiceError):
 
 
 class Hub:
-    """`parts` is asked for at every connection, when the engines are up. Used from one event loop."""
+    """`parts` is asked for at every connection, when the engines are up; `era()` is another one once the admin key is
+    replaced. Used from one event loop."""
 
     def __init__(
         self,
@@ -51,8 +52,9 @@ class Hub:
         parts: Callable[[], SessionParts],
         metrics: Metrics | None = None,
         recordings: Recordings | None = None,
+        era: Callable[[], str] = lambda: "",
     ) -> None:
-        self._recordings = recordings
+        self._recordings, self._era = recordings, era
         self._settings, self._clock, self._parts = settings, clock, parts
         self._files = SessionFiles(folder)
         metrics = Metrics() if metrics is None else metrics
@@ -78,6 +80,12 @@ class Hub:
             if record.session is not None and not record.session.connected:
                 await record.session.close(1012, "")
 
+    async def end_outdated(self) -> None:
+        """The admin key was replaced: who opened a session with the old one has no part in it any more."""
+        for key, record in list(self._records.items()):
+            if self._is_outdated(record):
+                await self._end(key, record)
+
     async def flush(self) -> None:
         """Returns when everything that was kept until now is on the disk."""
         await self._files.flush()
@@ -94,7 +102,7 @@ class Hub:
             raise TooManySessions(f"{len(self._records)} sessions are open")
         token = f"live-{secrets.token_urlsafe(24)}"
         now = self._clock.wall()
-        record = LiveRecord(f"s-{secrets.token_hex(4)}", owner, config, now, now)
+        record = LiveRecord(f"s-{secrets.token_hex(4)}", owner, config, now, now, era=self._era())
         self._prolong(record)
         self._records[_key(token)] = record
         self._save(_key(token), record)
@@ -104,15 +112,17 @@ class Hub:
         """Raises SessionGone for an unknown or expired token."""
         self._expire()
         record = self._records.get(_key(token))
-        if record is None:
+        if record is None or self._is_outdated(record):
             raise SessionGone("This session does not exist or has expired")
         return record
 
     async def end(self, token: str) -> None:
         """Forget the session; a connection it has is closed. Raises SessionGone."""
-        record = self.get(token)
-        del self._records[_key(token)]
-        self._files.remove(_key(token))
+        await self._end(_key(token), self.get(token))
+
+    async def _end(self, key: str, record: LiveRecord) -> None:
+        del self._records[key]
+        self._files.remove(key)
         if record.session is not None:
             await record.session.close(4004, "session ended")
 
@@ -246,7 +256,7 @@ class Hub:
     def _expire(self) -> None:
         now = self._clock.now()
         for key, record in list(self._records.items()):
-            if record.ends_s <= now and record.session is None:
+            if (record.ends_s <= now or self._is_outdated(record)) and record.session is None:
                 del self._records[key]
                 self._files.remove(key)
 
@@ -254,6 +264,9 @@ class Hub:
         lasts = timedelta(minutes=record.config.ttl_minutes)
         record.expires_at = self._clock.wall() + lasts
         record.ends_s = self._clock.now() + lasts.total_seconds()
+
+    def _is_outdated(self, record: LiveRecord) -> bool:
+        return record.era not in ("", self._era())  # "": an older version kept it
 
     def _forget_an_unused(self, owner: str) -> bool:
         """The oldest session of `owner` in which nothing was ever said makes room; somebody's page was left early."""

@@ -18,6 +18,7 @@ from anyio.abc import TaskStatus
 
 from models.clock import Clock, SystemClock
 from models.errors import SettingsError
+from voice.session.hub import Hub
 from web.app import create_app
 from web.composition import open_services
 from web.keys import AdminKey, KeyFile, KeyRing, new_key
@@ -85,7 +86,7 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     if other is not None:
         welcome.warning(f"another Parley runs at {other.url} with the same data folder; commands will find this one")
     async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
-        group.start_soon(_watch_keys, keys, file, keys_ns)
+        group.start_soon(_watch_keys, keys, file, keys_ns, services.hub)
         app = create_app(services)
         gc.collect()
         gc.set_threshold(_GC_AFTER, 10, 10)
@@ -155,7 +156,7 @@ def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str, int]:
     return admin, "" if settings.admin_key else fresh, seen_ns
 
 
-async def _watch_keys(keys: KeyRing, file: KeyFile, seen_ns: int) -> None:
+async def _watch_keys(keys: KeyRing, file: KeyFile, seen_ns: int, hub: Hub) -> None:
     """Take over what `parley keys reset` writes while we run. A file that cannot be used changes nothing."""
     while True:
         await anyio.sleep(2.0)
@@ -171,6 +172,7 @@ async def _watch_keys(keys: KeyRing, file: KeyFile, seen_ns: int) -> None:
         if admin is not None:
             keys.replace(admin)
             _log.warning("keys.replaced")
+            await hub.end_outdated()
 
 
 async def _end_on_signal(
