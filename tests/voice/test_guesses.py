@@ -6,6 +6,7 @@ import pytest
 
 from tests.voice.conversation import FRAME_S, RATE_HZ, Conversation
 from voice.session.config import AudioConfig, SessionConfig, TurnDetection, WakeConfig
+from voice.session.listening import is_fading
 from voice.session.outgoing import ErrorOut, TranscriptOut, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
@@ -96,14 +97,26 @@ def test_nobody_guesses_where_the_client_ends_turns_or_a_wake_word_is_missing(co
     assert not begun(talk) and not [action for _, action in talk.actions if isinstance(action, Think)]
 
 
-@pytest.mark.parametrize(("faint_s", "asked"), [(0.06, 1), (0.2, 2)])
-def test_a_voice_that_fades_is_guessed_at_and_heard_again_where_it_faded_for_long(faint_s: float, asked: int) -> None:
+@pytest.mark.parametrize(
+    ("faint_s", "hushed", "asked"), [(0.06, False, 1), (0.19, False, 2), (0.19, True, 1), (0.4, True, 2)]
+)
+def test_a_voice_that_fades_is_guessed_at_and_heard_again_where_it_faded_for_long(
+    faint_s: float, hushed: bool, asked: int
+) -> None:
     talk = Conversation()
     talk.at(1.1, heard.SpeechBegan(1.0))
     for frame in range(1, 100):
         at_s = 1.0 + frame * FRAME_S
-        talk.at(at_s + 0.1, heard.AudioClock(at_s, at_s <= 2.0 + faint_s, at_s > 2.0))
+        talk.at(at_s + 0.1, heard.AudioClock(at_s, at_s <= 2.0 + faint_s, at_s > 2.0, hushed=hushed and at_s > 2.0))
     talk.at(2.0 + faint_s + 0.25, heard.SpeechEnded(2.0 + faint_s))
     talk.run(4.0, microphone_until_s=0.0)
     assert len(begun(talk)) == asked and begun(talk)[0][0] < 2.2
     assert talk.machine.state is not State.HEARING
+
+
+@pytest.mark.parametrize(
+    ("probability", "hushed", "fading"),
+    [(0.99, True, False), (0.9, True, True), (0.9, False, False), (0.6, False, True)],
+)
+def test_a_voice_fades_sooner_where_its_level_has_fallen(probability: float, hushed: bool, fading: bool) -> None:
+    assert is_fading(probability, 0.5, hushed) is fading

@@ -30,13 +30,22 @@ from voice.session.watcher import Watcher
 from voice.settings import VoiceSettings
 from voice.turn import events as heard
 
-__all__ = ["Listening"]
+__all__ = ["Listening", "is_fading"]
 
 FADING = 0.2
 """Over the threshold of speech: a voice that may be ending. Silero falls below this up to three frames before it
 says silence; on 92 recordings the worst delay falls from 196 to 164 ms, for 0.1 more wrong guesses a request."""
+DYING = 0.95
+"""Where its level has fallen, a voice may be ending from this probability down: on 22 recordings answers are begun
+113 instead of 134 ms after the last of a voice (median), for 0.1 more wrong guesses a request. The level alone is no
+sign: the closure of a "k" is as quiet, and Silero is surer there."""
 
 log = structlog.get_logger(__name__)
+
+
+def is_fading(probability: float, threshold: float, hushed: bool) -> bool:
+    """A frame in which a voice may be ending; `hushed`: its level has fallen."""
+    return probability < max(threshold + FADING, DYING if hushed else 0.0)
 
 
 class Listening:
@@ -200,8 +209,8 @@ class Listening:
                 voiced = self._segmenter.voiced or probability >= self._threshold
                 if edge is not None:
                     self._hear(self._edge(edge))
-                fading = probability < self._threshold + FADING
                 hushed = self._level_drop.step(level_db, self._segmenter.in_speech)
+                fading = is_fading(probability, self._threshold, hushed)
                 self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising, level_db, hushed))
             case WakeHeard():
                 self._woken(event)

@@ -33,6 +33,8 @@ FAR_S = 0.5
 """A far voice goes on for so long after the user's last loud frame: they have fallen silent."""
 FAINT_S = 0.07
 """A voice may fade for so long after a guess: two frames. After more of it the audio is transcribed anew."""
+FAINTEST_S = 0.2
+"""The same of what is far quieter than the speech before it: the room's echo of a voice. A soft word takes longer."""
 REACTION_S = 1.0
 """Of a reply is heard before anybody speaks because of it. Who speaks sooner was about to, without it."""
 SLIGHT_S = 0.002
@@ -60,7 +62,7 @@ class Deciding(Noting):
             return
         self._quiet_s, self._paused_at = event.at_s, self._now
         revision = self._answer.revision
-        if revision is None or event.at_s > turn.voiced_s + FAINT_S:
+        if revision is None or self._faded_long(turn, event.at_s):
             revision = self._start_revision(turn, None, event.at_s)
         else:  # a guess that was right: it goes on
             revision.quiet_s = event.at_s
@@ -68,6 +70,10 @@ class Deciding(Noting):
         if self._policy.scores:
             self._do(ScoreTurn(revision.number, turn.from_s))
         self._go(State.PAUSE)
+
+    def _faded_long(self, turn: Turn, until_s: float) -> bool:
+        """After the guess there was too much for the end of a voice: its words are not in that."""
+        return min(until_s, turn.loud_s) > turn.voiced_s + FAINT_S or until_s > turn.voiced_s + FAINTEST_S
 
     def _hear_missed(self) -> None:
         """What was said over a reply that it could not interrupt is heard when the reply is over."""
@@ -92,6 +98,8 @@ class Deciding(Noting):
         A detector hears a voice end some 100 ms late, so there is no time to lose. A turn pays for few wrong guesses:
         each makes the next one wait longer.
         """
+        if event.voiced and not event.hushed:
+            turn.loud_s = event.at_s
         if event.voiced and not event.fading:
             turn.voiced_s = event.at_s
             if self._answer.revision is not None:
