@@ -24,11 +24,11 @@ def test_one_that_makes_vectors_of_images(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     weights.save_file({"w": np.zeros((1024, 512), np.float16)}, str(tmp_path / "model.safetensors"))
     told = said(capsys, str(tmp_path))
-    assert "CLIPModel" in told and "It fits. It keeps nothing between requests." in told
+    assert "CLIPModel" in told and "It fits. It has no context to keep between requests." in told
     assert "weights 2 MiB" in told and "KV cache" not in told and "conversations" not in told
 
 
 def test_one_that_knows_little(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = said(capsys, str(make_folder(tmp_path / "small", context=128)))
     assert "for conversations of 128 tokens" in told
-    assert "It fits. One conversation of up to 128 tokens would fit; the model was trained on 128." in told
+    assert "It fits. The longest context that fits is 128 tokens; the model was trained on 128." in told

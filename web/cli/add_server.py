@@ -54,7 +54,11 @@ def _server(arguments: argparse.Namespace) -> Server:
 
     if arguments.mode == "proxy":
         if not arguments.url:
-            raise BadInput("a proxied server needs --url", param="url", hint="or say --mode self-hosted")
+            raise BadInput(
+                "a proxied server needs --url",
+                param="url",
+                hint="or use --mode self-hosted for a model on this machine",
+            )
         key = os.environ.get(arguments.api_key_env, "") if arguments.api_key_env else ""
         if arguments.api_key_env and not key:
             raise BadInput(f"{arguments.api_key_env} is not set", param="api_key_env")
@@ -89,13 +93,13 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     server = _server(arguments)
     if not server.name or "/" in server.name:
-        raise BadInput("a name has no slash", param="name")
+        raise BadInput("--name must not contain a slash", param="name")
     if server.mode == "proxy":
         types = discover("llm.backends")
         if server.type not in types:
             raise BadInput(f"there is no type {server.type!r}", param="type", hint=f"there are: {', '.join(types)}")
         if not server.url.startswith(("http://", "https://")):
-            raise BadInput("a URL begins with http:// or https://", param="url")
+            raise BadInput("--url must begin with http:// or https://", param="url")
     else:
         store = Store(settings.home, [Path(folder).expanduser() for folder in settings.models.directories])
         try:

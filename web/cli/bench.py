@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.base_url:
         base, key = arguments.base_url.rstrip("/"), arguments.key or ""
         if not base.startswith(("http://", "https://")):
-            raise BadInput(f"{base!r} is no address of a server", hint="like http://127.0.0.1:8080/v1")
+            raise BadInput(f"{base!r} is not the address of a server", hint="for example http://127.0.0.1:8080/v1")
     else:
         target = find_server(settings_of(arguments), None, arguments.key)
         base, key = f"{target.url}/v1", target.key
@@ -88,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     interrupted = anyio.run(_until_interrupted, arguments, work, stages)
     if not interrupted and len(stages) == 1 and stages[0].errors == stages[0].requests:
         raise ServerRefused(
-            f"{hidden(work.base_url)} gave no answer to measure: {stages[0].error}",
+            f"{hidden(work.base_url)} did not answer: {stages[0].error}",
             hint="check --base-url (it ends in /v1), --model and --key",
         )
     if interrupted and not stages and not arguments.json:
@@ -167,7 +167,7 @@ def _report(arguments: argparse.Namespace, work: Work, stages: list[Stage]) -> N
         return
     console = PlainConsole()
     table = Table(title=_title(work))
-    for name in ("clients", "requests", "errors", "tokens/s", "tokens/s of one", "first token", "its p95"):
+    for name in ("clients", "requests", "errors", "tokens/s", "tokens/s per reply", "first token", "p95"):
         table.add_column(name, justify="right")
     for stage in stages:
         answered = stage.requests > stage.errors

@@ -42,19 +42,25 @@ def offer(folder: Path, entries: Sequence[Entry], *, ask: bool) -> bool:
     from models.errors import BadInput
     from web.terminal.console import PlainConsole
 
-    table = Table("for", "model", "MB", "licence", "what it is", title="Recommended for this machine")
+    table = Table(title="Recommended for this machine", title_justify="left", box=None, pad_edge=False)
+    table.add_column("for")
+    table.add_column("model", no_wrap=True)  # to be copied
+    table.add_column("MB", justify="right")
+    table.add_column("what it is, its licence")
     for entry in entries:
-        table.add_row(entry.kind, entry.name, str(entry.size_mb), entry.licence, entry.note)
+        table.add_row(entry.kind, entry.name, str(entry.size_mb), f"{entry.note}; {entry.licence}")
     console = PlainConsole()
     console.print(table)
     missing = [entry for entry in entries if not (folder / entry.name).is_dir()]
     total = sum(entry.size_mb for entry in missing)
     if not missing:
-        console.print("All of it is here.")
+        console.print("All of it is installed.")
         return True
     if ask:
         if not sys.stdin.isatty():
-            raise BadInput("nobody is here to be asked", hint="--yes fetches it without asking")
+            raise BadInput(
+                "cannot ask for confirmation without a terminal", hint="add --yes to download it without asking"
+            )
         answer = console.input(f"Download about {total} MB from {_source()}? [y/N] ", markup=False)
         if answer.strip().lower() not in ("y", "yes", "j", "ja"):
             return False
@@ -79,12 +85,16 @@ def offer_once(home: Path, language: str = "en") -> None:
         return
     try:
         entries = catalog.recommended_set(language, memory_gib(), ("stt", "tts", "llm"))
-        PlainConsole().print("Parley works as it is, with small models of its own. Better ones are free to download.")
+        PlainConsole().print(
+            "Parley works now, with the small models that come with it. You can download better ones for free."
+        )
         offer(home / "models", entries, ask=True)
     except ParleyError as error:
-        PlainConsole().print(f"That did not work: {error}. `parley download-model --recommended` tries again.")
+        PlainConsole().print(
+            f"The download failed: {error}. To try again, run `parley download-model --recommended`."
+        )
     except EOFError:
-        PlainConsole().print("Later: `parley download-model --recommended`.")
+        PlainConsole().print("To do this later, run `parley download-model --recommended`.")
     try:
         asked.parent.mkdir(parents=True, exist_ok=True)
         asked.touch()

@@ -28,7 +28,7 @@ def _run(arguments: argparse.Namespace) -> int:
             chosen = [row for row in rows if arguments.model in (str(row["slot"]), row["model"])]
             if not chosen:
                 there = ", ".join(f"{row['slot']}: {row['model']}" for row in rows) or "none"
-                raise ServerRefused(f"no slot holds {arguments.model!r}", hint=f"loaded are {there}")
+                raise ServerRefused(f"no slot holds {arguments.model!r}", hint=f"these are loaded: {there}")
             said = []
             for row in chosen:
                 path = f"/admin/api/slots/{row['slot']}/unload"

@@ -44,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     threshold = settings.voice.wake.threshold if arguments.threshold is None else arguments.threshold
     if not FLOOR <= threshold < 1:
-        raise BadInput(f"the threshold is {threshold}", hint=f"it lies between {FLOOR} and 1; 0.5 is usual")
+        raise BadInput(f"the threshold is {threshold}", hint=f"choose one between {FLOOR} and 1; 0.5 is usual")
     paths = recordings_in(arguments.folder)
     if not paths:
         raise BadInput(f"there is no file in {arguments.folder}", hint="name a folder of recordings")

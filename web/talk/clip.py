@@ -91,7 +91,7 @@ def _opened(path: Path):  # type: ignore[no-untyped-def]  # PyAV's types are not
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as error:
-        raise BadInput(f"{path} cannot be opened as sound: {error.strerror}", hint=_SOUND) from None
+        raise BadInput(f"{path} cannot be opened: {error.strerror}", hint=_SOUND) from None
     if not container.streams.audio:
         container.close()
         raise BadInput(f"{path} has no sound in it", hint=_SOUND)

@@ -51,7 +51,7 @@ def find_server(settings: Settings, url: str | None = None, key: str | None = No
             raise ServerUnreachable(f"{url} needs a key", hint="give --key, or set PARLEY_ADMIN_KEY")
         raise ServerUnreachable(
             "no Parley server of yours runs on this machine",
-            hint="start one with `parley up`, or give --key (or PARLEY_ADMIN_KEY) for another one",
+            hint="start one with `parley up`, or name another one with --host, --port and --key",
         )
     return Target(_http_url(url) if url else f"http://{settings.server.host}:{settings.server.port}", given)
 
@@ -64,7 +64,7 @@ def _http_url(url: str) -> str:
     except ValueError:
         scheme = netloc = ""
     if scheme not in ("http", "https") or not netloc:
-        raise ServerUnreachable(f"{url!r} is no address of a server", hint="like http://127.0.0.1:4000")
+        raise ServerUnreachable(f"{url!r} is not the address of a server", hint="for example http://127.0.0.1:4000")
     return f"{scheme}://{netloc}"
 
 

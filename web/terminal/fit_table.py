@@ -37,12 +37,12 @@ def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, 
         table.add_row("KV cache", mib(fit.kv), f"{fit.cells} tokens, {per_token}, {fit.attention_layers} layers")
     if fit.recurrent_layers:
         table.add_row("state", mib(fit.state), f"{fit.sequences} sequences, {fit.recurrent_layers} recurrent layers")
-    table.add_row("compute", mib(fit.compute), "scratch of one pass")
-    table.add_row("process", mib(fit.process), "worker without a model")
+    table.add_row("compute", mib(fit.compute), "scratch memory of one pass")
+    table.add_row("process", mib(fit.process), "a worker process without a model")
     if abs(ratio - 1.0) >= 0.005:
         corrected = int(fit.total * (ratio - 1.0))
         sign = "-" if corrected < 0 else ""
-        table.add_row("correction", f"{sign}{mib(abs(corrected))}", f"x {ratio:.2f}, from loads on this machine")
+        table.add_row("correction", f"{sign}{mib(abs(corrected))}", f"x {ratio:.2f}, measured on this machine")
     total = int(fit.total * ratio)
     table.add_row(
         Text("sum", "bold"),
@@ -50,15 +50,15 @@ def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, 
         f"for conversations of {fit.context} tokens" if fit.cells else "",
     )
     if fit.beside:
-        table.add_row("beside", mib(fit.beside), "at most, as far as there is room: conversations out of the cache")
+        table.add_row("beside", mib(fit.beside), "at most, if there is room: inactive conversations")
     table.add_row("free", mib(host.available), f"of {mib(host.total)}")
     fits = total <= host.available
-    verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} are missing."
+    verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} short."
     trained = subject.trained
     most = max(most, fit.context if fits else 0)  # steps are coarse, and some models know less than one
-    reach = f"One conversation of up to {most} tokens would fit" if most else "Not even a short context would fit"
+    reach = f"The longest context that fits is {most} tokens" if most else "Not even a short context fits"
     reach += f"; the model was trained on {trained}." if trained else "."
     if not fit.cells:
-        reach = "It keeps nothing between requests."
+        reach = "It has no context to keep between requests."
     title = Text(f"{subject.name}: {subject.architecture or 'unknown architecture'}", "bold")
     return Group(title, table, Text(f"{verdict} {reach}", "" if fits else "red"))

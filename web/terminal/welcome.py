@@ -42,7 +42,7 @@ class Welcome:
     def address(self, url: str, fresh_key: str) -> None:
         self.console.print(f"  {url}")
         if fresh_key:
-            self.console.print("  admin key, shown this once:")
+            self.console.print("  Your admin key, shown only this once:")
             self.console.print(Text(f"  {fresh_key}", style="bold"))
 
     @contextmanager
@@ -72,23 +72,25 @@ class Welcome:
 
     def slots(self, first_port: int, count: int, taken: int) -> None:
         ports = f"{first_port} to {first_port + count - 1}" if count > 1 else f"{first_port}"
-        text = f"{taken} of {count} slots taken (ports {ports}); a model named in a request is loaded into one"
+        text = f"{taken} of {count} model slots in use (ports {ports})"
         self.console.print(Text(text, "dim"))
 
     def link(self, link: str, missing: Sequence[str], after_s: float) -> None:
         """`missing`: the stages that are not ready."""
         self.console.print()
         if missing:
-            self.warning(f"Not ready: {', '.join(missing)}. `parley doctor` says more.")
+            self.warning(f"Not ready: {', '.join(missing)}. Run `parley doctor` to find out why.")
         else:
             self.console.print(f"Ready after {after_s:.1f} s.")
-        self.console.print("This link opens the live page, once, within ten minutes:")
+        self.console.print("Open this link to talk to Parley. It works once and expires after ten minutes:")
         self.console.print(Text(f"  {link}", style="bold cyan"))
         self.console.print(
-            Text("`parley link` prints another one, `parley talk` speaks from here, Ctrl-C ends.", "dim")
+            Text(
+                "`parley link` prints another link, `parley talk` talks from a terminal, Ctrl-C stops Parley.", "dim"
+            )
         )
         self.console.print(
-            Text("The page at /admin/ has the slots, backends and downloads, and shows where the time goes.", "dim")
+            Text("The admin page at /admin/ loads and downloads models and shows where the time goes.", "dim")
         )
 
     def stopping(self) -> None:
