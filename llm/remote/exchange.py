@@ -142,6 +142,7 @@ class Exchange(asyncio.Protocol):
         self._reusable = False
         if not self.done and self._fault is None:
             self._fault = AnswerBroken("the connection ended" if error is None else type(error).__name__)
+            self._fault.__cause__ = error
         self._timer.cancel()
         self._wake()
         cast(asyncio.Protocol, self._keeper).connection_lost(error)

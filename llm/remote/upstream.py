@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import ClassVar, cast
 from weakref import WeakSet
@@ -21,7 +23,18 @@ from models.clock import Clock, SystemClock
 __all__ = ["Upstream", "UpstreamAnswer"]
 
 STALE_S = 1.0
-"""A kept connection that the server has closed shows it within this time."""
+"""A kept connection that the server has closed shows it within this time; one that is dead, within DEAD_S."""
+DEAD_S = 15
+"""So long the server's machine may acknowledge nothing, whatever it computes; then the connection is dead: a router
+has forgotten it, or the machine was switched off. The system by itself would try for a quarter of an hour.
+"""
+_PROBES = {
+    "TCP_KEEPIDLE": DEAD_S // 3,
+    "TCP_KEEPINTVL": DEAD_S // 3,
+    "TCP_KEEPCNT": 2,
+    "TCP_USER_TIMEOUT": DEAD_S * 1000,
+}
+"""Linux tcp(7); other systems have some of them, macOS the first under another name."""
 _TRIES = 256
 """Connections that are looked at until one serves: kept ones may have said something, or be as stale as the first."""
 _KEPT_HEADS = 64
@@ -116,15 +129,18 @@ class Upstream:
             if keeper is None or transport is None or keeper.should_close or (anew and kept):
                 connection.close()  # it said something while nobody asked, or another of its age was closed
                 continue
+            if not kept:
+                _probe(transport)
             sent_s = loop.time()
             exchange = Exchange(transport, keeper, timeout.sock_read or _FOREVER, until)
             try:
                 exchange.ask(sent)
                 await exchange.head()
                 return connection, exchange
-            except AnswerBroken:
+            except AnswerBroken as error:
                 self.end(connection, exchange)
-                stale = kept and not exchange.begun and loop.time() < sent_s + STALE_S
+                dead = isinstance(error.__cause__, TimeoutError)
+                stale = kept and not exchange.begun and (dead or loop.time() < sent_s + STALE_S)
                 if not (stale and again):
                     raise
                 again, anew = False, True  # once: the request itself may be what the server dies of
@@ -163,6 +179,18 @@ class Upstream:
             if len(self._heads) < _KEPT_HEADS:
                 self._heads[key] = found
         return found
+
+
+def _probe(transport: asyncio.Transport) -> None:
+    """Have the system find out whether the other machine is still there."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _PROBES.items():
+            if (option := getattr(socket, name, None)) is not None:
+                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _address(url: str) -> URL:
