@@ -136,3 +136,26 @@ class TestHush:
         assert not level_drop.step(46.0, True) and level_drop.step(43.0, True)
         assert not level_drop.step(20.0, False), "no speech, no end of it"
         assert not level_drop.step(30.0, True), "what was loud before counts no more"
+
+
+@pytest.mark.parametrize("stt_s", [0.1, 0.6, 3.0])
+@pytest.mark.parametrize("gap_s", [0.3, 0.5])
+def test_a_sentence_after_two_short_words_is_heard_whole(stt_s: float, gap_s: float) -> None:
+    """The reply may go on at its first sound, for there was nothing before it, but no longer than that."""
+    talk = story()
+    second_s = 6.16 + gap_s
+    third_s = second_s + 0.16 + gap_s
+    talk.speak((6.0, 6.16, "bip"), (second_s, second_s + 0.16, "bop"), (third_s, third_s + 1.8, "call me a taxi"))
+    talk.run(5.9)
+    talk.delays = Delays(stt=stt_s)
+    talk.run(60.0)
+    assert talk.told(Interrupted) and "call me a taxi" in talk.told(TurnComplete)[-1].input_transcript
+
+
+def test_coughs_hold_a_reply_for_no_longer_than_one_sound_may() -> None:
+    talk = story()
+    talk.speak(*((6.0 + 0.45 * number, 6.15 + 0.45 * number, "") for number in range(12)))
+    talk.run(5.9)
+    talk.delays = Delays(stt=5.0)
+    talk.run(7.3)
+    assert speaking(talk)[-1] > 6.0 and not talk.told(Interrupted)

@@ -241,6 +241,7 @@ class Judging(Weighing):
     def _sound_again(self, event: SpeechBegan) -> None:
         if self._overlap is not None:
             self._overlap.ended, self._overlap.last_s = False, event.at_s
+            self._overlap.again_s, self._overlap.again_at = event.at_s, self._now
             self._overlap.voiced_s *= AGAIN_SHARE
 
     def _judge(self) -> None:
@@ -269,7 +270,10 @@ class Judging(Weighing):
 
     def _resume(self, sound: Overlap) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""
-        slight = sound.murmured or sound.in_doubt(self._rules(sound))
+        goes_on = not sound.ended and self._speaking
+        # what has just come again after a gap may be the beginning of a sentence
+        again = goes_on and sound.again_at > 0
+        slight = sound.murmured or sound.in_doubt(self._rules(sound)) or again
         doubtful = self._comes_late(sound) or (sound.over_speech and sound.in_doubt(self._rules(sound)))
         self._drop_doubted()
         if doubtful:
@@ -280,8 +284,7 @@ class Judging(Weighing):
         self._overlap = None
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
-        goes_on = not sound.ended and self._speaking
-        if sound.over_speech and (sound.murmured or doubtful) and goes_on:
+        if sound.over_speech and (sound.murmured or doubtful or again) and goes_on:
             # if the reply ends before the sound does, what it becomes is heard then
             self._let_go = sound if slight else None
             self._missed_s, self._missed_until_s = self._onset_of(sound), None

@@ -186,6 +186,9 @@ class Overlap:
     soon: bool = False
     """It began when hardly anything of the answer to a spoken turn was heard: it may be the last word of that."""
     revision: int = 0
+    again_s: float = 0.0
+    """Where in the audio it came again after a gap, and when that was heard."""
+    again_at: float = 0.0
     voiced_s: float = 0.0
     before_s: float = 0.0
     """Of this, the voice of the sound before it, of which the recogniser had not said yet what it was."""
@@ -280,6 +283,8 @@ class Overlap:
         elapsed_s = max(audio_s - self.onset_s, now - self.heard_at)
         if self.ended:  # the recogniser is asked once more then, and gets its time
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
+        elif self.again_at and not self.over_speech and elapsed_s * 1000 < rules.deadline_ms:
+            elapsed_s = max(audio_s - self.again_s, now - self.again_at)  # what comes now may be a sentence
         if (self.commands or (self.interrupts and self.judged_whole)) and not sounds_like_us(self.spotted, said):
             return Verdict.INTERRUPT
         if not self.ahead and (self.murmured or self.in_doubt(rules)):

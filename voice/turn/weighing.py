@@ -91,5 +91,5 @@ class Weighing(Deciding):
         rules, since = self._policy.rules, sound.heard_at
         if sound.ended:
             since = max(since, sound.ended_at - rules.patience_ms / 2000)
-        soon = since + rules.patience_ms / 1000 + SLIGHT_S
+        soon = (since if sound.over_speech else max(since, sound.again_at)) + rules.patience_ms / 1000 + SLIGHT_S
         return soon if soon > self._now else since + rules.deadline_ms / 1000 + SLIGHT_S
