@@ -179,6 +179,8 @@ class GenerateRequest:
     """Fields of the client's request that nothing here reads, for servers that speak OpenAI's form."""
     completion_limit: bool = False
     """The client called its token limit max_completion_tokens: some models refuse the older max_tokens."""
+    prompt: str | tuple[int, ...] | None = None
+    """In place of messages: a text, or its tokens, that the model goes on with as it is, by no template."""
     on_route: Callable[[RouteTrace], None] | None = field(default=None, compare=False, repr=False)
     """Told which backend answers, when it begins; or that none did."""
     on_slot: Callable[[str, int], None] | None = field(default=None, compare=False, repr=False)

@@ -37,6 +37,7 @@ class LlamaCppServer(OpenAIClient):
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         """With tools, media or several replies by the chat API always: /completion has none of them."""
         plain = not request.tools and request.n == 1 and not any(message.media for message in request.messages)
+        plain = plain and request.prompt is None
         stream = self._complete(request) if self.config.api == "completion" and plain else super().generate(request)
         try:
             async for event in stream:

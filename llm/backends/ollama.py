@@ -43,6 +43,8 @@ class Ollama(OpenAIClient):
         self._num_ctxs: dict[str, int] = {}
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
+        if request.prompt is not None:
+            raise UnknownModel("Ollama puts every text into a template", hint="ask by /v1/chat/completions")
         model = request.model or self.config.model
         body = chat_body(with_defaults(request, self.config), model)
         loading = await self._loading(model)

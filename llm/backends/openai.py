@@ -34,7 +34,7 @@ class OpenAIServer(OpenAIClient):
             body.pop("chat_template_kwargs", None)  # nobody asked for it by name, and not all servers know it
         if self._strict:
             body = {name: value for name, value in body.items() if name not in _NOT_OPENAIS}
-        if "max_tokens" in body and (self._strict or request.completion_limit):
+        if "max_tokens" in body and request.prompt is None and (self._strict or request.completion_limit):
             body["max_completion_tokens"] = body.pop("max_tokens")
         return body
 

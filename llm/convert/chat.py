@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from llm.convert.content import read_content, wire_content
 from llm.convert.formats import grammar_schema
 from llm.convert.logprobs import logprobs_object
+from llm.convert.offered_tools import offered_tools
 from llm.convert.sampling import sampling_body, sampling_of
 from llm.messages import GenerateRequest, Message, Priority, ToolCall, WaitState
 from llm.stream import (
@@ -50,9 +50,7 @@ __all__ = [
 ]
 
 MAX_CHOICES = 16
-LONGEST_NAME = 256
 _ALSO_CARRIED = ("reasoning_effort", "chat_template_kwargs", "user")
-_TOOL_NAME = re.compile(r"[A-Za-z0-9_.:/-]+")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -92,7 +90,7 @@ def to_request(
     if chat.grammar is not None and (chat.response_format or {}).get("type", "text") != "text":
         raise BadInput("grammar and response_format exclude each other", param="grammar")
     grammar_schema(chat.response_format)
-    tools, tool_choice = _allowed(_tools(chat), _tool_choice(chat))
+    tools, tool_choice = offered_tools(chat)
     logprobs = (chat.top_logprobs or 0) if chat.logprobs else None
     return GenerateRequest(
         messages=tuple(_message(message, index) for index, message in enumerate(chat.messages)),
@@ -123,57 +121,10 @@ def _priority(chat: ChatRequest, otherwise: Priority) -> Priority:
     return Priority.BATCH if (chat.model_extra or {}).get("service_tier") == "flex" else otherwise
 
 
-def _tools(chat: ChatRequest) -> tuple[Mapping[str, Any], ...]:
-    for index, tool in enumerate(chat.tools or ()):
-        function = tool.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else None
-        if tool.get("type", "function") != "function" or not isinstance(name, str) or not name:
-            raise BadInput(
-                'a tool looks like {"type": "function", "function": {"name": ..., "parameters": ...}}',
-                param=f"tools[{index}]",
-            )
-        assert isinstance(function, Mapping)
-        if len(name) > LONGEST_NAME or not _TOOL_NAME.fullmatch(name):
-            raise BadInput(
-                f"a tool's name has letters, digits and any of _-.:/, {LONGEST_NAME} at most",
-                param=f"tools[{index}].function.name",
-            )
-        if not isinstance(function.get("parameters"), Mapping | None):
-            raise BadInput("a tool's parameters are a JSON schema", param=f"tools[{index}].function.parameters")
-    return tuple(chat.tools or ())
-
-
-def _allowed(
-    tools: tuple[Mapping[str, Any], ...], choice: str | Mapping[str, Any] | None
-) -> tuple[tuple[Mapping[str, Any], ...], str | Mapping[str, Any] | None]:
-    """OpenAI's `allowed_tools` offers some of the tools only: the same as a request with those."""
-    if not isinstance(choice, Mapping) or choice.get("type") != "allowed_tools":
-        return tools, choice
-    found = choice.get("allowed_tools")
-    asked = found if isinstance(found, Mapping) else {}
-    rows, mode, where = asked.get("tools"), asked.get("mode", "auto"), "tool_choice.allowed_tools"
-    functions = [row.get("function") for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
-    names = [function.get("name") for function in functions if isinstance(function, Mapping)]
-    there = {tool["function"]["name"] for tool in tools}
-    if not names or any(not isinstance(name, str) or name not in there for name in names):
-        raise BadInput("allowed_tools names some of the request's tools", param=f"{where}.tools")
-    if mode not in ("auto", "required"):
-        raise BadInput("allowed_tools: mode is auto or required", param=f"{where}.mode")
-    return tuple(tool for tool in tools if tool["function"]["name"] in names), mode
-
-
 def _extra(chat: ChatRequest) -> dict[str, Any]:
     """Fields that nothing here reads, and those that a server may read otherwise than we do."""
     also = {name: getattr(chat, name) for name in _ALSO_CARRIED if getattr(chat, name) is not None}
     return {**(chat.model_extra or {}), **also}
-
-
-def _tool_choice(chat: ChatRequest) -> str | Mapping[str, Any] | None:
-    if isinstance(chat.tool_choice, str) and chat.tool_choice not in ("none", "auto", "required"):
-        raise BadInput('tool_choice: "none", "auto", "required", or the function to call', param="tool_choice")
-    if not chat.tools and chat.tool_choice not in (None, "auto", "none"):
-        raise BadInput("tool_choice needs tools", param="tool_choice")
-    return chat.tool_choice
 
 
 def _thinking(chat: ChatRequest) -> bool | None:
@@ -190,15 +141,11 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False, carries
     body: dict[str, Any] = {
         **(request.extra if carries else {}),
         "model": model,
-        "messages": [_wire_message(message, carries) for message in request.messages],
+        **_asked(request, carries),
         "stream": True,
         "stream_options": {"include_usage": True, **({"continuous_usage_stats": True} if ours else {})},
         **sampling_body(request.sampling),
     }
-    if request.sampling.logprobs is not None:
-        body["logprobs"] = True
-        if request.sampling.logprobs:
-            body["top_logprobs"] = request.sampling.logprobs
     if request.n != 1:
         body["n"] = request.n
     if request.tools:
@@ -223,6 +170,16 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False, carries
         if request.conversation:
             body["parley_conversation"] = request.conversation
     return body
+
+
+def _asked(request: GenerateRequest, carries: bool) -> dict[str, Any]:
+    """What the model reads, and which likely tokens are told; text completions have other fields for both."""
+    likely = request.sampling.logprobs
+    if request.prompt is not None:
+        prompt = request.prompt if isinstance(request.prompt, str) else list(request.prompt)
+        return {"prompt": prompt, **({} if likely is None else {"logprobs": likely})}
+    logprobs = {} if likely is None else {"logprobs": True, **({"top_logprobs": likely} if likely else {})}
+    return {"messages": [_wire_message(message, carries) for message in request.messages], **logprobs}
 
 
 def _message(message: ChatMessage, index: int) -> Message:

@@ -14,7 +14,7 @@ from llm.convert.logprobs import finite_logprob
 from llm.convert.sampling import PLAIN_FIELDS, sampling_of
 from llm.engine import EngineFinish
 from llm.messages import Priority, Sampling
-from llm.stream import TokenLogprob, Usage
+from llm.stream import FinishReason, TokenLogprob, Usage
 from llm.wire.completions import DEFAULT_TOKENS, CompletionRequest, NativeCompletionRequest
 from models.errors import BadInput
 
@@ -180,9 +180,9 @@ class TextWriter:
     _offsets: dict[int, int] = field(default_factory=dict)
 
     def chunk(
-        self, choice: int, text: str, logprobs: tuple[TokenLogprob, ...], finish: EngineFinish | None
+        self, choice: int, text: str, logprobs: tuple[TokenLogprob, ...], reason: FinishReason | None
     ) -> dict[str, Any]:
-        chunk = {**self._head(), "choices": [self.choice(choice, text, logprobs, finish)]}
+        chunk = {**self._head(), "choices": [self.choice(choice, text, logprobs, reason)]}
         return {**chunk, "usage": None} if self.include_usage else chunk
 
     def usage(self, usage: Usage) -> list[dict[str, Any]]:
@@ -192,11 +192,11 @@ class TextWriter:
         return {**self._head(), "choices": choices, "usage": usage_object(usage)}
 
     def choice(
-        self, choice: int, text: str, logprobs: tuple[TokenLogprob, ...], finish: EngineFinish | None
+        self, choice: int, text: str, logprobs: tuple[TokenLogprob, ...], reason: FinishReason | None
     ) -> dict[str, Any]:
-        reason = None if finish is None else "length" if finish.reason == "length" else "stop"
+        finish = None if reason is None else "length" if reason == "length" else "stop"
         told = self._logprobs(choice, logprobs) if logprobs else None
-        return {"index": choice, "text": text, "logprobs": told, "finish_reason": reason}
+        return {"index": choice, "text": text, "logprobs": told, "finish_reason": finish}
 
     def _logprobs(self, choice: int, logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any]:
         """The old shape: parallel lists, and where in the text each token begins."""

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import isfinite
 from typing import Any, TypeGuard
 
@@ -220,8 +221,19 @@ def _tells_error(chunk: Mapping[str, Any]) -> bool:
 def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
     content = found.get("content") if isinstance(found, dict) else None
     if not isinstance(content, list):
-        return ()
+        return _old_logprobs(found) if isinstance(found, dict) else ()
     return tuple(logprob_of(one) for one in content if isinstance(one, dict))
+
+
+def _old_logprobs(found: Mapping[str, Any]) -> tuple[TokenLogprob, ...]:
+    """Those of the old completions, which are parallel lists."""
+    lists = [found.get(name) for name in ("tokens", "token_logprobs", "top_logprobs")]
+    tokens, values, tops = (one if isinstance(one, list) else [] for one in lists)
+    rows = [{"token": token, "logprob": value} for token, value in zip_longest(tokens, values)]
+    for row, top in zip(rows, tops, strict=False):
+        likely = top if isinstance(top, dict) else {}
+        row["top_logprobs"] = [{"token": token, "logprob": value} for token, value in likely.items()]
+    return tuple(logprob_of(row) for row in rows)
 
 
 def logprob_of(one: Mapping[str, Any]) -> TokenLogprob:

@@ -101,7 +101,8 @@ class OpenAIClient:
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         body = self.body(with_defaults(request, self.config))
-        reader, events = ChunkReader(choices=request.n, thoughts=InlineThoughts(not self.ours)), SseReader()
+        thoughts = InlineThoughts(not self.ours and request.prompt is None)
+        reader, events = ChunkReader(choices=request.n, thoughts=thoughts), SseReader()
         begun = False
         quiet_s: float | None = anyio.current_time()  # since when nothing of the answer has come
         passes = self.relays and may_relay(request)
@@ -110,9 +111,8 @@ class OpenAIClient:
         if whole:
             body = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
         try:
-            async with self._asked(
-                f"{self._base}/chat/completions", body, WHOLE_PATIENCE if whole else 1.0
-            ) as response:
+            path = "chat/completions" if request.prompt is None else "completions"
+            async with self._asked(f"{self._base}/{path}", body, WHOLE_PATIENCE if whole else 1.0) as response:
                 if response.content_type == "text/html":
                     raise BackendFailed(f"{self.name} sent a page", hint=_PAGE, of_server=True)
                 if _in_one_piece(response, await response.opening(), whole):

@@ -21,6 +21,8 @@ def with_defaults(request: GenerateRequest, config: BackendConfig) -> GenerateRe
     """
     if config.max_input_tokens:
         about = sum(len(message.content) for message in request.messages) // CHARACTERS_PER_TOKEN
+        if request.prompt is not None:
+            about = len(request.prompt) // (CHARACTERS_PER_TOKEN if isinstance(request.prompt, str) else 1)
         if about > config.max_input_tokens:
             raise ContextTooLong(
                 f"about {about} tokens, and {config.name} takes {config.max_input_tokens}",
@@ -33,7 +35,7 @@ def with_defaults(request: GenerateRequest, config: BackendConfig) -> GenerateRe
         "frequency_penalty": config.frequency_penalty if asked.frequency_penalty is None else asked.frequency_penalty,
         "presence_penalty": config.presence_penalty if asked.presence_penalty is None else asked.presence_penalty,
         "seed": config.seed if asked.seed is None and config.seed >= 0 else asked.seed,
-        "max_tokens": asked.max_tokens or config.max_output_tokens or None,
+        "max_tokens": (config.max_output_tokens or None) if asked.max_tokens is None else asked.max_tokens,
         "stop": asked.stop or config.stop_sequences,
     }
     changed = {name: value for name, value in found.items() if value != getattr(asked, name)}

@@ -70,7 +70,9 @@ async def _openai(request: Request) -> Response:
     done = await unless_gone(request.receive, lambda: _collect(server.bridge, jobs))
     if done is None:
         return Response(status_code=499)
-    choices = [writer.choice(n, echoes[n] + text, logprobs, end) for n, (text, logprobs, _, end) in enumerate(done)]
+    choices = [
+        writer.choice(n, echoes[n] + text, logprobs, end.reason) for n, (text, logprobs, _, end) in enumerate(done)
+    ]
     return JsonAnswer(writer.whole(choices, _usage([end for *_, end in done], count)))
 
 
@@ -83,7 +85,8 @@ async def _openai_lines(
             chunks = []
             for taken in _within(await replies.take(), jobs):
                 text, echoes[taken.choice] = echoes[taken.choice] + taken.text, ""
-                chunks.append(writer.chunk(taken.choice, text, taken.logprobs, taken.finish))
+                reason = None if taken.finish is None else taken.finish.reason
+                chunks.append(writer.chunk(taken.choice, text, taken.logprobs, reason))
                 if taken.finish is not None:
                     finishes[taken.choice] = taken.finish
             yield b"".join(event(chunk) for chunk in chunks)

@@ -109,13 +109,13 @@ def test_priorities() -> None:
 
 def test_answers_of_text_completions() -> None:
     whole = TextWriter("id", "m", 1)
-    choice = whole.choice(0, "text", (), DONE)
+    choice = whole.choice(0, "text", (), DONE.reason)
     assert choice == {"index": 0, "text": "text", "logprobs": None, "finish_reason": "length"}
     assert whole.whole([choice], DONE.usage)["usage"]["total_tokens"] == 15
     piece = whole.chunk(0, "te", (), None)
     assert piece["choices"][0]["finish_reason"] is None and "usage" not in piece and whole.usage(DONE.usage) == []
     counting = TextWriter("id", "m", 1, include_usage=True)
-    assert counting.chunk(1, "", (), DONE)["usage"] is None
+    assert counting.chunk(1, "", (), DONE.reason)["usage"] is None
     (usage,) = counting.usage(DONE.usage)
     assert usage["choices"] == [] and usage["usage"]["prompt_tokens_details"] == {"cached_tokens": 4}
 

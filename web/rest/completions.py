@@ -1,0 +1,166 @@
+"""POST /v1/completions: OpenAI's old text completions, for clients that put their prompts together themselves."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from llm.convert.chat import parse_body
+from llm.convert.completions import TextWriter, adapters_of, completion_sampling, prompts_of
+from llm.errors import BackendFailed
+from llm.messages import GenerateRequest
+from llm.port import Generator
+from llm.stream import ChoiceEnd, Finish, FinishReason, TextDelta, TokenLogprob, Usage
+from llm.wire.completions import CompletionRequest
+from models.errors import BadInput
+from web.guards.authenticate import principal_of
+from web.http.body import read_object
+from web.http.route_header import RouteHeader
+from web.http.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
+from web.rest.chat import without_ours
+from web.services import services_of
+
+__all__ = ["ROUTES"]
+
+_log = structlog.get_logger("web")
+_CLIENT_CLOSED = 499
+_MOST_CHARACTERS = 64 << 20
+
+
+@dataclass(slots=True)
+class _Choice:
+    text: str = ""
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    reason: FinishReason | None = None
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Of the choice of that number; `usage` comes with the last one, and counts all prompts."""
+
+    number: int
+    text: str = ""
+    logprobs: tuple[TokenLogprob, ...] = ()
+    reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+async def _complete(request: Request) -> Response:
+    """Several prompts are gone on with one after the other, each `n` times."""
+    asked = parse_body(CompletionRequest, without_ours(await read_object(request)))
+    principal, services = principal_of(request), services_of(request)
+    told, waits = RouteHeader(request), WaitComment()
+    sampling, extra = completion_sampling(asked), dict(asked.model_extra or {})
+    prompts, named = prompts_of(asked.prompt), extra.get("user")
+    if asked.echo and not all(isinstance(prompt, str) for prompt in prompts):
+        raise BadInput("tokens are not echoed", param="echo", hint="send the prompt as a text")
+    jobs = [
+        GenerateRequest(
+            messages=(),
+            model=asked.model,
+            prompt=prompt if isinstance(prompt, str) else tuple(prompt),
+            sampling=sampling,
+            n=asked.n or 1,
+            user=principal.share(named if isinstance(named, str) else None),
+            grammar=asked.grammar or None,
+            adapters=adapters_of(asked),
+            extra=extra,
+            on_route=told,
+            on_wait=waits.tell if asked.stream else None,
+        )
+        for prompt in prompts
+    ]
+    writer = TextWriter(
+        id=f"cmpl-{secrets.token_hex(12)}",
+        model=asked.model or "default",
+        created=int(services.clock.wall().timestamp()),
+        include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
+    )
+    pieces = _pieces(services.router, jobs, writer, echo=bool(asked.echo))
+    if asked.stream:
+        stream = EventStream(_events(pieces, writer), waits)
+        told.headers = stream.headers
+        return stream
+    choices = [_Choice() for _ in range(len(jobs) * (asked.n or 1))]
+    usage = Usage(0, 0)
+
+    async def work() -> None:
+        nonlocal usage
+        async with aclosing(pieces) as found:
+            async for piece in found:
+                choice = choices[piece.number]
+                choice.text += piece.text
+                choice.logprobs += piece.logprobs
+                choice.reason = piece.reason or choice.reason
+                usage = piece.usage or usage
+                if len(choice.text) > _MOST_CHARACTERS:
+                    raise BackendFailed("the model's answer has no end", hint="set max_tokens, or ask for a stream")
+
+    try:
+        await while_connected(request.receive, work, scope=request.scope)
+    except ClientGone:
+        _log.info("request.client_gone")
+        return Response(status_code=_CLIENT_CLOSED)
+    rows = [
+        writer.choice(number, choice.text, tuple(choice.logprobs), choice.reason)
+        for number, choice in enumerate(choices)
+    ]
+    return JSONResponse(writer.whole(rows, usage), headers=told.headers)
+
+
+async def _pieces(
+    generator: Generator, jobs: Sequence[GenerateRequest], writer: TextWriter, *, echo: bool
+) -> AsyncGenerator[_Piece, None]:
+    total = Usage(0, 0)
+    for place, job in enumerate(jobs):
+        first, ended, finish = place * job.n, set[int](), None
+        begun = False
+        async with aclosing(generator.generate(job)) as events:
+            async for event in events:
+                if echo and not begun:
+                    for choice in range(job.n):
+                        yield _Piece(first + choice, str(job.prompt))
+                begun = True
+                match event:
+                    case TextDelta():
+                        yield _Piece(first + event.choice, event.text, event.logprobs)
+                    case ChoiceEnd(choice=choice, reason=reason):
+                        ended.add(choice)
+                        yield _Piece(first + choice, reason=reason)
+                    case Finish():
+                        finish = event
+        if finish is None:
+            raise BackendFailed("the model's answer ended in the middle")
+        writer.model = finish.model or writer.model
+        used = finish.usage or Usage(0, 0)
+        total = Usage(
+            total.prompt_tokens + used.prompt_tokens,
+            total.completion_tokens + used.completion_tokens,
+            total.cached_tokens + used.cached_tokens,
+        )
+        usage = total if place == len(jobs) - 1 else None
+        for choice in range(job.n):
+            if choice not in ended:
+                yield _Piece(first + choice, reason=finish.reason)
+        if usage is not None:
+            yield _Piece(first, usage=usage)
+
+
+async def _events(pieces: AsyncGenerator[_Piece, None], writer: TextWriter) -> AsyncGenerator[bytes, None]:
+    async with aclosing(pieces) as found:
+        async for piece in found:
+            if piece.usage is None:
+                yield data_line(writer.chunk(piece.number, piece.text, piece.logprobs, piece.reason))
+            else:
+                told = b"".join(data_line(chunk) for chunk in writer.usage(piece.usage))
+                yield LastPiece(told + b"data: [DONE]\n\n")
+
+
+ROUTES = [Route("/v1/completions", _complete, methods=["POST"])]
