@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import ClassVar, cast
 from weakref import WeakSet
@@ -19,22 +17,14 @@ from llm.errors import BackendFailed
 from llm.remote.backend_http import failure_of
 from llm.remote.exchange import AnswerBroken, Exchange
 from models.clock import Clock, SystemClock
+from models.dead_peers import probe
 
 __all__ = ["Upstream", "UpstreamAnswer"]
 
 STALE_S = 1.0
 """A kept connection that the server has closed shows it within this time; one that is dead, within DEAD_S."""
 DEAD_S = 15
-"""So long the server's machine may acknowledge nothing, whatever it computes; then the connection is dead: a router
-has forgotten it, or the machine was switched off. The system by itself would try for a quarter of an hour.
-"""
-_PROBES = {
-    "TCP_KEEPIDLE": DEAD_S // 3,
-    "TCP_KEEPINTVL": DEAD_S // 3,
-    "TCP_KEEPCNT": 2,
-    "TCP_USER_TIMEOUT": DEAD_S * 1000,
-}
-"""Linux tcp(7); other systems have some of them, macOS the first under another name."""
+"""A server whose machine acknowledges nothing for so long is gone; it may compute for as long as it likes."""
 _TRIES = 256
 """Connections that are looked at until one serves: kept ones may have said something, or be as stale as the first."""
 _KEPT_HEADS = 64
@@ -129,8 +119,8 @@ class Upstream:
             if keeper is None or transport is None or keeper.should_close or (anew and kept):
                 connection.close()  # it said something while nobody asked, or another of its age was closed
                 continue
-            if not kept:
-                _probe(transport)
+            if not kept and (sock := transport.get_extra_info("socket")) is not None:
+                probe(sock, DEAD_S)
             sent_s = loop.time()
             exchange = Exchange(transport, keeper, timeout.sock_read or _FOREVER, until)
             try:
@@ -179,18 +169,6 @@ class Upstream:
             if len(self._heads) < _KEPT_HEADS:
                 self._heads[key] = found
         return found
-
-
-def _probe(transport: asyncio.Transport) -> None:
-    """Have the system find out whether the other machine is still there."""
-    sock = transport.get_extra_info("socket")
-    if sock is None:
-        return
-    with suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _PROBES.items():
-            if (option := getattr(socket, name, None)) is not None:
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _address(url: str) -> URL:

@@ -1,7 +1,7 @@
-"""A server whose machine is gone without a word, for tests: asked in a network of our own, which is then cut.
+"""Servers and clients whose machine is gone without a word, for tests: in a network of our own, which is then cut.
 
-Prints `none` where no such network can be made; else `asked`, and a line for a kept connection and for a stream that
-both died: what was raised.
+Prints `none` where no such network can be made; else `asked`, a line for a kept connection and for a stream that
+both died (what was raised), and a line for a client of ours that was waiting for its answer.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ import struct
 import sys
 
 import aiohttp
-from aiohttp import web
+import anyio
+from aiohttp import web as aio
+from starlette.types import Receive, Scope, Send
 
 from llm.remote import upstream
 from llm.remote.upstream import Upstream
+from web.http.departure import departure_of
+from web.serving import server
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # sched.h
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1  # linux/sockios.h, net/if.h
-_SOON = {"TCP_KEEPIDLE": 1, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 2000}
+_SOON_S = 2
 _LONG = aiohttp.ClientTimeout(sock_connect=1, sock_read=600)
 
 
@@ -43,12 +47,12 @@ def _loopback(*, up: bool) -> None:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP if up else 0))
 
 
-async def _whole(request: web.Request) -> web.Response:
-    return web.json_response({})
+async def _whole(request: aio.Request) -> aio.Response:
+    return aio.json_response({})
 
 
-async def _stream(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
+async def _stream(request: aio.Request) -> aio.StreamResponse:
+    response = aio.StreamResponse()
     await response.prepare(request)
     await response.write(b"the first word")
     await asyncio.sleep(600)
@@ -56,18 +60,18 @@ async def _stream(request: web.Request) -> web.StreamResponse:
 
 
 async def main() -> None:
-    app = web.Application()
+    app = aio.Application()
     app.router.add_post("/whole", _whole)
     app.router.add_post("/stream", _stream)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    runner = aio.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await aio.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     async with aiohttp.ClientSession() as http:
-        server = Upstream(http, asks_again=True)
+        asked = Upstream(http, asks_again=True)
 
         async def ask(path: str) -> None:
-            async with server.request("POST", url + path, {}, b"{}", _LONG) as answer:
+            async with asked.request("POST", url + path, {}, b"{}", _LONG) as answer:
                 async for _ in answer.pieces():
                     if path == "/stream":
                         _loopback(up=False)
@@ -81,11 +85,31 @@ async def main() -> None:
             except Exception as error:
                 print(type(error).__name__, error, flush=True)
             _loopback(up=True)
-    os._exit(0)
+    await _client_gone()
+
+
+async def _client_gone() -> None:
+    """It waits, and nothing is sent to it meanwhile."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        departure = departure_of(scope)
+        assert departure is not None
+        gone = asyncio.Event()
+        with departure.calls(gone.set):
+            _loopback(up=False)
+            await gone.wait()
+        print("client gone", flush=True)
+        os._exit(0)
+
+    listener = server.listen("127.0.0.1", 0)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(server.serve, app, listener)
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
 if __name__ == "__main__":
     if _network():
-        upstream._PROBES = _SOON
+        upstream.DEAD_S = server.CLIENT_DEAD_S = _SOON_S
         asyncio.run(main())
     sys.stdout.write("none\n")

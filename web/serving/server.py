@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from models.dead_peers import probe
 from models.errors import ParleyError
 from web.errors import TooManyConnections
 from web.guards.errors_to_answers import answer
@@ -47,6 +48,8 @@ HEAD_WITHIN_S = 60.0
 """Whoever connects and sends no whole head of a request within this time is disconnected."""
 FULL_HEAD_WITHIN_S = 1.0
 """The same, of connections beyond those that are taken."""
+CLIENT_DEAD_S = 60
+"""A client that acknowledges nothing for so long is gone, and what it asked for is cancelled."""
 _FULL_TOLD_EVERY_S = 60.0
 _END_WITHIN_S = 1.0
 """Answers that are still being written at the end may take this long; then they are cut."""
@@ -203,6 +206,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         # So that a restart need not wait for the old connections' TIME_WAIT to be over.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe(listener, CLIENT_DEAD_S)
         listener.bind(address)
         listener.listen(2048)
         listener.setblocking(False)
