@@ -42,6 +42,7 @@ __all__ = [
     "codes_of",
     "headers_of",
     "no_model",
+    "server_ends",
 ]
 
 
@@ -98,6 +99,11 @@ def no_model(name: str) -> NotReady:
         return NotReady(f"no language model called {name[:100]!r} can answer now", hint=hint)
     hint = "GET /health says whether one is starting; `parley doctor` says how to get one"
     return NotReady("no language model can answer now", hint=hint)
+
+
+def server_ends() -> NotReady:
+    """What was under way is cut off."""
+    return NotReady("the server is ending", hint="ask again in a moment: it may be starting anew")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BadInput, ParleyError
-from web.errors import MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of
+from web.errors import MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of, server_ends
 from web.http.route_header import route_header
 
 __all__ = ["ErrorsToAnswers", "answer", "on_http_exception"]
@@ -44,7 +45,8 @@ async def on_http_exception(request: Request, exc: Exception) -> Response:
 
 class ErrorsToAnswers:
     """Outermost but for the request id. A ParleyError is answered by the table in web/errors.py; anything else is
-    a fault of ours: logged with its trace, answered with 500 and the request's id, never with its text.
+    a fault of ours: logged with its trace, answered with 500 and the request's id, never with its text. Who is cut
+    off by the end of the server is told so.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -62,6 +64,11 @@ class ErrorsToAnswers:
             await self.app(scope, receive, send_watched)
         except ParleyError as error:
             await self._answer(error, started, scope, receive, send)
+        except asyncio.CancelledError:
+            # The server's end: nobody else cancels a request's own task.
+            if scope["type"] != "http" or started:
+                raise
+            await self._answer(server_ends(), started, scope, receive, send)
         except Exception:
             _log.exception("request.failed", path_length=len(scope["path"]))
             name = scope.get("state", {}).get("request_id", "")

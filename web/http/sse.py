@@ -6,6 +6,7 @@ cancelled down to the decoder.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, nullcontext
@@ -19,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm.messages import WaitState
 from models.errors import ParleyError
-from web.errors import body_of
+from web.errors import body_of, server_ends
 from web.guards.errors_to_answers import answer
 from web.http.departure import departure_of
 from web.http.route_header import route_header
@@ -109,6 +110,9 @@ class ByteStream(Response):
                 await while_connected(receive, lambda: self._pump(line, scope, receive), self._beside(line), scope)
         except ClientGone:
             _log.info("stream.client_gone")
+        except asyncio.CancelledError:  # of the request's own task: the server ends
+            if not await self._cut(line):
+                raise
         if line.patience.cancelled_caught:
             _log.warning("stream.client_too_slow")
 
@@ -143,6 +147,10 @@ class ByteStream(Response):
     async def _broken(self, line: _Line, error: ParleyError) -> None:
         raise error
 
+    async def _cut(self, line: _Line) -> bool:
+        """Whether the client could be told that there will be no more."""
+        return False
+
 
 class WaitComment:
     """Says in a line of text what a request waits for. `tell` is given to it as `on_wait`."""
@@ -176,6 +184,12 @@ class EventStream(ByteStream):
     async def _broken(self, line: _Line, error: ParleyError) -> None:
         await line.write(data_line(body_of(error)), self.raw_headers)
 
+    async def _cut(self, line: _Line) -> bool:
+        if not line.is_open or line.ended:
+            return False
+        await line.write(LastPiece(data_line(body_of(server_ends()))))
+        return True
+
 
 class _Line:
     """The open answer: whole pieces, one after the other, each within its time.
@@ -189,7 +203,7 @@ class _Line:
         self.patience = anyio.CancelScope()
         self._lock = anyio.Lock(fast_acquire=True)  # else every piece would wait for a turn of the loop
         self.ended = False
-        self._open = False
+        self.is_open = False
         self._told: list[tuple[bytes, bytes]] = []
         """Headers that the client has."""
         self._refused = False
@@ -200,7 +214,7 @@ class _Line:
     async def refuse(self, answer: Callable[[Send], Awaitable[None]]) -> bool:
         """Send another answer in place of this one; False if this one is open already."""
         async with self._lock:
-            if self._open:
+            if self.is_open:
                 return False
             self._refused = True
             await answer(self.send)
@@ -218,9 +232,9 @@ class _Line:
                 async with self._lock:
                     if self._refused:
                         return
-                    if not self._open:
+                    if not self.is_open:
                         await self.send({"type": "http.response.start", "status": 200, "headers": headers})
-                        self._open, self._told = True, list(headers)
+                        self.is_open, self._told = True, list(headers)
                 late = [header for header in headers if header not in self._told]
                 self._told += late
                 data = b"".join(b": %s: %s\n\n" % header for header in late) + data
@@ -247,7 +261,7 @@ class _Line:
                 if self._written == comments and waits.text != told:
                     told, comments = waits.text, comments + 1
                     await self.write(f": {told}\n\n".encode(), headers)
-                elif self._open and quiet_s >= _KEEP_ALIVE_S:
+                elif self.is_open and quiet_s >= _KEEP_ALIVE_S:
                     quiet_s, comments = 0.0, comments + 1
                     await self.write(b": keep-alive\n\n")
             if sent.cancelled_caught:
