@@ -34,6 +34,7 @@ __all__ = [
     "NotFound",
     "NotReady",
     "NotSupported",
+    "SlotChanged",
     "TooManyConnections",
     "Unauthorized",
     "WebError",
@@ -57,6 +58,11 @@ class Unauthorized(WebError):
 
 class Forbidden(WebError):
     code = "forbidden"
+
+
+class SlotChanged(WebError):
+    code = "slot_changed"
+    default_hint = "GET /admin/api/slots shows what the slots hold"
 
 
 class NotFound(WebError):
@@ -166,6 +172,7 @@ TABLE: Mapping[str, ErrorCodes] = {
     "web_error": ErrorCodes(500, _SERVER, 1011),
     "invalid_api_key": ErrorCodes(401, _REQUEST, 4001),
     "forbidden": ErrorCodes(403, _REQUEST, 4003),
+    "slot_changed": ErrorCodes(409, _REQUEST, 1008),
     "not_found": ErrorCodes(404, _REQUEST, 4004),
     "method_not_allowed": ErrorCodes(405, _REQUEST, 1008),
     "request_timeout": ErrorCodes(408, _REQUEST, 1008),

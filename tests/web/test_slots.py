@@ -127,8 +127,12 @@ def test_a_restarted_slot_keeps_its_options(server: ParleyProcess) -> None:
         assert time.monotonic() < with_new_worker
     assert (after["model"], after["context"], after["pinned"]) == ("tiny", 192, before["pinned"])
     assert ask(server, "/admin/api/slots/3/restart", {"now": True})[0] == 400
+    for what in ("restart", "pin", "unload"):
+        status, refused = ask(server, f"/admin/api/slots/3/{what}", {"model": "parley-mini"})  # it was there before
+        assert (status, refused["error"]["code"]) == (409, "slot_changed") and "tiny" in refused["error"]["message"]
+    assert wait_ready(server, 3)["pid"] == after["pid"]
     assert ask(server, "/admin/api/slots/6/restart", {})[0] == 400
-    assert ask(server, "/admin/api/slots/3/unload", {})[0] == 200
+    assert ask(server, "/admin/api/slots/3/unload", {"model": "tiny"})[0] == 200
 
 
 def test_the_answer_to_an_order_is_of_the_slot_it_is_for(server: ParleyProcess) -> None:

@@ -32,7 +32,7 @@ def _run(arguments: argparse.Namespace) -> int:
             said = []
             for row in chosen:
                 path = f"/admin/api/slots/{row['slot']}/unload"
-                after = await client.post(path, {"force": arguments.force})
+                after = await client.post(path, {"force": arguments.force, "model": row["model"]})
                 said.append(f"slot {row['slot']}: {row['model']} is {after['status']}")
         return said
 

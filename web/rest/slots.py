@@ -13,7 +13,7 @@ from starlette.routing import Route
 from llm.pool import SlotPool
 from llm.slot_events import SlotView
 from models.errors import BadInput, ModelUnreadable
-from web.errors import Forbidden
+from web.errors import Forbidden, SlotChanged
 from web.guards.authenticate import principal_of
 from web.http.body import parse, read_object
 from web.services import Services, services_of
@@ -36,15 +36,19 @@ class _Load(BaseModel):
     pinned: bool = False
 
 
-class _Unload(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class _OfSlot(BaseModel):
+    """`model`: which one is meant. Whoever looked at the slots a moment ago may take another one for it."""
 
+    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+
+    model: Annotated[str, Field(max_length=4096)] = ""
+
+
+class _Unload(_OfSlot):
     force: bool = False
 
 
-class _Pin(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
+class _Pin(_OfSlot):
     pinned: bool = True
 
 
@@ -97,22 +101,25 @@ async def _load(request: Request) -> Response:
 
 
 async def _unload(request: Request) -> Response:
-    """POST /admin/api/slots/{slot}/unload {"force"?}: when its requests have ended; with force, at once."""
+    """POST /admin/api/slots/{slot}/unload {"force"?, "model"?}: when its requests have ended; with force, at once.
+    409 when the slot holds another model than that.
+    """
     services = _for_admin(request)
     body = parse(_Unload, await read_object(request))
     number = request.path_params["slot"]
+    _check_model(services.pool, number, body.model)
     services.pool.unload(number, at_once=body.force)
     return JSONResponse(_row(services.pool, _view(services.pool, number)))
 
 
 async def _restart(request: Request) -> Response:
-    """POST /admin/api/slots/{slot}/restart {}: the same model with the same options in a new worker, when its
-    requests have ended. 202, as for a load.
+    """POST /admin/api/slots/{slot}/restart {"model"?}: the same model with the same options in a new worker, when
+    its requests have ended. 202, as for a load.
     """
     services = _for_admin(request)
-    if await read_object(request):
-        raise BadInput("this takes no fields")
+    body = parse(_OfSlot, await read_object(request))
     pool, number = services.pool, request.path_params["slot"]
+    _check_model(pool, number, body.model)
     slot = pool.occupant(number)
     if slot is None:
         raise BadInput(f"slot {number} holds no model", param="slot")
@@ -121,10 +128,11 @@ async def _restart(request: Request) -> Response:
 
 
 async def _pin(request: Request) -> Response:
-    """POST /admin/api/slots/{slot}/pin {"pinned"?}: a pinned model is never unloaded for another one."""
+    """POST /admin/api/slots/{slot}/pin {"pinned"?, "model"?}: a pinned model is never unloaded for another one."""
     services = _for_admin(request)
     body = parse(_Pin, await read_object(request))
     number = request.path_params["slot"]
+    _check_model(services.pool, number, body.model)
     services.pool.pin(number, body.pinned)
     return JSONResponse(_row(services.pool, _view(services.pool, number)))
 
@@ -160,6 +168,13 @@ def _renamed(body: dict[str, Any]) -> dict[str, Any]:
     if "model" in body and "model_path" not in body:
         body["model_path"] = body.pop("model")
     return body
+
+
+def _check_model(pool: SlotPool, number: int, meant: str) -> None:
+    """Raises SlotChanged."""
+    held = next((view.model for view in pool.views() if view.number == number), "")
+    if meant and held and held != meant:
+        raise SlotChanged(f"slot {number} holds {held} by now, not {meant[:80]!r}")
 
 
 def _view(pool: SlotPool, number: int) -> SlotView:

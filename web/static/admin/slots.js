@@ -141,7 +141,7 @@ export class Slots {
     this.loadButton = button("Load a model…", () => this.dialog.open(this.rows), "button.small-button.strong");
     const actions = {
       load: (row) => this.dialog.open(this.rows, row.slot, row.error?.model ?? ""),
-      pin: (row) => app.act(() => post(`/admin/api/slots/${row.slot}/pin`, { pinned: !row.pinned }), `Slot ${row.slot} is ${row.pinned ? "no longer pinned" : "pinned"}.`),
+      pin: (row) => app.act(() => post(`/admin/api/slots/${row.slot}/pin`, { pinned: !row.pinned, model: row.model }), `Slot ${row.slot} is ${row.pinned ? "no longer pinned" : "pinned"}.`),
       restart: (row) => this.restart(row),
       unload: (row, force) => this.unload(row, force),
     };
@@ -181,7 +181,7 @@ export class Slots {
   async restart(row) {
     const busy = row.running ? `Its ${row.running} running requests are finished first.` : "It takes no requests until it is loaded again.";
     if (!(await this.app.confirm.ask(`Restart slot ${row.slot}?`, `${row.model} gets a new worker. ${busy}`, "Restart"))) return;
-    await this.app.act(() => post(`/admin/api/slots/${row.slot}/restart`), `${row.model} is being restarted.`);
+    await this.app.act(() => post(`/admin/api/slots/${row.slot}/restart`, { model: row.model }), `${row.model} is being restarted.`);
   }
 
   async unload(row, force = false) {
@@ -189,6 +189,6 @@ export class Slots {
       const ended = force ? "Requests under way are cut off." : row.running ? "Requests under way are finished first." : "Voice turns may depend on it.";
       if (!(await this.app.confirm.ask(`Unload ${row.model}?`, `${row.pinned ? "It is pinned. " : ""}${ended}`, "Unload"))) return;
     }
-    await this.app.act(() => post(`/admin/api/slots/${row.slot}/unload`, { force }), `${row.model} is being unloaded.`);
+    await this.app.act(() => post(`/admin/api/slots/${row.slot}/unload`, { force, model: row.model }), `${row.model} is being unloaded.`);
   }
 }
