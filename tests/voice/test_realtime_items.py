@@ -184,6 +184,23 @@ class TestOrder:
         users = [item.message.content for item in items if item.message.role == "user"]
         assert users == ["tell me", "one moment", "I am not alone", "by the way"]
 
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_a_turn_may_be_deleted_before_its_words_are_made_out(self, answers: bool) -> None:
+        """The client was told of it. The model is not."""
+        detection = {"type": "server_vad", "create_response": answers}
+        talk = RealtimeTalk(delays=Delays(stt=2.0), audio={"input": {"turn_detection": detection}})
+        talk.speak((0.5, 1.5, "my number is four"))
+        talk.run(2.5)
+        (item,) = order(talk)
+        talk.say("conversation.item.delete", item_id=item)
+        talk.say("response.create")
+        talk.run(30.0)
+        check(talk)
+        assert not any("number" in message.content for think in prompts(talk) for message in think.messages)
+        assert not talk.errors and [event["item_id"] for event in talk.of("conversation.item.deleted")] == [item]
+        assert [done["response"]["status"] for done in talk.of("response.done")] == ["completed"]
+        assert order(talk) == [left.id for left in talk.machine.history.items] and item not in order(talk)
+
     def test_a_reply_that_is_taken_back_leaves_nothing(self) -> None:
         """The user went on before a sound of it was sent; words of it had been told."""
         talk = RealtimeTalk(lambda asked: LONG, delays=Delays(first_token=0.05, tts=3.0))

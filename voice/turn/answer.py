@@ -87,6 +87,8 @@ class Answer:
         self.out: list[Action] = []
         self.past: OrderedDict[str, Reply] = OrderedDict()
         """The last replies that are over, by their item."""
+        self.unwanted: set[str] = set()
+        """Items that are to be taken out of the conversation as soon as they are in it."""
         self.system_prompt = system_prompt
         self._settings = settings
         self._replies = 0
@@ -235,6 +237,9 @@ class Answer:
         """`remember`, but raises KeyError for an `after` that is not there. Tells of those that make room for it."""
         self.out.append(Tell(ItemAdded(item, self.history.insert(item, after))))
         self.out.extend(Tell(ItemDeleted(old)) for old in self.history.take_forgotten())
+        if item.id in self.unwanted:
+            self.unwanted.remove(item.id)
+            self.forget(item.id)
 
     def forget(self, item: str) -> None:
         """Take it out of the conversation, and tell."""

@@ -214,7 +214,17 @@ class Requests(Waking):
             self._complain("item_not_found", "There is no such item to stand behind", hint, event.event_id)
 
     def _on_delete(self, event: DeleteItem) -> None:
-        if self.history.get(event.item_id) is None:
+        busy = self._answer.revision
+        if (
+            busy is not None
+            and busy.user_item == event.item_id
+            and busy.awaits_words
+            and self.state is State.THINKING
+        ):
+            self._note(busy)  # it is not to be answered either
+        if any(note.user_item == event.item_id for note in self._notes.values()):
+            self._answer.unwanted.add(event.item_id)
+        elif self.history.get(event.item_id) is None:
             self._complain("item_not_found", "There is no such item", "", event.event_id)
         else:
             self._answer.forget(event.item_id)
