@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
+from voice.mouth.reply_options import ReplyOptions
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.session.outgoing import ErrorOut, TurnComplete
 from voice.settings import TurnSettings
@@ -220,6 +221,28 @@ def test_what_was_understood_outlives_the_wake_word_of_the_next_request(mode: Li
     assert users(talk) == ["book a table", "call a taxi"]
 
 
+@pytest.mark.parametrize("next_one", ["typed", "cancelled", "pre", "post", "mid"])
+def test_words_that_are_awaited_outlive_what_comes_next(next_one: str) -> None:
+    """The recogniser is slow; the turn is over, and the client was told so."""
+    mode = next_one if next_one in ("pre", "post", "mid") else None
+    wake = WakeConfig() if mode is None else WakeConfig(True, ("jarvis",), mode)  # type: ignore[arg-type]
+    config = replace(CONFIG, wake=wake)
+    talk = Conversation(config=config, delays=Delays(stt=3.0), audible=frozenset({"jarvis"}))
+    if mode is not None:
+        first, second = (heard.WakeWord("jarvis", 0.9, at_s, at_s + 0.4) for at_s in WORDS_S[mode])
+        talk.speak(*SPOKEN[mode])
+        talk.at(first.end_s + 0.1, first)
+        talk.at(second.end_s + 0.1, second)
+    else:
+        talk.speak((1.0, 2.0, "book a table"))
+        talk.at(3.0, heard.Respond(ReplyOptions(key="k")))
+        talk.at(3.2, heard.Typed("call a taxi") if next_one == "typed" else heard.CancelResponse())
+    talk.run(30.0)
+    second_words = {"cancelled": [], "mid": ["for call a taxi"]}.get(next_one, ["call a taxi"])
+    assert users(talk) == ["book a table", *second_words]
+    assert len([turn for turn in talk.told(TurnComplete) if not turn.interrupted]) == (next_one != "cancelled")
+
+
 SPOKEN = {
     "pre": [
         (1.0, 1.4, ""),
@@ -230,4 +253,5 @@ SPOKEN = {
     ],
     "post": [(1.0, 2.0, "book a table"), (2.0, 2.4, ""), (2.8, 3.6, "call a taxi"), (3.6, 4.0, "")],
 }
-WORDS_S = {"pre": (1.0, 3.6), "post": (2.0, 3.6)}
+SPOKEN["mid"] = SPOKEN["pre"]
+WORDS_S = {"pre": (1.0, 3.6), "post": (2.0, 3.6), "mid": (1.0, 3.6)}

@@ -38,6 +38,13 @@ class Noting(Pieces):
             self._rest()
         self._land_notes()
 
+    def _note_awaited(self) -> None:
+        """What was said is over and its words are awaited: they are written down, whatever the user does next."""
+        revision, kept = self._answer.revision, (self._quiet_s, self._watched_s)
+        if revision is not None and revision.awaits_words and self._overlap is None:
+            self._note(revision)
+            self._quiet_s, self._watched_s = kept
+
     def _land_notes(self) -> None:
         while self._notes:
             number, revision = next(iter(self._notes.items()))

@@ -34,6 +34,7 @@ class Requests(Waking):
             self._tell(TranscriptOut(request.text, True, item))
             self._answer.remember(Item(item, Message("user", request.text)))
             return
+        self._note_awaited()
         self._interrupt("client_cancelled")
         self._keep_known()
         self._drop_turn()
@@ -149,6 +150,8 @@ class Requests(Waking):
         self._give_answer(revision)
 
     def _on_cancel(self, event: CancelResponse) -> None:
+        if event.reply is None and self._wish is not None:
+            self._note_awaited()
         reply, busy = self._answer.reply, self._answer.revision
         name = reply.id if reply is not None else None
         if event.reply is not None and event.reply != name:

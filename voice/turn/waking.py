@@ -38,6 +38,7 @@ class Waking(Judging):
         if self._may_be_us(event.start_s) and cut(saying, (event.word,), "mid").found:
             return  # we said it ourselves
         self._tell(WakeOut(event.word, event.score, event.end_s))
+        self._note_awaited()
         if self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
             self._interrupt(anew=self._gate.mode != "mid")
         watched, self._watched_s = self._watched_s, None
