@@ -26,6 +26,7 @@ from models.half_file import HalfFile, Note, RemoteFile, range_of
 from models.outbound import GuardedResolver, check_url
 from models.place import Found, check_formats, install, look
 from models.retry_after import retry_after_s
+from models.untrusted import UNTRUSTED_HINT, untrusted
 
 __all__ = ["Downloader", "Progress", "RemoteFile"]
 
@@ -163,6 +164,8 @@ class Downloader:
                     raise busy.failure(file) from None
                 reason, in_vain, asked_s = busy, in_vain + 1, busy.pause_s
                 continue
+            except aiohttp.ClientConnectorCertificateError as error:
+                raise DownloadFailed(f"{file.path}: {untrusted(error)}", hint=UNTRUSTED_HINT) from error
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 if isinstance(error.__cause__, DownloadRefused):
                     raise error.__cause__ from None
@@ -174,6 +177,9 @@ class Downloader:
             return
         if isinstance(reason, _Busy):
             raise reason.failure(file)
+        if isinstance(reason, aiohttp.ClientConnectorError):
+            hint = "is there a network, and is the address right? What has come is kept, and gone on with"
+            raise DownloadFailed(f"{file.path}: {reason.host} cannot be reached", hint=hint) from reason
         raise DownloadFailed(
             f"{file.path} broke off {ATTEMPTS} times ({type(reason).__name__})",
             hint="run the same command again: it goes on where it stopped",

@@ -17,6 +17,7 @@ from llm.convert.content import MAX_MEDIA_BYTES
 from llm.messages import AudioPart, ContentPart, GenerateRequest, ImagePart, Message
 from models.errors import BadInput, DownloadRefused
 from models.outbound import GuardedResolver, check_url
+from models.untrusted import untrusted
 
 __all__ = ["MAX_FETCHED", "check_size", "fetched", "with_media"]
 
@@ -113,6 +114,8 @@ async def _fetch(http: aiohttp.ClientSession, url: str, trusted: tuple[str, ...]
                 return ImagePart(bytes(data), response.content_type)
     except DownloadRefused as error:
         raise _refused(url, error.message) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise _refused(url, untrusted(error)) from error
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _refused(url, "it cannot be reached") from error
     raise _refused(url, "it redirects too often")

@@ -17,6 +17,7 @@ from llm.remote.chunk_reader import error_of
 from models.clock import Clock
 from models.errors import ParleyError
 from models.retry_after import retry_after_s
+from models.untrusted import UNTRUSTED_HINT, untrusted
 
 if TYPE_CHECKING:
     from llm.remote.upstream import UpstreamAnswer
@@ -103,9 +104,7 @@ def reason_of(error: BaseException) -> tuple[str, str]:
     """Why nobody answers, and what can be done."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            said = getattr(error.certificate_error, "verify_message", "")
-            hint = "the environment's SSL_CERT_FILE names the authorities that are trusted; or check base_url"
-            return f"its certificate is not trusted: {said}" if said else "its certificate is not trusted", hint
+            return untrusted(error), f"{UNTRUSTED_HINT} or check base_url"
         case aiohttp.ClientConnectorSSLError():
             return "it does not speak TLS as we do", "is it http:// and not https://? check base_url"
         case aiohttp.ClientConnectorDNSError():
