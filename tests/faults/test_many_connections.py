@@ -63,6 +63,8 @@ async def test_beyond_the_limit_is_refused_in_words_and_who_was_there_goes_on(
 
 async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.sleep(0.6)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
@@ -73,6 +75,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
             (b"", b""),
             (b"GET / HTTP/1.1\r\nHo", b"HTTP/1.1 408"),
             (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT", b"HTTP/1.1 200"),
+            (b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT", b"HTTP/1.1 200"),
         ):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(sent)

@@ -66,7 +66,7 @@ class ErrorsToAnswers:
             await self._answer(error, started, scope, receive, send)
         except asyncio.CancelledError:
             # The server's end: nobody else cancels a request's own task.
-            if scope["type"] != "http" or started:
+            if scope["type"] != "http":
                 raise
             await self._answer(server_ends(), started, scope, receive, send)
         except Exception:

@@ -163,6 +163,9 @@ class _Http(HttpToolsProtocol):
 
     def _no_head(self) -> None:
         self._head_due = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # it has time until the answer before it is out
+            return
         if self._is_full:
             self._tell_full()
         if self._in_head:
