@@ -22,6 +22,7 @@ def probe(sock: _Socket, dead_s: int) -> None:
     """
     options = {
         "TCP_KEEPIDLE": max(1, dead_s // 3),
+        "TCP_KEEPALIVE": max(1, dead_s // 3),  # macOS's name for it
         "TCP_KEEPINTVL": max(1, dead_s // 3),
         "TCP_KEEPCNT": 2,
         "TCP_USER_TIMEOUT": dead_s * 1000,
