@@ -311,6 +311,11 @@ def test_cards_are_read_where_there_are_some(monkeypatch: pytest.MonkeyPatch) ->
     assert memory.headroom == memory.host.available - max(256 << 20, memory.host.total // 20)
     assert memory.card_headroom == (GIB, 2 * GIB) and memory.sizes == (8 * GIB, 8 * GIB)
     assert memory.measure({1: pid})[1].cards == (3 * GIB, 0)
+    monkeypatch.setitem(sys.modules, "pynvml", ScriptedNvml(pid, broken=True))  # for a moment
+    memory.measure({})
+    assert memory.sizes == (8 * GIB, 8 * GIB)
+    monkeypatch.setitem(sys.modules, "pynvml", ScriptedNvml(0))
+    assert memory.measure({1: pid})[1].cards == (0, 0)
 
 
 def test_the_projector_beside_a_model(tmp_path: Path) -> None:
