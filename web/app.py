@@ -38,6 +38,10 @@ _FOLDERS = ("web.rest", "web.sockets", "web.pages")
 """Every module in them that has ROUTES is served; its PUBLIC paths need no key."""
 
 
+_SHOWN = ("x-request-id", "retry-after", "x-parley-route")
+"""Headers that pages of allowed origins may read: OpenAI's client looks at the first two."""
+
+
 def create_app(services: Services) -> Starlette:
     """The ASGI application. It has no lifespan of its own: `open_services` is around it."""
     # Read the system's table now and not in the first request; and whatever it says, scripts are scripts.
@@ -81,7 +85,11 @@ def guards(
     if server.allowed_origins:
         # Before the guards that refuse: a browser asks without a key first. Cookies stay at home.
         cors = Middleware(
-            CORSMiddleware, allow_origins=server.allowed_origins, allow_methods=["*"], allow_headers=["*"]
+            CORSMiddleware,
+            allow_origins=server.allowed_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=_SHOWN,
         )
         found.insert(2, cors)
     if server.log_level == "debug":  # else its lines would be made for nobody

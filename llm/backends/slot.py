@@ -18,10 +18,12 @@ from llm.remote.openai_client import OpenAIClient
 from llm.stream import StreamEvent
 from llm.workers.placement import Worker
 from llm.workers.process import WorkerState
+from models.errors import BadInput
 
 __all__ = ["SPEC", "SlotBackend"]
 
 ASK_AGAIN_S = 0.05
+_TOOLS = "send them as tools, and function_call as tool_choice"
 
 
 class SlotBackend(OpenAIClient):
@@ -46,6 +48,8 @@ class SlotBackend(OpenAIClient):
         pass over what they do not know, and a slot elsewhere does not say which of them it is.
         """
         body = super().body(request)
+        if request.extra.get("functions"):
+            raise BadInput("functions, which tools came after, are not called here", param="functions", hint=_TOOLS)
         if request.relay:  # what is passed on as it is must be what a client may see
             body["stream_options"] = {"include_usage": True}
         if "repeat_penalty" in body:

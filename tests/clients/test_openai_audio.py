@@ -65,6 +65,13 @@ def test_speech_in_every_format(client: OpenAI, service: ScriptedProcess, shape:
     assert asked["input"] == "Twenty letters are it" and asked["speed"] == 1.5
 
 
+def test_a_voice_of_ones_own_and_what_is_left_open(client: OpenAI, service: ScriptedProcess) -> None:
+    """OpenAI's form for such a voice is an object; null is the default."""
+    open_fields = {"voice": {"id": "nova-of-mine"}, "speed": None, "language": None}
+    client.audio.speech.create(model="tts-1", voice="alloy", input="hi", extra_body=open_fields).read()
+    assert service.requests("tts")[-1]["request"]["voice"] == "nova-of-mine"
+
+
 def test_speech_can_be_streamed(client: OpenAI) -> None:
     with client.audio.speech.with_streaming_response.create(
         model="tts-1", voice="default", input="hello " * 50, response_format="pcm"

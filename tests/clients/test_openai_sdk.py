@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import openai
 import pytest
@@ -100,6 +101,19 @@ def test_settings_reach_the_model(client: OpenAI, service: ScriptedProcess) -> N
     assert asked["frequency_penalty"] == 0.5 and asked["presence_penalty"] == -0.5
     assert [message["content"] for message in asked["messages"]] == ["be brief", "hello"]
     assert not [name for name in asked if name.startswith("parley_")]
+
+
+def test_functions_of_old_clients(client: OpenAI, service: ScriptedProcess, parley_server: ParleyProcess) -> None:
+    """They go on to servers elsewhere, which may know them; a slot, which does not, says so."""
+    asked: dict[str, Any] = {"messages": ASK, "functions": [{"name": "weather", "parameters": {"type": "object"}}]}
+    client.chat.completions.create(model="scripted/any", **asked)
+    assert service.requests("llm")[-1]["request"]["functions"] == asked["functions"]
+    with (
+        OpenAI(base_url=f"{parley_server.base_url}/v1", api_key=parley_server.admin_key, max_retries=0) as ours,
+        pytest.raises(openai.BadRequestError) as caught,
+    ):
+        ours.chat.completions.create(model="parley-mini", **asked)
+    assert caught.value.param == "functions"
 
 
 def test_tools(client: OpenAI, service: ScriptedProcess) -> None:

@@ -245,6 +245,7 @@ async def test_our_own_pages_and_allowed_origins_may(client: aiohttp.ClientSessi
     for origin in (ours, "https://app.example"):
         async with client.post("/v1/echo", json={}, headers={**_cookie(keys), "Origin": origin}) as response:
             assert response.status == 200
+    assert "x-request-id" in response.headers["access-control-expose-headers"]  # a page reads no others
     async with client.options(
         "/v1/echo",
         headers={

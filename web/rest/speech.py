@@ -48,7 +48,10 @@ class _Body(BaseModel):
 
 async def _speech(request: Request) -> Response:
     """Audio as it is made, in mp3, opus, aac, flac, wav or pcm (24 kHz); as bytes, or in server-sent events."""
-    body = parse(_Body, await read_object(request))
+    given = {name: value for name, value in (await read_object(request)).items() if value is not None}
+    if isinstance(given.get("voice"), dict):  # OpenAI's form for voices of one's own
+        given["voice"] = given["voice"].get("id")
+    body = parse(_Body, given)
     if not body.input.strip():
         raise BadInput("input: there is nothing to say", param="input")
     if body.response_format not in FORMATS:
