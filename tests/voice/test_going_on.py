@@ -243,6 +243,17 @@ def test_words_that_are_awaited_outlive_what_comes_next(next_one: str) -> None:
     assert len([turn for turn in talk.told(TurnComplete) if not turn.interrupted]) == (next_one != "cancelled")
 
 
+def test_turns_that_are_committed_faster_than_they_are_made_out_are_all_kept() -> None:
+    """Push to talk, and a slow recogniser."""
+    manual = replace(CONFIG, turn_detection=TurnDetection(type="none"))
+    talk = Conversation(config=manual, delays=Delays(stt=3.0))
+    talk.speak((1.0, 2.0, "book a table"), (3.0, 4.0, "call a taxi"))
+    talk.at(2.1, heard.Committed(2.1))
+    talk.at(4.1, heard.Committed(4.1))
+    talk.run(40.0)
+    assert users(talk) == ["book a table", "call a taxi"] and requests(talk) == ["call a taxi"]
+
+
 SPOKEN = {
     "pre": [
         (1.0, 1.4, ""),

@@ -59,6 +59,7 @@ class Requests(Waking):
                 self._complain("empty_audio", "There is no speech in the buffer", hint, event.event_id)
             return
         self._missed_s = None
+        self._note_awaited()
         began = self._overlap.turn.from_s if self._overlap is not None else None
         if self._policy.answers or self._overlap is not None:
             self._interrupt("client_cancelled")
