@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -71,7 +72,8 @@ class HalfFile:
         note = self._read()
         if note is None or not self._path.is_file() or (note.url, note.sha256) != (file.url, file.sha256):
             return False
-        return file.size is None or self._path.stat().st_size == file.size
+        size = file.size if file.size is not None else note.size
+        return size is None or self._path.stat().st_size == size
 
     def missing(self, file: RemoteFile) -> int:
         """Bytes that are still to come, where the size is known."""
@@ -109,8 +111,9 @@ class HalfFile:
     def finish(self, file: RemoteFile) -> None:
         """Check it and give it its name. Raises ChecksumWrong; it is removed, for nothing of it can be trusted."""
         right = file.size is None or self.part.stat().st_size == file.size
-        if right and file.sha256 is not None:
-            with self.part.open("rb") as data:
+        with self.part.open("rb") as data:
+            os.fsync(data.fileno())  # once it has its name, nobody reads it again to see whether it is all there
+            if right and file.sha256 is not None:
                 right = hashlib.file_digest(data, "sha256").hexdigest() == file.sha256.lower()
         if not right:
             self.discard()

@@ -84,6 +84,18 @@ async def test_parts_of_two_files_are_never_put_together(hub: Hub, tmp_path: Pat
     assert step > 10
 
 
+async def test_what_a_power_cut_took_of_a_whole_file_is_fetched_again(hub: Hub, tmp_path: Path, fetch: Fetch) -> None:
+    """Of a source that says neither sizes nor checksums before."""
+    staged = tmp_path / "models" / ".downloads" / "m" / "0.gguf"
+    step = 1
+    while not staged.exists():
+        assert (await fetch(tmp_path, step, hub, 2)).startswith("killed")
+        step += 1
+    staged.write_bytes(DATA[:1000])
+    assert await fetch(tmp_path, 0, hub, 2) == "whole"
+    assert (tmp_path / "models" / "m" / "0.gguf").read_bytes() == DATA
+
+
 async def test_two_of_one_process_that_fetch_the_same_wait_for_each_other(hub: Hub, tmp_path: Path) -> None:
     """As two jobs of a server do that named it differently: each has a lock of its own."""
     file = RemoteFile(f"{hub.url}/file.gguf", "file.gguf")
