@@ -27,9 +27,9 @@ class SlotMemory:
         """What each slot's processes take; those that are gone are left out."""
         self.host = host_memory()
         if self._has_gpus:
-            found = gpus()
-            if found or not self.gpus:  # cards that were there are: what the driver refuses now it answers later
-                self.gpus, self._has_gpus = found, bool(found)
+            there = gpus()
+            if there or not self.gpus:  # cards that were there are: what the driver refuses now it answers later
+                self.gpus, self._has_gpus = there, bool(there)
         found: dict[int, Usage] = {}
         for number, pid in pids.items():
             if pid is not None and (usage := usage_of(pid)) is not None:
