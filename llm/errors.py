@@ -73,7 +73,7 @@ class QuotaExceeded(BackendFailed):
 class WorkerDied(LlmError):
     code = "worker_died"
     retryable = True
-    default_hint = "it is being started again; try once more in a few seconds"
+    default_hint = "it is being restarted; try again in a few seconds"
 
 
 class PortTaken(LlmError):

@@ -66,7 +66,9 @@ class ServersFile:
                 f"{self._path} cannot be read: {error.strerror}", hint="PARLEY_HOME must name a folder of your own"
             ) from error
         except (ValueError, TypeError, KeyError) as error:
-            raise BadInput(f"{self._path} is not what add-server writes", hint="repair it or delete it") from error
+            raise BadInput(
+                f"{self._path} is not what add-server writes", hint="correct the file or delete it"
+            ) from error
 
     def add(self, server: Server) -> None:
         """Raises BadInput where there is one of that name."""

@@ -50,7 +50,7 @@ def failure(
         return Overloaded("too many loads wait already", hint="GET /admin/api/slots shows what they wait for")
     if effect.why in ("replaced", "unloaded"):
         why = "another load was ordered for its slot" if effect.why == "replaced" else "it was unloaded"
-        return LoadReplaced(f"{plan.model.name} was not loaded: {why}", hint="order it again if you still want it")
+        return LoadReplaced(f"{plan.model.name} was not loaded: {why}", hint="load it again if you still need it")
     return not_started(known or WorkerDied(f"{plan.model.name} could not be loaded"), tried_on)
 
 

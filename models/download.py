@@ -213,12 +213,12 @@ class Downloader:
             if (coding := response.headers.get("Content-Encoding", "identity").lower()) != "identity":
                 raise DownloadFailed(
                     f"{file.path}: the server sends it as {coding[:40]}, which nobody asked for",
-                    hint="fetch it by hand, and put it into the store",
+                    hint="download it yourself and put it into the models folder",
                 )
             if response.content_type == "text/html" and not file.path.endswith((".html", ".htm")):
                 raise DownloadFailed(
                     f"{file.path}: the server sends a web page",
-                    hint="is it the address of the file itself, and is no login needed?",
+                    hint="check that this is the address of the file itself and that it needs no login",
                 )
             total = None
             if response.status == 206:
@@ -236,7 +236,7 @@ class Downloader:
             if size is None and file.size is None and file.sha256 is None and not _can_be_checked(file.path):
                 raise DownloadFailed(
                     f"{file.path}: the server does not say how long it is, so nobody could tell that it is whole",
-                    hint="fetch it by hand, and put it into the store",
+                    hint="download it yourself and put it into the models folder",
                 )
             await anyio.to_thread.run_sync(_check_disk, half.part.parent, (size or start) - start)
             note = Note(
@@ -259,7 +259,7 @@ class Downloader:
                             raise DiskFull(
                                 f"{file.path}: the server does not say how long it is, and {received / 1e6:.0f} MB of"
                                 " it fill the disk",
-                                hint="is it the address of the file itself? else free some space",
+                                hint="check that this is the address of the file itself, or free some disk space",
                             ) from None
                     await out.write(chunk)
                     received += len(chunk)

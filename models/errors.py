@@ -75,7 +75,7 @@ class PartBroken(ParleyError):
     """A file that discovery found, or a package's entry point, fails when it is imported."""
 
     code = "part_broken"
-    default_hint = "correct it or take it away; `make install` installs libraries that are missing"
+    default_hint = "correct or remove that file; `make install` installs missing libraries"
 
 
 class ModelError(ParleyError):
@@ -89,7 +89,7 @@ class ModelNotFound(ModelError):
 
 class ModelUnreadable(ModelError):
     code = "model_unreadable"
-    default_hint = "fetch or copy it again; `parley doctor` lists the model files that cannot be used"
+    default_hint = "download or copy it again; `parley doctor` lists the model files that cannot be used"
 
 
 class DownloadFailed(ModelError):
@@ -99,7 +99,7 @@ class DownloadFailed(ModelError):
 
 class DownloadRefused(ModelError):
     code = "download_refused"
-    default_hint = "download it by hand, and put it into the store or name its path"
+    default_hint = "download it yourself and put it into the models folder, or give its path"
 
 
 class ChecksumWrong(ModelError):

@@ -118,7 +118,8 @@ class HalfFile:
         if not right:
             self.discard()
             raise ChecksumWrong(
-                f"{file.path} is not what the source says it is", hint="try again; else tell the source"
+                f"{file.path} is not what the source says it is",
+                hint="try again; if that does not help, report it to the source",
             )
         self.part.replace(self._path)
 

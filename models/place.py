@@ -68,7 +68,8 @@ def check_formats(folder: Path, files: Sequence[RemoteFile]) -> None:
             if reasons:
                 path.unlink()
                 raise DownloadFailed(
-                    f"{file.path} is no whole model: {reasons[0]}", hint="is it the address of the file itself?"
+                    f"{file.path} is no whole model: {reasons[0]}",
+                    hint="check that this is the address of the file itself",
                 )
 
 

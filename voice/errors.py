@@ -46,7 +46,7 @@ class ProtocolError(VoiceError):
 
 class NothingToResume(ProtocolError):
     code = "nothing_to_resume"
-    default_hint = "the conversation has begun anew, with its history; drop what you hold of the reply"
+    default_hint = "the conversation starts anew with its history; discard what you hold of the reply"
 
 
 class FrameTooLarge(VoiceError):
@@ -92,4 +92,4 @@ class TtsFailed(SpeechEngineError):
 
 class NoModel(SpeechEngineError):
     code = "model_not_installed"
-    default_hint = "`parley doctor` says which command installs one"
+    default_hint = "`parley doctor` shows which command installs one"

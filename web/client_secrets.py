@@ -24,7 +24,7 @@ MOST_SECRETS = 10_000
 class TooManySecrets(ParleyError):
     code = "overloaded"
     retryable = True
-    default_hint = "client secrets are forgotten when they expire: ask for shorter ones, or wait"
+    default_hint = "wait until some of them expire, or ask for shorter ones"
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class NotSupported(WebError):
 class NotReady(WebError):
     code = "not_ready"
     retryable = True
-    default_hint = "GET /health says which part is still starting; `parley doctor` says what to do about it"
+    default_hint = "GET /health shows which part is still starting; `parley doctor` says what to do"
 
 
 class TooManyConnections(WebError):

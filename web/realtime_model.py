@@ -25,4 +25,6 @@ def model_of(name: str, services: Services) -> str:
         return name
     if _OPENAI.fullmatch(name):
         return default
-    raise UnknownModel(f"there is no model {name[:100]!r} here", hint="GET /v1/models lists them", param="model")
+    raise UnknownModel(
+        f"there is no model {name[:100]!r} here", hint="GET /v1/models lists the models", param="model"
+    )

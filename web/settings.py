@@ -153,7 +153,7 @@ def _from_file(home: Path, path: Path | None) -> Settings:
     except OSError as error:
         raise SettingsError(f"{source} cannot be read: {error.strerror}", hint="check who owns it") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{source} is not text in UTF-8", hint="is it a parley.toml?") from None
+        raise SettingsError(f"{source} is not text in UTF-8", hint="check that this is a parley.toml") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{source} is not valid TOML: {error}") from None
     backends = _backends(tables.pop("backends", []), source)
@@ -194,7 +194,7 @@ def _backends(tables: object, source: str) -> tuple[BackendConfig, ...]:
         if not config.name or "/" in config.name or any(other.name == config.name for other in found):
             raise SettingsError(
                 f"{source}: {where}.name {config.name!r} is empty, has a slash, or is used twice",
-                hint="models are asked for as name/model",
+                hint="ask for a model as name/model",
             )
         if not config.base_url.startswith(("http://", "https://")):
             raise SettingsError(f"{source}: {where}.base_url must start with http:// or https://", hint="")
@@ -293,6 +293,6 @@ def _admin_key(env: Mapping[str, str]) -> str:
     key = env.get("PARLEY_ADMIN_KEY", "").strip()
     if key and (not key.isascii() or not key.isprintable() or " " in key):
         raise SettingsError(
-            "PARLEY_ADMIN_KEY is not usable as a key", hint="letters, digits and signs without a space"
+            "PARLEY_ADMIN_KEY is not usable as a key", hint="use letters, digits and punctuation, without spaces"
         )
     return key

@@ -76,7 +76,8 @@ class AutoBackend:
         answers = await ask(specs.values(), root, self.config.api_key, self._http, WITHIN_S)
         if not answers:
             raise BackendUnreachable(
-                f"{self.name} at {root} does not answer", hint="is the server running? check base_url"
+                f"{self.name} at {root} does not answer",
+                hint="check that the server is running and that base_url is right",
             )
         if all(answer.status >= 500 for answer in answers.values()):
             # llama.cpp says 503 to everything until its model is there: what it is cannot be told yet.

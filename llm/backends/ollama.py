@@ -108,7 +108,7 @@ class Ollama(OpenAIClient):
         asked = parse_body(EmbeddingRequest, body)
         texts = texts_of(asked, self.name)
         if not all(isinstance(text, str) for text in texts):
-            raise BadInput("Ollama makes vectors of texts, not of token numbers", param="input")
+            raise BadInput("Ollama can embed texts, but not token numbers", param="input")
         model = asked.model or self.config.model
         sent: dict[str, Any] = {"model": model, "input": texts, **await self._loading(model)}
         if asked.dimensions is not None:

@@ -100,7 +100,7 @@ def _bytes(text: str, where: str) -> bytes:
     except (binascii.Error, ValueError):
         raise BadInput("this is no base64", param=where) from None
     if not data:
-        raise BadInput("there is nothing in it", param=where)
+        raise BadInput("it is empty", param=where)
     return data
 
 

@@ -181,7 +181,7 @@ class DualEncoderEngine(VectorEngine):
         return self._model.detokenize(tokens)
 
     def pair(self, query: str, document: str) -> list[int]:
-        raise BadInput("this model ranks nothing", hint="load a rerank model")
+        raise BadInput("this model cannot rerank", hint="load a rerank model")
 
     # ---- the engine's thread ---------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class DualEncoderEngine(VectorEngine):
             return
         except Exception as error:  # out of memory, for one: this request ends, others go on
             self._failures += 1
-            hint = "the worker's log says more"
+            hint = "see the worker's log"
             sink([EngineEvent(job.id, error=BackendFailed("the model could not compute this request", hint=hint))])
             if self._failures >= MAX_FAILURES:
                 raise RuntimeError(f"the model failed {MAX_FAILURES} times in a row: {error}") from error

@@ -431,7 +431,7 @@ class LlamaCppEngine:
     def _ended(self, end: batch.End) -> EngineEvent:
         reply = self._replies[end.job_id]
         if end.reason == "failed":
-            error = BackendFailed("the model could not decode this request", hint="the worker's log says more")
+            error = BackendFailed("the model could not decode this request", hint="see the worker's log")
             return EngineEvent(end.job_id, error=error)
         rest = "" if end.reason == "cancelled" else reply.assembler.finish()
         reason: FinishReason = end.reason

@@ -24,7 +24,7 @@ class LoraSet:
             if not pointer:
                 raise ModelUnreadable(
                     f"{path.name} is no LoRA adapter for this model",
-                    hint="the lines above in the worker's log say why",
+                    hint="see the lines above in the worker's log",
                 )
             self._pointers.append(pointer)
             cards.append(Adapter(number, str(path), scale))

@@ -175,7 +175,7 @@ class EmbedQueue:
         events = []
         if vectors is None:
             for pending in {id(pending): pending for pending, _ in taken}.values():
-                error = BackendFailed("the model could not compute these vectors", hint="the worker's log says more")
+                error = BackendFailed("the model could not compute these vectors", hint="see the worker's log")
                 events.append(EngineEvent(pending.job.id, error=error))
                 self._pending.remove(pending)
         else:

@@ -75,7 +75,7 @@ class Projector:
         context = mtmd.mtmd_init_from_file(str(file).encode(), model, params) if file.is_file() else None
         if not context:
             raise ModelUnreadable(
-                f"{file.name} is no projector for this model", hint="the lines above in the worker's log say why"
+                f"{file.name} is no projector for this model", hint="see the lines above in the worker's log"
             )
         self._context = context
         self._width: int = native.llama_model_n_embd_inp(model)
@@ -97,9 +97,9 @@ class Projector:
         """Raises BadInput for what this model has no sense for."""
         for part in parts:
             if isinstance(part, ImagePart) and not self.sees:
-                raise BadInput("this model sees no images", param="messages")
+                raise BadInput("this model cannot handle images", param="messages")
             if isinstance(part, AudioPart) and not self.hears:
-                raise BadInput("this model hears no audio", param="messages")
+                raise BadInput("this model cannot handle audio", param="messages")
             if not part.data:
                 raise BadInput("an image's address was not fetched", param="messages", hint="send a data: URL")
 

@@ -51,7 +51,7 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
     model = native.llama_model_load_from_file(str(config.model).encode(), params)
     if not model:
         raise ModelUnreadable(
-            f"llama.cpp cannot load {config.model.name}", hint="the lines above in the worker's log say why"
+            f"llama.cpp cannot load {config.model.name}", hint="see the lines above in the worker's log"
         )
     if header.kind == "llm" and (not native.llama_model_has_decoder(model) or native.llama_model_has_encoder(model)):
         raise ModelUnreadable(f"{config.model.name} has an encoder; only plain text generators are supported")

@@ -109,7 +109,7 @@ def reason_of(error: BaseException) -> tuple[str, str]:
             return "it does not speak TLS as we do", "is it http:// and not https://? check base_url"
         case aiohttp.ClientConnectorDNSError():
             return "the name of its host is not known", "check base_url, and the name service of this machine"
-    return type(error).__name__, "is the server running? check base_url"
+    return type(error).__name__, "check that the server is running and that base_url is right"
 
 
 def loads(data: str | bytes) -> Any:
@@ -127,7 +127,8 @@ def loads(data: str | bytes) -> Any:
         return value
     except (ValueError, RecursionError) as error:
         raise BackendFailed(
-            "the server sent something that is no JSON", hint="does base_url point at the API, and not at a page?"
+            "the server sent something that is no JSON",
+            hint="check that base_url is the address of the API, not of a web page",
         ) from error
 
 

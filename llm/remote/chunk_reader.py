@@ -93,7 +93,9 @@ class ChunkReader:
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
         if not isinstance(chunk, dict):
-            raise BackendFailed("the server sent something that is no chunk", hint="does base_url point at the API?")
+            raise BackendFailed(
+                "the server sent something that is no chunk", hint="check that base_url is the address of the API"
+            )
         error = chunk.get("error")
         if error or chunk.get("object") == "error" or ("choices" not in chunk and _tells_error(chunk)):
             raise error_of(0, chunk)
@@ -321,7 +323,7 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
     if code == "context_length_exceeded" or _TOO_LONG.search(message):
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
-        return UnknownModel(message, hint="GET /v1/models lists what there is")
+        return UnknownModel(message, hint="GET /v1/models lists the models")
     kind = error.get("type") if isinstance(error, Mapping) else None
     if _QUOTA in (code, kind):
         hint = "the account behind the api_key of this backend is used up"

@@ -79,9 +79,11 @@ def model_options(config: BackendConfig, num_ctx: int) -> dict[str, Any]:
 def chat_body(request: GenerateRequest, model: str) -> dict[str, Any]:
     """All but what decides how the model is loaded. Raises BadInput for what Ollama cannot do."""
     if request.n != 1:
-        raise BadInput("Ollama gives one reply a request", param="n")
+        raise BadInput("Ollama gives only one reply per request", param="n")
     if request.grammar is not None:
-        raise BadInput("Ollama knows no GBNF", param="grammar", hint="use response_format with a JSON schema")
+        raise BadInput(
+            "Ollama does not support GBNF grammars", param="grammar", hint="use response_format with a JSON schema"
+        )
     sampling = request.sampling
     options: dict[str, Any] = {name: getattr(sampling, name) for name in _SAME if getattr(sampling, name) is not None}
     if sampling.max_tokens is not None:
@@ -111,7 +113,7 @@ def _message(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": role, "content": message.content}
     images = [base64.b64encode(part.data).decode() for part in message.media if isinstance(part, ImagePart)]
     if len(images) != len(message.media):
-        raise BadInput("Ollama hears nothing: it takes text and images", param="messages")
+        raise BadInput("Ollama cannot handle audio, only text and images", param="messages")
     if images:
         wire["images"] = images
     if message.tool_calls:

@@ -179,7 +179,7 @@ def _address(url: str) -> URL:
     except ValueError:
         pass
     raise BackendFailed(
-        f"{url[:200]!r} is no address", hint="base_url looks like http://host:port/v1", of_server=True
+        f"{url[:200]!r} is no address", hint="base_url looks like http://127.0.0.1:8080/v1", of_server=True
     )
 
 
@@ -252,7 +252,7 @@ class _Inflated(_Pieces):
         if coding not in ("gzip", "x-gzip", "deflate"):
             raise BackendFailed(
                 f"the server sent an answer with content-encoding {coding[:40]!r}",
-                hint="it was asked for none; see what stands before that server",
+                hint="Parley does not ask for compression; check the proxy in front of that server",
             )
         self._coding = coding
         self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
@@ -286,7 +286,7 @@ class _Inflated(_Pieces):
             if self._written > _FREE_BYTES and self._written > _MOST_RATIO * self._taken:
                 raise BackendFailed(
                     "the server sent a compressed answer that grows beyond reason",
-                    hint="see what stands before that server",
+                    hint="check the proxy in front of that server",
                 )
             yield text
             data = self._zlib.unconsumed_tail

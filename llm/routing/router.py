@@ -86,7 +86,7 @@ def route(
         raise UnknownModel("no backend is configured and no slot is loaded", hint="`parley doctor` says what to do")
     known = sorted({m for c in candidates for m in (*c.models, c.model, c.name) if m} | known_aliases.keys())
     near = difflib.get_close_matches(name, _alike(name, known), n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else "GET /v1/models lists what there is"
+    hint = f"did you mean {near[0]!r}?" if near else "GET /v1/models lists the models"
     raise UnknownModel(f"the model {name[:200]!r} does not exist here", hint=hint, param="model")
 
 

@@ -123,11 +123,11 @@ class StepEngine:
         raise _no_grammar("tool_choice")
 
     def pair(self, query: str, document: str) -> list[int]:
-        raise BadInput("this model ranks nothing", hint="load a rerank model")
+        raise BadInput("this model cannot rerank", hint="load a rerank model")
 
     def submit(self, job: EngineJob | EmbedJob) -> None:
         if isinstance(job, EmbedJob):
-            raise BadInput("this engine makes no vectors", hint="load an embedding model in GGUF form")
+            raise BadInput("this engine cannot make embeddings", hint="load an embedding model in GGUF form")
         self._thread.put(job)
 
     def cancel(self, job_id: int) -> None:
@@ -149,7 +149,9 @@ class StepEngine:
     def keep(
         self, action: SlotAction, sequence: int, file: Path | None, answer: Callable[[int | ParleyError], None]
     ) -> None:
-        answer(BadInput("this engine keeps no states in files", hint="llama.cpp does: a GGUF model"))
+        answer(
+            BadInput("this engine cannot save states to files", hint="use a GGUF model, which runs with llama.cpp")
+        )
 
     def close(self, timeout_s: float) -> bool:
         if not self._thread.close(timeout_s):
@@ -267,7 +269,7 @@ class StepEngine:
     def _ended(self, end: batch.End, news: _News) -> EngineEvent:
         reply = self._replies[end.job_id]
         if end.reason == "failed":
-            error = BackendFailed("the model could not compute this request", hint="the worker's log says more")
+            error = BackendFailed("the model could not compute this request", hint="see the worker's log")
             return EngineEvent(end.job_id, error=error)
         text = news.text
         if end.reason != "cancelled":
@@ -284,5 +286,7 @@ class StepEngine:
 
 def _no_grammar(param: str) -> BadInput:
     return BadInput(
-        "this engine cannot hold a reply to a grammar", param=param, hint="llama.cpp can: use a GGUF model"
+        "this engine cannot hold a reply to a grammar",
+        param=param,
+        hint="use a GGUF model, which runs with llama.cpp",
     )

@@ -29,7 +29,9 @@ class Sampler:
     def __init__(self, sampling: Sampling, prompt: list[int], ends: frozenset[int], seed: int | None) -> None:
         for name in _UNKNOWN:
             if getattr(sampling, name):
-                raise BadInput(f"this engine has no {name}", param=name, hint="llama.cpp has: a GGUF model")
+                raise BadInput(
+                    f"this engine has no {name}", param=name, hint="use a GGUF model, which runs with llama.cpp"
+                )
         chosen = next((value for value in (sampling.seed, seed) if value is not None), None)
         self.seed = secrets.randbits(32) if chosen is None else chosen & 0xFFFFFFFF
         self._random = np.random.Generator(np.random.PCG64(self.seed))

@@ -44,7 +44,7 @@ class BodyTooLarge(ParleyError):
 class Loading(ParleyError):
     code = "model_loading"
     retryable = True
-    default_hint = "GET /health says how far it is"
+    default_hint = "GET /health shows its progress"
 
 
 _STATUS: tuple[tuple[type[ParleyError], int], ...] = (

@@ -63,7 +63,7 @@ def _file(server: ModelServer, name: object) -> Path:
     """Inside the state folder, by a plain name."""
     folder = server.config.settings.state_dir
     if not folder:
-        raise BadInput("this slot saves nothing", param="filename", hint="set state_dir in [llm.engine]")
+        raise BadInput("this slot cannot save states", param="filename", hint="set state_dir in [llm.engine]")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadInput("filename: letters, digits, dots and dashes", param="filename")
     return Path(folder).expanduser() / f"saved-{name}"

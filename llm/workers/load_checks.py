@@ -49,7 +49,7 @@ def check_options(
         )
     if "state_dir" in options and engine.state_dir:
         raise BadInput(
-            "state_dir cannot be ordered", param="state_dir", hint="where states lie is set in [llm.engine]"
+            "state_dir cannot be ordered", param="state_dir", hint="the folder for states is set in [llm.engine]"
         )
     if "mmproj" in options and engine.mmproj:
         header = _header(Path(engine.mmproj), "mmproj")

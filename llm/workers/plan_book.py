@@ -102,7 +102,7 @@ class PlanBook:
             for model in (*await anyio.to_thread.run_sync(self._store.installed), *self._engines):
                 if model.name == name and model.kind in SLOT_KINDS:
                     return await self._request(model, {}, memory_bytes, cards)
-        hint = "GET /v1/models lists what there is"
+        hint = "GET /v1/models lists the models"
         raise UnknownModel(f"the model {name[:200]!r} is in no slot", hint=hint, param="model")
 
     async def known(self, kinds: Iterable[Kind], loaded: Iterable[Installed]) -> list[tuple[Installed, Plan | None]]:

@@ -144,7 +144,8 @@ def _get(path: str, query: Mapping[str, str]) -> Any:
         raise
     except Exception as error:  # the HTTP library beneath the hub's changes with its versions, and so do its errors
         raise DownloadFailed(
-            "the hub does not answer", hint="is there a network? HF_ENDPOINT names a mirror"
+            "the hub does not answer",
+            hint="check the network connection; to use a mirror of the hub, set HF_ENDPOINT",
         ) from error
 
 
@@ -155,7 +156,9 @@ def _rows(found: object, name: str) -> list[dict[str, Any]]:
 
 
 def _odd() -> DownloadFailed:
-    return DownloadFailed("the hub's answer cannot be read", hint="is HF_ENDPOINT a hub, or a mirror of one?")
+    return DownloadFailed(
+        "the hub's answer cannot be read", hint="check that HF_ENDPOINT is the address of a hub or a mirror"
+    )
 
 
 def _count(value: object) -> int:

@@ -88,7 +88,7 @@ def test_it_sees_nothing(worker: RunningWorker) -> None:
     url = "data:image/png;base64," + base64.b64encode(png(1, 2, 3)).decode()
     content = [{"type": "image_url", "image_url": {"url": url}}]
     answer = worker.ask(CHAT, {"messages": [{"role": "user", "content": content}]})
-    assert answer.status == 400 and "sees no images" in answer.body["error"]["message"]
+    assert answer.status == 400 and "cannot handle images" in answer.body["error"]["message"]
 
 
 async def test_the_pool_finds_the_model_that_hears(ears: Path, tmp_path: Path) -> None:

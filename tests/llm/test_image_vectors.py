@@ -169,7 +169,7 @@ def bomb() -> bytes:
         ({"image": "data:image/png;base64,????"}, "no base64"),
         ({"image": "data:text/html;base64,aaaa"}, "data URL"),
         ({"image": "file:///etc/passwd"}, "no base64"),
-        ({"image": ""}, "nothing in it"),
+        ({"image": ""}, "it is empty"),
         ({"image": "https://example.org/a.png"}, "by its address"),
         ({"image": url(bomb())}, "million pixels"),
         ({"image": "aaaa", "text": "b"}, "one text or one image"),

@@ -411,7 +411,7 @@ class TestImages:
         assert worker.ask(CHAT, body).status == 400  # a slot fetches nothing
         audio = {"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "format": "wav"}}
         answer = worker.ask(CHAT, {"messages": [{"role": "user", "content": [audio]}]})
-        assert answer.status == 400 and "hears no audio" in answer.body["error"]["message"]
+        assert answer.status == 400 and "cannot handle audio" in answer.body["error"]["message"]
 
 
 class TestStates:

@@ -147,7 +147,7 @@ def test_update_changes_what_it_names() -> None:
     assert apply_update(changed, {"voice": None}).voice == VoiceConfig()
     silent = apply_update(changed, {"record": None})
     assert silent.record is False
-    with pytest.raises(BadInput, match="from its middle"):
+    with pytest.raises(BadInput, match="middle of a session"):
         apply_update(silent, {"record": True})
 
 

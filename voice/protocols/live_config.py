@@ -170,7 +170,7 @@ def apply_update(config: SessionConfig, fields: Mapping[str, Any]) -> SessionCon
             merged[key] = value
     changed = _checked(_without_null(merged), names)
     if changed.record and not config.record:
-        raise BadInput("a session that runs cannot be recorded from its middle on", param="record", hint=ASK_AT_FIRST)
+        raise BadInput("recording cannot start in the middle of a session", param="record", hint=ASK_AT_FIRST)
     return changed
 
 

@@ -45,7 +45,7 @@ class Voices:
                 f"Invalid value: '{shown}'. Supported values are: OpenAI's names (the default voice), "
                 f"{', '.join(known[:_SHOWN])}{', ...' if len(known) > _SHOWN else ''}.",
                 param,
-                hint="GET /v1/audio/voices lists them all",
+                hint="GET /v1/audio/voices lists all voices",
             )
         if self._spoken and name not in (of_session, *self._spoken):
             said = "Cannot update a conversation's voice if assistant audio is present."

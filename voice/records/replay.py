@@ -50,7 +50,9 @@ class Replay:
         self._lines = iter(lines)
         head = _object(next(self._lines, ""), 1)
         if head.get("parley_recording") != VERSION:
-            raise BadRecording("this is no recording of a session", hint="they lie in `recordings` of PARLEY_HOME")
+            raise BadRecording(
+                "this is no recording of a session", hint="recordings are in the folder recordings of PARLEY_HOME"
+            )
         self.session, self.words = str(head.get("session", "")), bool(head.get("words"))
         start = decode(head.get("start"))
         if not isinstance(start, MachineStart):

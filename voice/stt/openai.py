@@ -123,6 +123,7 @@ def _transcript(body: str, language: str | None) -> Transcript:
             raise TypeError("text")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SttFailed(
-            "the service's answer has no text in it", hint="is base_url an OpenAI-compatible service (ends in /v1)?"
+            "the service's answer has no text in it",
+            hint="check that base_url is an OpenAI-compatible service; it usually ends in /v1",
         ) from error
     return Transcript(text.strip(), language=heard if isinstance(heard, str) else None)

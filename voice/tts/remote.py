@@ -17,7 +17,7 @@ from voice.worker.speech_frames import FrameReader
 
 __all__ = ["RemoteTts"]
 
-_HINT = "the synthesiser is being started again; try once more"
+_HINT = "the voice is being restarted; try again"
 NOTICED_S = 0.25
 """So long after a worker died it is known, and waited for."""
 

@@ -218,7 +218,7 @@ def without_older_half(messages: tuple[Message, ...]) -> tuple[Message, ...]:
     begin = 1 if messages and messages[0].role == "system" else 0
     questions = [at for at in range(begin, len(messages)) if messages[at].role == "user"]
     if len(questions) < 2:
-        raise ContextTooLong("this turn alone is too long for the model", hint="say it in fewer words")
+        raise ContextTooLong("this turn alone is too long for the model", hint="shorten the text")
     return (*messages[:begin], *messages[questions[len(questions) // 2] :])
 
 

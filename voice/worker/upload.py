@@ -39,7 +39,9 @@ def decode(data: bytes) -> Pcm:
                     blocks.append(piece.to_ndarray().reshape(-1))
                     total += blocks[-1].size
                 if total > MAX_SECONDS * RATE_HZ:
-                    raise AudioError(f"audio longer than {MAX_SECONDS // 3600} hours", hint="cut it", param="file")
+                    raise AudioError(
+                        f"audio longer than {MAX_SECONDS // 3600} hours", hint="shorten it", param="file"
+                    )
             blocks.extend(piece.to_ndarray().reshape(-1) for piece in resampler.resample(None))
     except (av.FFmpegError, ValueError, EOFError) as error:
         raise AudioError("the file is no audio that can be decoded", hint=_HINT, param="file") from error

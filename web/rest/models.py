@@ -28,7 +28,7 @@ async def _one(request: Request) -> Response:
     for model in services_of(request).router.models():
         if model.id == wanted:
             return JSONResponse(_model(model))
-    raise UnknownModel(f"there is no model {wanted[:200]!r}", hint="GET /v1/models lists those there are")
+    raise UnknownModel(f"there is no model {wanted[:200]!r}", hint="GET /v1/models lists the models")
 
 
 async def _public(request: Request) -> Response:

@@ -138,7 +138,7 @@ def _json(text: bytes) -> object:
 def _refusal(status: int, answer: object) -> ServerRefused:
     said = answer.get("error") if isinstance(answer, dict) else None
     if not isinstance(said, dict):
-        return ServerRefused(f"the server answered with {status}", hint="is it a Parley server?")
+        return ServerRefused(f"the server answered with {status}", hint="check that this is a Parley server")
     message, hint, param = said.get("message"), said.get("hint", ""), said.get("param")
     return ServerRefused(
         f"the server says: {message}", hint=str(hint), param=param if isinstance(param, str) else None
