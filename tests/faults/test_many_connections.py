@@ -16,7 +16,7 @@ import web.serving.server
 from tests.parley_process import running_parley
 from tests.scripted.process import ScriptedProcess
 from tests.web.serving import serving
-from web.serving.open_files import connections_at_once
+from web.serving.open_files import connections_at_once, raise_limit
 
 OPEN_FILES = 256
 IDLE = 150
@@ -83,6 +83,31 @@ async def test_a_head_that_does_not_come_is_not_waited_for(monkeypatch: pytest.M
                 said = await reader.read()
             writer.close()
             assert said.startswith(answered) and (b"408" in said) == sent.endswith((b"Ho", b"HT")), said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+@pytest.mark.parametrize(
+    ("soft", "hard", "taken", "wanted"),
+    [(256, -1, 10_240, 10_240), (1024, 524_288, 524_288, 65_536), (1024, 4096, 4096, 4096), (256, -1, 0, None)],
+)
+def test_the_limit_is_raised_as_far_as_the_system_takes_it(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, taken: int, wanted: int | None
+) -> None:
+    """macOS and others: what they say, and the most that they take."""
+    import resource
+
+    limits: list[int] = []
+
+    def set_limit(which: int, pair: tuple[int, int]) -> None:
+        if pair[0] > taken:
+            raise ValueError("current limit exceeds maximum limit")
+        limits.append(pair[0])
+
+    monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", set_limit)
+    raise_limit()
+    assert limits == ([] if wanted is None else [wanted])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")

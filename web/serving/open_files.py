@@ -8,10 +8,12 @@ worker and writes no file. So what is taken stays far below the limit, and the l
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 __all__ = ["FEW_CONNECTIONS", "MOST_CONNECTIONS", "connections_at_once", "raise_limit"]
 
-MOST_FILES = 65_536
+_WANTED_FILES = (65_536, 10_240)
+"""macOS says that there is no limit, and takes no more than the second."""
 MOST_CONNECTIONS = 2048
 FEW_CONNECTIONS = 256
 """Fewer than this are worth a warning at the start."""
@@ -26,9 +28,13 @@ def raise_limit() -> None:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    for files in _WANTED_FILES:
+        wanted = files if hard == resource.RLIM_INFINITY else min(files, hard)
+        if soft == resource.RLIM_INFINITY or soft >= wanted:
+            return
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 def connections_at_once() -> int:
