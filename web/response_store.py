@@ -4,7 +4,6 @@ a restart forgets all. Pure.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ class ResponseStore:
     def keep(self, response: Mapping[str, Any], owner: str, before: Sequence[Item], items: Sequence[Item]) -> None:
         """A conversation counts anew with each of its answers, for the last one keeps it all alive."""
         one = KeptResponse(owner, response, tuple(before), tuple(items))
-        size = len(json.dumps([*one.conversation, one.response]))
+        size = _size([*one.conversation, one.response])
         name = str(response["id"])
         self._kept[name] = (one, size)
         self._bytes += size
@@ -77,3 +76,12 @@ class ResponseStore:
         for item in (*one.items, *one.response["output"]):
             if self._items.get(str(item["id"]), ("",))[0] == name:
                 del self._items[str(item["id"])]
+
+
+def _size(value: Any) -> int:
+    """About the bytes of a JSON value. To write it out would hold everybody up where it has images in it."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(name) + _size(one) for name, one in value.items())
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else 8
