@@ -154,7 +154,7 @@ def _compile(source: str) -> Template:
     try:
         return environment.from_string(source)
     except jinja2.TemplateError as error:
-        raise ModelUnreadable(f"the model's chat template is no valid template: {error}") from error
+        raise ModelUnreadable(f"the model's chat template is not a valid template: {error}") from error
 
 
 def _tojson(value: Any, indent: int | None = None, ensure_ascii: bool = False, sort_keys: bool = False) -> str:

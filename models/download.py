@@ -295,7 +295,7 @@ class Downloader:
             try:
                 url = urljoin(url, location)
             except ValueError:
-                raise DownloadRefused(f"it leads to {location[:200]!r}, which is no address") from None
+                raise DownloadRefused(f"it leads to {location[:200]!r}, which is not an address") from None
         raise DownloadRefused("too many redirects")
 
 
@@ -359,7 +359,7 @@ def _safe(path: str) -> PurePosixPath:
     """A relative path that stays below its folder. Raises DownloadRefused."""
     pure = PurePosixPath(path)
     if not path or pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path:
-        raise DownloadRefused(f"{path[:100]!r} is no path inside a model's folder")
+        raise DownloadRefused(f"{path[:100]!r} is not a path inside a model's folder")
     if any(part.startswith(".") for part in pure.parts):
         raise DownloadRefused(f"{path[:100]!r} names a hidden file")
     return pure

@@ -36,7 +36,7 @@ def check_url(url: str, trusted_hosts: Collection[str]) -> None:
         host = (parts.raw_host or "").lower()
         host.encode("idna")
     except ValueError:
-        raise DownloadRefused(f"{url[:200]!r} is no address", hint="give an https:// URL") from None
+        raise DownloadRefused(f"{url[:200]!r} is not an address", hint="give an https:// URL") from None
     if parts.user or parts.password:
         raise DownloadRefused("an address with a user or a password in it is not asked", hint="give an https:// URL")
     if parts.scheme not in ("http", "https") or not host:
@@ -49,7 +49,7 @@ def check_url(url: str, trusted_hosts: Collection[str]) -> None:
         public = _is_public(host)
     except ValueError:
         if host.replace(".", "").isdecimal():  # 127.1, which some resolvers take
-            raise DownloadRefused(f"{host} is no address", hint="give an https:// URL") from None
+            raise DownloadRefused(f"{host} is not an address", hint="give an https:// URL") from None
         return  # a name: its addresses are looked at when they are known
     if not public:
         raise DownloadRefused(f"{host} is an address of a private network")

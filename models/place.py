@@ -68,7 +68,7 @@ def check_formats(folder: Path, files: Sequence[RemoteFile]) -> None:
             if reasons:
                 path.unlink()
                 raise DownloadFailed(
-                    f"{file.path} is no whole model: {reasons[0]}",
+                    f"{file.path} is not a complete model: {reasons[0]}",
                     hint="check that this is the address of the file itself",
                 )
 

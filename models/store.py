@@ -109,7 +109,7 @@ class Store:
                 if kind is not None and detected.kind != kind:
                     raise ModelUnreadable(f"{path.name} is a model for {detected.kind}, not for {kind}")
                 return _entry(detected, form, path, bundled=False)
-        raise ModelUnreadable(f"{path} is no model of a known format")
+        raise ModelUnreadable(f"{path} is not a model of a known format")
 
 
 def _look(form: FormatSpec, path: Path, before: _Seen | None) -> _Seen | None:

@@ -20,4 +20,4 @@ def _finite(text: str) -> float:
 
 
 def _refused(text: str) -> float:
-    raise ValueError(f"{text[:20]} is no number that JSON can say")
+    raise ValueError(f"{text[:20]} is not a number that JSON can say")

@@ -99,7 +99,7 @@ def _file_of(address: str) -> PurePosixPath:
     try:
         file = PurePosixPath(unquote(urlsplit(address).path))
     except ValueError:
-        raise BadInput(f"{address[:200]!r} is no address", hint="give an https:// URL of a file") from None
+        raise BadInput(f"{address[:200]!r} is not an address", hint="give an https:// URL of a file") from None
     if not file.name:
         raise BadInput(f"{address[:200]!r} names no file", hint="the address must end with the file's name")
     return PurePosixPath(file.name)
@@ -108,5 +108,7 @@ def _file_of(address: str) -> PurePosixPath:
 def _parts(asked: str) -> list[str]:
     parts = asked.split("/")
     if len(parts) < 2 or not all(parts) or ".." in parts or any(part.startswith(".") for part in parts):
-        raise BadInput(f"{asked[:200]!r} is no model of the hub", hint="write owner/repo or owner/repo/path/to/file")
+        raise BadInput(
+            f"{asked[:200]!r} is not a model of the hub", hint="write owner/repo or owner/repo/path/to/file"
+        )
     return parts

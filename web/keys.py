@@ -63,7 +63,7 @@ class KeyFile:
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise SettingsError(
-                f"{self.path} is no key file any more", hint="`parley keys reset` writes a new one, with a new key"
+                f"{self.path} is not a key file any more", hint="`parley keys reset` writes a new one, with a new key"
             ) from error
 
     def reset(self) -> str:

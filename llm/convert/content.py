@@ -98,7 +98,7 @@ def _bytes(text: str, where: str) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise BadInput("this is no base64", param=where) from None
+        raise BadInput("this is not base64", param=where) from None
     if not data:
         raise BadInput("it is empty", param=where)
     return data

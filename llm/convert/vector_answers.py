@@ -84,7 +84,7 @@ def _base64(vector: Sequence[float]) -> str:
 
 def _rows(rows: object) -> list[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise BackendFailed("the server sent something that is no list of results")
+        raise BackendFailed("the server sent something that is not a list of results")
     return rows
 
 

@@ -448,7 +448,7 @@ def load(config: EngineConfig) -> Engine:
     """Takes seconds to minutes. Raises ModelUnreadable."""
     header = read_header(config.model)
     if header.kind not in ("llm", "embedding", "rerank"):
-        raise ModelUnreadable(f"{config.model.name} is no text model but for {header.kind or 'nothing'}")
+        raise ModelUnreadable(f"{config.model.name} is not a text model but one for {header.kind or 'nothing'}")
     from llm.llamacpp.embedding_engine import EmbeddingEngine
     from llm.llamacpp.library import in_own_thread
     from llm.llamacpp.loaded import load_all

@@ -271,7 +271,7 @@ def _mapping(schema: Any, place: str) -> Mapping[str, Any]:
         return schema
     if schema is True:
         return {}
-    reason = "nothing obeys `false`" if schema is False else f"{str(schema)[:40]!r} is no schema"
+    reason = "nothing obeys `false`" if schema is False else f"{str(schema)[:40]!r} is not a schema"
     raise WrongSchema(place, reason, empty=schema is False)
 
 

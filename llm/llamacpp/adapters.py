@@ -23,7 +23,7 @@ class LoraSet:
             pointer = native.llama_adapter_lora_init(model, str(path).encode()) if path.is_file() else None
             if not pointer:
                 raise ModelUnreadable(
-                    f"{path.name} is no LoRA adapter for this model",
+                    f"{path.name} is not a LoRA adapter for this model",
                     hint="see the lines above in the worker's log",
                 )
             self._pointers.append(pointer)

@@ -117,7 +117,7 @@ def keep_sequence(
         room = batcher.limits.pool - batcher.reserved - batcher.sequences.idle_tokens
         tokens = loaded.load_state(row.id, file, min(room, batcher.limits.context))
         if tokens is None:
-            return BadInput(f"{file.name} is no state of this model, or there is no room for it", param="filename")
+            return BadInput(f"{file.name} is not a state of this model, or there is no room for it", param="filename")
         batcher.step(batch.Restored(row.id, tokens, None), now)
         return len(tokens)
 

@@ -75,7 +75,7 @@ class Projector:
         context = mtmd.mtmd_init_from_file(str(file).encode(), model, params) if file.is_file() else None
         if not context:
             raise ModelUnreadable(
-                f"{file.name} is no projector for this model", hint="see the lines above in the worker's log"
+                f"{file.name} is not a projector for this model", hint="see the lines above in the worker's log"
             )
         self._context = context
         self._width: int = native.llama_model_n_embd_inp(model)

@@ -25,7 +25,7 @@ def parse_lora(text: str) -> list[tuple[Path, float]]:
         except ValueError:
             number = math.nan
         if not -MOST_SCALE <= number <= MOST_SCALE:
-            raise SettingsError(f"[llm.engine] lora: {scale!r} is no scale", param="lora")
+            raise SettingsError(f"[llm.engine] lora: {scale!r} is not a scale", param="lora")
         found.append((Path(path.strip()).expanduser(), number))
     return found
 

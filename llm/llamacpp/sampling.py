@@ -242,7 +242,7 @@ def _dry(sampling: Sampling, vocab: Vocab, prompt: list[int], reply: int) -> Any
 def _logit_bias(sampling: Sampling, vocab: Vocab) -> Any:
     wrong = next((token for token in sampling.logit_bias if not 0 <= token < vocab.size), None)
     if wrong is not None:
-        raise BadInput(f"{wrong} is no token of this model (0 to {vocab.size - 1})", param="logit_bias")
+        raise BadInput(f"{wrong} is not a token of this model (0 to {vocab.size - 1})", param="logit_bias")
     wanted = dict(sampling.logit_bias)
     if sampling.ignore_eos:
         wanted |= dict.fromkeys(vocab.ends(), float("-inf"))

@@ -83,7 +83,7 @@ class Vocab:
         """Special tokens are written out. Raises BadInput for a number that is no token."""
         wrong = next((token for token in tokens if not 0 <= token < self.size), None)
         if wrong is not None:
-            raise BadInput(f"{wrong} is no token of this model (0 to {self.size - 1})", param="tokens")
+            raise BadInput(f"{wrong} is not a token of this model (0 to {self.size - 1})", param="tokens")
         array = (ctypes.c_int32 * len(tokens))(*tokens)
         room = 16 * len(tokens) + 64
         while True:

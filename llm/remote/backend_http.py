@@ -127,7 +127,7 @@ def loads(data: str | bytes) -> Any:
         return value
     except (ValueError, RecursionError) as error:
         raise BackendFailed(
-            "the server sent something that is no JSON",
+            "the server sent something that is not JSON",
             hint="check that base_url is the address of the API, not of a web page",
         ) from error
 

@@ -94,7 +94,7 @@ class ChunkReader:
         """Raises an LlmError where the chunk is an error object, BackendFailed where it is no chunk at all."""
         if not isinstance(chunk, dict):
             raise BackendFailed(
-                "the server sent something that is no chunk", hint="check that base_url is the address of the API"
+                "the server sent something that is not a chunk", hint="check that base_url is the address of the API"
             )
         error = chunk.get("error")
         if error or chunk.get("object") == "error" or ("choices" not in chunk and _tells_error(chunk)):
@@ -122,7 +122,7 @@ class ChunkReader:
             raise error_of(0, {"error": fault or "the server ended its reply with an error"})
         delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, dict):
-            raise BackendFailed("the server sent a delta that is no object")
+            raise BackendFailed("the server sent a delta that is not an object")
         if not delta and isinstance(choice.get("text"), str):
             delta = {"content": choice["text"]}
         told = delta

@@ -41,7 +41,7 @@ class CompletionReader:
     def read(self, chunk: object) -> list[StreamEvent]:
         """Raises an LlmError where the chunk is an error object."""
         if not isinstance(chunk, Mapping):
-            raise BackendFailed("the server sent something that is no chunk")
+            raise BackendFailed("the server sent something that is not a chunk")
         if chunk.get("error") or ("content" not in chunk and chunk.get("message")):  # bare behind `error:`
             raise error_of(0, chunk)
         events: list[StreamEvent] = []

@@ -147,7 +147,7 @@ class OllamaReader:
     def read(self, line: object) -> list[StreamEvent]:
         """Raises an LlmError where the line is an error object."""
         if not isinstance(line, Mapping):
-            raise BackendFailed("the server sent a line that is no object")
+            raise BackendFailed("the server sent a line that is not an object")
         if line.get("error"):
             raise error_of(0, line)
         found = line.get("message")
@@ -181,7 +181,7 @@ class OllamaReader:
 
     def _call(self, function: object, id: object) -> ToolCallDelta:
         if not isinstance(function, Mapping):
-            raise BackendFailed("the server sent a tool call that is no object")
+            raise BackendFailed("the server sent a tool call that is not an object")
         index, self._calls = self._calls, self._calls + 1
         arguments = function.get("arguments")
         text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)

@@ -179,7 +179,7 @@ def _address(url: str) -> URL:
     except ValueError:
         pass
     raise BackendFailed(
-        f"{url[:200]!r} is no address", hint="base_url looks like http://127.0.0.1:8080/v1", of_server=True
+        f"{url[:200]!r} is not an address", hint="base_url looks like http://127.0.0.1:8080/v1", of_server=True
     )
 
 

@@ -46,5 +46,5 @@ def _user_of(config: BackendConfig) -> str | None:
         return urlsplit(config.base_url).username
     except ValueError:
         raise LlmError(
-            f"base_url of backend {config.name!r} is no address", hint="for example http://127.0.0.1:8080/v1"
+            f"base_url of backend {config.name!r} is not an address", hint="for example http://127.0.0.1:8080/v1"
         ) from None

@@ -82,7 +82,7 @@ class FolderText:
     def detokenize(self, tokens: Sequence[int]) -> str:
         wrong = next((token for token in tokens if not 0 <= token < self.size), None)
         if wrong is not None:
-            raise BadInput(f"{wrong} is no token of this model (0 to {self.size - 1})", param="tokens")
+            raise BadInput(f"{wrong} is not a token of this model (0 to {self.size - 1})", param="tokens")
         return self.decode(tokens, special=True)
 
     def decode(self, tokens: Sequence[int], *, special: bool) -> str:

@@ -98,7 +98,7 @@ def _object(data: bytes) -> Mapping[str, Any]:
     except RecursionError:
         raise BadInput("the request body is nested too deeply") from None
     except ValueError as error:  # also bytes that are no UTF-8
-        raise BadInput(f"the request body is no JSON: {error}") from None
+        raise BadInput(f"the request body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadInput("the request body must be a JSON object")
     return body

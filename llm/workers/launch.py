@@ -136,7 +136,7 @@ def changed_settings(engine: EngineSettings, options: Mapping[str, Any]) -> Engi
     for given, value in options.items():
         name = _OTHER_NAMES.get(given, given)
         if name not in known:
-            raise BadInput(f"{given} is no option of a slot", param=given, hint=f"there are: {', '.join(known)}")
+            raise BadInput(f"{given} is not an option of a slot", param=given, hint=f"there are: {', '.join(known)}")
         if not _fits(known[name], value):
             choices = get_args(known[name]) if get_origin(known[name]) is Literal else ()
             hint = f"one of {', '.join(map(str, choices))}" if choices else None

@@ -54,7 +54,9 @@ def check_options(
     if "mmproj" in options and engine.mmproj:
         header = _header(Path(engine.mmproj), "mmproj")
         if header.kind != "projector":
-            raise BadInput(f"{Path(engine.mmproj).name} is no projector", param="mmproj", hint="name an mmproj file")
+            raise BadInput(
+                f"{Path(engine.mmproj).name} is not a projector", param="mmproj", hint="name an mmproj file"
+            )
     if model.format == "gguf":
         _check_gguf(model, engine, options)
 
@@ -78,7 +80,9 @@ def _check_gguf(model: Installed, engine: EngineSettings, options: Mapping[str, 
     for path, _ in adapters:
         header = _header(path, "lora")
         if header.kind != "adapter":
-            raise BadInput(f"{path.name} is no LoRA adapter", param="lora", hint="name a GGUF file of type adapter")
+            raise BadInput(
+                f"{path.name} is not a LoRA adapter", param="lora", hint="name a GGUF file of type adapter"
+            )
         if header.architecture != (own := read_header(model.path).architecture):
             hint = f"{model.name} is a {own}"
             raise BadInput(f"{path.name} is an adapter for {header.architecture}", param="lora", hint=hint)
@@ -115,4 +119,6 @@ def _check_template(path: Path, folders: Sequence[Path]) -> None:
         ChatTemplate(text)
     except (OSError, ValueError, ModelUnreadable) as error:
         hint = "a chat template is Jinja, as in a model's tokenizer_config.json"
-        raise BadInput(f"{path.name} is no chat template: {error}"[:300], param="chat_template", hint=hint) from None
+        raise BadInput(
+            f"{path.name} is not a chat template: {error}"[:300], param="chat_template", hint=hint
+        ) from None

@@ -29,7 +29,7 @@ def _specification(path: Path) -> str:
     version, length = struct.unpack_from("<IH", head)
     name = head[6 : 6 + length]
     if not 2 <= version <= 64 or not 1 < length <= MAX_NAME or len(name) != length or name[-1] != 0:
-        raise ModelUnreadable(f"{path.parent.name}/model.bin is no CTranslate2 model")
+        raise ModelUnreadable(f"{path.parent.name}/model.bin is not a CTranslate2 model")
     return name[:-1].decode("utf-8", "replace")
 
 

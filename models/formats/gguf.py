@@ -133,7 +133,7 @@ def read_header(path: Path) -> GgufHeader:
     except OSError as error:
         raise ModelUnreadable(f"{path.name} cannot be read: {error.strerror}") from error
     except _Bad as error:
-        raise ModelUnreadable(f"{path.name} is no usable GGUF file: {error}") from None
+        raise ModelUnreadable(f"{path.name} is not a usable GGUF file: {error}") from None
 
 
 class _Bad(Exception):

@@ -30,9 +30,9 @@ def _read(path: Path) -> Detected | None:
     except OSError as error:
         raise ModelUnreadable(f"{path.name} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(f"{path.name}.json is no JSON") from error
+        raise ModelUnreadable(f"{path.name}.json is not JSON") from error
     if not isinstance(config, dict) or not isinstance(config.get("audio"), dict) or "phoneme_id_map" not in config:
-        raise ModelUnreadable(f"{path.name}.json is no Piper configuration")
+        raise ModelUnreadable(f"{path.name}.json is not a Piper configuration")
     return Detected("tts", path.stem, size, size)
 
 

@@ -93,7 +93,7 @@ def read_weights(folder: Path) -> FolderWeights:
 def checked_config(folder: Path) -> ModelConfig:
     """As `read_config`, of a folder that is whole and a language model. Raises ModelUnreadable."""
     if _read(folder) is None:
-        raise ModelUnreadable(f"{folder.name} is no language model")
+        raise ModelUnreadable(f"{folder.name} is not a language model")
     return read_config(folder)
 
 
@@ -113,9 +113,9 @@ def _object(path: Path, most: int) -> dict[str, Any]:
     except OSError as error:
         raise ModelUnreadable(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise ModelUnreadable(f"{path.parent.name}/{path.name} is no JSON") from error
+        raise ModelUnreadable(f"{path.parent.name}/{path.name} is not JSON") from error
     if not isinstance(body, dict):
-        raise ModelUnreadable(f"{path.parent.name}/{path.name} is no JSON object")
+        raise ModelUnreadable(f"{path.parent.name}/{path.name} is not a JSON object")
     return body
 
 
@@ -139,7 +139,7 @@ def _check(path: Path) -> tuple[int, int]:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size - 8, MAX_HEADER_BYTES):
-                raise ModelUnreadable(f"{path.name} is no safetensors file")
+                raise ModelUnreadable(f"{path.name} is not a safetensors file")
             header = json.loads(file.read(length))
         end, count = 0, 0
         for name, tensor in header.items():
@@ -152,7 +152,7 @@ def _check(path: Path) -> tuple[int, int]:
     except OSError as error:
         raise ModelUnreadable(f"{path} cannot be read: {error.strerror}") from error
     except (struct.error, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
-        raise ModelUnreadable(f"{path.name} is no safetensors file") from error
+        raise ModelUnreadable(f"{path.name} is not a safetensors file") from error
     if 8 + length + end > size:
         raise ModelUnreadable(f"{path.name} ends too early")
     return size, count

@@ -86,9 +86,9 @@ def _read(path: Path) -> Detected | None:
     except OSError as error:
         raise ModelUnreadable(f"{path.name} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise ModelUnreadable(f"{path.name} is no ONNX model: {error}") from None
+        raise ModelUnreadable(f"{path.name} is not an ONNX model: {error}") from None
     if not shapes:
-        raise ModelUnreadable(f"{path.name} is no ONNX model: it has no inputs")
+        raise ModelUnreadable(f"{path.name} is not an ONNX model: it has no inputs")
     if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][2] == EMBEDDING_WIDTH:
         return Detected("wake", path.stem, len(data), len(data))
     return None

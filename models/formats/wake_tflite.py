@@ -25,7 +25,7 @@ def _read(path: Path) -> Detected | None:
     except OSError as error:
         raise ModelUnreadable(f"{path.name} cannot be read: {error.strerror}") from error
     if head[4:8] != b"TFL3":
-        raise ModelUnreadable(f"{path.name} is no TensorFlow Lite model")
+        raise ModelUnreadable(f"{path.name} is not a TensorFlow Lite model")
     if path.stem in FEATURE_MODELS:
         return None
     return Detected("wake", path.stem, size, size)

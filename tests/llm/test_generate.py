@@ -132,7 +132,7 @@ async def test_unknown_models_and_backends(http: aiohttp.ClientSession, service:
         await collect(router(http, service.base_url), GenerateRequest(HELLO.messages, model="no-such-model"))
     with pytest.raises(LlmError, match="unknown type"):
         load_backends([BackendConfig("x", "carrier-pigeon", "http://127.0.0.1:1")], http)
-    with pytest.raises(LlmError, match="no address"):
+    with pytest.raises(LlmError, match="not an address"):
         load_backends([BackendConfig("x", "openai", "http://[::1/v1")], http)
 
 

@@ -140,7 +140,7 @@ def test_the_hint_says_how_alternatives_exclude_each_other() -> None:
         (_of({"$ref": "#"}), "", "has no end"),
         (_of({"$ref": "#/$defs/a"}) | {"$defs": {"a": _of({"$ref": "#/$defs/a"})}}, "$defs.a", "has no end"),
         (_of(False), "required", "'x' is required and must not be there"),
-        ({"properties": {"a": 5}}, "properties.a", "'5' is no schema"),
+        ({"properties": {"a": 5}}, "properties.a", "'5' is not a schema"),
         (_of({"type": "string", "pattern": "("}), "properties.x.pattern", "cannot be read"),
         (_of({"type": "integer", "minimum": "5"}), "properties.x.minimum", "a number"),
         ({"type": "object", "required": "a"}, "required", "a list"),

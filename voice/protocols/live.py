@@ -381,7 +381,7 @@ class _AudioWriter:
         self._binary = config.audio.binary_audio and config.audio.output_format == "pcm"
         spec: CodecSpec = discover("voice.codecs")[config.audio.output_format]
         if spec.encoder is None:
-            raise ValueError(f"{spec.name} is no output format")
+            raise ValueError(f"{spec.name} is not an output format")
         self._encoder: Encoder = spec.encoder(config.audio.sample_rate)
         self._reply = ""
         self._resampler: StreamResampler | None = None

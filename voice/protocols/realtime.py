@@ -176,7 +176,7 @@ class _AudioWriter:
             name, rate_hz = FORMATS[format]
             spec: CodecSpec = discover("voice.codecs")[name]
             if spec.encoder is None:
-                raise ValueError(f"{name} is no output format")
+                raise ValueError(f"{name} is not an output format")
             self._encoder = spec.encoder(rate_hz)
             same = event.rate_hz == rate_hz
             self._resampler = None if same else StreamResampler(event.rate_hz, rate_hz)

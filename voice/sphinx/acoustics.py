@@ -51,7 +51,7 @@ class Acoustics:
         data = path.read_bytes()
         magic, _, text = struct.unpack_from("<iii", data)
         if magic != 0x46444D42:
-            raise ValueError(f"{path.name} is no binary model definition")
+            raise ValueError(f"{path.name} is not a binary model definition")
         at = 12 + text
         names, phones, states, _, senones, _, sequences, _, nodes, _ = struct.unpack_from("<10i", data, at)
         if states != STATES:

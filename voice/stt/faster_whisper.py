@@ -40,7 +40,7 @@ class FasterWhisperStt:
         if config.model is None:
             raise NoModel("faster_whisper needs a Whisper model in CTranslate2's format")
         if not (config.model / "model.bin").is_file():
-            raise NoModel(f"{config.model.name} is no CTranslate2 model (a folder with model.bin)")
+            raise NoModel(f"{config.model.name} is not a CTranslate2 model (a folder with model.bin)")
         if not (config.model / "tokenizer.json").is_file():
             # faster-whisper would try to fetch it from a hub, and wait.
             raise ModelUnreadable(f"{config.model.name} has no tokenizer.json", hint="install the whole model again")

@@ -90,7 +90,7 @@ def _load_voice(path: Path, threads: int) -> tuple[Any, bool]:
 
     config_path = path.with_name(path.name + ".json")
     if not path.is_file() or not config_path.is_file():
-        raise NoModel(f"{path.name} is no Piper voice (x.onnx with x.onnx.json)")
+        raise NoModel(f"{path.name} is not a Piper voice (x.onnx with x.onnx.json)")
     try:
         settings = json.loads(config_path.read_text(encoding="utf-8"))
         config = PiperConfig.from_dict(settings)

@@ -56,7 +56,7 @@ class SmartTurnScorer:
         given = self._session.get_inputs()
         if len(given) != 1 or list(given[0].shape[1:]) != [MELS, FRAMES]:
             shapes = ", ".join(f"{each.name} {each.shape}" for each in given)
-            raise ModelUnreadable(f"{path.name} is no Smart Turn v3 model: its inputs are {shapes}")
+            raise ModelUnreadable(f"{path.name} is not a Smart Turn v3 model: its inputs are {shapes}")
         self._name = given[0].name
 
     def score(self, pcm: Pcm) -> float:

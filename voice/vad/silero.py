@@ -152,7 +152,7 @@ def _load(config: EngineConfig) -> VadEngine:
     if {"input", "h", "c"} <= inputs:
         return SileroVad(_SequenceGraph(session))
     raise ModelUnreadable(
-        f"{path.name} is no Silero VAD model of version 5 or later: its inputs are {sorted(inputs)}"
+        f"{path.name} is not a Silero VAD model of version 5 or later: its inputs are {sorted(inputs)}"
     )
 
 

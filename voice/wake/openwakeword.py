@@ -119,7 +119,9 @@ class OpenWakeWord:
 
 def _length(path: Path, shape: tuple[int | str | None, ...]) -> int:
     if len(shape) != 3 or shape[2] != SIZE or not isinstance(shape[1], int) or not 0 < shape[1] <= _LONGEST:
-        raise ModelUnreadable(f"{path.name} is no openWakeWord model: its input is {list(shape)}, not [1, n, {SIZE}]")
+        raise ModelUnreadable(
+            f"{path.name} is not an openWakeWord model: its input is {list(shape)}, not [1, n, {SIZE}]"
+        )
     return shape[1]
 
 

@@ -79,7 +79,7 @@ class TfliteModel:
         self._interpreter = self._lib.TfLiteInterpreterCreate(self._model, None) if self._model else None
         if not self._interpreter:
             self.close()
-            raise ModelUnreadable(f"{path.name} is no TensorFlow Lite model that can be run")
+            raise ModelUnreadable(f"{path.name} is not a TensorFlow Lite model that can be run")
         if input_shape is not None:
             dims = (ctypes.c_int * len(input_shape))(*input_shape)
             self._lib.TfLiteInterpreterResizeInputTensor(self._interpreter, 0, dims, len(input_shape))

@@ -154,11 +154,11 @@ def _parse(message: Any) -> _Item:
             raise ValueError("unknown request")
         phrases = body.get("phrases", [])
         if not isinstance(phrases, list) or len(phrases) > MAX_PHRASES or not all(map(_is_phrase, phrases)):
-            raise ValueError("these are no phrases")
+            raise ValueError("these are not phrases")
         return _Ask(kind, ask_id, tuple(phrases))
     except (ValueError, KeyError, TypeError):
         return ProtocolError(
-            "a text frame that is no request", hint='send {"type":"partial"} or {"type":"transcribe"}'
+            "a text frame that is not a request", hint='send {"type":"partial"} or {"type":"transcribe"}'
         )
 
 

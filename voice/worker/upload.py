@@ -44,5 +44,5 @@ def decode(data: bytes) -> Pcm:
                     )
             blocks.extend(piece.to_ndarray().reshape(-1) for piece in resampler.resample(None))
     except (av.FFmpegError, ValueError, EOFError) as error:
-        raise AudioError("the file is no audio that can be decoded", hint=_HINT, param="file") from error
+        raise AudioError("the file is not audio that can be decoded", hint=_HINT, param="file") from error
     return np.concatenate(blocks).astype(np.int16, copy=False) if blocks else np.zeros(0, np.int16)
