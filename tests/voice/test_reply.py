@@ -179,6 +179,24 @@ def test_what_was_heard_around_a_clause_that_failed(failed: int, made_s: float, 
         before = words
 
 
+def test_the_words_around_a_clause_that_failed_are_two_words() -> None:
+    """The space between them may be part of that clause: the model stopped there to call a tool."""
+    reply = Reply("r", RATE_HZ, lead_s=1000.0)
+    reply.add_tokens("It was a fox. Let me look, ", 7)
+    reply.end_sentence()
+    reply.add_tokens("Nobody knew.", 2)
+    reply.finish_text()
+    reply.release()
+    for number, text in enumerate(("It was a fox.", "Let me look,", "Nobody knew.")):
+        assert reply.next_clause() == (number, text)
+        if number == 1:
+            reply.fail_clause(number)
+        else:
+            reply.add_audio(number, pcm(len(text) / 15), (), True)
+        reply.pump(0.0)
+    assert reply.heard(99.0) == "It was a fox. Nobody knew."
+
+
 def test_it_is_over_when_written_spoken_sent_and_played() -> None:
     reply = made()
     assert reply.all_sent and not reply.is_over(1.0)

@@ -216,13 +216,14 @@ class Reply:
     def heard_at(self, position: float) -> str:
         """The text of the first `position` seconds of audio, cut at the last whole word; of a clause that failed, no
         more than was made of it."""
-        cut, heard, begin = self._cut_at(position), "", 0
+        cut, heard, begin = self._cut_at(position), [], 0
         for spoken in self._spoken:
             if spoken.failed and spoken.clause.start < cut:
                 made = spoken.clause.start + self._heard_of(spoken, spoken.duration_s)
-                heard += self.text[begin : min(cut, made)]
+                heard.append(self.text[begin : min(cut, made)].strip())
                 begin = min(cut, spoken.clause.end)
-        return (heard + self.text[begin:cut]).strip()
+        heard.append(self.text[begin:cut].strip())
+        return " ".join(filter(None, heard))  # the space between two words may be in what was left out
 
     def said(self, since_s: float) -> str:
         """The words that were sent of its audio from `since_s` on, the one under way included."""
