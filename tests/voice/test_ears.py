@@ -65,18 +65,21 @@ class LoudnessVad:
 
 
 class NumberWake:
-    """Hears word number k in a frame that holds the sample 5000 + k. 4999: it breaks."""
+    """Hears word number k in a frame that holds the sample 5000 + k, and in the next one; with 6000 + k in that frame
+    only. 4999: it breaks."""
 
     words = ("hey jarvis", "alexa")
 
     def __init__(self) -> None:
         self.streams: dict[int, tuple[str, ...]] = {}
+        self.before: dict[int, Pcm] = {}
         self.opened = 0
         self.frames = 0
 
     def open(self, words: Sequence[str]) -> int:
         self.opened += 1
         self.streams[self.opened] = tuple(words)
+        self.before[self.opened] = np.zeros(0, np.int16)
         return self.opened
 
     def close(self, stream: int) -> None:
@@ -87,10 +90,14 @@ class NumberWake:
         self.frames += len(streams)
         if (frames == 4999).any():
             raise RuntimeError("bad wake frame")
-        return [
-            {word: float((frame == 5000 + self.words.index(word)).any()) * 0.9 for word in self.streams[stream]}
-            for stream, frame in zip(streams, frames, strict=True)
-        ]
+        scores = []
+        for stream, frame in zip(streams, frames, strict=True):
+            both = np.concatenate((self.before[stream], frame))
+            scores.append(
+                {word: (both == 5000 + self.words.index(word)).any() * 0.9 for word in self.streams[stream]}
+            )
+            self.before[stream] = frame
+        return scores
 
 
 class Listener:
@@ -329,6 +336,19 @@ async def test_a_wake_word_waits_for_the_audio_after_it_and_not_for_ever() -> No
             while len(listener.of(WakeHeard)) < 2:  # nothing follows, though others go on
                 busy.feed(level(1, FRAME))
                 await anyio.sleep(0.01)
+
+
+async def test_what_is_heard_in_one_frame_only_is_no_wake_word_and_the_word_is_listened_for_at_once() -> None:
+    heard = Listener()
+    async with running(Ears(LoudnessVad(), NumberWake())) as ears:
+        ear = ears.open(heard, ("alexa",))
+        ear.feed(np.concatenate((level(600, 1280), level(6001, 1280), level(600, 6400))))
+        await heard.frames(17)
+        assert not heard.of(WakeHeard)
+        ear.feed(np.concatenate((level(5001, 1280), level(600, 6400))))
+        await heard.until(lambda events: any(isinstance(event, WakeHeard) for event in events))
+        ear.close()
+    assert [event.word for event in heard.of(WakeHeard)] == ["alexa"]
 
 
 async def test_wake_words_can_be_changed_and_turned_off() -> None:

@@ -10,7 +10,9 @@ the threshold of speech: over 59 human "alexa", recall with it is the same in si
 and 0 dB of kitchen, music and office noise (55, 49, 43 with it, 54, 48, 43 without).
 
 A wake word is reported AHEAD_S of audio after its score crossed the threshold, when its end can be seen; if no more
-audio comes, the shell says so (`Line.settle`).
+audio comes, the shell says so (`Line.settle`). By then three more frames have their scores, and one of them has to
+cross as well: of 53 false wakes in five hours of actors' speech 28 are left; of 70 wake words of people 67 are heard
+either way, in rooms, noise and at low level 123 instead of 126 of 126.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ LOOK_BACK = 8 * WAKE_FRAME
 HANG = 6 * WAKE_FRAME
 
 _AHEAD = round(AHEAD_S * RATE_HZ)
+_LOOKED_AT = 3
+"""Frames after a crossing, in one of which the word has to be heard again."""
 _BACK = round(BACK_S * RATE_HZ)
 
 _STRIKES = 3
@@ -52,8 +56,19 @@ class _Crossing:
     """A wake word whose end is still to be found."""
 
     word: str
-    score: float
+    scores: list[float]
+    """Of the frame that crossed, and of those after it."""
     at: int
+
+    @property
+    def looked_at(self) -> bool:
+        """What comes after it is known."""
+        return len(self.scores) > _LOOKED_AT
+
+    @property
+    def score(self) -> float:
+        """The second best, for a word is heard in two frames; the best, where the audio ended too soon for that."""
+        return sorted(self.scores)[-2] if self.looked_at else max(self.scores)
 
 
 class Line:
@@ -110,12 +125,16 @@ class Line:
         return self.pcm[at - self.first : at - self.first + size]
 
     def settle(self) -> None:
-        """Report the wake word that waits, with what there is of the audio after it."""
-        if self.crossing is not None:
-            self._join()
-            start, end = (self.first + i for i in locate(self.pcm, self.crossing.at - self.first, self.crossing.word))
-            self.events.append(WakeHeard(self.crossing.word, self.crossing.score, start / RATE_HZ, end / RATE_HZ))
-            self.crossing = None
+        """Report the wake word that waits, with what there is of the audio after it; forget it, if it was not one."""
+        crossing, trigger, self.crossing = self.crossing, self.trigger, None
+        if crossing is None or trigger is None:
+            return
+        if not trigger.crosses(crossing.score):
+            trigger.forget(crossing.word)
+            return
+        self._join()
+        start, end = (self.first + i for i in locate(self.pcm, crossing.at - self.first, crossing.word))
+        self.events.append(WakeHeard(crossing.word, crossing.score, start / RATE_HZ, end / RATE_HZ))
 
     def take_events(self) -> list[EarEvent]:
         events, self.events = self.events, []
@@ -181,8 +200,10 @@ class EarBatch:
         if ready:
             self._hear_words(ready)
         for line in self.lines:
-            if line.crossing is not None and line.end >= line.crossing.at + _AHEAD:
-                line.settle()
+            crossing = line.crossing
+            if crossing is not None and line.end >= crossing.at + _AHEAD:
+                if crossing.looked_at or not line.wake_ready:
+                    line.settle()
             line.trim()
         return any(line.vad_ready or line.wake_ready for line in self.lines)
 
@@ -231,11 +252,11 @@ class EarBatch:
                 continue
             named = {line.words[word]: score for word, score in scores.items() if word in line.words}
             if line.crossing is not None:
-                line.crossing.score = max(line.crossing.score, named.get(line.crossing.word, 0.0))
+                line.crossing.scores.append(named.get(line.crossing.word, 0.0))
             word = line.trigger.step(named, line.wake_at / RATE_HZ)
             if word is not None:
                 line.settle()
-                line.crossing = _Crossing(word, named[word], line.wake_at)
+                line.crossing = _Crossing(word, [named[word]], line.wake_at)
 
     def _run_wake(self, lines: Sequence[Line], frames: npt.NDArray[np.int16]) -> Sequence[dict[str, float]]:
         assert self._wake is not None  # lines have words only where there is an engine

@@ -47,12 +47,19 @@ class WakeTrigger:
         self._refractory_s = refractory_ms / 1000
         self._deaf_until_s: dict[str, float] = {}
 
+    def crosses(self, score: float) -> bool:
+        return score >= self._threshold
+
+    def forget(self, word: str) -> None:
+        """It was not that word: it is listened for again."""
+        self._deaf_until_s.pop(word, None)
+
     def step(self, scores: Mapping[str, float], frame_end_s: float) -> str | None:
         """The word whose score crosses the threshold in this frame; of several, the best."""
         heard = [
             (score, word)
             for word, score in scores.items()
-            if score >= self._threshold and frame_end_s >= self._deaf_until_s.get(word, 0.0)
+            if self.crosses(score) and frame_end_s >= self._deaf_until_s.get(word, 0.0)
         ]
         if not heard:
             return None
