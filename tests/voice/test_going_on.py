@@ -179,6 +179,28 @@ def test_a_wake_word_takes_no_request_back(mode: str) -> None:
     assert questions(talk) == ["light on"]
 
 
+@pytest.mark.parametrize("mode", ["pre", "mid"])
+def test_who_was_cut_off_after_the_wake_word_need_not_say_it_again(mode: str) -> None:
+    wake = WakeConfig(True, ("alexa",), mode)  # type: ignore[arg-type]
+    talk = Conversation(config=replace(CONFIG, wake=wake), audible=frozenset({"alexa"}), delays=SLOW)
+    talk.speak((1.0, 1.7, ""), (1.7, 2.9, "book a table"), (3.8, 4.6, "near the station"))
+    talk.at(1.8, heard.WakeWord("alexa", 0.9, 1.0, 1.7))
+    talk.run(30.0)
+    assert requests(talk)[-1] == WHOLE
+    assert users(talk) == [WHOLE]
+
+
+def test_words_over_the_answer_need_the_wake_word_as_before() -> None:
+    config = replace(CONFIG, wake=WakeConfig(True, ("alexa",), "pre"))
+    talk = Conversation(
+        config=config, audible=frozenset({"alexa"}), answer=lambda asked: "That is a long story. " * 4
+    )
+    talk.speak((1.0, 1.7, ""), (1.7, 2.9, "tell me a story"), (5.5, 6.9, "what shall we eat"))
+    talk.at(1.8, heard.WakeWord("alexa", 0.9, 1.0, 1.7))
+    talk.run(30.0)
+    assert requests(talk) == ["tell me a story"] and not talk.told(TurnComplete)[0].interrupted
+
+
 def users(talk: Conversation) -> list[str]:
     return [item.message.content for item in talk.machine.history.items if item.message.role == "user"]
 

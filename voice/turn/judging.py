@@ -40,8 +40,11 @@ class Judging(Weighing):
     """What it takes to interrupt is in bargein.py."""
 
     def _start_judging(self, event: SpeechBegan) -> None:
-        """With a wake word on, only a conversation with a follow-up window can be interrupted without it."""
-        if not self._interruptible():
+        """With a wake word on, only a conversation with a follow-up window can be interrupted without it. Who goes on
+        before the answer is heard has said the word already."""
+        over_speech = self.state in (State.SPEAKING, State.BRACED)
+        ahead = not over_speech or self._began_before_us(event.at_s)
+        if not self._interruptible() and not (ahead and self._may_go_on()):
             quiet_s = 0.0 if self._missed_until_s is None else event.at_s - self._missed_until_s
             if self._watched_s is None or quiet_s > POST_PATIENCE_S:
                 self._watched_s = event.at_s  # a wake word may follow it
@@ -59,8 +62,6 @@ class Judging(Weighing):
         if self._doubted is not None and self._comes_late(self._doubted):  # one goes on after a breath
             from_s, before_s = min(from_s, self._doubted.turn.from_s), self._doubted.voiced_s
         turn = self._new_turn(from_s, True)
-        over_speech = self.state in (State.SPEAKING, State.BRACED)
-        ahead = not over_speech or self._began_before_us(event.at_s)
         self._overlap = Overlap(
             turn,
             over_speech,
