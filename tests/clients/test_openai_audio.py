@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import wave
-from collections.abc import Iterator
 
 import av
 import numpy as np
@@ -16,7 +15,6 @@ from openai import OpenAI
 from openai.types.audio import TranscriptionSegment
 
 from tests.bench.utterances import RATE_HZ, utterances
-from tests.parley_process import ParleyProcess
 from tests.scripted.process import ScriptedProcess
 from voice.worker.encode import FORMATS
 
@@ -26,14 +24,6 @@ def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
     scripted_service.reset()
     scripted_service.script(stt_delay_ms=10, tts_delay_ms=10)
     return scripted_service
-
-
-@pytest.fixture
-def client(scripted_parley: ParleyProcess, service: ScriptedProcess) -> Iterator[OpenAI]:
-    with OpenAI(
-        base_url=f"{scripted_parley.base_url}/v1", api_key=scripted_parley.admin_key, max_retries=0
-    ) as client:
-        yield client
 
 
 def _wav() -> bytes:

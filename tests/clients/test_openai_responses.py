@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -32,14 +31,6 @@ def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
     scripted_service.reset()
     scripted_service.script(first_token_ms=20, tokens_per_s=400)
     return scripted_service
-
-
-@pytest.fixture
-def client(scripted_parley: ParleyProcess, service: ScriptedProcess) -> Iterator[OpenAI]:
-    with OpenAI(
-        base_url=f"{scripted_parley.base_url}/v1", api_key=scripted_parley.admin_key, max_retries=0
-    ) as client:
-        yield client
 
 
 def _respond(client: OpenAI, **fields: Any) -> Response:

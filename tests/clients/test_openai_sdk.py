@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
@@ -22,14 +22,6 @@ def service(scripted_service: ScriptedProcess) -> ScriptedProcess:
     scripted_service.reset()
     scripted_service.script(first_token_ms=20, tokens_per_s=400)
     return scripted_service
-
-
-@pytest.fixture
-def client(scripted_parley: ParleyProcess, service: ScriptedProcess) -> Iterator[OpenAI]:
-    with OpenAI(
-        base_url=f"{scripted_parley.base_url}/v1", api_key=scripted_parley.admin_key, max_retries=0
-    ) as client:
-        yield client
 
 
 @pytest.fixture
