@@ -28,6 +28,7 @@ from models.errors import ParleyError
 __all__ = [
     "BodyTimeout",
     "BodyTooLarge",
+    "ClientGone",
     "ErrorCodes",
     "Forbidden",
     "MethodNotAllowed",
@@ -45,6 +46,10 @@ __all__ = [
     "no_model",
     "server_ends",
 ]
+
+
+class ClientGone(Exception):
+    """The client closed the connection before it had its answer. No error, and nobody is there to be told."""
 
 
 class WebError(ParleyError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import socket
@@ -26,6 +27,7 @@ from web.guards.authenticate import principal_of
 from web.guards.errors_to_answers import on_http_exception
 from web.guards.origin import host_name, is_loopback
 from web.http.body import read_object
+from web.http.sse import while_connected
 from web.keys import AdminKey, KeyRing
 from web.serving.exposure import exposure
 from web.settings import ServerSettings
@@ -43,6 +45,12 @@ async def _page(request: Request) -> Response:
     return HTMLResponse("<p>hello")
 
 
+async def _wait(request: Request) -> Response:
+    structlog.get_logger("tests").info("waits")
+    await while_connected(request.receive, anyio.sleep_forever, scope=request.scope)
+    raise AssertionError
+
+
 async def _fault(request: Request) -> Response:
     raise ZeroDivisionError("with a secret in it")
 
@@ -58,6 +66,7 @@ def _app(keys: KeyRing, server: ServerSettings) -> Starlette:
         Route("/v1/echo", _echo, methods=["GET", "POST"]),
         Route("/page", _page),
         Route("/v1/fault", _fault),
+        Route("/v1/waits", _wait),
         WebSocketRoute("/ws/{token}", _talk),
     ]
     return Starlette(
@@ -194,6 +203,20 @@ async def test_a_fault_of_ours_says_nothing_of_itself(client: aiohttp.ClientSess
             assert "secret" not in json.dumps(error) and "mine-1" in str(error["hint"])
             assert response.headers["x-request-id"] == "mine-1"
     assert any(entry["event"] == "request.failed" for entry in logs)
+
+
+async def test_a_client_that_leaves_is_no_fault(client: aiohttp.ClientSession) -> None:
+    with structlog.testing.capture_logs() as logs:
+        asking = asyncio.create_task(client.get("/v1/waits", headers=AUTH))
+        with anyio.fail_after(60):
+            while not any(entry["event"] == "waits" for entry in logs):
+                await anyio.sleep(0.01)
+            asking.cancel()
+            while not any(entry["event"] == "request" for entry in logs):
+                await anyio.sleep(0.01)
+    assert "request.client_gone" in {entry["event"] for entry in logs}
+    assert [entry["status"] for entry in logs if entry["event"] == "request"] == [499]
+    assert not [entry for entry in logs if entry["log_level"] == "error"]
 
 
 async def test_request_ids_and_headers(client: aiohttp.ClientSession) -> None:

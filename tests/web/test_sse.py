@@ -18,9 +18,10 @@ from starlette.routing import Route
 from llm.errors import BackendFailed, Overloaded
 from llm.messages import WaitState
 from tests.web.serving import client_of, serving
+from web.errors import ClientGone
 from web.guards.errors_to_answers import ErrorsToAnswers
 from web.http import sse
-from web.http.sse import ByteStream, ClientGone, EventStream, WaitComment, data_line, while_connected
+from web.http.sse import ByteStream, EventStream, WaitComment, data_line, while_connected
 
 Events = Callable[[], AsyncGenerator[bytes, None]]
 

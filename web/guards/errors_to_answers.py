@@ -12,12 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BadInput, ParleyError
-from web.errors import MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of, server_ends
+from web.errors import ClientGone, MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of, server_ends
 from web.http.route_header import route_header
 
 __all__ = ["ErrorsToAnswers", "answer", "on_http_exception"]
 
 _log = structlog.get_logger("web")
+_CLIENT_CLOSED = 499
+"""nginx's status for it. It goes nowhere, but into the logs of what stands between."""
 
 
 def answer(error: ParleyError, path: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -62,6 +64,10 @@ class ErrorsToAnswers:
 
         try:
             await self.app(scope, receive, send_watched)
+        except ClientGone:
+            _log.info("request.client_gone")
+            if not started:
+                await Response(status_code=_CLIENT_CLOSED)(scope, receive, send)
         except ParleyError as error:
             await self._answer(error, started, scope, receive, send)
         except asyncio.CancelledError:

@@ -20,12 +20,12 @@ from starlette.types import Receive, Scope, Send
 
 from llm.messages import WaitState
 from models.errors import ParleyError
-from web.errors import body_of, server_ends
+from web.errors import ClientGone, body_of, server_ends
 from web.guards.errors_to_answers import answer
 from web.http.departure import departure_of
 from web.http.route_header import route_header
 
-__all__ = ["ByteStream", "ClientGone", "EventStream", "LastPiece", "WaitComment", "data_line", "while_connected"]
+__all__ = ["ByteStream", "EventStream", "LastPiece", "WaitComment", "data_line", "while_connected"]
 
 _log = structlog.get_logger("web")
 _Result = TypeVar("_Result")
@@ -33,10 +33,6 @@ _KEEP_ALIVE_S = 2.0
 """Some clients wait no longer than a few seconds for the next byte."""
 _TELL_S = 1.0
 _SEND_TIMEOUT_S = 30.0
-
-
-class ClientGone(Exception):
-    """The client closed the connection before it had its answer."""
 
 
 async def while_connected(

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -22,13 +21,11 @@ from web.guards.authenticate import principal_of
 from web.http.body import read_object
 from web.http.direct import Direct
 from web.http.route_header import RouteHeader
-from web.http.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
+from web.http.sse import EventStream, LastPiece, WaitComment, data_line, while_connected
 from web.services import services_of
 
 __all__ = ["ROUTES", "without_ours"]
 
-_log = structlog.get_logger("web")
-_CLIENT_CLOSED = 499
 """nginx's status for a client that did not wait; nobody reads it but the log."""
 _MOST_BYTES, _EVENT_BYTES = 64 << 20, 160
 """Of a reply that is gathered, and of each of its pieces beside the text; no model writes so much."""
@@ -55,10 +52,7 @@ async def _complete(request: Request) -> Response:
         on_wait=waits.tell if chat.stream else None,
     )
     if any(message.media for message in asked.messages):
-        try:
-            asked = await while_connected(request.receive, lambda: with_media(asked), scope=request.scope)
-        except ClientGone:
-            return Response(status_code=_CLIENT_CLOSED)
+        asked = await while_connected(request.receive, lambda: with_media(asked), scope=request.scope)
     answer_id = f"chatcmpl-{secrets.token_hex(12)}"
     created = int(services.clock.wall().timestamp())
     model = asked.model or "default"
@@ -67,11 +61,7 @@ async def _complete(request: Request) -> Response:
         stream = EventStream(_events(services.router, asked, writer), waits)
         told.headers = stream.headers
         return stream
-    try:
-        events = await while_connected(request.receive, lambda: _collect(services.router, asked), scope=request.scope)
-    except ClientGone:
-        _log.info("request.client_gone")
-        return Response(status_code=_CLIENT_CLOSED)
+    events = await while_connected(request.receive, lambda: _collect(services.router, asked), scope=request.scope)
     finish = events[-1]
     assert isinstance(finish, Finish)
     if isinstance(events[0], Relayed):

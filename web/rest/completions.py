@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,14 +22,12 @@ from models.errors import BadInput
 from web.guards.authenticate import principal_of
 from web.http.body import read_object
 from web.http.route_header import RouteHeader
-from web.http.sse import ClientGone, EventStream, LastPiece, WaitComment, data_line, while_connected
+from web.http.sse import EventStream, LastPiece, WaitComment, data_line, while_connected
 from web.rest.chat import without_ours
 from web.services import services_of
 
 __all__ = ["ROUTES"]
 
-_log = structlog.get_logger("web")
-_CLIENT_CLOSED = 499
 _MOST_CHARACTERS = 64 << 20
 
 
@@ -103,11 +100,7 @@ async def _complete(request: Request) -> Response:
                 if len(choice.text) > _MOST_CHARACTERS:
                     raise BackendFailed("the model's answer has no end", hint="set max_tokens, or ask for a stream")
 
-    try:
-        await while_connected(request.receive, work, scope=request.scope)
-    except ClientGone:
-        _log.info("request.client_gone")
-        return Response(status_code=_CLIENT_CLOSED)
+    await while_connected(request.receive, work, scope=request.scope)
     rows = [
         writer.choice(number, choice.text, tuple(choice.logprobs), choice.reason)
         for number, choice in enumerate(choices)

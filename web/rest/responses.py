@@ -27,7 +27,7 @@ from web.errors import NotFound, NotSupported
 from web.guards.authenticate import principal_of
 from web.http.body import read_object
 from web.http.route_header import RouteHeader
-from web.http.sse import ClientGone, EventStream, LastPiece, WaitComment, while_connected
+from web.http.sse import EventStream, LastPiece, WaitComment, while_connected
 from web.response_store import KeptResponse
 from web.rest.chat import without_ours
 from web.services import services_of
@@ -35,7 +35,6 @@ from web.services import services_of
 __all__ = ["ROUTES"]
 
 _log = structlog.get_logger("web")
-_CLIENT_CLOSED = 499
 _MOST_BYTES = 64 << 20
 """Of a reply; no model writes so much."""
 _HINT = "the last answers are kept in memory, and not with store: false; send the conversation as input"
@@ -69,10 +68,7 @@ async def _respond(request: Request) -> Response:
         on_wait=waits.tell if asked.stream else None,
     )
     if any(message.media for message in chat.messages):
-        try:
-            chat = await while_connected(request.receive, lambda: with_media(chat), scope=request.scope)
-        except ClientGone:
-            return Response(status_code=_CLIENT_CLOSED)
+        chat = await while_connected(request.receive, lambda: with_media(chat), scope=request.scope)
     created = int(services.clock.wall().timestamp())
     writer = ResponseWriter(asked, _new_id("resp_"), chat.model or "default", created, _new_id)
 
@@ -89,11 +85,7 @@ async def _respond(request: Request) -> Response:
         async for _ in _written(services.router, chat, writer):
             pass
 
-    try:
-        await while_connected(request.receive, work, scope=request.scope)
-    except ClientGone:
-        _log.info("request.client_gone")
-        return Response(status_code=_CLIENT_CLOSED)
+    await while_connected(request.receive, work, scope=request.scope)
     keep()
     return JSONResponse(writer.response, headers=told.headers)
 

@@ -27,12 +27,10 @@ from voice.worker.transcript_formats import (
 from voice.worker.upload import RATE_HZ, decode
 from voice.worker.windows import windows
 from web.guards.authenticate import principal_of
-from web.http.sse import ClientGone, EventStream, LastPiece, data_line, while_connected
+from web.http.sse import EventStream, LastPiece, data_line, while_connected
 from web.services import services_of
 
 __all__ = ["ROUTES"]
-
-_CLIENT_CLOSED = 499
 
 
 async def _transcribe(request: Request) -> Response:
@@ -68,10 +66,7 @@ async def _transcribe(request: Request) -> Response:
         async with aclosing(parts) as found:
             return [part async for part in found]
 
-    try:
-        whole = await while_connected(request.receive, work)
-    except ClientGone:
-        return Response(status_code=_CLIENT_CLOSED)
+    whole = await while_connected(request.receive, work)
     duration_s = len(pcm) / RATE_HZ
     if shape == "text":
         return PlainTextResponse(full_text(whole) + "\n")

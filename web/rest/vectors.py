@@ -15,13 +15,11 @@ from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from web.guards.authenticate import principal_of
 from web.http.body import read_object
 from web.http.route_header import RouteHeader
-from web.http.sse import ClientGone, while_connected
+from web.http.sse import while_connected
 from web.rest.chat import without_ours
 from web.services import services_of
 
 __all__ = ["ROUTES"]
-
-_CLIENT_CLOSED = 499
 
 
 async def _embeddings(request: Request) -> Response:
@@ -29,10 +27,7 @@ async def _embeddings(request: Request) -> Response:
     body = without_ours(await read_object(request))
     asked = parse_body(EmbeddingRequest, body)
     if asked.has_objects:
-        try:
-            body["input"] = await while_connected(request.receive, lambda: _as_sent(asked), scope=request.scope)
-        except ClientGone:
-            return Response(status_code=_CLIENT_CLOSED)
+        body["input"] = await while_connected(request.receive, lambda: _as_sent(asked), scope=request.scope)
     return await _ask(request, "embeddings", body)
 
 
@@ -56,12 +51,9 @@ async def _rerank(request: Request) -> Response:
 async def _ask(request: Request, path: VectorPath, body: dict[str, object]) -> Response:
     router, told, named = services_of(request).router, RouteHeader(request), body.get("user")
     user = principal_of(request).share(named if isinstance(named, str) else None)
-    try:
-        answer = await while_connected(
-            request.receive, lambda: router.vectors(path, body, user, told), scope=request.scope
-        )
-    except ClientGone:
-        return Response(status_code=_CLIENT_CLOSED)
+    answer = await while_connected(
+        request.receive, lambda: router.vectors(path, body, user, told), scope=request.scope
+    )
     return JSONResponse(answer, headers=told.headers)
 
 
