@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["write_whole"]
+__all__ = ["remove_half_files", "write_whole"]
+
+_HALF = re.compile(r"\..+\.[0-9a-f]{8}")
+"""The name under which `write_whole` writes."""
 
 
 def write_whole(path: Path, text: str, *, durable: bool = True) -> None:
@@ -28,3 +33,11 @@ def write_whole(path: Path, text: str, *, durable: bool = True) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def remove_half_files(folder: Path) -> None:
+    """What `write_whole` was writing there when its process was killed; nobody may be writing now. Blocks."""
+    for path in folder.iterdir():
+        if _HALF.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()

@@ -417,7 +417,7 @@ class TestHub:
         await hub.flush()
         folder = world.home / "live"
         (folder / "bad.json").write_text("{")
-        (folder / "half.part").write_text("{")
+        (folder / ".half.json.0a1b2c3d").write_text("{")
         again = world.hub()
         again.load()
         assert again.get(token).owner == "me"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from models.whole_file import remove_half_files, write_whole
 from tests.web.moved_clock import MovedClock
 from voice.errors import SessionGone
 from voice.session.config import SessionConfig
@@ -19,9 +22,26 @@ from voice.settings import VoiceSettings
 def test_what_cannot_be_read_is_left(tmp_path: Path) -> None:
     (tmp_path / "unreadable.json").mkdir()
     (tmp_path / "nonsense.json").write_text('{"name": 1', encoding="utf-8")
-    (tmp_path / "half.json.part").write_text("{", encoding="utf-8")
+    (tmp_path / ".half.json.0a1b2c3d").write_text("{", encoding="utf-8")
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "notes.txt").write_text("somebody else's", encoding="utf-8")
     assert SessionFiles(tmp_path).load() == {}
-    assert [path.name for path in tmp_path.iterdir()] == ["unreadable.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lost+found", "notes.txt", "unreadable.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it forks")
+def test_what_a_killed_process_was_writing_goes(tmp_path: Path) -> None:
+    started = os.fork()
+    if not started:  # killed between the last byte and the name
+        Path.replace = lambda *_: os._exit(0)  # type: ignore[method-assign,assignment]
+        try:
+            write_whole(tmp_path / "kept.json", "{}")
+        finally:
+            os._exit(1)
+    os.waitpid(started, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+    remove_half_files(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 async def test_what_the_disk_does_not_take_is_written_when_there_is_room(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from llm.messages import Message, ToolCall
-from models.whole_file import write_whole
+from models.whole_file import remove_half_files, write_whole
 from voice.protocols.live_config import restore, store
 from voice.session.config import SessionConfig
 from voice.session.session import Session
@@ -84,9 +84,7 @@ class SessionFiles:
             except (ValueError, KeyError, TypeError) as error:
                 log.warning("unreadable session record removed", file=path.name, error=type(error).__name__)
                 path.unlink(missing_ok=True)
-        for path in self._folder.iterdir():
-            if path.suffix != ".json":
-                path.unlink(missing_ok=True)
+        remove_half_files(self._folder)
         return found
 
     def put(self, key: str, record: LiveRecord) -> None:
