@@ -195,7 +195,7 @@ class SequenceState:
     tokens: int
     conversation: str | None
     job_id: int | None
-    stowed: bool = False
+    offloaded: bool = False
     """Its keys and values lie beside the cache."""
 
 
@@ -266,11 +266,11 @@ class Engine(Protocol):
     def forget(self, conversation: str) -> None: ...
 
     @property
-    def beside_bytes(self) -> int:
+    def cache_ram_bytes(self) -> int:
         """What conversations out of the cache take now. Any thread."""
         ...
 
-    def squeeze(self, beside_bytes: int) -> None:
+    def limit_cache_ram(self, cache_ram_bytes: int) -> None:
         """They may take no more than this from now on. Any thread."""
         ...
 

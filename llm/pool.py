@@ -41,6 +41,7 @@ from llm.slot_events import (
     Failed,
     Gone,
     Grant,
+    LimitCacheRam,
     Load,
     Measured,
     Pin,
@@ -48,7 +49,6 @@ from llm.slot_events import (
     SlotEvent,
     SlotLimits,
     SlotView,
-    Squeeze,
     Start,
     Stop,
     Unload,
@@ -415,9 +415,9 @@ class SlotPool:
                 if slot.number in whole and slot.used.resident:
                     on_gpu = self._memory.on_cards.known(slot.number) or 0
                     predicted = slot.plan.predicted_bytes, slot.plan.predicted_gpu_bytes
-                    taken = slot.used.resident - slot.worker.beside_bytes
+                    taken = slot.used.resident - slot.worker.cache_ram_bytes
                     self._learned.used(slot.plan.key, predicted[0], taken, predicted[1], on_gpu)
-            committed += max(slot.plan.need.bytes + slot.beside, slot.used.resident) - slot.used.private
+            committed += max(slot.plan.need.bytes + slot.cache_ram_bytes, slot.used.resident) - slot.used.private
         resident = {number: usage.resident for number, usage in used.items()}
         on_cards = {number: cards for number in self._occupied if (cards := self._memory.on_cards.used(number))}
         headroom = self._memory.headroom - committed
@@ -441,11 +441,11 @@ class SlotPool:
                     self._tell(effect.id, queue_full(effect))
                 case Fail():
                     self._fail(effect)
-                case Start(number, _, Plan() as plan, cards, beside):
+                case Start(number, _, Plan() as plan, cards, cache_ram_bytes):
                     self._memory.on_cards.started(number, cards)
-                    self._start(number, plan, beside)
-                case Squeeze(number, beside):
-                    self._squeeze(self._occupied[number], beside)
+                    self._start(number, plan, cache_ram_bytes)
+                case LimitCacheRam(number, cache_ram_bytes):
+                    self._limit_cache_ram(self._occupied[number], cache_ram_bytes)
                 case Stop(slot, why):
                     log.info("slot.stop", slot=slot, model=(name := self._occupied[slot].model.name), why=why)
                     if why == "failed" and name in self._errors:
@@ -493,30 +493,30 @@ class SlotPool:
             waiting.error = error
             waiting.told.set()
 
-    def _start(self, number: int, plan: Plan, beside: int) -> None:
+    def _start(self, number: int, plan: Plan, cache_ram_bytes: int) -> None:
         port = self._settings.slot_port_base + number - 1
         argv, env = (*plan.launch.argv, "--port", str(port)), {**plan.launch.env, **self.states.env}
-        if beside < plan.need.beside_bytes:
-            argv += ("--stow-mib", str(beside >> 20))
+        if cache_ram_bytes < plan.need.cache_ram_bytes:
+            argv += ("--cache-ram-mib", str(cache_ram_bytes >> 20))
         limits = self._settings.start_timeout_s, self._settings.hang_timeout_s
         spec = WorkerSpec(f"slot-{number}", argv, port, env, *limits)
         worker = self._placement.place(spec)
         config = BackendConfig(f"slot-{number}", "slot", f"http://127.0.0.1:{port}/v1", model=plan.model.name)
         backend = SlotBackend(config, self._http, worker, self._settings.ready_timeout_s)
         self.failures.pop(number, None)
-        self._occupied[number] = slot = Slot(number, port, plan, worker, backend, beside=beside)
+        self._occupied[number] = slot = Slot(number, port, plan, worker, backend, cache_ram_bytes=cache_ram_bytes)
         log.info("slot.start", slot=number, port=port, model=plan.model.name, need_bytes=plan.need.bytes)
         if self._tasks is not None:
             self._tasks.start_soon(self._live, slot)
 
-    def _squeeze(self, slot: Slot, beside: int) -> None:
+    def _limit_cache_ram(self, slot: Slot, cache_ram_bytes: int) -> None:
         """Now, and when it is started again."""
-        log.debug("slot.squeeze", slot=slot.number, model=slot.model.name, beside_bytes=beside)
-        slot.beside = beside
-        argv = (*slot.worker.spec.argv, "--stow-mib", str(beside >> 20))  # the last one counts
+        log.debug("slot.cache_ram", slot=slot.number, model=slot.model.name, cache_ram_bytes=cache_ram_bytes)
+        slot.cache_ram_bytes = cache_ram_bytes
+        argv = (*slot.worker.spec.argv, "--cache-ram-mib", str(cache_ram_bytes >> 20))  # the last one counts
         slot.worker.spec = replace(slot.worker.spec, argv=argv)
         if self._tasks is not None:
-            self._tasks.start_soon(slot.backend.squeeze, beside)
+            self._tasks.start_soon(slot.backend.limit_cache_ram, cache_ram_bytes)
 
     async def _live(self, slot: Slot) -> None:
         """From Start until the worker that Stop ended has ended. What it logs is not of the request that began it."""

@@ -30,7 +30,7 @@ _LOWEST = {
     "ubatch": 1,
     "kv_budget_mib": 0,
     "states_mib": 0,
-    "stow_mib": 0,
+    "cache_ram_mib": 0,
     "draft_tokens": 0,
     "main_gpu": 0,
     "rope_freq_base": 0,
@@ -52,7 +52,7 @@ _HIGHEST = {
     "batch_size": 2**20,
     "ubatch": 2**20,
     "kv_budget_mib": 2**30,
-    "stow_mib": 2**20,
+    "cache_ram_mib": 2**20,
     "draft_tokens": 1024,
     "main_gpu": 63,
     "max_kv_size": 2**24,
@@ -135,7 +135,7 @@ class EngineSettings:
     /slots saves them. "": a folder of the server's own, which is emptied when it starts and when it ends."""
     states_mib: int = 1024
     """What these states may take on the disk, of all models together; the oldest go first. 0: none is kept."""
-    stow_mib: int = 512
+    cache_ram_mib: int = 512
     """Memory beside the cache at most, for conversations that nobody continues just now; never more than a 16th of
     the machine's, but for the first 256. It is given up before a model is refused. 0: they stay in the cache."""
     extra_buffers: bool | None = None

@@ -28,7 +28,7 @@ __all__ = [
     "SlotLimits",
     "SlotPhase",
     "SlotView",
-    "Squeeze",
+    "LimitCacheRam",
     "Start",
     "Stop",
     "StopReason",
@@ -76,8 +76,8 @@ class Need:
     gpu_bytes: int = 0
     shares: tuple[float, ...] = ()
     """How much of `gpu_bytes` each card gets; (): as is free on each."""
-    beside_bytes: int = 0
-    """Of the machine's memory, what it can use beside that, and do without."""
+    cache_ram_bytes: int = 0
+    """Of the machine's memory beside that, for conversations out of the cache: it can do without."""
 
 
 # ---- events ------------------------------------------------------------------------------------------------------
@@ -214,23 +214,23 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """`how` is that of the Ask or Load it comes from, `cards` what it is expected to take of each GPU, `beside_bytes`
-    what it may take beside its need.
+    """`how` is that of the Ask or Load it comes from, `cards` what it is expected to take of each GPU,
+    `cache_ram_bytes` what it may take beside its need.
     """
 
     slot: int
     model: str
     how: object = None
     cards: Cards = ()
-    beside_bytes: int = 0
+    cache_ram_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Squeeze:
-    """From now on the model in this slot may take no more than this beside its need."""
+class LimitCacheRam:
+    """From now on conversations out of the cache may take no more than this in this slot."""
 
     slot: int
-    beside_bytes: int
+    cache_ram_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ class Stop:
     why: StopReason
 
 
-SlotEffect = Grant | Refuse | Fail | Start | Squeeze | Stop
+SlotEffect = Grant | Refuse | Fail | Start | LimitCacheRam | Stop
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ class SlotRecord:
     """Those that are told if it comes to nothing."""
     trial: bool = False
     used_bytes: int = 0
-    beside: int = 0
-    """Bytes that it may take beside its need."""
+    cache_ram_bytes: int = 0
+    """Bytes that it may take beside its need, for conversations out of the cache."""
     cards: Cards = ()
     """Of each GPU: as planned, and as measured when that is known."""
     pinned: bool = False
@@ -43,7 +43,7 @@ class SlotRecord:
 
     @property
     def bytes(self) -> int:
-        return max(self.need.bytes + self.beside, self.used_bytes)
+        return max(self.need.bytes + self.cache_ram_bytes, self.used_bytes)
 
 
 @dataclass(slots=True)

@@ -33,6 +33,7 @@ from llm.slot_events import (
     FailReason,
     Gone,
     Grant,
+    LimitCacheRam,
     Load,
     Measured,
     Need,
@@ -42,7 +43,6 @@ from llm.slot_events import (
     SlotEvent,
     SlotLimits,
     SlotView,
-    Squeeze,
     Start,
     Stop,
     StopReason,
@@ -289,8 +289,8 @@ class SlotScheduler:
                 effects += self._stop(slot, "idle", now)
         short = -(headroom + sum(slot.bytes for slot in self._slots.values() if slot.phase == "stopping"))
         if short > 0:
-            squeezed = self._squeeze(short, self._slots.values())
-            effects += squeezed
+            reclaimed = self._reclaim(short, self._slots.values())
+            effects += reclaimed
             short += headroom - self._headroom
         if short > 0:
             idle = [self._occupant(slot, now) for slot in self._slots.values() if self._is_idle(slot)]
@@ -382,8 +382,8 @@ class SlotScheduler:
         return effects
 
     def _place(self, wish: Load, room: Room, urgent: bool, now: float, ordered: bool = False) -> list[SlotEffect]:
-        """1. It fits, maybe when others give up what they have beside their need: start. 2. It will when what stops
-        has stopped: wait. 3. Idle ones give way. 4. It could never fit: fail. 5. Wait for busy ones; when it is
+        """1. It fits, maybe when others give up cache RAM: start. 2. It will when what stops has stopped: wait.
+        3. Idle ones give way. 4. It could never fit: fail. 5. Wait for busy ones; when it is
         urgent, they get no more work. `ordered`: by an order of ours.
         """
         need = wish.need
@@ -392,13 +392,13 @@ class SlotScheduler:
             return not card_shortage(need.gpu_bytes, need.shares, added(coming, more))
 
         coming = room.cards
-        beside = sum(slot.beside for slot in self._slots.values() if slot.live)
-        if room.slots and need.bytes <= room.bytes + beside and on_cards(()):  # 1
-            squeezed = self._squeeze(need.bytes - room.bytes, self._slots.values(), room)
+        cache_ram_bytes = sum(slot.cache_ram_bytes for slot in self._slots.values() if slot.live)
+        if room.slots and need.bytes <= room.bytes + cache_ram_bytes and on_cards(()):  # 1
+            reclaimed = self._reclaim(need.bytes - room.bytes, self._slots.values(), room)
             slot = room.slots.pop(0)
-            beside = min(need.beside_bytes, room.bytes - need.bytes)
-            room.bytes -= need.bytes + beside
-            self._headroom -= need.bytes + beside
+            cache_ram_bytes = min(need.cache_ram_bytes, room.bytes - need.bytes)
+            room.bytes -= need.bytes + cache_ram_bytes
+            self._headroom -= need.bytes + cache_ram_bytes
             cards = spread(need.gpu_bytes, need.shares, room.cards) if need.gpu_bytes and room.cards else ()
             room.cards, self._cards = added(room.cards, cards, -1), added(self._cards, cards, -1)
             self._gave_way.pop(wish.model, None)
@@ -407,7 +407,7 @@ class SlotScheduler:
                 "loading",
                 wish.model,
                 need,
-                beside=beside,
+                cache_ram_bytes=cache_ram_bytes,
                 cards=cards,
                 how=wish.how,
                 orders=(wish.id,) if wish.id else (),
@@ -419,7 +419,7 @@ class SlotScheduler:
             )
             if ordered:
                 self._orders.remove(wish)
-            return [*squeezed, Start(slot.number, wish.model, wish.how, cards, beside)]
+            return [*reclaimed, Start(slot.number, wish.model, wish.how, cards, cache_ram_bytes)]
         coming = added(room.cards, room.coming_cards)
         missing_bytes = max(0, need.bytes - room.bytes - room.coming_bytes)
         missing_slots = max(0, 1 - len(room.slots) - room.coming_slots)
@@ -434,11 +434,11 @@ class SlotScheduler:
         movable = [self._occupant(slot, now) for slot in self._slots.values() if slot.live and not slot.pinned]
         chosen = victims(movable, missing_bytes, missing_slots, on_cards)
         if chosen is None:  # 4
-            pinned = [slot for slot in self._slots.values() if slot.live and slot.pinned and slot.beside]
-            given_up = sum(slot.beside for slot in pinned)
+            pinned = [slot for slot in self._slots.values() if slot.live and slot.pinned and slot.cache_ram_bytes]
+            given_up = sum(slot.cache_ram_bytes for slot in pinned)
             if given_up and victims(movable, missing_bytes - given_up, missing_slots, on_cards) is not None:
-                squeezed = self._squeeze(missing_bytes, pinned, room)
-                return [*squeezed, *self._place(wish, room, urgent, now, ordered)]
+                reclaimed = self._reclaim(missing_bytes, pinned, room)
+                return [*reclaimed, *self._place(wish, room, urgent, now, ordered)]
             return self._give_up(wish, ordered)
         if urgent:  # 5
             for occupant in chosen:
@@ -448,19 +448,19 @@ class SlotScheduler:
             room.claim(need, chosen)
         return []
 
-    def _squeeze(self, missing: int, slots: Iterable[SlotRecord], room: Room | None = None) -> list[Squeeze]:
-        """So much less, as far as it goes, of what models have beside their need; of pinned ones last."""
-        effects: list[Squeeze] = []
-        for slot in sorted(slots, key=lambda slot: (slot.pinned, -slot.beside)):
-            less = min(missing, slot.beside) if slot.live else 0
+    def _reclaim(self, missing: int, slots: Iterable[SlotRecord], room: Room | None = None) -> list[LimitCacheRam]:
+        """So much less cache RAM for the models, as far as it goes; for pinned ones last."""
+        effects: list[LimitCacheRam] = []
+        for slot in sorted(slots, key=lambda slot: (slot.pinned, -slot.cache_ram_bytes)):
+            less = min(missing, slot.cache_ram_bytes) if slot.live else 0
             if less <= 0:
                 continue
-            slot.beside -= less
+            slot.cache_ram_bytes -= less
             missing -= less
             self._headroom += less
             if room is not None:
                 room.bytes += less
-            effects.append(Squeeze(slot.number, slot.beside))
+            effects.append(LimitCacheRam(slot.number, slot.cache_ram_bytes))
         return effects
 
     def _give_up(self, wish: Load, ordered: bool) -> list[SlotEffect]:

@@ -105,10 +105,10 @@ class VectorEngine(ABC):
         """It remembers nothing."""
 
     @property
-    def beside_bytes(self) -> int:
+    def cache_ram_bytes(self) -> int:
         return 0
 
-    def squeeze(self, beside_bytes: int) -> None:  # noqa: B027
+    def limit_cache_ram(self, cache_ram_bytes: int) -> None:  # noqa: B027
         """It keeps nothing."""
 
     def keep(

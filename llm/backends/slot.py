@@ -111,12 +111,12 @@ class SlotBackend(OpenAIClient):
             ) as response:
                 await response.read()
 
-    async def squeeze(self, beside_bytes: int) -> None:
+    async def limit_cache_ram(self, cache_ram_bytes: int) -> None:
         """What its conversations out of the cache may take from now on. A worker that is gone has none."""
         root = self._base.removesuffix("/v1")
         with suppress(aiohttp.ClientError, TimeoutError):
             async with self._http.put(
-                f"{root}/parley/beside", json={"bytes": beside_bytes}, timeout=aiohttp.ClientTimeout(total=2.0)
+                f"{root}/parley/cache-ram", json={"bytes": cache_ram_bytes}, timeout=aiohttp.ClientTimeout(total=2.0)
             ) as response:
                 await response.read()
 

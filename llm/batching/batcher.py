@@ -23,6 +23,7 @@ from llm.batching.events import (
     Action,
     Adapters,
     Admit,
+    CacheRamLimited,
     Cancel,
     Clear,
     Copy,
@@ -30,20 +31,19 @@ from llm.batching.events import (
     End,
     EndReason,
     Event,
-    Fetch,
     Forget,
     Job,
     Limits,
     Lost,
     Next,
+    Offload,
     Ran,
     Refuse,
     RefuseReason,
+    Reload,
     Restored,
     Row,
     Run,
-    Squeezed,
-    Stow,
     Submit,
     Trim,
     Wanted,
@@ -76,7 +76,7 @@ class Batcher:
         self.statistics = Statistics()
         self._waiting: list[Waiting] = []
         self._active: dict[int, Active] = {}
-        self._tidy = True  # nothing idle is to be stowed
+        self._tidy = True  # nothing idle is to be offloaded
         self._doomed: set[int] = set()  # sequences to empty when their request ends
         self._forgotten: dict[str, float] = {}  # conversations that are over, and since when
         self._unkept: set[int] = set()  # waiting requests of such conversations
@@ -96,9 +96,9 @@ class Batcher:
 
     @property
     def surplus(self) -> bool:
-        """Whether something idle is to be stowed: ask for it with Next even when there is nothing to run."""
+        """Whether something idle is to be offloaded: ask for it with Next even when there is nothing to run."""
         if not self._tidy:
-            self._tidy = not self.limits.stowed or self._surplus() is None
+            self._tidy = not self.limits.offloaded or self._surplus() is None
         return not self._tidy
 
     @property
@@ -131,10 +131,10 @@ class Batcher:
                 return [self._clear(row)] if row.holder is None and row.tokens else []
             case Wanted(sequence):
                 return self._wanted(self.sequences.all[sequence])
-            case Squeezed(stowed):
-                self.limits = replace(self.limits, stowed=min(stowed, self.limits.stowed))
+            case CacheRamLimited(offloaded):
+                self.limits = replace(self.limits, offloaded=min(offloaded, self.limits.offloaded))
                 self._tidy = False
-                return [self._clear(row) for row in self.sequences.too_many(None, self.limits.stowed)]
+                return [self._clear(row) for row in self.sequences.too_many(None, self.limits.offloaded)]
             case _:
                 assert_never(event)
 
@@ -212,7 +212,7 @@ class Batcher:
         row.tokens = []
         row.conversation = None
         row.extra = 0
-        row.stowed = False
+        row.offloaded = False
         return Clear(row.id)
 
     def _restored(self, event: Restored, now: float) -> list[Action]:
@@ -225,43 +225,43 @@ class Batcher:
         return []
 
     def _surplus(self) -> KvSequence | None:
-        return self.sequences.surplus(self.limits.resident, self.limits.nobodys, self.limits.stowed)
+        return self.sequences.surplus(self.limits.resident, self.limits.unowned, self.limits.offloaded)
 
     # ---- beside the cache ------------------------------------------------------------------------------------
 
-    def _stow(self) -> list[Action]:
+    def _offload(self) -> list[Action]:
         """One sequence at most: a step is waiting for it. Voice turns do not wait."""
         if self._tidy or self._reads_voice:
             return []
-        row = self._surplus() if self.limits.stowed else None
+        row = self._surplus() if self.limits.offloaded else None
         if row is None:
             self._tidy = True
             return []
-        gone = self.sequences.too_many(row, self.limits.stowed)
+        gone = self.sequences.too_many(row, self.limits.offloaded)
         actions: list[Action] = [self._clear(other) for other in gone]
         if row not in gone:
-            row.stowed = True
-            self.statistics.stowed += 1
-            actions.append(Stow(row.id))
+            row.offloaded = True
+            self.statistics.offloaded += 1
+            actions.append(Offload(row.id))
         return actions
 
     def _wanted(self, row: KvSequence) -> list[Action]:
         free = self.limits.pool - self.reserved - self.sequences.idle_tokens
-        if not row.stowed or row.size > free:
+        if not row.offloaded or row.size > free:
             return []
-        row.stowed = self._tidy = False
-        self.statistics.fetched += 1
-        return [Fetch(row.id, row.id)]
+        row.offloaded = self._tidy = False
+        self.statistics.reloaded += 1
+        return [Reload(row.id, row.id)]
 
     # ---- the next step ---------------------------------------------------------------------------------------
 
     def _next(self, now: float) -> list[Action]:
-        """One admission if there may be one, else one sequence to stow, else the next Run. The engine may answer an
-        admission with Lost, and the next one, which may want to copy from it, must know.
+        """One admission if there may be one, else one sequence to offload, else the next Run. The engine may answer
+        an admission with Lost, and the next one, which may want to copy from it, must know.
         """
         if self._running:
             return []
-        if actions := self._admit(now) or self._stow():
+        if actions := self._admit(now) or self._offload():
             return actions
         self._adapters = self._next_adapters()
         self._running = self._plan(now)
@@ -339,22 +339,22 @@ class Batcher:
         limit = self.limits.context - len(job.tokens)
         limit = limit if job.max_tokens is None else max(1, min(limit, job.max_tokens))
         needed = len(job.tokens) + job.extra + limit
-        stowed = donor if donor is not None else row if place.keep else None
-        stowed = stowed if stowed is not None and stowed.stowed else None
-        victims = self._make_room(needed if stowed is None else max(needed, stowed.size), row, donor)
+        offloaded = donor if donor is not None else row if place.keep else None
+        offloaded = offloaded if offloaded is not None and offloaded.offloaded else None
+        victims = self._make_room(needed if offloaded is None else max(needed, offloaded.size), row, donor)
         if victims is None:
             return None
         actions: list[Action] = [self._clear(victim) for victim in victims if victim is not donor]
         if row.tokens and place.clear:
             actions.append(Clear(row.id))
-        if stowed is not None:
-            self.statistics.fetched += 1
-            actions.append(Fetch(stowed.id, row.id))
-            if place.keep < len(stowed.tokens):
+        if offloaded is not None:
+            self.statistics.reloaded += 1
+            actions.append(Reload(offloaded.id, row.id))
+            if place.keep < len(offloaded.tokens):
                 actions.append(Trim(row.id, place.keep))
         elif not place.clear and place.keep < len(row.tokens):
             actions.append(Trim(row.id, place.keep))
-        if donor is not None and stowed is None:
+        if donor is not None and offloaded is None:
             actions.append(Copy(donor.id, row.id, place.keep))
             if donor in victims:
                 actions.append(self._clear(donor))
@@ -505,7 +505,7 @@ class Batcher:
         """1. nobody's; 2. a prompt that is read anew; 3. a reply in the middle, which cannot go on."""
         row = self.sequences.all[sequence]
         row.tokens = []
-        row.stowed = False
+        row.offloaded = False
         for active in list(self._active.values()):
             if active.row is not row:
                 continue

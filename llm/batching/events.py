@@ -19,7 +19,7 @@ __all__ = [
     "End",
     "EndReason",
     "Event",
-    "Fetch",
+    "Reload",
     "Forget",
     "Job",
     "Limits",
@@ -33,8 +33,8 @@ __all__ = [
     "Row",
     "Run",
     "Sampled",
-    "Squeezed",
-    "Stow",
+    "CacheRamLimited",
+    "Offload",
     "Submit",
     "Trim",
     "Wanted",
@@ -67,11 +67,11 @@ class Limits:
     draft: int = 0
     """Tokens of a reply that are guessed ahead at most, while it is the only one; needs `rewind`."""
     resident: int = 0
-    """Idle tokens that stay in the cache; what is more is stowed."""
-    nobodys: int = 0
+    """Idle tokens that stay in the cache; what is more is offloaded."""
+    unowned: int = 0
     """Of no conversation, among them."""
-    stowed: int = 0
-    """Tokens that may be stowed; 0: all stay in the cache."""
+    offloaded: int = 0
+    """Tokens that may be offloaded; 0: all stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,8 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The engine could not cut, stow or fetch this sequence and has emptied it (answer to Trim, Stow, Fetch)."""
+    """The engine could not cut, offload or reload this sequence and has emptied it: the answer to Trim, Offload and
+    Reload."""
 
     sequence: int
 
@@ -183,19 +184,19 @@ class Emptied:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Somebody wants this idle sequence in the cache; answered with Fetch where it is stowed and there is room."""
+    """Somebody wants this idle sequence in the cache; answered with Reload if it is offloaded and there is room."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
-class Squeezed:
-    """No more than so many tokens may be stowed from now on."""
+class CacheRamLimited:
+    """No more than so many tokens may be offloaded from now on."""
 
-    stowed: int
+    offloaded: int
 
 
-Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied | Wanted | Squeezed
+Event = Submit | Cancel | Forget | Next | Ran | Lost | Restored | Emptied | Wanted | CacheRamLimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Empty it, in the cache and where it is stowed."""
+    """Empty it, in the cache and where it is offloaded."""
 
     sequence: int
 
@@ -236,15 +237,16 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Stow:
+class Offload:
     """Put the keys and values of this sequence aside and empty it in the cache."""
 
     sequence: int
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
-    """Put what was stowed of `source` into `target`, which is empty. It stays stowed if that is another sequence."""
+class Reload:
+    """Put what was offloaded of `source` into `target`, which is empty. It stays offloaded, too, if that is another
+    sequence."""
 
     source: int
     target: int
@@ -289,4 +291,4 @@ class End:
     cached_tokens: int
 
 
-Action = Refuse | Admit | Clear | Trim | Copy | Stow | Fetch | Run | End
+Action = Refuse | Admit | Clear | Trim | Copy | Offload | Reload | Run | End

@@ -29,8 +29,8 @@ class Statistics:
     guessed_tokens: int = 0
     right_tokens: int = 0
     """Of the guessed ones."""
-    stowed: int = 0
-    fetched: int = 0
+    offloaded: int = 0
+    reloaded: int = 0
     preempted: int = 0
     """Steps that were broken off for a voice turn, or because nobody wanted them any more."""
     widths: Counter[int] = field(default_factory=Counter)

@@ -5,8 +5,8 @@ sequence stays as it is, idle, until somebody continues it or needs its room. A 
 its own sequence and pays only for the tokens that are new; other prompts that begin alike (a common system
 prompt) copy that beginning, which in a unified KV cache copies no data.
 
-What lies idle in the cache is not free: every step passes over its cells. So more than some of it is *stowed*: its
-keys and values go into ordinary memory, and come back when somebody continues it.
+What lies idle in the cache is not free: every step passes over its cells. So more than some of it is *offloaded*:
+its keys and values go into ordinary memory, and come back when somebody continues it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class KvSequence:
     """The LoRA adapters its tokens were computed with; with others they mean something else."""
     extra: int = 0
     """Cells it takes beside one for every token (images)."""
-    stowed: bool = False
+    offloaded: bool = False
     """Its keys and values lie beside the cache; only ever while it is idle."""
 
     @property
@@ -43,7 +43,7 @@ class KvSequence:
 
     @property
     def cells(self) -> int:
-        return 0 if self.stowed else self.size
+        return 0 if self.offloaded else self.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +77,28 @@ class SequenceTable:
     def idle_tokens(self) -> int:
         return sum(len(row.tokens) + row.extra for row in self._resident())
 
-    def surplus(self, resident: int, nobodys: int, most: int) -> KvSequence | None:
-        """The idle sequence to stow, where more than `resident` idle tokens are in the cache, or more than `nobodys`
-        of no conversation. Not one with images, nor one of more than `most` tokens: it would have to be given up, and
-        is better where it is, although it costs every step some time."""
+    def surplus(self, resident: int, unowned: int, most: int) -> KvSequence | None:
+        """The idle sequence to offload, where more than `resident` idle tokens are in the cache, or more than
+        `unowned` of no conversation. Not one with images, nor one of more than `most` tokens: it would have to be
+        given up, and is better where it is, although it costs every step some time."""
         idle = self._resident()
         if sum(len(row.tokens) + row.extra for row in idle) <= resident and (
-            sum(len(row.tokens) for row in idle if row.conversation is None and not row.extra) <= nobodys
+            sum(len(row.tokens) for row in idle if row.conversation is None and not row.extra) <= unowned
         ):
             return None
         able = (row for row in idle if not row.extra and len(row.tokens) <= most)
         return min(able, key=_missed, default=None)
 
     def too_many(self, row: KvSequence | None, most: int) -> list[KvSequence]:
-        """Those to empty so that no more than `most` tokens are stowed when `row` is, too; maybe `row` itself."""
+        """Those to empty so that no more than `most` tokens are offloaded when `row` is, too; maybe `row` itself."""
         new = () if row is None else (row,)
-        stowed = sorted((*(other for other in self.all if other.stowed), *new), key=_missed)
-        total = sum(other.size for other in stowed)
+        offloaded = sorted((*(other for other in self.all if other.offloaded), *new), key=_missed)
+        total = sum(other.size for other in offloaded)
         gone = 0
         while total > most:
-            total -= stowed[gone].size
+            total -= offloaded[gone].size
             gone += 1
-        return stowed[:gone]
+        return offloaded[:gone]
 
     def place(
         self, prompt: list[int], conversation: str | None, adapters: tuple[tuple[int, float], ...] = ()
@@ -141,7 +141,7 @@ class SequenceTable:
         row.holder = holder
         row.adapters = adapters
         row.extra = extra
-        row.stowed = False
+        row.offloaded = False
 
     def release(self, row: KvSequence, now: float) -> None:
         row.holder = None
@@ -183,7 +183,7 @@ class SequenceTable:
 
     def _resident(self) -> list[KvSequence]:
         """Idle ones that are in the cache."""
-        return [row for row in self.all if row.holder is None and row.tokens and not row.stowed]
+        return [row for row in self.all if row.holder is None and row.tokens and not row.offloaded]
 
 
 def _missed(row: KvSequence) -> tuple[bool, float]:

@@ -79,7 +79,7 @@ class _Keep:
     answer: Callable[[int | ParleyError], None]
 
 
-_Command = EngineJob | EmbedJob | batch.Cancel | batch.Forget | batch.Squeezed | _Ask | _Keep
+_Command = EngineJob | EmbedJob | batch.Cancel | batch.Forget | batch.CacheRamLimited | _Ask | _Keep
 
 
 class LlamaCppEngine:
@@ -147,11 +147,11 @@ class LlamaCppEngine:
         self._command(batch.Forget(conversation))
 
     @property
-    def beside_bytes(self) -> int:
-        return self._loaded.stowage.bytes
+    def cache_ram_bytes(self) -> int:
+        return self._loaded.offloaded.bytes
 
-    def squeeze(self, beside_bytes: int) -> None:
-        self._command(batch.Squeezed(int(beside_bytes / self._token_bytes)))
+    def limit_cache_ram(self, cache_ram_bytes: int) -> None:
+        self._command(batch.CacheRamLimited(int(cache_ram_bytes / self._token_bytes)))
 
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
         self._command(_Ask(answer))
@@ -201,7 +201,7 @@ class LlamaCppEngine:
                     if self._loaded.state_store is not None:
                         self._loaded.state_store.forget(conversation)
                     self._execute(self._batcher.step(command, self._now()), sink)
-                case batch.Squeezed():
+                case batch.CacheRamLimited():
                     self._execute(self._batcher.step(command, self._now()), sink)
                 case _Ask(answer):
                     answer(state_of(self._batcher, self._loaded.state_store))
@@ -386,17 +386,17 @@ class LlamaCppEngine:
                     self._replies[job_id].admitted_at = self._now()
                 case batch.Clear(sequence):
                     self._decoder.clear(sequence)
-                    self._loaded.stowage.drop(sequence)
+                    self._loaded.offloaded.drop(sequence)
                 case batch.Trim(sequence, keep):
                     if not self._decoder.trim(sequence, keep):
                         actions += self._batcher.step(batch.Lost(sequence), self._now())
                 case batch.Copy(source, target, count):
                     self._decoder.copy(source, target, count)
-                case batch.Stow(sequence):
-                    if not self._loaded.stowage.stow(sequence):
+                case batch.Offload(sequence):
+                    if not self._loaded.offloaded.offload(sequence):
                         self._batcher.step(batch.Lost(sequence), self._now())
-                case batch.Fetch(source, target):
-                    if not self._loaded.stowage.fetch(source, target):
+                case batch.Reload(source, target):
+                    if not self._loaded.offloaded.reload(source, target):
                         self._batcher.step(batch.Lost(target), self._now())
                 case batch.Refuse():
                     count = len(self._replies[action.job_id].job.tokens)

@@ -40,7 +40,7 @@ def put_away(loaded: Loaded, batcher: Batcher, clock: Clock) -> int:
     rows = [row for row in batcher.sequences.all if row.holder is None and not row.extra]
     rows = [row for row in rows if len(row.tokens) >= SHARE_AT_LEAST]
     for row in sorted(rows, key=lambda row: -row.last_used):
-        if row.stowed and not loaded.stowage.fetch(row.id, row.id):
+        if row.offloaded and not loaded.offloaded.reload(row.id, row.id):
             continue
         size, began = loaded.state_size(row.id), clock.now()
         if not size or began + size / rate > until:
@@ -53,7 +53,7 @@ def put_away(loaded: Loaded, batcher: Batcher, clock: Clock) -> int:
         if not state_store.put(row.tokens, row.conversation, row.adapters, size, save, used_at):
             break
         rate = size / max(clock.now() - began, 1e-6)
-        loaded.decoder.clear(row.id)  # makes room for one that is stowed
+        loaded.decoder.clear(row.id)  # makes room for one that is offloaded
         count += 1
     log.info("states.kept", sequences=count, of=len(rows))
     return count
@@ -102,7 +102,7 @@ def keep_sequence(
             return [], BadInput(f"slot {row.id} holds nothing that can be saved", param="id")
 
         def save() -> int | ParleyError:
-            if row.stowed or not row.tokens:
+            if row.offloaded or not row.tokens:
                 return Overloaded(f"there is no room for slot {row.id} in the cache", hint="try again later")
             saved = loaded.save_state(row.id, row.tokens, file)
             return count if saved else BackendFailed("the state could not be written", hint="is the disk full?")

@@ -20,11 +20,11 @@ from llm.llamacpp.embedder import Embedder, EmbedQueue
 from llm.llamacpp.library import native, threads
 from llm.llamacpp.media import Projector
 from llm.llamacpp.model import load_model, on_cpu
+from llm.llamacpp.offloading import OffloadedSequences
 from llm.llamacpp.option_text import parse_lora
 from llm.llamacpp.plan import settled
 from llm.llamacpp.prompts import Prompts
 from llm.llamacpp.state_store import StateStore, sample_of
-from llm.llamacpp.stowing import Stowage
 from llm.llamacpp.vocab import Vocab
 from llm.workers.projectors import find_projector
 from models.formats.gguf import GgufHeader
@@ -48,7 +48,7 @@ class Loaded:
         self.lora = LoraSet(model, settings.lora)
         self._compute_threads = ComputeThreads(config.clock.now)
         self.decoder = Decoder(model, settings, limits, self._compute_threads)
-        self.stowage = Stowage(self.decoder.context)
+        self.offloaded = OffloadedSequences(self.decoder.context)
         embedder = Embedder(model, settings, header, self._compute_threads, alone=False)
         self.embeds = EmbedQueue(embedder)
         self._embedder = embedder

@@ -62,7 +62,7 @@ def load_model(config: EngineConfig, header: GgufHeader) -> tuple[Any, Limits]:
         rewind=rewind,
         most_sequences=native.llama_max_parallel_sequences(),
         memory_bytes=host_memory().total,
-        stows=on_cpu(settings),
+        offloads=on_cpu(settings),
     )
     return model, limits
 

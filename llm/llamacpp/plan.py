@@ -38,8 +38,8 @@ thousand idle tokens; 8 replies of a crowd that leaves 9000 behind took 14 ms a 
 NOBODYS_TOKENS = 128
 """Of no conversation, among them: these are asked for again more rarely. One reply of parley-mini, two threads:
 0.77 ms a step, 0.98 beside a thousand idle tokens."""
-STOWED_BYTES, STOWED_SHARE = 256 << 20, 16
-"""What is stowed may take so much; on machines with more memory its 16th part; never more than `stow_mib`."""
+OFFLOADED_BYTES, OFFLOADED_SHARE = 256 << 20, 16
+"""What is offloaded may take so much; on machines with more memory its 16th part; never more than `cache_ram_mib`."""
 
 
 def plan_limits(
@@ -49,9 +49,9 @@ def plan_limits(
     rewind: bool,
     most_sequences: int,
     memory_bytes: int,
-    stows: bool = False,
+    offloads: bool = False,
 ) -> Limits:
-    """`most_sequences` is the library's own bound, `memory_bytes` what the machine has. `stows`: the cache is in
+    """`most_sequences` is the library's own bound, `memory_bytes` what the machine has. `offloads`: the cache is in
     ordinary memory and read by the CPU, which passes over idle tokens slowly."""
     trained = header.context_length or 2048
     context = settings.ctx_size or min(trained, MOST_CONTEXT)
@@ -65,8 +65,8 @@ def plan_limits(
     pool = max(context, min(context * (places + voice), affordable))
     step = max(settings.batch_size, places + voice)
     draft = min(settings.draft_tokens, step - 1) if rewind else 0
-    aside = min(settings.stow_mib << 20, max(STOWED_BYTES, memory_bytes // STOWED_SHARE))
-    stowed = min(pool, int(aside / max(kv_bytes_per_token(header, settings), 1.0))) if stows else 0
+    aside = min(settings.cache_ram_mib << 20, max(OFFLOADED_BYTES, memory_bytes // OFFLOADED_SHARE))
+    offloaded = min(pool, int(aside / max(kv_bytes_per_token(header, settings), 1.0))) if offloads else 0
     return Limits(
         places,
         voice,
@@ -78,8 +78,8 @@ def plan_limits(
         rewind=rewind,
         draft=draft,
         resident=RESIDENT_TOKENS,
-        nobodys=NOBODYS_TOKENS,
-        stowed=stowed if rewind else 0,
+        unowned=NOBODYS_TOKENS,
+        offloaded=offloaded if rewind else 0,
     )
 
 

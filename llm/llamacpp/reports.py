@@ -34,7 +34,9 @@ def state_of(batcher: Batcher, state_store: StateStore | None = None) -> EngineS
         busy=batcher.active,
         waiting=batcher.waiting,
         sequences=tuple(
-            SequenceState(row.id, row.holder is not None, len(row.tokens), row.conversation, row.holder, row.stowed)
+            SequenceState(
+                row.id, row.holder is not None, len(row.tokens), row.conversation, row.holder, row.offloaded
+            )
             for row in batcher.sequences.all
         ),
         counters={
@@ -46,8 +48,8 @@ def state_of(batcher: Batcher, state_store: StateStore | None = None) -> EngineS
             "refused": counted.refused,
             "guessed_tokens": counted.guessed_tokens,
             "right_tokens": counted.right_tokens,
-            "stowed": counted.stowed,
-            "fetched": counted.fetched,
+            "offloaded": counted.offloaded,
+            "reloaded": counted.reloaded,
             "preempted": counted.preempted,
             "restored": state_store.restored if state_store is not None else 0,
         },

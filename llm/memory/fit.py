@@ -5,7 +5,7 @@
     state      of layers that keep a fixed state a sequence instead (Mamba, RWKV, hybrids)
     compute    llama.cpp's scratch buffer, sized for one pass of `ubatch` tokens
     process    Python, libraries and the server of an idle worker
-    beside     conversations that nobody continues, out of the cache: they get what is left, and are no part of it
+    cache RAM  conversations that nobody continues, out of the cache: they get what is left, and are no part of it
 
 Widths are read from the shapes of the tensors where these are in the file, which is right for grouped queries,
 latent attention (MLA) and models whose layers differ; else from the metadata.
@@ -46,7 +46,7 @@ class FitSum:
     kv_per_token: float
     attention_layers: int
     recurrent_layers: int
-    beside: int = 0
+    cache_ram: int = 0
     """What conversations out of the cache may take at most, as far as there is room."""
 
     @property
@@ -66,7 +66,7 @@ def predict(header: GgufHeader, settings: EngineSettings, memory_bytes: int) -> 
         rewind=not recurrent,
         most_sequences=MOST_SEQUENCES,
         memory_bytes=memory_bytes,
-        stows=True,
+        offloads=True,
     )
     cells = -(-limits.pool // CELL_STEP) * CELL_STEP
     shared = _number(header, "attention.shared_kv_layers")  # the last layers read the cache of earlier ones
@@ -85,7 +85,7 @@ def predict(header: GgufHeader, settings: EngineSettings, memory_bytes: int) -> 
         kv_per_token=per_token,
         attention_layers=sum(keys > 0 for keys, _ in widths),
         recurrent_layers=len(recurrent),
-        beside=int(per_token * limits.stowed) if header.kind == "llm" else 0,
+        cache_ram=int(per_token * limits.offloaded) if header.kind == "llm" else 0,
     )
 
 

@@ -137,10 +137,10 @@ class StepEngine:
         self._thread.put(batch.Forget(conversation))
 
     @property
-    def beside_bytes(self) -> int:
+    def cache_ram_bytes(self) -> int:
         return 0
 
-    def squeeze(self, beside_bytes: int) -> None:
+    def limit_cache_ram(self, cache_ram_bytes: int) -> None:
         """Nothing is kept out of the cache."""
 
     def ask_state(self, answer: Callable[[EngineState], None]) -> None:
@@ -247,8 +247,8 @@ class StepEngine:
                 case batch.Copy(source, target, count):
                     if not self._model.copy(source, target, count):
                         self._batcher.step(batch.Lost(target), self._now())
-                case batch.Stow() | batch.Fetch():
-                    raise AssertionError("its limits stow nothing")
+                case batch.Offload() | batch.Reload():
+                    raise AssertionError("its limits offload nothing")
                 case batch.Refuse():
                     count = len(self._replies[action.job_id].job.tokens)
                     error = refusal(action.why, self._batcher.limits, count)

@@ -1,5 +1,5 @@
 """What the worker is and does: GET /health, /v1/models, /statistics; DELETE /parley/conversations/{id};
-PUT /parley/beside."""
+PUT /parley/cache-ram."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def _health(request: Request) -> Response:
     server = server_of(request)
     if not server.ready:
         return JsonAnswer({"status": "loading", "model": server.name, "progress": round(server.progress, 3)}, 503)
-    return JsonAnswer({"status": "ok", "model": server.name, "beside_bytes": server.bridge.engine.beside_bytes})
+    return JsonAnswer({"status": "ok", "model": server.name, "cache_ram_bytes": server.bridge.engine.cache_ram_bytes})
 
 
 async def _models(request: Request) -> Response:
@@ -66,12 +66,12 @@ async def _forget(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def _squeeze(request: Request) -> Response:
+async def _limit_cache_ram(request: Request) -> Response:
     """{"bytes": N}: what conversations out of the cache may take from now on."""
     most = (await read_body(request)).get("bytes")
     if type(most) is not int or most < 0:
         raise BadInput("bytes: a whole number, 0 or more", param="bytes")
-    server_of(request).bridge.engine.squeeze(most)
+    server_of(request).bridge.engine.limit_cache_ram(most)
     return Response(status_code=204)
 
 
@@ -80,5 +80,5 @@ ROUTES = [
     Route("/v1/models", _models, methods=["GET"]),
     Route("/statistics", _statistics, methods=["GET"]),
     Route("/parley/conversations/{conversation:path}", _forget, methods=["DELETE"]),
-    Route("/parley/beside", _squeeze, methods=["PUT"]),
+    Route("/parley/cache-ram", _limit_cache_ram, methods=["PUT"]),
 ]

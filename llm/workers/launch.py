@@ -207,7 +207,7 @@ def plan_for(
         load_s=learned.load_s(key, model.size_bytes),
         places=launch.places,
         voice_places=launch.voice_places,
-        beside_bytes=fit.beside if fit is not None and not division.gpu else 0,
+        cache_ram_bytes=fit.cache_ram if fit is not None and not division.gpu else 0,
     )
     return Plan(
         model,

@@ -27,7 +27,7 @@ class Worker(Protocol):
     """On this machine, None where it has none here."""
     progress: float | None
     """0..1 while the model loads, None where the worker does not say."""
-    beside_bytes: int
+    cache_ram_bytes: int
     """What its conversations out of the cache took when it was asked last, a few seconds ago."""
 
     @property

@@ -77,7 +77,7 @@ class WorkerProcess:
         self.pid: int | None = None
         self.progress: float | None = None
         """0..1 while the model loads, where the worker's /health says so."""
-        self.beside_bytes = 0
+        self.cache_ram_bytes = 0
         self._clock = clock
         self._http = http
         self._restart = restart or Restart()
@@ -162,7 +162,7 @@ class WorkerProcess:
 
     async def _one_life(self) -> None:
         """Start the child and stay until it is gone. Always raises: WorkerDied or PortTaken, or cancellation."""
-        self.progress, self.beside_bytes = None, 0
+        self.progress, self.cache_ram_bytes = None, 0
         self._hung_s, self._said = 0.0, 0
         self._become(WorkerState.STARTING)
         self._restart.step(Started(), self._clock.now())
@@ -229,7 +229,7 @@ class WorkerProcess:
             with suppress(aiohttp.ClientError, TimeoutError, ValueError):
                 async with self._http.get(f"{self.base_url}/health", timeout=timeout) as answer:
                     answered = True
-                    self.beside_bytes = _beside(await answer.json(content_type=None))
+                    self.cache_ram_bytes = _cache_ram_bytes(await answer.json(content_type=None))
             if heartbeat.step(answered, self._clock.now()):
                 self._hung_s = self._clock.now() - heartbeat.silent_since
                 log.error("worker.hung", worker=self.spec.name, pid=process.pid, silent_s=round(self._hung_s, 1))
@@ -307,8 +307,8 @@ def _progress(health: object) -> float | None:
     return min(1.0, max(0.0, float(done))) if isinstance(done, int | float) else None
 
 
-def _beside(health: object) -> int:
-    told = health.get("beside_bytes") if isinstance(health, dict) else None
+def _cache_ram_bytes(health: object) -> int:
+    told = health.get("cache_ram_bytes") if isinstance(health, dict) else None
     return told if isinstance(told, int) else 0
 
 

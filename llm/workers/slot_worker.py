@@ -33,8 +33,8 @@ class Slot:
     backend: SlotBackend
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     used: Usage = Usage(0, 0)
-    beside: int = 0
-    """Bytes that it may take beside its need."""
+    cache_ram_bytes: int = 0
+    """Bytes that it may take beside its need, for conversations out of the cache."""
     proven: bool = False
     """It has answered since it is here."""
 

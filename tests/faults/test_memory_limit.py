@@ -73,6 +73,6 @@ def test_models_give_way_within_a_containers_limit(tmp_path: Path, memory_group:
         loaded = [row["model"] for row in told["slots"] if row.get("model")]
         assert loaded[0] == "parley-mini" and names[-1] in loaded and len(loaded) < 1 + MODELS
         memory = [row["memory"] for row in told["slots"] if row.get("model")]
-        assert sum(row["expected_bytes"] + row["beside_bytes"] for row in memory) < LIMIT_BYTES
+        assert sum(row["expected_bytes"] + row["cache_ram_bytes"] for row in memory) < LIMIT_BYTES
         assert all(not row.get("restarts") for row in told["slots"])
     assert killed(memory_group) == 0

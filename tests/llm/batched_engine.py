@@ -8,16 +8,16 @@ from llm.batching.events import (
     Clear,
     Copy,
     End,
-    Fetch,
     Job,
     Limits,
     Lost,
     Next,
+    Offload,
     Ran,
     Refuse,
+    Reload,
     Run,
     Sampled,
-    Stow,
     Submit,
     Trim,
 )
@@ -44,7 +44,7 @@ class Engine:
     def __init__(self, of: Limits, keeps_states: bool = True) -> None:
         self.batcher = Batcher(of)
         self.kv: dict[int, list[tuple[int, int]]] = {number: [] for number in range(of.sequences)}
-        self.stowed: dict[int, list[tuple[int, int]]] = {}
+        self.offloaded: dict[int, list[tuple[int, int]]] = {}
         self.jobs: dict[int, Job] = {}
         self.written: dict[int, list[int]] = {}
         self.ended: dict[int, End | Refuse] = {}
@@ -71,15 +71,15 @@ class Engine:
                     self.admitted[job_id] = action
                 case Clear(sequence):
                     self.kv[sequence] = []
-                    self.stowed.pop(sequence, None)
-                case Stow(sequence):
-                    assert self.kv[sequence] and sequence not in self.stowed
-                    self.stowed[sequence], self.kv[sequence] = self.kv[sequence], []
-                case Fetch(source, target):
+                    self.offloaded.pop(sequence, None)
+                case Offload(sequence):
+                    assert self.kv[sequence] and sequence not in self.offloaded
+                    self.offloaded[sequence], self.kv[sequence] = self.kv[sequence], []
+                case Reload(source, target):
                     assert not self.kv[target]
-                    self.kv[target] = [(self._new_cell(), token) for _, token in self.stowed[source]]
+                    self.kv[target] = [(self._new_cell(), token) for _, token in self.offloaded[source]]
                     if source == target:
-                        del self.stowed[source]
+                        del self.offloaded[source]
                 case Trim(sequence, keep):
                     assert keep < len(self.kv[sequence])
                     self.kv[sequence] = self.kv[sequence][:keep]

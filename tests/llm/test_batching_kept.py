@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from llm.batching.events import (
+    CacheRamLimited,
     Cancel,
     End,
     Forget,
-    Squeezed,
 )
 from llm.messages import Priority
 from tests.llm.batched_engine import Engine, limits
@@ -77,57 +77,57 @@ def test_a_request_that_waits_or_comes_late_leaves_nothing_of_a_forgotten_conver
 
 
 def test_what_lies_idle_is_stowed_and_comes_back_for_its_next_turn() -> None:
-    engine = Engine(limits(resident=20, stowed=50))
+    engine = Engine(limits(resident=20, offloaded=50))
     for number, name in enumerate("abcd"):
         engine.now += 1.0
         engine.submit(number, [*range(10 * number, 10 * number + 9)], conversation=name, max_tokens=2)
         engine.finish()
     rows = {row.conversation: row for row in engine.batcher.sequences.all}
-    assert [rows[name].stowed for name in "abcd"] == [True, True, False, False]
+    assert [rows[name].offloaded for name in "abcd"] == [True, True, False, False]
     assert engine.cells() == 20 and not engine.batcher.surplus
     engine.submit(9, [*range(9), *engine.written[0], 77], conversation="a", max_tokens=1)
     engine.finish()
     assert engine.ended[9] == End(9, "length", 12, 1, 10)
-    assert rows["b"].stowed and rows["c"].stowed and not rows["a"].stowed
+    assert rows["b"].offloaded and rows["c"].offloaded and not rows["a"].offloaded
 
 
 def test_a_stowed_beginning_is_shared_and_stays_where_it_is() -> None:
-    engine = Engine(limits(resident=0, stowed=100))
+    engine = Engine(limits(resident=0, offloaded=100))
     engine.submit(1, list(range(40)), conversation="a", max_tokens=1)
     engine.finish()
     engine.submit(2, [*range(30), 99], conversation="b", max_tokens=1)
     engine.finish()
     assert engine.admitted[2].cached == 30
     rows = {row.conversation: row for row in engine.batcher.sequences.all}
-    assert rows["a"].stowed and len(rows["a"].tokens) == 40
+    assert rows["a"].offloaded and len(rows["a"].tokens) == 40
 
 
 def test_of_what_belongs_to_no_conversation_less_stays_in_the_cache() -> None:
-    engine = Engine(limits(resident=100, nobodys=30, stowed=100))
+    engine = Engine(limits(resident=100, unowned=30, offloaded=100))
     for number, name in enumerate(("a", None, None, "b")):
         engine.now += 1.0
         engine.submit(number, [number] * 19, conversation=name, max_tokens=2)
         engine.finish()
     rows = sorted((row for row in engine.batcher.sequences.all if row.tokens), key=lambda row: row.tokens)
-    assert [row.stowed for row in rows] == [False, True, False, False]
+    assert [row.offloaded for row in rows] == [False, True, False, False]
     engine.submit(9, [*[1] * 19, *engine.written[1], 77], max_tokens=1)
     engine.finish()
     assert engine.ended[9] == End(9, "length", 22, 1, 20)
 
 
 def test_no_more_is_stowed_than_there_is_room_for() -> None:
-    engine = Engine(limits(resident=0, stowed=25))
+    engine = Engine(limits(resident=0, offloaded=25))
     for number, name in enumerate("abc"):
         engine.now += 1.0
         engine.submit(number, [number] * 10, conversation=name, max_tokens=1)
         engine.finish()
     assert [row.conversation for row in engine.batcher.sequences.all if row.tokens] == ["b", "c"]
-    engine.tell(Squeezed(12))
+    engine.tell(CacheRamLimited(12))
     assert [row.conversation for row in engine.batcher.sequences.all if row.tokens] == ["c"]
     engine.submit(9, [9] * 40, conversation="d", max_tokens=1)
     engine.finish()
     (d,) = (row for row in engine.batcher.sequences.all if row.conversation == "d")
-    assert not d.stowed and not engine.batcher.surplus, "larger than all that may be stowed: it stays in the cache"
+    assert not d.offloaded and not engine.batcher.surplus, "larger than what may be offloaded: it stays in the cache"
     engine.submit(10, [*[9] * 40, *engine.written[9], 8], conversation="d", max_tokens=1)
     engine.finish()
     assert engine.admitted[10].cached == 40

@@ -49,7 +49,7 @@ SETTINGS = (EngineSettings(parallel=3, voice_places=1), EngineSettings(parallel=
 def engine(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[LlamaCppEngine, Events]]:
-    """With a large cache, a small one, and one that stows nearly all that is idle."""
+    """With a large cache, a small one, and one that offloads nearly all that is idle."""
     settings, resident = request.param
     monkeypatch.setattr("llm.llamacpp.plan.RESIDENT_TOKENS", resident)
     loaded = SPEC.load(EngineConfig(model_path(), "m", settings, SystemClock()))
@@ -93,10 +93,10 @@ def test_the_books_are_right_after_a_random_crowd(engine: tuple[LlamaCppEngine, 
             loaded.forget(rng.choice("abcd"))
         if rng.random() < 0.2:
             state, held = state_of(loaded)
-            assert [0 if row.stowed else row.tokens for row in state.sequences] == held
+            assert [0 if row.offloaded else row.tokens for row in state.sequences] == held
     events.wait(60)
     state, held = state_of(loaded)
-    assert [0 if row.stowed else row.tokens for row in state.sequences] == held
+    assert [0 if row.offloaded else row.tokens for row in state.sequences] == held
     assert state.busy == state.waiting == 0 and not any(row.busy for row in state.sequences)
     assert state.counters["cached_tokens"] > 0
     done = [event.finish for event in events.ended.values() if event.finish is not None]
@@ -120,11 +120,11 @@ def test_a_reply_is_the_same_whatever_was_cached(engine: tuple[LlamaCppEngine, E
     cached = [event.finish.usage.cached_tokens for event in events.ended.values() if event.finish is not None]
     assert cached[0] == 0 and cached[1] == len(prompt) - 1 and cached[2] == len(prompt) - 1
     state, held = state_of(loaded)
-    stowed = [row.stowed for row in state.sequences if row.tokens]
+    offloaded = [row.offloaded for row in state.sequences if row.tokens]
     if loaded._loaded.limits.resident == 30:
-        assert all(stowed) and not any(held) and state.counters["fetched"] >= 4
+        assert all(offloaded) and not any(held) and state.counters["reloaded"] >= 4
     else:
-        assert not any(stowed)
+        assert not any(offloaded)
 
 
 def test_only_text_models_are_loaded(tmp_path: object) -> None:
@@ -172,7 +172,7 @@ def test_a_voice_turn_breaks_off_the_step_of_others_and_they_go_on_as_if_nothing
     assert [outcome for _, outcome in decoded].count("preempted") == 1, "the next one is not broken off so soon"
     assert events.text[1] == events.text[0]
     state, held = state_of(loaded)
-    assert [0 if row.stowed else row.tokens for row in state.sequences] == held
+    assert [0 if row.offloaded else row.tokens for row in state.sequences] == held
     assert state.counters["preempted"] == 1
 
 
@@ -222,7 +222,7 @@ def test_who_writes_beside_a_long_prompt_that_is_given_up_does_not_wait_for_it(
     assert decoded[1:3] == [(2, "preempted"), (1, "done")]
     assert events.text[1] == events.text[0]
     state, held = state_of(loaded)
-    assert [0 if row.stowed else row.tokens for row in state.sequences] == held
+    assert [0 if row.offloaded else row.tokens for row in state.sequences] == held
 
 
 def test_a_step_ends_when_nobody_wants_it_any_more(

@@ -135,8 +135,11 @@ def test_the_bundled_model_by_hand() -> None:
     """6 layers of 256 + 256 in f16; ten conversations of 1024 tokens."""
     fit = predict(read_header(BUNDLED / "parley-mini.gguf"), EngineSettings(), 64 * GIB)
     assert (fit.kv_per_token, fit.cells, fit.context) == (6 * 512 * 2, 10 * 1024, 1024)
-    assert fit.beside == fit.kv, "beside the cache as much again"
-    assert predict(read_header(BUNDLED / "parley-mini.gguf"), EngineSettings(stow_mib=6), 64 * GIB).beside == 6 << 20
+    assert fit.cache_ram == fit.kv, "beside the cache as much again"
+    assert (
+        predict(read_header(BUNDLED / "parley-mini.gguf"), EngineSettings(cache_ram_mib=6), 64 * GIB).cache_ram
+        == 6 << 20
+    )
 
 
 # ---- learned -----------------------------------------------------------------------------------------------------

@@ -65,11 +65,11 @@ def test_nobodys_chat_that_goes_on_is_taken_over() -> None:
 def test_when_all_are_taken_the_least_missed_goes_first_nobodys_then_the_oldest() -> None:
     table = SequenceTable(3)
     filled(table, 0, [1] * 5, "a", 1.0)
-    nobodys = filled(table, 1, [2] * 5, None, 9.0)
+    unowned = filled(table, 1, [2] * 5, None, 9.0)
     filled(table, 2, [3] * 5, "b", 2.0)
     first = table.place([7, 8], "c")
-    assert first is not None and first.sequence is nobodys and first.clear
-    table.hold(nobodys, 1, "c", 0, [7, 8])
+    assert first is not None and first.sequence is unowned and first.clear
+    table.hold(unowned, 1, "c", 0, [7, 8])
     second = table.place([7, 9], "d")
     assert second is not None and second.sequence.conversation == "a"
     for row in table.all:

@@ -14,6 +14,7 @@ from llm.slot_events import (
     Failed,
     Gone,
     Grant,
+    LimitCacheRam,
     Load,
     Measured,
     Need,
@@ -22,7 +23,6 @@ from llm.slot_events import (
     SlotEffect,
     SlotEvent,
     SlotLimits,
-    Squeeze,
     Start,
     Stop,
     Unload,
@@ -198,21 +198,25 @@ def test_memory_decides_how_many_models_there_are() -> None:
 
 def test_what_is_left_may_be_used_beside_the_need_and_is_given_back_before_a_model_goes() -> None:
     house = House(SlotLimits(slots=4), memory=100)
-    assert house.feed(Load(1, "a", Need(30, beside_bytes=20), pinned=True)) == [Start(1, "a", beside_bytes=20)]
-    assert house.feed(Load(2, "b", Need(30, beside_bytes=50))) == [Start(2, "b", beside_bytes=20)]
+    assert house.feed(Load(1, "a", Need(30, cache_ram_bytes=20), pinned=True)) == [Start(1, "a", cache_ram_bytes=20)]
+    assert house.feed(Load(2, "b", Need(30, cache_ram_bytes=50))) == [Start(2, "b", cache_ram_bytes=20)]
     house.feed(Up(1)), house.feed(Up(2)), house.feed(Measured(0))
-    assert house.feed(Measured(-5), after_s=5.0) == [Squeeze(2, 15)], "nobody goes"
+    assert house.feed(Measured(-5), after_s=5.0) == [LimitCacheRam(2, 15)], "nobody goes"
     house.feed(Measured(0))
-    assert house.ask("c", need=Need(25, beside_bytes=9)) == [Squeeze(2, 0), Squeeze(1, 10), Start(3, "c")]
+    assert house.ask("c", need=Need(25, cache_ram_bytes=9)) == [
+        LimitCacheRam(2, 0),
+        LimitCacheRam(1, 10),
+        Start(3, "c"),
+    ]
     house.feed(Up(3))
-    assert house.feed(Measured(-3), after_s=5.0) == [Squeeze(1, 7)]
+    assert house.feed(Measured(-3), after_s=5.0) == [LimitCacheRam(1, 7)]
 
 
 def test_with_what_a_pinned_model_gives_back_an_idle_one_makes_room() -> None:
     house = House(SlotLimits(slots=4), memory=100)
-    house.feed(Load(1, "a", Need(30, beside_bytes=30), pinned=True)), house.feed(Up(1))
+    house.feed(Load(1, "a", Need(30, cache_ram_bytes=30), pinned=True)), house.feed(Up(1))
     house.loaded("b", 2, Need(40))
-    assert house.ask("c", need=Need(60)) == [Squeeze(1, 0), Stop(2, "evicted")]
+    assert house.ask("c", need=Need(60)) == [LimitCacheRam(1, 0), Stop(2, "evicted")]
     assert house.feed(Measured(70)) == [Start(3, "c")]
     house.feed(Emptied(2))
     assert house.ask("huge", need=Need(80)) == [Fail(house.ids, "does_not_fit", 10)]

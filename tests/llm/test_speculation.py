@@ -59,7 +59,7 @@ def one_by_one(draft: int) -> tuple[list[tuple[str, EngineEvent]], EngineState]:
             loaded.submit(replace(job, id=number))
             events.wait(number + 1)
         state, held = state_of(loaded)
-        assert [0 if row.stowed else row.tokens for row in state.sequences] == held, (
+        assert [0 if row.offloaded else row.tokens for row in state.sequences] == held, (
             "what was wrong has left the cache"
         )
         return [(events.text[number], events.ended[number]) for number in sorted(events.ended)], state

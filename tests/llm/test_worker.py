@@ -357,14 +357,14 @@ def _seen(worker: RunningWorker, **wanted: int) -> bool:
 
 def test_conversations_out_of_the_cache_are_given_up_when_asked(worker: RunningWorker) -> None:
     def beside() -> int:
-        count: int = worker.ask("/health").body["beside_bytes"]
+        count: int = worker.ask("/health").body["cache_ram_bytes"]
         return count
 
     for question in QUESTIONS:
         worker.ask("/v1/chat/completions", chat(question * 9, system=question * 9, max_tokens=1))
     worker.until(lambda: beside() > 2 << 20)
-    assert worker.ask("/parley/beside", {"bytes": 1 << 20}, "PUT").status == 204
+    assert worker.ask("/parley/cache-ram", {"bytes": 1 << 20}, "PUT").status == 204
     worker.until(lambda: beside() <= 1.1 * (1 << 20))
     for bad in ({"bytes": -1}, {"bytes": "1"}, {"bytes": True}, {}):
-        answer = worker.ask("/parley/beside", bad, "PUT")
+        answer = worker.ask("/parley/cache-ram", bad, "PUT")
         assert (answer.status, answer.body["error"]["param"]) == (400, "bytes")

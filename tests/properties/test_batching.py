@@ -44,8 +44,8 @@ class Walk(RuleBasedStateMachine):
         keeps=st.booleans(),
         draft=st.sampled_from([0, 1, 6]),
         resident=st.integers(0, 60),
-        nobodys=st.integers(0, 60),
-        stowed=st.sampled_from([0, 20, 100]),
+        unowned=st.integers(0, 60),
+        offloaded=st.sampled_from([0, 20, 100]),
     )
     def begin(
         self,
@@ -60,12 +60,12 @@ class Walk(RuleBasedStateMachine):
         keeps: bool,
         draft: int,
         resident: int,
-        nobodys: int,
-        stowed: int,
+        unowned: int,
+        offloaded: int,
     ) -> None:
         sequences = places + voice + spare
         of = Limits(places, voice, sequences, context, context + pool, step, queue, rewind=rewind, draft=draft)
-        of = replace(of, resident=resident, nobodys=nobodys, stowed=stowed)
+        of = replace(of, resident=resident, unowned=unowned, offloaded=offloaded)
         self.engine = Engine(of, keeps)
         self.count = 0
 
@@ -137,10 +137,10 @@ class Walk(RuleBasedStateMachine):
         if hasattr(self, "engine"):
             assert self.engine.cells() <= self.engine.batcher.limits.pool
             for row in self.engine.batcher.sequences.all:
-                there, nowhere = self.engine.kv[row.id], self.engine.stowed.get(row.id, [])
-                there, nowhere = (nowhere, there) if row.stowed else (there, nowhere)
+                there, nowhere = self.engine.kv[row.id], self.engine.offloaded.get(row.id, [])
+                there, nowhere = (nowhere, there) if row.offloaded else (there, nowhere)
                 assert [token for _, token in there] == row.tokens and not nowhere
-            assert sum(map(len, self.engine.stowed.values())) <= self.engine.batcher.limits.stowed
+            assert sum(map(len, self.engine.offloaded.values())) <= self.engine.batcher.limits.offloaded
 
     def teardown(self) -> None:
         """Left alone, everything comes to its end, exactly once, and only idle sequences remain."""

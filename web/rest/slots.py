@@ -207,7 +207,7 @@ def _row(pool: SlotPool, view: SlotView) -> dict[str, Any]:
         "memory": {
             "expected_bytes": slot.plan.need.bytes,
             "used_bytes": slot.used.resident,
-            "beside_bytes": slot.beside,
+            "cache_ram_bytes": slot.cache_ram_bytes,
             "gpu_expected_bytes": slot.plan.need.gpu_bytes,
             "gpu_used_bytes": pool.gpu_used(view.number),
             "weights_bytes": fit.weights if fit else slot.model.size_bytes,

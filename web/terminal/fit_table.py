@@ -49,8 +49,8 @@ def fit_table(subject: FitSubject, fit: FitSum, ratio: float, host: HostMemory, 
         Text(mib(total), "bold"),
         f"for conversations of {fit.context} tokens" if fit.cells else "",
     )
-    if fit.beside:
-        table.add_row("beside", mib(fit.beside), "at most, if there is room: inactive conversations")
+    if fit.cache_ram:
+        table.add_row("cache RAM", mib(fit.cache_ram), "at most, if there is room: inactive conversations")
     table.add_row("free", mib(host.available), f"of {mib(host.total)}")
     fits = total <= host.available
     verdict = "It fits." if fits else f"It does not fit: {mib(total - host.available)} short."

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from llm.llamacpp.library import native
 
-__all__ = ["Stowage"]
+__all__ = ["OffloadedSequences"]
 
 
-class Stowage:
+class OffloadedSequences:
     """By the number of the sequence. Copying runs at the speed of memory: 600 tokens of parley-mini (4 MB) take a
     millisecond, 600 of a model with 120 M parameters (22 MB) eight, each way."""
 
@@ -23,7 +23,7 @@ class Stowage:
         self._states: dict[int, npt.NDArray[np.uint8]] = {}
         self.bytes = 0
 
-    def stow(self, sequence: int) -> bool:
+    def offload(self, sequence: int) -> bool:
         """False: it could not be copied. The sequence is empty in the cache afterwards in any case."""
         self.drop(sequence)
         size: int = native.llama_state_seq_get_size(self._context, sequence)
@@ -40,7 +40,7 @@ class Stowage:
         self.bytes += size
         return True
 
-    def fetch(self, source: int, target: int) -> bool:
+    def reload(self, source: int, target: int) -> bool:
         """Into `target`, which is empty; False: it did not fit, and `target` is still empty."""
         state = self._states.get(source)
         if source == target:
