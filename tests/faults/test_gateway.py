@@ -194,19 +194,30 @@ async def test_a_client_that_leaves_closes_the_upstream_socket(tmp_path: Path, f
             await _nothing_open(upstream)
 
 
+_TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", {"messages": [{"role": "user", "content": "a"}], "tools": [_TOOL]}),  # streamed upstream
+        ("completions", {"prompt": "a"}),
+        ("responses", {"input": "a"}),
+    ],
+)
 @pytest.mark.parametrize("fault", ["never_stops", "bare_never_stops"])
 async def test_a_reply_without_an_end_is_not_gathered_for_ever(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, path: str, body: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("web.rest.chat._MOST_BYTES", 20_000)
+    monkeypatch.setattr("web.http.generation._MOST_BYTES", 20_000)
     async with sick_upstream() as upstream:
         config = f'[[backends]]\nname = "{fault}"\ntype = "openai"\nbase_url = "{upstream.url(fault)}"\n'
         async with house(tmp_path, config + "[llm]\nslots = 0\n") as found:
-            tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-            body = {**_body(f"{fault}/shared", False), "tools": [tool]}  # so that a stream is asked for upstream
             with anyio.fail_after(60):
-                async with found.client.post("/v1/chat/completions", json=body) as answer:
-                    assert (answer.status, (await answer.json())["error"]["code"]) == (502, "backend_failed")
+                async with found.client.post(f"/v1/{path}", json={"model": f"{fault}/shared", **body}) as answer:
+                    error = (await answer.json())["error"]
+                    assert (answer.status, error["code"]) == (502, "backend_failed")
+                    assert "has no end" in error["message"]
             await _nothing_open(upstream)
 
 

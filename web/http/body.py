@@ -17,9 +17,11 @@ from web.errors import BodyTimeout
 from web.guards.raw_headers import header_of
 from web.http.departure import departure_of
 
-__all__ = ["parse", "problem_of", "read_object"]
+__all__ = ["parse", "problem_of", "read_client_object", "read_object"]
 
 _READ_TIMEOUT_S = 60.0
+_OURS = "parley_"
+"""Fields between the gateway and its slots. From outside they could jump the queue, or reach another's memory."""
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -38,6 +40,11 @@ async def read_object(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"the body must be a JSON object, not {_KINDS.get(type(value), 'this')}")
     return value
+
+
+async def read_client_object(request: Request) -> dict[str, Any]:
+    """As `read_object`, for what goes on to a model: without the fields that only our own server may send."""
+    return {name: value for name, value in (await read_object(request)).items() if not name.startswith(_OURS)}
 
 
 def _value_of(data: bytes) -> Any:

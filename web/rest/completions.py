@@ -8,27 +8,20 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from llm.convert.chat import parse_body
 from llm.convert.completions import TextWriter, adapters_of, completion_sampling, prompts_of
-from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
-from llm.port import Generator
 from llm.stream import ChoiceEnd, Finish, FinishReason, TextDelta, TokenLogprob, Usage
 from llm.wire.completions import CompletionRequest
 from models.errors import BadInput
-from web.guards.authenticate import principal_of
-from web.http.body import read_object
-from web.http.route_header import RouteHeader
-from web.http.sse import EventStream, LastPiece, WaitComment, data_line, while_connected
-from web.rest.chat import without_ours
-from web.services import services_of
+from web.http.body import read_client_object
+from web.http.generation import Generation
+from web.http.sse import LastPiece, data_line
 
 __all__ = ["ROUTES"]
-
-_MOST_CHARACTERS = 64 << 20
 
 
 @dataclass(slots=True)
@@ -51,9 +44,8 @@ class _Piece:
 
 async def _complete(request: Request) -> Response:
     """Several prompts are gone on with one after the other, each `n` times."""
-    asked = parse_body(CompletionRequest, without_ours(await read_object(request)))
-    principal, services = principal_of(request), services_of(request)
-    told, waits = RouteHeader(request), WaitComment()
+    asked = parse_body(CompletionRequest, await read_client_object(request))
+    generation = Generation(request, stream=bool(asked.stream))
     sampling, extra = completion_sampling(asked), dict(asked.model_extra or {})
     prompts, named = prompts_of(asked.prompt), extra.get("user")
     if asked.echo and not all(isinstance(prompt, str) for prompt in prompts):
@@ -65,26 +57,24 @@ async def _complete(request: Request) -> Response:
             prompt=prompt if isinstance(prompt, str) else tuple(prompt),
             sampling=sampling,
             n=asked.n or 1,
-            user=principal.share(named if isinstance(named, str) else None),
+            user=generation.principal.share(named if isinstance(named, str) else None),
             grammar=asked.grammar or None,
             adapters=adapters_of(asked),
             extra=extra,
-            on_route=told,
-            on_wait=waits.tell if asked.stream else None,
+            on_route=generation.on_route,
+            on_wait=generation.on_wait,
         )
         for prompt in prompts
     ]
     writer = TextWriter(
         id=f"cmpl-{secrets.token_hex(12)}",
         model=asked.model or "default",
-        created=int(services.clock.wall().timestamp()),
+        created=generation.created,
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
     )
-    pieces = _pieces(services.router, jobs, writer, echo=bool(asked.echo))
+    pieces = _pieces(generation, jobs, writer, echo=bool(asked.echo), gathered=not asked.stream)
     if asked.stream:
-        stream = EventStream(_events(pieces, writer), waits)
-        told.headers = stream.headers
-        return stream
+        return generation.streamed(_lines(pieces, writer))
     choices = [_Choice() for _ in range(len(jobs) * (asked.n or 1))]
     usage = Usage(0, 0)
 
@@ -97,25 +87,23 @@ async def _complete(request: Request) -> Response:
                 choice.logprobs += piece.logprobs
                 choice.reason = piece.reason or choice.reason
                 usage = piece.usage or usage
-                if len(choice.text) > _MOST_CHARACTERS:
-                    raise BackendFailed("the model's answer has no end", hint="set max_tokens, or ask for a stream")
 
-    await while_connected(request.receive, work, scope=request.scope)
+    await generation.while_connected(work)
     rows = [
         writer.choice(number, choice.text, tuple(choice.logprobs), choice.reason)
         for number, choice in enumerate(choices)
     ]
-    return JSONResponse(writer.whole(rows, usage), headers=told.headers)
+    return generation.whole(writer.whole(rows, usage))
 
 
 async def _pieces(
-    generator: Generator, jobs: Sequence[GenerateRequest], writer: TextWriter, *, echo: bool
+    generation: Generation, jobs: Sequence[GenerateRequest], writer: TextWriter, *, echo: bool, gathered: bool
 ) -> AsyncGenerator[_Piece, None]:
     total = Usage(0, 0)
     for place, job in enumerate(jobs):
         first, ended, finish = place * job.n, set[int](), None
         begun = False
-        async with aclosing(generator.generate(job)) as events:
+        async with aclosing(generation.events(job, gathered=gathered)) as events:
             async for event in events:
                 if echo and not begun:
                     for choice in range(job.n):
@@ -129,8 +117,7 @@ async def _pieces(
                         yield _Piece(first + choice, reason=reason)
                     case Finish():
                         finish = event
-        if finish is None:
-            raise BackendFailed("the model's answer ended in the middle")
+        assert finish is not None
         writer.model = finish.model or writer.model
         used = finish.usage or Usage(0, 0)
         total = Usage(
@@ -146,7 +133,7 @@ async def _pieces(
             yield _Piece(first, usage=usage)
 
 
-async def _events(pieces: AsyncGenerator[_Piece, None], writer: TextWriter) -> AsyncGenerator[bytes, None]:
+async def _lines(pieces: AsyncGenerator[_Piece, None], writer: TextWriter) -> AsyncGenerator[bytes, None]:
     async with aclosing(pieces) as found:
         async for piece in found:
             if piece.usage is None:

@@ -14,29 +14,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llm.convert.chat import parse_body
-from llm.convert.media_fetch import with_media
 from llm.convert.response_writer import ResponseWriter
 from llm.convert.responses import Item, items_of, request_of
-from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
-from llm.port import Generator
-from llm.stream import Finish
 from llm.wire.responses import ResponsesRequest
 from models.errors import BadInput, ParleyError
 from web.errors import NotFound, NotSupported
 from web.guards.authenticate import principal_of
-from web.http.body import read_object
-from web.http.route_header import RouteHeader
-from web.http.sse import EventStream, LastPiece, WaitComment, while_connected
+from web.http.body import read_client_object
+from web.http.generation import Generation
+from web.http.sse import LastPiece
 from web.response_store import KeptResponse
-from web.rest.chat import without_ours
 from web.services import services_of
 
 __all__ = ["ROUTES"]
 
 _log = structlog.get_logger("web")
-_MOST_BYTES = 64 << 20
-"""Of a reply; no model writes so much."""
 _HINT = "the last answers are kept in memory, and not with store: false; send the conversation as input"
 
 
@@ -48,55 +41,51 @@ class _ResponseNotKept(BadInput):
 
 async def _respond(request: Request) -> Response:
     """Whole or streamed. A client that hangs up stops the decoder, and nothing is kept."""
-    asked = parse_body(ResponsesRequest, without_ours(await read_object(request)))
-    principal, services = principal_of(request), services_of(request)
-    told, waits, kept = RouteHeader(request), WaitComment(), services.responses
+    asked = parse_body(ResponsesRequest, await read_client_object(request))
+    generation = Generation(request, stream=bool(asked.stream))
+    user, kept = generation.principal.user, services_of(request).responses
     before: tuple[Item, ...] = ()
     if asked.previous_response_id:
-        found = kept.find(asked.previous_response_id, principal.user)
+        found = kept.find(asked.previous_response_id, user)
         if found is None:
             name = asked.previous_response_id[:80]
             raise _ResponseNotKept(f"no response {name!r} is kept here", param="previous_response_id", hint=_HINT)
         before = found.conversation
-    items = items_of(asked, lambda name: kept.item(name, principal.user), _new_id)
+    items = items_of(asked, lambda name: kept.item(name, user), _new_id)
     chat = request_of(
         asked,
         before,
         items,
-        user=principal.share(asked.user),
-        on_route=told,
-        on_wait=waits.tell if asked.stream else None,
+        user=generation.principal.share(asked.user),
+        on_route=generation.on_route,
+        on_wait=generation.on_wait,
     )
-    if any(message.media for message in chat.messages):
-        chat = await while_connected(request.receive, lambda: with_media(chat), scope=request.scope)
-    created = int(services.clock.wall().timestamp())
-    writer = ResponseWriter(asked, _new_id("resp_"), chat.model or "default", created, _new_id)
+    chat = await generation.with_media(chat)
+    writer = ResponseWriter(asked, _new_id("resp_"), chat.model or "default", generation.created, _new_id)
 
     def keep() -> None:
         if asked.store is not False:
-            kept.keep(writer.response, principal.user, before, items)
+            kept.keep(writer.response, user, before, items)
 
     if asked.stream:
-        stream = EventStream(_events(services.router, chat, writer, keep), waits)
-        told.headers = stream.headers
-        return stream
+        return generation.streamed(_lines(generation, chat, writer, keep))
 
     async def work() -> None:
-        async for _ in _written(services.router, chat, writer):
+        async for _ in _written(generation, chat, writer):
             pass
 
-    await while_connected(request.receive, work, scope=request.scope)
+    await generation.while_connected(work)
     keep()
-    return JSONResponse(writer.response, headers=told.headers)
+    return generation.whole(writer.response)
 
 
-async def _events(
-    generator: Generator, chat: GenerateRequest, writer: ResponseWriter, keep: Callable[[], None]
+async def _lines(
+    generation: Generation, chat: GenerateRequest, writer: ResponseWriter, keep: Callable[[], None]
 ) -> AsyncGenerator[bytes, None]:
     """Begun when the model has: what goes wrong before is an ordinary error answer."""
     begun = False
     try:
-        async with aclosing(_written(generator, chat, writer)) as written:
+        async with aclosing(_written(generation, chat, writer)) as written:
             async for events in written:
                 begun = True
                 if writer.over:
@@ -114,20 +103,12 @@ async def _events(
 
 
 async def _written(
-    generator: Generator, chat: GenerateRequest, writer: ResponseWriter
+    generation: Generation, chat: GenerateRequest, writer: ResponseWriter
 ) -> AsyncGenerator[list[dict[str, Any]], None]:
-    """The events of each of the model's events, to the last."""
-    size, finished = 0, False
-    async with aclosing(generator.generate(chat)) as stream:
-        async for event in stream:
-            finished = isinstance(event, Finish)
-            events = writer.events(event)
-            size += sum(len(one.get("delta", "")) for one in events)
-            if size > _MOST_BYTES:
-                raise BackendFailed("the model's answer has no end", hint="set max_output_tokens")
-            yield events
-    if not finished:
-        raise BackendFailed("the model's answer ended in the middle")
+    """The events of each of the model's events, to the last. They are gathered in any case: the response is kept."""
+    async with aclosing(generation.events(chat, gathered=True, hint="set max_output_tokens")) as events:
+        async for event in events:
+            yield writer.events(event)
 
 
 def _line(event: dict[str, Any]) -> bytes:

@@ -13,10 +13,9 @@ from llm.messages import ImagePart
 from llm.port import VectorPath
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
 from web.guards.authenticate import principal_of
-from web.http.body import read_object
+from web.http.body import read_client_object
 from web.http.route_header import RouteHeader
 from web.http.sse import while_connected
-from web.rest.chat import without_ours
 from web.services import services_of
 
 __all__ = ["ROUTES"]
@@ -24,7 +23,7 @@ __all__ = ["ROUTES"]
 
 async def _embeddings(request: Request) -> Response:
     """OpenAI's request and answer; without `model`, an embedding model if there is one, else the text model."""
-    body = without_ours(await read_object(request))
+    body = await read_client_object(request)
     asked = parse_body(EmbeddingRequest, body)
     if asked.has_objects:
         body["input"] = await while_connected(request.receive, lambda: _as_sent(asked), scope=request.scope)
@@ -43,7 +42,7 @@ async def _as_sent(asked: EmbeddingRequest) -> list[object]:
 
 async def _rerank(request: Request) -> Response:
     """Jina's and Cohere's request: {"query", "documents", "top_n"?}."""
-    body = without_ours(await read_object(request))
+    body = await read_client_object(request)
     parse_body(RerankRequest, body)
     return await _ask(request, "rerank", body)
 
