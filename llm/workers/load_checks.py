@@ -13,12 +13,13 @@ from typing import Any
 
 from llm.chat_template import ChatTemplate
 from llm.engine_choice import choose_engine
+from llm.llamacpp.adapter_fit import why_not
 from llm.llamacpp.option_text import parse_lora, parse_shares
 from llm.llamacpp.plan import value_type
 from llm.memory.fit import MOST_SEQUENCES
 from llm.settings import EngineSettings
 from models.errors import BadInput, ModelUnreadable, SettingsError
-from models.formats.gguf import GgufHeader, read_header
+from models.formats.gguf import GgufHeader, parts_of, read_header
 from models.store import Installed
 
 __all__ = ["check_options"]
@@ -83,9 +84,13 @@ def _check_gguf(model: Installed, engine: EngineSettings, options: Mapping[str, 
             raise BadInput(
                 f"{path.name} is not a LoRA adapter", param="lora", hint="name a GGUF file of type adapter"
             )
-        if header.architecture != (own := read_header(model.path).architecture):
-            hint = f"{model.name} is a {own}"
+        own = [read_header(file) for file in parts_of(model.path)]
+        if header.architecture != own[0].architecture:
+            hint = f"{model.name} is a {own[0].architecture}"
             raise BadInput(f"{path.name} is an adapter for {header.architecture}", param="lora", hint=hint)
+        if reason := why_not(header, own):
+            hint = "name an adapter that was trained on this very model"
+            raise BadInput(f"{path.name} is no adapter for {model.name}: {reason}", param="lora", hint=hint)
 
 
 def _header(path: Path, option: str) -> GgufHeader:

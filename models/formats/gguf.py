@@ -18,7 +18,7 @@ from typing import BinaryIO
 from models.errors import ModelUnreadable
 from models.formats.port import Detected, FormatSpec, Kind
 
-__all__ = ["SPEC", "GgufHeader", "GgufTensor", "read_header"]
+__all__ = ["SPEC", "GgufHeader", "GgufTensor", "parts_of", "read_header"]
 
 Value = int | float | bool | str | tuple["Value", ...]
 
@@ -134,6 +134,19 @@ def read_header(path: Path) -> GgufHeader:
         raise ModelUnreadable(f"{path.name} cannot be read: {error.strerror}") from error
     except _Bad as error:
         raise ModelUnreadable(f"{path.name} is not a usable GGUF file: {error}") from None
+
+
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """All files of a model: `x-00001-of-00003.gguf` has three. Raises ModelUnreadable where one is missing."""
+    part = _SPLIT_NAME.search(path.stem)
+    if part is None:
+        return (path,)
+    head, count = path.stem[: part.start()], part[2]
+    files = tuple(path.with_name(f"{head}-{number:05d}-of-{count}{path.suffix}") for number in range(1, int(count) + 1))
+    for file in files:
+        if not file.is_file():
+            raise ModelUnreadable(f"{path.name} is split and {file.name} is missing")
+    return files
 
 
 class _Bad(Exception):
@@ -260,12 +273,7 @@ def _read(path: Path) -> Detected | None:
         return header.kind and Detected(header.kind, path.stem, header.size_bytes, header.parameters)
     if int(part[1]) != 1:
         return None
-    size = 0
-    for number in range(1, int(part[2]) + 1):
-        sibling = path.with_name(f"{path.stem[: part.start()]}-{number:05d}-of-{part[2]}{path.suffix}")
-        if not sibling.is_file():
-            raise ModelUnreadable(f"{path.name} is split and {sibling.name} is missing")
-        size += sibling.stat().st_size
+    size = sum(file.stat().st_size for file in parts_of(path))
     return header.kind and Detected(header.kind, path.stem[: part.start()], size, size)
 
 

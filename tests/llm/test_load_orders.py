@@ -10,7 +10,7 @@ from llm.errors import LoadReplaced, ModelTooLarge, WorkerDied
 from llm.slot_errors import not_started
 from models.errors import BadInput
 from tests.llm.slot_house import request, slot_house
-from tests.llm.tiny_parts import write_lora
+from tests.llm.tiny_parts import write_lora, write_projector
 
 BROKEN = {"rope_scaling": "linear", "ctx_size": 16_000_000, "kv_budget_mib": 900_000}
 
@@ -23,13 +23,12 @@ async def test_a_load_that_is_refused_changes_nothing_for_others(tmp_path: Path)
 
 
 async def test_a_load_that_fails_changes_nothing_for_others(tmp_path: Path) -> None:
-    """By its header it is an adapter for this model; that it changes what the model has not is said by llama.cpp."""
+    """By its header it is a projector; that it is for another model is said by llama.cpp."""
     async with slot_house(tmp_path) as house:
-        odd = write_lora(tmp_path / "odd.gguf", house.models / "a.gguf")
-        odd.write_bytes(odd.read_bytes().replace(b"attn_output.weight.lora", b"attn_outpuz.weight.lora"))
+        odd = write_projector(tmp_path / "odd.gguf", 8)
         house.pool.load(await house.pool.plan("a", {"ctx_size": 128}))
         assert await house.reply(request("a"))
-        order = house.pool.load(await house.pool.plan("a", {"lora": str(odd)}))
+        order = house.pool.load(await house.pool.plan("a", {"mmproj": str(odd)}))
         await house.until(lambda: house.slot("a") is not None and not house.slot("a").proven)  # type: ignore[union-attr]
         assert await house.reply(request("a"))  # asked while that is being tried
         (lost,) = house.pool.lost_orders
@@ -88,8 +87,11 @@ async def test_options_that_cannot_work_are_refused_with_a_hint(tmp_path: Path) 
         (house.models / "secret.txt").write_text("root:x:0:0")
         (house.models / "link.jinja").symlink_to(outside)
         (house.models / "broken.jinja").write_text("{% for m in %}")
+        other = write_lora(tmp_path / "other.gguf", house.models / "a.gguf")
+        other.write_bytes(other.read_bytes().replace(b"attn_output.weight.lora", b"attn_outpuz.weight.lora"))
         for options, param in (
             ({"lora": "/nope.gguf"}, "lora"),
+            ({"lora": str(other)}, "lora"),
             ({"lora": f"{house.models}/b.gguf"}, "lora"),
             ({"lora": f"{house.models}/b.gguf=much"}, "lora"),
             ({"lora": f"{house.models}/b.gguf=nan"}, "lora"),
