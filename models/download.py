@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 from models.errors import DiskFull, DownloadFailed, DownloadRefused
 from models.half_file import HalfFile, Note, RemoteFile, range_of
 from models.outbound import GuardedResolver, check_url
-from models.place import Found, check_formats, install, look
+from models.place import Found, check_formats, drop_old, install, look, tidy
 from models.retry_after import retry_after_s
 from models.untrusted import UNTRUSTED_HINT, untrusted
 
@@ -87,6 +87,7 @@ class Downloader:
                 target = self._models / _safe(called)
                 found = await anyio.to_thread.run_sync(look, target, files)
                 if found is Found.HERE:
+                    await anyio.to_thread.run_sync(drop_old, self._staging / _safe(called))
                     return target
                 if found is Found.FREE:
                     await self._fetch_alone(called, files, on_progress)
@@ -97,7 +98,7 @@ class Downloader:
 
     @asynccontextmanager
     async def _lock(self, name: str) -> AsyncIterator[None]:
-        """Against other processes."""
+        """Against other processes. What one that was killed has left of an update is tidied up."""
         staging = self._staging / _safe(name)
         # Taken in one thread, given back in another. Waiting is done in none: who gives up would stay in it.
         lock = FileLock(f"{staging}.lock", thread_local=False)
@@ -107,6 +108,11 @@ class Downloader:
                 if await anyio.to_thread.run_sync(_taken, lock):
                     break
                 await anyio.sleep(LOCK_EVERY_S)
+            try:
+                await anyio.to_thread.run_sync(tidy, staging, self._models / _safe(name))
+            except BaseException:
+                lock.release()
+                raise
         except OSError as error:
             raise _not_written(name, error) from error
         try:

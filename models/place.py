@@ -10,16 +10,17 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from models.errors import DownloadFailed, ModelUnreadable
+from models.exchange import exchange
 from models.half_file import RemoteFile, note_of
 from models.registry import discover
 
-__all__ = ["Found", "check_formats", "install", "look"]
+__all__ = ["Found", "check_formats", "drop_old", "install", "look", "tidy"]
 
 SOURCES = ".source.json"
 
@@ -74,7 +75,7 @@ def check_formats(folder: Path, files: Sequence[RemoteFile]) -> None:
 
 
 def install(staging: Path, target: Path, files: Sequence[RemoteFile]) -> None:
-    """All files are whole: put them in place. A new folder appears in one step."""
+    """All files are whole: put them in place, all of them in one step. What else lies in the folder stays there."""
     for file in files:
         with (staging / file.path).open("rb") as data:
             os.fsync(data.fileno())
@@ -82,25 +83,63 @@ def install(staging: Path, target: Path, files: Sequence[RemoteFile]) -> None:
         file.path: {"url": _bare(file.url), "size": (staging / file.path).stat().st_size, "sha256": file.sha256}
         for file in files
     }
-    if target.exists():
-        for file in files:
-            place = target / file.path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            (staging / file.path).replace(place)
-        part = target / f"{SOURCES}.part"
-        part.write_text(json.dumps(noted, indent=1), encoding="utf-8")
-        part.replace(target / SOURCES)
-        shutil.rmtree(staging, ignore_errors=True)
-        return
     notes = [note_of(staging / file.path) for file in files]
     wanted = {*(staging / file.path for file in files), *notes}
-    for path in [path for path in staging.rglob("*") if path.is_file() and path not in wanted]:
-        path.unlink()  # what an earlier try wanted
+    for path in [path for path in staging.rglob("*") if path.is_file() or path.is_symlink()]:
+        if path not in wanted:
+            path.unlink()  # what an earlier try wanted
+    there = target.exists()
+    if there:
+        _take_along(target, staging, {staging / SOURCES, *wanted})
     (staging / SOURCES).write_text(json.dumps(noted, indent=1), encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging.rename(target)
+    aside = _aside(staging)
+    if there and exchange(staging, target):
+        staging.rename(aside)
+    else:
+        if there:
+            target.rename(aside)
+        staging.rename(target)
+    _remove(aside)
     for note in notes:  # not before: a disk that is full, or a kill, would make all of it be fetched again
         (target / note.relative_to(staging)).unlink(missing_ok=True)
+
+
+def tidy(staging: Path, target: Path) -> None:
+    """The version before, where a kill has left it: it comes back where no newer one has its place."""
+    aside = _aside(staging)
+    if os.path.lexists(aside) and not target.exists():
+        aside.rename(target)
+    _remove(aside)
+
+
+def drop_old(staging: Path) -> None:
+    """The newest version has its place; if all of one lies here as well, a kill came between two steps of `install`."""
+    if (staging / SOURCES).exists():
+        _remove(staging)
+
+
+def _aside(staging: Path) -> Path:
+    return staging.with_name(f".{staging.name}.old")
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink():  # its owner keeps it elsewhere
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take_along(old: Path, new: Path, but: Collection[Path]) -> None:
+    for path in old.rglob("*"):
+        there = new / path.relative_to(old)
+        if there in but or (path.is_dir() and not path.is_symlink()):
+            continue
+        there.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path, there, follow_symlinks=False)
+        except OSError:  # a file system without links
+            shutil.copy2(path, there, follow_symlinks=False)
 
 
 def _noted(target: Path) -> dict[str, dict[str, Any]] | None:

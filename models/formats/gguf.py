@@ -142,7 +142,9 @@ def parts_of(path: Path) -> tuple[Path, ...]:
     if part is None:
         return (path,)
     head, count = path.stem[: part.start()], part[2]
-    files = tuple(path.with_name(f"{head}-{number:05d}-of-{count}{path.suffix}") for number in range(1, int(count) + 1))
+    files = tuple(
+        path.with_name(f"{head}-{number:05d}-of-{count}{path.suffix}") for number in range(1, int(count) + 1)
+    )
     for file in files:
         if not file.is_file():
             raise ModelUnreadable(f"{path.name} is split and {file.name} is missing")

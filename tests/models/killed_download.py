@@ -1,8 +1,8 @@
 """Downloads that are killed at a step of theirs; for tests.
 
-Reads lines `HOME STEP URL...` from its input. For each it forks a process that fetches the files as the model `m`
-into HOME, and is killed just before its STEP-th change of the disk or report of progress (0: never). Answers each
-with a line: `killed` and what it would have done, or `whole`, or what was raised.
+Reads lines `HOME STEP PLAIN URL...` from its input. For each it forks a process that fetches the files as the model `m`
+into HOME, and is killed just before its STEP-th change of the disk or report of progress (0: never), PLAIN: as on a
+file system where folders cannot change places. Answers each with a line: `killed` and what it would have done, or `whole`, or what was raised.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import anyio
 
+import models.place
 from models.download import Downloader
 from models.half_file import RemoteFile
 
-_CHANGES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate")
+_CHANGES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link")
 
 
 def _fetch(home: str, last: int, urls: Sequence[str], tell: int) -> None:
@@ -50,10 +51,12 @@ def _fetch(home: str, last: int, urls: Sequence[str], tell: int) -> None:
 
 def _serve() -> None:
     for line in sys.stdin:
-        home, last, *urls = line.split()
+        home, last, plain, *urls = line.split()
         read, write = os.pipe()
         child = os.fork()
         if not child:
+            if plain == "True":
+                models.place.exchange = lambda one, other: False
             _fetch(home, int(last), urls, write)
         os.waitpid(child, 0)
         os.close(write)

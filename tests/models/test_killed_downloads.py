@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import pytest
@@ -19,7 +20,9 @@ __all__ = ["hub"]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it forks")
 
-Fetch = Callable[[Path, int, Hub, int], Awaitable[str]]
+
+class Fetch(Protocol):
+    def __call__(self, home: Path, last: int, hub: Hub, count: int, *, plain: bool = False) -> Awaitable[str]: ...
 
 
 @pytest.fixture
@@ -30,10 +33,10 @@ async def fetch() -> AsyncIterator[Fetch]:
         assert process.stdin is not None and process.stdout is not None
         told = TextReceiveStream(process.stdout)
 
-        async def fetch(home: Path, last: int, hub: Hub, count: int) -> str:
+        async def fetch(home: Path, last: int, hub: Hub, count: int, *, plain: bool = False) -> str:
             assert process.stdin is not None
             urls = " ".join(f"{hub.url}/owner/repo/resolve/main/{number}.gguf" for number in range(count))
-            await process.stdin.send(f"{home} {last} {urls}\n".encode())
+            await process.stdin.send(f"{home} {last} {plain} {urls}\n".encode())
             line = ""
             with anyio.fail_after(60):
                 while not line.endswith("\n"):
@@ -94,6 +97,34 @@ async def test_what_a_power_cut_took_of_a_whole_file_is_fetched_again(hub: Hub, 
     staged.write_bytes(DATA[:1000])
     assert await fetch(tmp_path, 0, hub, 2) == "whole"
     assert (tmp_path / "models" / "m" / "0.gguf").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["exchange", "two_renames"])
+async def test_an_update_is_there_with_all_its_files_or_not_at_all(
+    hub: Hub, tmp_path: Path, fetch: Fetch, plain: bool
+) -> None:
+    """And what its owner put beside them stays."""
+    for step in range(1, 200):
+        home, folder = tmp_path / str(step), tmp_path / str(step) / "models" / "m"
+        hub.data, hub.etag = DATA, '"1"'
+        assert await fetch(home, 0, hub, 2) == "whole"
+        (folder / "mine").mkdir()
+        (folder / "mine" / "note.txt").write_text("mine")
+        (folder / "link.txt").symlink_to("mine/note.txt")
+        hub.data, hub.etag = OTHER, '"2"'
+        (folder / "0.gguf").unlink()  # or it is not fetched: this source says no sizes before
+        (folder / "0.gguf").write_bytes(DATA[:-1])
+        ended = await fetch(home, step, hub, 2, plain=plain)
+        versions = {(folder / name).read_bytes() for name in ("0.gguf", "1.gguf") if folder.exists()}
+        assert versions in ({DATA[:-1], DATA}, {OTHER}) or (plain and not folder.exists()), ended
+        if ended == "whole":
+            break
+        assert ended.startswith("killed"), ended
+        assert await fetch(home, 0, hub, 2) == "whole", ended
+        assert {(folder / name).read_bytes() for name in ("0.gguf", "1.gguf")} == {OTHER}, ended
+        assert (folder / "link.txt").read_text() == "mine", ended
+        assert not [path for path in (home / "models" / ".downloads").iterdir() if path.is_dir()], ended
+    assert step > 20
 
 
 async def test_two_of_one_process_that_fetch_the_same_wait_for_each_other(hub: Hub, tmp_path: Path) -> None:
