@@ -1,4 +1,4 @@
-"""Two folders change places in one step: whoever looks sees one or the other, and a kill leaves nothing in between."""
+"""Two folders change places in one step: whoever looks sees one or the other, and a kill leaves no half."""
 
 from __future__ import annotations
 

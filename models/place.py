@@ -114,7 +114,7 @@ def tidy(staging: Path, target: Path) -> None:
 
 
 def drop_old(staging: Path) -> None:
-    """The newest version has its place; if all of one lies here as well, a kill came between two steps of `install`."""
+    """The newest version has its place. If all of one lies here too, a kill came between two steps of `install`."""
     if (staging / SOURCES).exists():
         _remove(staging)
 

@@ -97,7 +97,7 @@ class Ollama(OpenAIClient):
         except SERVER_GONE as error:
             raise self.gone(error) from error
         except SERVER_BROKE as error:
-            raise self.broken() from error
+            raise self.broken(error) from error
 
     async def vectors(
         self, path: VectorPath, body: Mapping[str, Any], user: str = "", on_slot: SlotTold | None = None

@@ -125,11 +125,11 @@ class SlotBackend(OpenAIClient):
             return super().gone(error)
         if isinstance(error, aiohttp.ClientConnectorError):
             return _NobodyListens(f"the worker of {self.name} does not answer", hint=self._worker.tail_hint())
-        return self.broken()
+        return self.broken(error)
 
-    def broken(self) -> LlmError:
+    def broken(self, error: BaseException | None = None) -> LlmError:
         if self._worker is None:
-            return super().broken()
+            return super().broken(error)
         return WorkerDied(f"the worker of {self.name} ended while it was answering")
 
 

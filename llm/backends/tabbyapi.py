@@ -62,7 +62,7 @@ class TabbyApi(OpenAIClient):
         except SERVER_GONE as error:
             raise self.gone(error) from error
         except SERVER_BROKE as error:
-            raise self.broken() from error
+            raise self.broken(error) from error
 
     def _headers(self) -> dict[str, str]:
         key = self.config.api_key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import format_datetime
@@ -14,6 +15,7 @@ from pydantic_core import from_json, to_json
 
 from llm.errors import BackendFailed
 from llm.remote.chunk_reader import error_of
+from llm.remote.exchange import NoAnswer, SpeaksTls
 from models.clock import Clock
 from models.errors import ParleyError
 from models.retry_after import retry_after_s
@@ -42,6 +44,11 @@ MAX_ANSWER_BYTES, MAX_REPLY_BYTES = 64 << 20, 16 << 20
 _TOLD_S, _TOLD_BYTES = 2.0, 64 << 10
 """Of what an error answer says; its status counts in any case."""
 _READ_OUT_S, _READ_OUT_BYTES = 0.05, 16 << 10
+_WANTS_TLS = re.compile(
+    r"plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|speaking plain HTTP to an SSL-enabled"
+    r"|combination of host and port requires TLS"
+)
+"""What nginx, Go's servers (Caddy, Ollama), Apache and Tomcat say to plain HTTP on a port for TLS."""
 
 SERVER_GONE = (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ConnectionError, TimeoutError)
 """Nobody is there, or nobody says anything."""
@@ -62,6 +69,8 @@ async def failure_of(response: UpstreamAnswer, clock: Clock) -> ParleyError:
         body: object = loads(text)
     except BackendFailed:
         body = text
+    if response.status == 400 and _WANTS_TLS.search(text):
+        return BackendFailed("the server wants TLS", hint="write https:// in base_url", of_server=True)
     if response.status in (301, 302, 303, 307, 308):
         hint = "put the address it leads to into base_url"
         return BackendFailed("the server sends us elsewhere", hint=hint, of_server=True)
@@ -109,6 +118,17 @@ def reason_of(error: BaseException) -> tuple[str, str]:
             return "it does not speak TLS as we do", "is it http:// and not https://? check base_url"
         case aiohttp.ClientConnectorDNSError():
             return "the name of its host is not known", "check base_url, and the name service of this machine"
+        case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
+            return "nobody listens there", "check that the server is running and that base_url is right"
+        case aiohttp.ClientConnectorError(os_error=ConnectionResetError()):
+            return "it ends the connection as soon as we speak TLS", "is it http:// and not https://? check base_url"
+        case SpeaksTls():
+            return "it speaks TLS", "write https:// in base_url"
+        case NoAnswer():
+            return (
+                "it ends the connection without a word",
+                "see the log of that server, and check base_url: its port, and whether it must be https://",
+            )
     return type(error).__name__, "check that the server is running and that base_url is right"
 
 

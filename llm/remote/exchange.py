@@ -13,17 +13,27 @@ from typing import cast
 import aiohttp
 import httptools
 
-__all__ = ["AnswerBroken", "Exchange"]
+__all__ = ["AnswerBroken", "Exchange", "NoAnswer", "SpeaksTls"]
 
 MAX_HEAD_BYTES = 256 << 10
 """Status line and headers of an answer."""
 HELD_BYTES = 256 << 10
 """The server is not read from while more than this waits to be taken."""
 _BODILESS = (204, 304)
+_TLS_ALERT = b"\x15\x03"
+"""How a record of TLS begins that tells of an error (RFC 8446, 5.1)."""
 
 
 class AnswerBroken(aiohttp.ClientError):
     """The connection ended inside an answer, or before it; or what came was no HTTP."""
+
+
+class NoAnswer(AnswerBroken):
+    """The server ended the connection and has said nothing."""
+
+
+class SpeaksTls(AnswerBroken):
+    """The server was asked in plain HTTP, and its answer is an alert of TLS."""
 
 
 class Exchange(asyncio.Protocol):
@@ -126,7 +136,8 @@ class Exchange(asyncio.Protocol):
             if self.done:
                 self._reusable = False
             else:
-                self._fail(AnswerBroken(f"no HTTP: {error}"))
+                tls = not self.status and data.startswith(_TLS_ALERT)
+                self._fail(SpeaksTls("it speaks TLS") if tls else AnswerBroken(f"no HTTP: {error}"))
                 return
         if not self._whole_head and self._head_bytes > MAX_HEAD_BYTES:
             self._fail(AnswerBroken("headers without an end"))
@@ -141,7 +152,9 @@ class Exchange(asyncio.Protocol):
             self.done = True
         self._reusable = False
         if not self.done and self._fault is None:
-            self._fault = AnswerBroken("the connection ended" if error is None else type(error).__name__)
+            silent = not self.begun and (error is None or isinstance(error, ConnectionError))
+            kind = NoAnswer if silent else AnswerBroken
+            self._fault = kind("the connection ended" if error is None else type(error).__name__)
             self._fault.__cause__ = error
         self._timer.cancel()
         self._wake()

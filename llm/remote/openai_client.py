@@ -32,6 +32,7 @@ from llm.remote.backend_http import (
     reason_of,
 )
 from llm.remote.chunk_reader import ChunkReader
+from llm.remote.exchange import NoAnswer, SpeaksTls
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.remote.ndjson import LineReader
 from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
@@ -156,7 +157,7 @@ class OpenAIClient:
         except SERVER_GONE as error:
             raise self.gone(error) from error
         except SERVER_BROKE as error:
-            raise self.broken() from error
+            raise self.broken(error) from error
 
     async def _whole_answer(
         self, response: UpstreamAnswer, reader: ChunkReader, *, relay: bool
@@ -192,7 +193,7 @@ class OpenAIClient:
         except SERVER_GONE as error:
             raise self.gone(error) from error
         except SERVER_BROKE as error:
-            raise self.broken() from error
+            raise self.broken(error) from error
 
     def _asked(
         self, url: str, body: dict[str, Any], patience: float = 1.0
@@ -307,9 +308,12 @@ class OpenAIClient:
         why, hint = reason_of(error)
         return BackendUnreachable(f"{self.name} at {self._base} does not answer ({why})", hint=hint)
 
-    def broken(self) -> LlmError:
-        hint = "see the log of that server"
-        return BackendFailed(f"{self.name} broke off its answer", hint=hint, of_server=True)
+    def broken(self, error: BaseException | None = None) -> LlmError:
+        said, hint = "broke off its answer", "see the log of that server"
+        if isinstance(error, (NoAnswer, SpeaksTls)):
+            why, hint = reason_of(error)
+            said = f"at {self._base} does not answer ({why})"
+        return BackendFailed(f"{self.name} {said}", hint=hint, of_server=True)
 
 
 def _read(

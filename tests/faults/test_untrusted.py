@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import anyio
 import pytest
 from aiohttp import web
+from anyio.abc import SocketAttribute, SocketStream
 
 from llm.client import BackendFactory
 from llm.convert.media_fetch import fetched
-from llm.errors import BackendUnreachable
+from llm.errors import BackendUnreachable, LlmError
 from llm.messages import ImagePart
 from models import download
 from models.download import Downloader
@@ -79,3 +82,42 @@ async def test_where_nobody_listens_nothing_broke_off(
     with pytest.raises(DownloadFailed, match=r"127\.0\.0\.1 cannot be reached") as failed:
         await Downloader(tmp_path, {"127.0.0.1"}).fetch("m", [RemoteFile(url, "x.json", 5)])
     assert failed.value.hint and "network" in failed.value.hint
+
+
+@asynccontextmanager
+async def _answering(reply: bytes) -> AsyncIterator[int]:
+    """The port of a server that says that to whatever comes, and ends the connection."""
+
+    async def serve(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            if reply:
+                await stream.send(reply)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, serve)
+        yield listener.extra(SocketAttribute.local_port)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "reply", "why"),
+    [
+        ("http", b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS"),
+        ("http", b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n", "wants TLS"),
+        ("http", b"", "without a word"),
+        ("https", b"", "as soon as we speak TLS"),
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS"),
+    ],
+    ids=["tls_alert", "http_400", "nothing", "nothing_to_tls", "http_to_tls"],
+)
+async def test_the_wrong_one_of_http_and_https_is_named(scheme: str, reply: bytes, why: str) -> None:
+    """OpenSSL's alert, and what servers in Go and those with no words for it say."""
+    async with _answering(reply) as port:
+        url = f"{scheme}://127.0.0.1:{port}/v1"
+        async with BackendFactory.create("openai", url) as backend:
+            for ask in (backend.list_models(), backend.chat("m", [{"role": "user", "content": "hi"}])):
+                with pytest.raises(LlmError, match=why) as failed:
+                    await ask
+                assert failed.value.hint and "http" in failed.value.hint

@@ -1,8 +1,9 @@
 """Downloads that are killed at a step of theirs; for tests.
 
-Reads lines `HOME STEP PLAIN URL...` from its input. For each it forks a process that fetches the files as the model `m`
-into HOME, and is killed just before its STEP-th change of the disk or report of progress (0: never), PLAIN: as on a
-file system where folders cannot change places. Answers each with a line: `killed` and what it would have done, or `whole`, or what was raised.
+Reads lines `HOME STEP PLAIN URL...` from its input. For each it forks a process that fetches the files as the model
+`m` into HOME, and is killed just before its STEP-th change of the disk or report of progress (0: never). PLAIN is
+`True` for a file system where folders cannot change places. Answers each with a line: `killed` and what it would have
+done, or `whole`, or what was raised.
 """
 
 from __future__ import annotations
