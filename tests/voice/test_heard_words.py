@@ -49,7 +49,13 @@ def test_code_counts_with_its_notice() -> None:
         ("a snake_case name", ["a", "a", "a snake_case", "a snake_case name"]),
         ("今天很好，走吧。", ["今", "今天", "今天很", "今天很好，", "今天很好，走", "今天很好，走吧。"]),
         ("ไปไหน", ["ไ", "ไป", "ไปไ", "ไปไห", "ไปไหน"]),
-        ("It costs 5 € now", ["It", "It costs", "It costs 5", "It costs 5 € now"]),
+        ("It costs 5 € now", ["It", "It costs", "It costs 5", "It costs 5", "It costs 5 € now"]),
+        ("It costs $5 now", ["It", "It costs", "It costs", "It costs $5", "It costs $5 now"]),
+        ("$3.50 each", ["", "", "", "", "$3.50", "$3.50 each"]),
+        (
+            "on 2026-11-21 at 10:00",
+            ["on", "on", "on", "on 2026-11-21", "on 2026-11-21 at", "on 2026-11-21 at", "on 2026-11-21 at 10:00"],
+        ),
     ],
 )
 def test_words_one_after_the_other(raw: str, after: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_abbreviation", "is_month"]
+__all__ = ["is_abbreviation", "is_before_ordinal", "is_month"]
 
 # fmt: off
 _ABBREVIATIONS = frozenset((
@@ -15,12 +15,15 @@ _ABBREVIATIONS = frozenset((
     "hon", "ave", "blvd", "rd", "ph.d", "jan", "feb", "apr", "aug", "sept", "oct", "nov", "dec", "al", "cf",
     # German
     "hr", "fr", "ca", "usw", "bzw", "evtl", "ggf", "inkl", "exkl", "zzgl", "vgl", "bspw", "sog", "mio", "mrd", "str",
-    "tel", "abs", "art", "geb", "gest", "jh", "jhd", "dipl", "ing", "mind", "max", "okt", "dez", "mär", "z.zt",
+    "tel", "std", "stdn", "min", "sek", "tsd", "abs", "art", "geb", "gest", "jh", "jhd", "dipl", "ing", "mind", "max",
+    "okt", "dez", "mär", "z.zt",
     # French, Spanish, Italian
     "mme", "mlle", "env", "p.ex", "av", "apr.j.-c", "sra", "srta", "dra", "ud", "uds", "sig", "sigg", "dott",
 ))
 _MONTHS = ("jan", "feb", "mär", "mae", "mar", "apr", "mai", "may", "jun", "jul", "aug", "sep", "okt", "oct", "nov",
            "dez", "dec", "jah")
+# A number with a full stop behind these is an ordinal: der 2. Weltkrieg, am 3. Tag.
+_BEFORE_ORDINALS = frozenset(("am", "beim", "das", "dem", "den", "der", "des", "die", "im", "vom", "zum", "zur"))
 # fmt: on
 # e.g, U.S, p.m, z.B
 _DOTTED = re.compile(r"(\w\.)+\w")
@@ -37,3 +40,8 @@ def is_abbreviation(word: str) -> bool:
 def is_month(letters: str) -> bool:
     """Whether a word that begins with these three letters may be a month, English or German (or Jahrhundert)."""
     return letters.casefold() in _MONTHS
+
+
+def is_before_ordinal(word: str) -> bool:
+    """Whether a number with a full stop that follows `word` is an ordinal and not the end of a sentence."""
+    return word in _BEFORE_ORDINALS

@@ -20,7 +20,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from voice.mouth.abbreviations import is_abbreviation, is_month
+from voice.mouth.abbreviations import is_abbreviation, is_before_ordinal, is_month
+from voice.mouth.language import guess_language
 from voice.mouth.speakable import speakable
 
 __all__ = ["Chunker", "Clause"]
@@ -106,7 +107,7 @@ class _NeedMore(Exception):
 
 
 class Chunker:
-    """One reply's. `language` is that of the few words of our own ("code example in Python")."""
+    """One reply's. `language` is that in which it is spoken; "auto": that of the first clause that tells."""
 
     def __init__(self, language: str = "en") -> None:
         self._language = language
@@ -138,6 +139,8 @@ class Chunker:
 
     def _cut(self, end: int) -> Clause:
         raw, self._text = self._text[:end], self._text[end:]
+        if self._language == "auto":
+            self._language = guess_language(raw) or "auto"
         clause = Clause(speakable(raw, self._language), self._start, self._start + end)
         self._start += end
         if clause.text:
@@ -329,7 +332,7 @@ class Chunker:
             return not self._following(end, 1, is_final)[:1].isdigit()
         if not word.isdigit() or len(word) > 2:
             return True
-        if self._scan.is_list_number:
+        if self._scan.is_list_number or is_before_ordinal(self._scan.last_word):
             return False
         # "am 3. Oktober", "der 2. große Fehler": an ordinal; "It is 42. The next": an end.
         follows = self._following(end, 3, is_final)

@@ -18,6 +18,7 @@ _NO_SPACES = (
 """Thai, Lao, Burmese, Khmer, Japanese and Chinese put no space between words: each sign counts as one."""
 _WORD = re.compile(rf"[{_NO_SPACES}][^\w\s]*|[^\s{_NO_SPACES}]+")
 _SIGN = re.compile(f"[{_NO_SPACES}]")
+_MONEY = re.compile("[€$£¥]")
 _CHARACTERS_PER_S = 14.0
 """English speech."""
 _SIGNS_PER_S = 5.0
@@ -51,8 +52,10 @@ def raw_ends(raw: str, said: str) -> list[int]:
         if kind == "equal":
             ends += [end for _, end in written[raw_from:raw_to]]
         elif to > from_:
+            if raw_to == raw_from and ends and _MONEY.search(raw[slice(*written[raw_from - 1])]):
+                ends[-1], over = (ends[-2] if len(ends) > 1 else 0), written[raw_from - 1][1]  # $5: 5 dollars
             last = written[raw_to - 1][1] if raw_to > raw_from else over
-            ends += [over] * (to - from_ - 1) + [last]
+            ends += [ends[-1] if ends else 0] * (to - from_ - 1) + [last]
         over = ends[-1] if ends else 0
     return ends
 

@@ -58,6 +58,7 @@ class Reply:
         unsure_s: float = 0.0,
         spoken: bool = True,
         speed: float = 1.0,
+        language: str = "auto",
     ) -> None:
         self.id = id
         self.rate_hz = rate_hz
@@ -68,7 +69,7 @@ class Reply:
         self.playout = Playout(lead_s, lag_s, unsure_s=unsure_s)
         self.mind_done = False
         self.released = False
-        self._chunker = Chunker()
+        self._chunker = Chunker(language)
         self._spoken: list[_Spoken] = []
         self._requested = 0
         self._sending = 0

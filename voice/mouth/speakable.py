@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from voice.mouth.normalisation import normalised
+
 __all__ = ["speakable"]
 
 _FENCED = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*(?:\n.*?)?(?:\n[ \t]*\1[`~]*|\Z)")
@@ -72,7 +74,8 @@ _CODE = {
 
 
 def speakable(raw: str, language: str = "en") -> str:
-    """What to say for `raw`: Markdown's marks, pictures, code and addresses made words or left out.
+    """What to say for `raw`: Markdown's marks, pictures, code and addresses made words or left out, and
+    what voices misread in `language` written as it is said.
 
     "" where nothing is left that has a letter or a digit.
     """
@@ -95,7 +98,7 @@ def speakable(raw: str, language: str = "en") -> str:
     text = _EDGE_UNDERSCORES.sub("", text)
     text = _INNER_UNDERSCORE.sub(" ", text)
     text = _EMOJI.sub(" ", text)
-    text = _EMOTICON.sub(" ", text)
+    text = normalised(_EMOTICON.sub(" ", text), language)
     text = _SPACES.sub(" ", text)
     text = _LEADING.sub("", _SPACE_BEFORE.sub("", text)).strip()
     return text if any(char.isalnum() for char in text) else ""

@@ -115,6 +115,7 @@ class Session:
             tools=settings.tools,
             server_tools=parts.tools.schemas if parts.tools is not None else {},
             scoring=parts.scorer is not None,
+            language=settings.tts.language,
         )
         self._machine = start.machine(history)
         self._watchers = self._listening.watchers = watch(start)

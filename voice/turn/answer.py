@@ -80,6 +80,7 @@ class Answer:
         system_prompt: str,
         tools: ToolSettings | None = None,
         server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        language: str = "auto",
     ) -> None:
         self.config = config
         self.history = history
@@ -90,6 +91,7 @@ class Answer:
         self.unwanted: set[str] = set()
         """Items that are to be taken out of the conversation as soon as they are in it."""
         self.system_prompt = system_prompt
+        self._voice_language = language
         self._settings = settings
         self._replies = 0
         self._lag_s = 0.0  # of the client's loudspeaker, as its last reports showed
@@ -162,6 +164,7 @@ class Answer:
             unsure_s=self._settings.unsure_ms / 1000,
             spoken=self._speaks(options),
             speed=revision.voice.speed,
+            language=revision.voice.language,
         )
 
     def _speaks(self, options: ReplyOptions) -> bool:
@@ -461,10 +464,11 @@ class Answer:
         self.out.append(action)
 
     def _language(self, revision: Revision) -> str:
-        """Of the session; where it has none, that of the question: by its words, else as the recogniser heard it,
-        which takes many a short sound for another language."""
-        if self.config.voice.language != "auto":
-            return self.config.voice.language
+        """Of the session, else of the server's voice; where neither has one, that of the question: by its words, else
+        as the recogniser heard it, which takes many a short sound for another language."""
+        for language in (self.config.voice.language, self._voice_language):
+            if language != "auto":
+                return language
         asked = revision.request or next(
             (each.content for each in reversed(revision.messages) if each.role == "user"), ""
         )

@@ -58,12 +58,13 @@ class Floor:
         tools: ToolSettings | None = None,
         server_tools: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
         scoring: bool = False,
+        language: str = "auto",
     ) -> None:
-        """`scoring`: the session can answer ScoreTurn."""
+        """`scoring`: the session can answer ScoreTurn; `language`: as in MachineStart."""
         self.config = config
         self._settings = settings
         kept = history if history is not None else History()
-        self._answer = Answer(config, settings, kept, system_prompt, tools, server_tools)
+        self._answer = Answer(config, settings, kept, system_prompt, tools, server_tools, language)
         self._asides = Asides(self._answer)
         self._audible = audible
         self._gate = Gate(config.wake, audible)

@@ -26,6 +26,8 @@ class MachineStart:
     tools: ToolSettings = ToolSettings()
     server_tools: Mapping[str, Any] = field(default_factory=dict)
     scoring: bool = False
+    language: str = "auto"
+    """That of the server's voice, where the operator has set one."""
 
     def machine(self, history: History | None = None) -> TurnMachine:
         """`history`: where the conversation is kept; it begins with `items`."""
@@ -38,4 +40,5 @@ class MachineStart:
             tools=self.tools,
             server_tools=dict(self.server_tools),
             scoring=self.scoring,
+            language=self.language,
         )
