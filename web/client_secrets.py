@@ -37,16 +37,16 @@ class ClientSecret:
     """Unix seconds: what is told."""
     ends_s: float = 0.0
     """Monotonic seconds: what counts, for the time of day may be set."""
-    era: bytes = b""
+    key_id: str = ""
     """Of the admin key under which it was made."""
 
 
 class ClientSecrets:
     """Used from one event loop."""
 
-    def __init__(self, clock: Clock, era: Callable[[], bytes] = lambda: b"") -> None:
-        """`era()` is another one once the admin key is replaced."""
-        self._clock, self._era = clock, era
+    def __init__(self, clock: Clock, key_id: Callable[[], str] = lambda: "") -> None:
+        """`key_id()` is another one once the admin key is replaced."""
+        self._clock, self._key_id = clock, key_id
         self._kept: dict[str, ClientSecret] = {}
 
     def make(self, user: str, session: Mapping[str, Any], ttl_s: int) -> tuple[str, ClientSecret]:
@@ -57,7 +57,7 @@ class ClientSecrets:
             raise TooManySecrets(f"{len(self._kept)} client secrets are alive")
         value = PREFIX + secrets.token_urlsafe(32)
         told = int(self._clock.wall().timestamp()) + ttl_s
-        made = ClientSecret(user, session, told, self._clock.now() + ttl_s, self._era())
+        made = ClientSecret(user, session, told, self._clock.now() + ttl_s, self._key_id())
         self._kept[fingerprint(value)] = made
         return value, made
 
@@ -67,7 +67,7 @@ class ClientSecrets:
         return found if found is not None and self._holds(found) else None
 
     def _holds(self, secret: ClientSecret) -> bool:
-        return secret.ends_s > self._clock.now() and secret.era == self._era()
+        return secret.ends_s > self._clock.now() and secret.key_id == self._key_id()
 
     def _expire(self) -> None:
         for name in [name for name, secret in self._kept.items() if not self._holds(secret)]:

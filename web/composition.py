@@ -104,7 +104,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
         spoken = SessionParts(ears, parts.stt, router, parts.tts, router.forget, clock, tools, scorer, router.prefill)
         recordings = Recordings(settings.home / "recordings", settings.voice.record, clock)
         sessions = settings.home / "sessions"
-        hub = Hub(settings.voice, sessions, clock, lambda: spoken, metrics, recordings, lambda: keys.era)
+        hub = Hub(settings.voice, sessions, clock, lambda: spoken, metrics, recordings, lambda: keys.key_id)
         await anyio.to_thread.run_sync(hub.load)
         services = Services(
             settings=settings,
@@ -113,7 +113,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
             store=store,
             keys=keys,
             codes=SignInCodes(clock),
-            client_secrets=ClientSecrets(clock, lambda: keys.cookie_secret),
+            client_secrets=ClientSecrets(clock, lambda: keys.key_id),
             responses=ResponseStore(),
             pool=pool,
             router=router,

@@ -105,8 +105,8 @@ class KeyRing:
         return hmac.compare_digest(given, wanted) | hmac.compare_digest(given, self._local)
 
     @property
-    def era(self) -> str:
-        """Another one once the admin key is replaced. Says nothing of the key."""
+    def key_id(self) -> str:
+        """Which admin key counts: another one once it is replaced. Says nothing of the key."""
         return fingerprint(self._override or self._admin.sha256)[:16]
 
     @property

@@ -244,7 +244,7 @@ async def test_webrtc_is_refused_by_name(home: House, path: str) -> None:
 
 def test_a_new_admin_key_takes_the_secrets_of_the_old_one_out_of_use() -> None:
     ring = KeyRing(AdminKey.of("sk-old"), local_key="sk-local")
-    secrets = ClientSecrets(MovedClock(), lambda: ring.cookie_secret)
+    secrets = ClientSecrets(MovedClock(), lambda: ring.key_id)
     value, _ = secrets.make("me", {}, 60)
     assert secrets.find(value) is not None
     ring.replace(AdminKey.of("sk-new"))

@@ -42,7 +42,7 @@ class LiveRecord:
     turns: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
-    era: str = ""
+    key_id: str = ""
     """Of the admin key under which it was opened."""
     session: Session | None = field(default=None, repr=False)
     ends_s: float = 0.0
@@ -145,7 +145,7 @@ def _to_json(record: LiveRecord) -> dict[str, Any]:
         "turns": record.turns,
         "tokens_in": record.tokens_in,
         "tokens_out": record.tokens_out,
-        "era": record.era,
+        "key_id": record.key_id,
     }
 
 
@@ -163,7 +163,7 @@ def _from_json(data: dict[str, Any]) -> LiveRecord:
         turns=int(data["turns"]),
         tokens_in=int(data["tokens_in"]),
         tokens_out=int(data["tokens_out"]),
-        era=str(data.get("era", "")),
+        key_id=str(data.get("key_id", "")),
     )
 
 

@@ -41,8 +41,8 @@ class TooManySessions(VoiceError):
 
 
 class Hub:
-    """`parts` is asked for at every connection, when the engines are up; `era()` is another one once the admin key is
-    replaced. Used from one event loop."""
+    """`parts` is asked for at every connection, when the engines are up; `key_id()` is another one once the admin key
+    is replaced. Used from one event loop."""
 
     def __init__(
         self,
@@ -52,9 +52,9 @@ class Hub:
         parts: Callable[[], SessionParts],
         metrics: Metrics | None = None,
         recordings: Recordings | None = None,
-        era: Callable[[], str] = lambda: "",
+        key_id: Callable[[], str] = lambda: "",
     ) -> None:
-        self._recordings, self._era = recordings, era
+        self._recordings, self._key_id = recordings, key_id
         self._settings, self._clock, self._parts = settings, clock, parts
         self._files = SessionFiles(folder)
         metrics = Metrics() if metrics is None else metrics
@@ -102,7 +102,7 @@ class Hub:
             raise TooManySessions(f"{len(self._records)} sessions are open")
         token = f"live-{secrets.token_urlsafe(24)}"
         now = self._clock.wall()
-        record = LiveRecord(f"s-{secrets.token_hex(4)}", owner, config, now, now, era=self._era())
+        record = LiveRecord(f"s-{secrets.token_hex(4)}", owner, config, now, now, key_id=self._key_id())
         self._prolong(record)
         self._records[_key(token)] = record
         self._save(_key(token), record)
@@ -266,7 +266,7 @@ class Hub:
         record.ends_s = self._clock.now() + lasts.total_seconds()
 
     def _is_outdated(self, record: LiveRecord) -> bool:
-        return record.era not in ("", self._era())  # "": an older version kept it
+        return record.key_id not in ("", self._key_id())  # "": an older version kept it
 
     def _forget_an_unused(self, owner: str) -> bool:
         """The oldest session of `owner` in which nothing was ever said makes room; somebody's page was left early."""
