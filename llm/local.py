@@ -18,7 +18,7 @@ from llm.stream import StreamEvent
 from llm.workers.launch import ModelType
 
 if TYPE_CHECKING:
-    from llm.pool import SlotPool
+    from llm.slots.pool import SlotPool
 
 __all__ = ["LocalModels"]
 

@@ -18,7 +18,7 @@ from llm.workers.launch import ModelType
 from llm.workers.placement import Worker
 
 if TYPE_CHECKING:
-    from llm.pool import SlotPool
+    from llm.slots.pool import SlotPool
 
 __all__ = ["ask_vectors", "ask_worker"]
 

@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args
 
 import structlog
 
-from llm.pool import SlotPool
 from llm.port import BackendConfig
 from llm.settings import LlmSettings
+from llm.slots.pool import SlotPool
 from models.errors import BadInput, ParleyError
 from models.store import Store
 from models.whole_file import write_whole

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import aiohttp
 
 from llm.cores import cores
-from llm.pool import SlotPool
+from llm.slots.pool import SlotPool
+from llm.slots.slot import Slot
 from llm.workers.launch import Launch, Launcher
-from llm.workers.slot_worker import Slot
 from models.errors import ModelUnreadable
 from models.formats.port import Kind
 from models.registry import discover

@@ -16,10 +16,10 @@ from llm.generate import Router
 from llm.measuring.measured_backend import MeasuredBackend
 from llm.measuring.statistics import Measuring
 from llm.measuring.statistics_file import keep_statistics
-from llm.pool import SlotPool
 from llm.routing.configured_backends import load_backends
 from llm.routing.routing_choice import RoutingChoice, RoutingFile
 from llm.servers import ServersFile, load_servers, with_servers
+from llm.slots.pool import SlotPool
 from llm.workers.placement import LocalProcesses
 from models.clock import Clock
 from models.download_jobs import DownloadJobs

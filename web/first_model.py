@@ -7,8 +7,8 @@ from contextlib import aclosing
 import anyio.to_thread
 import structlog
 
-from llm.pool import SlotPool
 from llm.settings import LlmSettings
+from llm.slots.pool import SlotPool
 from models.download_jobs import DownloadJobs
 from models.errors import ModelNotFound, ParleyError
 from models.store import Store

@@ -19,8 +19,8 @@ from web.signin import SignInCodes
 if TYPE_CHECKING:
     from llm.generate import Router
     from llm.measuring.statistics import Measuring
-    from llm.pool import SlotPool
     from llm.routing.routing_choice import RoutingChoice
+    from llm.slots.pool import SlotPool
     from models.download_jobs import DownloadJobs
     from models.store import Store
     from voice.ears.ears import Ears

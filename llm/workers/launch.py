@@ -20,7 +20,7 @@ from llm.memory.learned import Learned, model_key
 from llm.memory.machine import gpus
 from llm.routing.abilities import Abilities
 from llm.settings import EngineSettings
-from llm.slot_events import Need
+from llm.slots.events import Need
 from llm.workers.projectors import Senses, find_projector, senses_of
 from models.errors import BadInput, ModelUnreadable, SettingsError
 from models.formats.gguf import read_header

@@ -60,6 +60,9 @@ class PlanBook:
             log.error("slot.model", code=error.code, reason=error.message)
         return self.default
 
+    def make_default(self, plan: Plan) -> None:
+        self.default, self.problem = plan, None
+
     async def choose_another(self, without: Collection[str], memory_bytes: int, cards: Cards) -> Plan | None:
         """The best that is installed but for these; None where the settings name the model, or no other is left."""
         if self._settings.model:

@@ -131,7 +131,7 @@ async def test_a_damaged_model_fails_its_own_requests_only(tmp_path: Path) -> No
                 group.start_soon(ask)
             assert await house.reply(request("a"))
         await house.until(lambda: house.slot("bad") is None)
-        said = [found for number in (1, 2) if (found := house.pool.failures.get(number)) is not None]
+        said = [found for number in (1, 2) if (found := house.pool.failures.by_slot.get(number)) is not None]
         assert [(name, "attn_q" in error.hint) for name, error in said] == [("bad", True)]
         assert len(failures) == 3 and all("attn_q" in error.hint for error in failures)
         assert len({id(error) for error in failures}) == 3

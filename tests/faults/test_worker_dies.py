@@ -21,10 +21,10 @@ from llm.errors import PortTaken, WorkerDied
 from llm.generate import Router
 from llm.local_vectors import ask_worker
 from llm.messages import GenerateRequest, Message, Sampling
-from llm.pool import SlotPool
 from llm.port import BackendConfig
 from llm.routing.route_trace import RouteTrace
 from llm.settings import LlmSettings
+from llm.slots.pool import SlotPool
 from llm.stream import Finish, TextDelta
 from llm.workers.process import WorkerProcess, WorkerSpec
 from models.clock import SystemClock

@@ -14,10 +14,10 @@ import anyio
 
 from llm.generate import Router
 from llm.messages import GenerateRequest, Message, Priority, Sampling
-from llm.pool import SlotPool
 from llm.settings import EngineSettings, LlmSettings
+from llm.slots.pool import SlotPool
+from llm.slots.slot import Slot
 from llm.stream import Finish, TextDelta
-from llm.workers.slot_worker import Slot
 from models.clock import SystemClock
 from models.store import Store
 from tests.llm.worker_process import model_path

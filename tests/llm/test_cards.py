@@ -24,8 +24,8 @@ from llm.memory.fit import FitSum
 from llm.memory.learned import Learned
 from llm.memory.slot_memory import SlotMemory
 from llm.settings import EngineSettings
-from llm.slot_events import Ask, Fail, Load, Measured, Need, SlotLimits, Start, Stop, Up
-from llm.slots import SlotScheduler
+from llm.slots.events import Ask, Fail, Load, Measured, Need, SlotLimits, Start, Stop, Up
+from llm.slots.scheduler import SlotScheduler
 from tests.llm.slot_house import request, slot_house
 
 GIB = 1 << 30
@@ -202,14 +202,14 @@ async def test_a_pool_with_scripted_cards(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setitem(sys.modules, "pynvml", card)
     monkeypatch.setattr(llama_cpp, "ships", lambda *_: True)
     async with slot_house(tmp_path) as house:
-        await house.until(lambda: house.pool.gpus)
+        await house.until(lambda: house.pool.memory.gpus)
         plan = await house.pool.plan("a", {"split_mode": "none"})
         assert (400 << 20) < plan.need.gpu_bytes < (500 << 20)
         house.pool.load(plan)
         card.free[0] = 40 << 20
         assert await house.reply(request("a"))
-        await house.until(lambda: house.pool.gpu_used(1) is not None)
-        assert house.pool.gpu_used(1) == 460 << 20
+        await house.until(lambda: house.pool.memory.on_cards.known(1) is not None)
+        assert house.pool.memory.on_cards.known(1) == 460 << 20
         house.pool.pin(1, True)
         with pytest.raises(ModelTooLarge, match="on the GPUs"):
             house.pool.load(await house.pool.plan("b", {"split_mode": "none"}))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from llm.errors import LoadReplaced, ModelTooLarge, WorkerDied
-from llm.slot_errors import not_started
+from llm.slots.errors import not_started
 from models.errors import BadInput
 from tests.llm.slot_house import request, slot_house
 from tests.llm.tiny_parts import write_lora, write_projector
@@ -31,7 +31,7 @@ async def test_a_load_that_fails_changes_nothing_for_others(tmp_path: Path) -> N
         order = house.pool.load(await house.pool.plan("a", {"mmproj": str(odd)}))
         await house.until(lambda: house.slot("a") is not None and not house.slot("a").proven)  # type: ignore[union-attr]
         assert await house.reply(request("a"))  # asked while that is being tried
-        (lost,) = house.pool.lost_orders
+        (lost,) = house.pool.failures.lost_orders
         assert lost.order == order and isinstance(lost.error, WorkerDied) and "given up" in lost.error.hint
         slot = house.slot("a")
         assert slot is not None and slot.plan.context == 128
@@ -61,8 +61,8 @@ async def test_of_many_orders_the_latest_is_loaded_and_the_others_are_shown_as_l
         orders = [house.pool.load(plans[number % 2], slot=2) for number in range(12)]
         await house.until(lambda: (slot := house.slot("b")) is not None and slot.proven)
         pids |= {slot.worker.restarts for slot in house.pool.slots}
-        assert [lost.order for lost in house.pool.lost_orders] == orders[:-1] and pids == {0}
-        assert all(isinstance(lost.error, LoadReplaced) for lost in house.pool.lost_orders)
+        assert [lost.order for lost in house.pool.failures.lost_orders] == orders[:-1] and pids == {0}
+        assert all(isinstance(lost.error, LoadReplaced) for lost in house.pool.failures.lost_orders)
 
 
 async def test_the_default_model_comes_back_pinned_after_an_unload(tmp_path: Path) -> None:

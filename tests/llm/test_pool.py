@@ -16,8 +16,8 @@ import structlog
 from llm.errors import ModelTooLarge, Overloaded, UnknownModel, WorkerDied
 from llm.messages import ImagePart, Message, Priority, WaitState
 from llm.settings import EngineSettings
+from llm.slots.slot import watch
 from llm.workers.launch import changed_settings
-from llm.workers.slot_worker import watch
 from models.errors import BadInput, ModelNotFound
 from tests.llm.slot_house import SlotHouse, request, slot_house
 from tests.llm.worker_process import model_path
@@ -188,7 +188,7 @@ async def test_without_slots_nothing_is_ours_to_answer(tmp_path: Path) -> None:
 
 
 async def test_who_looks_is_shown_what_models_take_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm.pool.FRESH_S", 0.0)
+    monkeypatch.setattr("llm.slots.pool.FRESH_S", 0.0)
     async with slot_house(tmp_path) as house:
         await house.reply(request("a"))
         slot = house.slot("a")
@@ -252,7 +252,7 @@ async def test_what_a_slot_logs_later_is_not_of_the_request_that_loaded_it(
         bound.append(structlog.contextvars.get_contextvars())
         await watch(*arguments)
 
-    monkeypatch.setattr("llm.pool.watch", watched)
+    monkeypatch.setattr("llm.slots.pool.watch", watched)
     async with slot_house(tmp_path) as house:
         with structlog.contextvars.bound_contextvars(request_id="req_1"):
             await house.reply(request("a"))

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from llm.slot_events import Ask, Emptied, Fail, Failed, Gone, Grant, Load, Measured, Need, SlotLimits, Start, Stop, Up
+from llm.slots.events import (
+    Ask,
+    Emptied,
+    Fail,
+    Failed,
+    Gone,
+    Grant,
+    Load,
+    Measured,
+    Need,
+    SlotLimits,
+    Start,
+    Stop,
+    Up,
+)
 from tests.llm.test_slots import SMALL, House
 
 

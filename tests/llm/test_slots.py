@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llm.eviction import Occupant, victims
 from llm.messages import Priority
-from llm.slot_events import (
+from llm.slots.events import (
     Ask,
     Down,
     Emptied,
@@ -28,7 +27,8 @@ from llm.slot_events import (
     Unload,
     Up,
 )
-from llm.slots import SlotScheduler
+from llm.slots.eviction import Occupant, victims
+from llm.slots.scheduler import SlotScheduler
 
 SMALL = Need(10, 1.0, 4, 2)
 TWO = SlotLimits(slots=2)

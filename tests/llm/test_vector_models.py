@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from llm.local_vectors import ask_vectors
-from llm.pool import SlotPool
 from llm.port import VectorPath
+from llm.slots.pool import SlotPool
 from models.errors import ParleyError
 from tests.llm.slot_house import request, slot_house
 from tests.llm.tiny_bert import SEP, BertPair

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from llm.memory.cards import Cards, added, total_cards
 from llm.messages import Priority
-from llm.slot_events import (
+from llm.slots.events import (
     Ask,
     Down,
     Emptied,
@@ -34,7 +34,7 @@ from llm.slot_events import (
     Unload,
     Up,
 )
-from llm.slots import SlotScheduler
+from llm.slots.scheduler import SlotScheduler
 
 MEMORY = 100
 CARDS = (14, 10)

@@ -20,7 +20,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     import anyio
 
-    from llm.slot_errors import mib
+    from llm.slots.errors import mib
     from web.terminal.api_client import ApiClient, find_server
     from web.terminal.console import PlainConsole
     from web.terminal.slot_table import slot_table

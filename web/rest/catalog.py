@@ -36,7 +36,7 @@ async def _catalog(request: Request) -> Response:
         raise BadInput(
             "the catalogue has nothing for this language", param="language", hint=f"one of {', '.join(known)}"
         )
-    chosen = catalog.recommended_set(language, services.pool.host.total / 2**30)
+    chosen = catalog.recommended_set(language, services.pool.memory.host.total / 2**30)
     here = await anyio.to_thread.run_sync(_folders, services.store.root)
     rows: list[dict[str, Any]] = [
         {

@@ -43,7 +43,7 @@ async def _performance(request: Request) -> Response:
         if slot is not None:
             row |= {"slot": slot.number, "memory_bytes": slot.used.resident, "restarts": slot.worker.restarts}
         rows.append(row)
-    host = services.pool.host
+    host = services.pool.memory.host
     return JSONResponse(
         {"backends": rows[::-1], "memory": {"total_bytes": host.total, "available_bytes": host.available}}
     )

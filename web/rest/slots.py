@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from llm.pool import SlotPool
-from llm.slot_events import SlotView
+from llm.slots.events import SlotView
+from llm.slots.pool import SlotPool
 from models.errors import BadInput, ModelUnreadable
 from web.errors import Forbidden, SlotChanged
 from web.guards.authenticate import principal_of
@@ -59,6 +59,7 @@ async def _slots(request: Request) -> Response:
     services = _for_admin(request)
     pool = services.pool
     await pool.measure()
+    memory = pool.memory
     return JSONResponse(
         {
             "slots": [_row(pool, view) for view in pool.views()],
@@ -66,10 +67,10 @@ async def _slots(request: Request) -> Response:
             "lost_orders": [
                 {"order": lost.order, "model": lost.model, "code": lost.error.code}
                 | {"message": lost.error.message, "hint": lost.error.hint}
-                for lost in pool.lost_orders
+                for lost in pool.failures.lost_orders
             ],
-            "memory": {"total_bytes": pool.host.total, "available_bytes": pool.host.available},
-            "gpus": [{"name": gpu.name, "total_bytes": gpu.total, "free_bytes": gpu.free} for gpu in pool.gpus],
+            "memory": {"total_bytes": memory.host.total, "available_bytes": memory.host.available},
+            "gpus": [{"name": gpu.name, "total_bytes": gpu.total, "free_bytes": gpu.free} for gpu in memory.gpus],
         }
     )
 
@@ -190,7 +191,7 @@ def _row(pool: SlotPool, view: SlotView) -> dict[str, Any]:
     }
     slot = pool.occupant(view.number)
     if slot is None:
-        if (failed := pool.failures.get(view.number)) is not None:
+        if (failed := pool.failures.by_slot.get(view.number)) is not None:
             name, error = failed
             row["error"] = {"model": name, "code": error.code, "message": error.message, "hint": error.hint}
         return row
@@ -209,7 +210,7 @@ def _row(pool: SlotPool, view: SlotView) -> dict[str, Any]:
             "used_bytes": slot.used.resident,
             "cache_ram_bytes": slot.cache_ram_bytes,
             "gpu_expected_bytes": slot.plan.need.gpu_bytes,
-            "gpu_used_bytes": pool.gpu_used(view.number),
+            "gpu_used_bytes": pool.memory.on_cards.known(view.number),
             "weights_bytes": fit.weights if fit else slot.model.size_bytes,
             "kv_bytes": fit.kv + fit.state if fit else None,
         },

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from llm.memory.fit import FitSum
 from llm.memory.machine import HostMemory
-from llm.slot_errors import mib
+from llm.slots.errors import mib
 
 __all__ = ["FitSubject", "fit_table"]
 

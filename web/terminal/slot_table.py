@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from llm.slot_errors import mib
+from llm.slots.errors import mib
 
 __all__ = ["slot_table"]
 

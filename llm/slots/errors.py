@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llm.errors import LoadReplaced, ModelTooLarge, Overloaded, WorkerDied
-from llm.slot_events import Fail, Refuse
+from llm.slots.events import Fail, Refuse
 from llm.workers.launch import Plan
 from models.errors import ParleyError
 

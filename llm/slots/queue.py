@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llm.messages import Priority
-from llm.slot_events import Ask, Need, SlotLimits
+from llm.slots.events import Ask, Need, SlotLimits
 
-__all__ = ["Line", "Waiting", "free_for"]
+__all__ = ["RequestQueue", "Waiting", "free_for"]
 
 KEPT_USERS = 1024
 
@@ -38,7 +38,7 @@ def free_for(priority: Priority, running: Counter[Priority], need: Need, batch_s
     return priority is not Priority.BATCH or running[Priority.BATCH] < max(1, int(need.places * batch_share))
 
 
-class Line:
+class RequestQueue:
     """The waiting requests of all models, in the order in which they came."""
 
     def __init__(self, limits: SlotLimits) -> None:
@@ -68,6 +68,13 @@ class Line:
     def remove(self, request_id: int) -> Ask | None:
         waiting = self._waiting.pop(request_id, None)
         return None if waiting is None else waiting.ask
+
+    def remove_all(self, model: str) -> list[int]:
+        """Those that wait for this model: their ids."""
+        gone = [waiting.ask.id for waiting in self.of(model)]
+        for request_id in gone:
+            del self._waiting[request_id]
+        return gone
 
     def of(self, model: str) -> Iterator[Waiting]:
         return (waiting for waiting in self._waiting.values() if waiting.ask.model == model)

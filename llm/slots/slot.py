@@ -11,7 +11,7 @@ from llm.backends.slot import SlotBackend
 from llm.errors import PortTaken
 from llm.memory.learned import Learned
 from llm.memory.machine import Usage
-from llm.slot_events import Down, Failed, SlotEvent, Up
+from llm.slots.events import Down, Failed, SlotEvent, Up
 from llm.workers.launch import Plan
 from llm.workers.placement import Worker
 from llm.workers.process import WorkerState
