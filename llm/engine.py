@@ -224,10 +224,10 @@ class Engine(Protocol):
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         now: datetime,
-        thinking: bool | None = None,
+        variables: Mapping[str, Any],
     ) -> Prompt:
-        """The chat template; `thinking` None leaves that to the model. Raises BadInput if it refuses these
-        messages. Any thread."""
+        """The chat template, with further `variables` of it. Raises BadInput if it refuses these messages. Any
+        thread."""
         ...
 
     def encode(self, prompt: Prompt) -> Encoded:

@@ -91,7 +91,7 @@ class VectorEngine(ABC):
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         now: datetime,
-        thinking: bool | None = None,
+        variables: Mapping[str, Any],
     ) -> Prompt:
         raise self._writes_nothing()
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -44,13 +44,16 @@ __all__ = [
     "error_object",
     "parse_body",
     "parse_chat",
+    "template_variables",
     "to_body",
     "to_request",
     "usage_object",
 ]
 
 MAX_CHOICES = 16
-_ALSO_CARRIED = ("reasoning_effort", "chat_template_kwargs", "user")
+_FOR_TEMPLATES = ("reasoning_effort", "chat_template_kwargs")
+_THOUGHTS = ("reasoning_content", "reasoning")
+_ALSO_CARRIED = (*_FOR_TEMPLATES, "user")
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -134,14 +137,28 @@ def _thinking(chat: ChatRequest) -> bool | None:
     return False if chat.reasoning_effort == "none" else None
 
 
+def template_variables(request: GenerateRequest) -> dict[str, Any]:
+    """What a chat template is told beside the messages: what the client names, and its wish for thoughts, which
+    templates know by two names.
+    """
+    told = request.extra.get("chat_template_kwargs")
+    variables: dict[str, Any] = dict(told) if isinstance(told, Mapping) else {}
+    effort = request.extra.get("reasoning_effort")
+    if effort is not None and effort != "none":
+        variables.setdefault("reasoning_effort", effort)
+    if request.thinking is not None:
+        variables = {"thinking": request.thinking, **variables, "enable_thinking": request.thinking}
+    return variables
+
+
 def to_body(request: GenerateRequest, model: str, *, ours: bool = False, carries: bool = False) -> dict[str, Any]:
     """The streaming request for an OpenAI-compatible server; with `ours` also the fields a slot understands, with
     `carries` also what a client sent and nobody here reads.
     """
     body: dict[str, Any] = {
-        **(request.extra if carries else {}),
+        **_carried(request.extra, carries, _FOR_TEMPLATES if ours else ()),
         "model": model,
-        **_asked(request, carries),
+        **_asked(request, ours, carries),
         "stream": True,
         "stream_options": {"include_usage": True, **({"continuous_usage_stats": True} if ours else {})},
         **sampling_body(request.sampling),
@@ -172,14 +189,18 @@ def to_body(request: GenerateRequest, model: str, *, ours: bool = False, carries
     return body
 
 
-def _asked(request: GenerateRequest, carries: bool) -> dict[str, Any]:
+def _carried(extra: Mapping[str, Any], all: bool, these: Collection[str]) -> dict[str, Any]:
+    return {name: extra[name] for name in extra if all or name in these}
+
+
+def _asked(request: GenerateRequest, ours: bool, carries: bool) -> dict[str, Any]:
     """What the model reads, and which likely tokens are told; text completions have other fields for both."""
     likely = request.sampling.logprobs
     if request.prompt is not None:
         prompt = request.prompt if isinstance(request.prompt, str) else list(request.prompt)
         return {"prompt": prompt, **({} if likely is None else {"logprobs": likely})}
     logprobs = {} if likely is None else {"logprobs": True, **({"top_logprobs": likely} if likely else {})}
-    return {"messages": [_wire_message(message, carries) for message in request.messages], **logprobs}
+    return {"messages": [_wire_message(message, ours, carries) for message in request.messages], **logprobs}
 
 
 def _message(message: ChatMessage, index: int) -> Message:
@@ -191,10 +212,9 @@ def _message(message: ChatMessage, index: int) -> Message:
     return Message(message.role, text, calls, message.tool_call_id, message.name, parts, extra)
 
 
-def _wire_message(message: Message, carries: bool) -> dict[str, Any]:
+def _wire_message(message: Message, ours: bool, carries: bool) -> dict[str, Any]:
     wire: dict[str, Any] = {"role": message.role, "content": wire_content(message, texts_apart=carries)}
-    if carries and message.extra:
-        wire = {**message.extra, **wire}
+    wire = {**_carried(message.extra, carries, _THOUGHTS if ours else ()), **wire}
     if message.tool_calls:
         wire["tool_calls"] = [
             {

@@ -115,9 +115,9 @@ class LlamaCppEngine:
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         now: datetime,
-        thinking: bool | None = None,
+        variables: Mapping[str, Any],
     ) -> Prompt:
-        return self._prompts.render(messages, tools, now, thinking)
+        return self._prompts.render(messages, tools, now, variables)
 
     def encode(self, prompt: Prompt) -> Encoded:
         return self._prompts.encode(prompt)

@@ -40,7 +40,7 @@ class Prompts:
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         now: datetime,
-        thinking: bool | None,
+        variables: Mapping[str, Any],
     ) -> Prompt:
         media = tuple(part.data for message in messages for part in message.media)
         if media and self._projector is None:
@@ -52,7 +52,7 @@ class Prompts:
         if self._projector is not None:
             self._projector.check(part for message in messages for part in message.media)
         marker = self._projector.marker if self._projector is not None else ""
-        text = self.template.render(messages, tools, now, thinking, marker)
+        text = self.template.render(messages, tools, now, variables, marker)
         return Prompt(text, self.template.stop, media=media)
 
     def encode(self, prompt: Prompt) -> Encoded:

@@ -100,12 +100,12 @@ class StepEngine:
         messages: Sequence[Message],
         tools: Sequence[Mapping[str, Any]],
         now: datetime,
-        thinking: bool | None = None,
+        variables: Mapping[str, Any],
     ) -> Prompt:
         if any(message.media for message in messages):
             raise BadInput("this engine reads text only", param="messages", hint="ask a vision model of another slot")
         template = self._text.template
-        return Prompt(template.render(messages, tools, now, thinking), template.stop)
+        return Prompt(template.render(messages, tools, now, variables), template.stop)
 
     def encode(self, prompt: Prompt) -> Encoded:
         return Encoded(self.tokenize(prompt.text, add_special=True, parse_special=True))

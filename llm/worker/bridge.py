@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from llm.convert.chat import template_variables
 from llm.engine import (
     EmbedJob,
     Encoded,
@@ -177,7 +178,7 @@ class Bridge:
 
         def work() -> Prompt:
             tools = () if request.tool_choice == "none" else request.tools
-            return self.engine.render(request.messages, tools, self.clock.wall(), request.thinking)
+            return self.engine.render(request.messages, tools, self.clock.wall(), template_variables(request))
 
         if sum(len(message.content) for message in request.messages) < THREAD_FROM_CHARS and not request.tools:
             return work()

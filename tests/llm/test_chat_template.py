@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -89,10 +90,95 @@ def test_tools_and_their_calls_reach_the_template() -> None:
     assert render("{% for m in messages %}{{ m.tool_call_id }}{% endfor %}", result) == "c1"
 
 
+def calls(*names: str) -> Message:
+    return Message("assistant", "", tuple(ToolCall(f"call_{n}_0123456789", n, '{"on": true}') for n in names))
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("{% set given = c.function.arguments %}{% for k, v in given.items() %}{{ k }}{% endfor %}", "on"),  # GLM
+        ("{{ c.function | tojson }}", '{"name": "lamp", "arguments": {"on": true}}'),  # Mistral
+        ("{% set f = c.function %}{{ f.arguments | tojson }}", '{"on": true}'),  # DeepSeek V3.1
+        ("{{ '{' + c.function.arguments + '}' }}", '{{"on": true}}'),  # Functionary 3.2
+        ("{{ c.function.arguments }}", '{"on": true}'),  # DeepSeek R1
+        ("{% if c.function.arguments is not mapping %}{{ raise_exception('a mapping') }}{% endif %}", ""),  # Gemma 4
+    ],
+)
+def test_arguments_are_what_the_template_needs(written: str, shown: str) -> None:
+    source = f"{{% for m in messages %}}{{% for c in m.tool_calls %}}{written}{{% endfor %}}{{% endfor %}}"
+    assert render(source, calls("lamp")) == shown
+
+
+def test_a_template_that_knows_one_call_a_message_gets_them_one_by_one() -> None:
+    source = (
+        "{% for m in messages %}{% if m.tool_calls %}"
+        "{% if m.tool_calls | length > 1 %}{{ raise_exception('single tool-calls only') }}{% endif %}"
+        "{{ m.content }}[{{ m.tool_calls[0].function.name }}]{% else %}{{ m.role }}:{{ m.content }};{% endif %}"
+        "{% endfor %}"
+    )
+    two = calls("lamp", "time")
+    results = [Message("tool", f"{c.name} done", tool_call_id=c.id) for c in reversed(two.tool_calls)]
+    asked = Message("user", "both")
+    assert render(source, asked, two, *results) == "user:both;[lamp]tool:lamp done;[time]tool:time done;"
+
+
+def test_ids_of_other_servers_become_what_mistral_wants() -> None:
+    source = (
+        "{% for m in messages %}{% for c in m.tool_calls %}{% if c.id | length != 9 %}"
+        "{{ raise_exception('nine letters') }}{% endif %}{{ c.id }}{% endfor %}{{ m.tool_call_id }} {% endfor %}"
+    )
+    call = calls("lamp")
+    first, second = render(source, call, Message("tool", "done", tool_call_id=call.tool_calls[0].id)).split()
+    assert first == second and len(first) == 9 and first.isalnum()
+    kept = Message("assistant", "", (ToolCall("abcdef123", "lamp", "{}"),))
+    assert render(source, kept) == "abcdef123 "
+
+
+def test_earlier_thoughts_reach_the_template_and_are_left_out_where_it_refuses_them() -> None:
+    thought = Message("assistant", "said", extra={"reasoning_content": "hm"})
+    assert (
+        render("{% for m in messages %}{{ m.reasoning_content }}|{{ m.reasoning }}{% endfor %}", thought) == "hm|hm"
+    )
+    picky = (
+        "{% for m in messages %}{% if m.content and m.thinking %}{{ raise_exception('one of them') }}{% endif %}"
+        "{{ m.content }}{% endfor %}"
+    )
+    assert render(picky, thought) == "said"
+    assert "thinking" not in render(
+        "{{ messages | tojson }}", thought, Message("user", "x", extra={"reasoning": "no"})
+    )
+
+
+def test_further_names_of_the_template() -> None:
+    template = ChatTemplate("Reasoning: {{ reasoning_effort | default('medium') }} {{ builtin_tools }}")
+    assert template.render(TALK, (), NOW, {"reasoning_effort": "high", "builtin_tools": 3}) == "Reasoning: high 3"
+    assert template.render(TALK, (), NOW, {"enable_thinking": False}) == "Reasoning: low "
+    with pytest.raises(BadInput) as caught:
+        template.render(TALK, (), NOW, {"messages": []})
+    assert caught.value.param == "chat_template_kwargs"
+
+
+def test_templates_may_change_their_own_copies_only() -> None:
+    tool = {"type": "function", "function": {"name": "lamp", "parameters": {"type": "object"}}}
+    source = (
+        "{% set seen = [] %}{% set _ = seen.append(1) %}{% set _ = tools[0].function.parameters.update({'a': 1}) %}"
+        "{{ seen | tojson(separators=(',', ':')) }}"
+    )
+    assert render(source, tools=(tool,)) == "[1]"
+    assert tool["function"] == {"name": "lamp", "parameters": {"type": "object"}}
+
+
+def test_a_template_that_never_ends_is_an_error() -> None:
+    with pytest.raises(BadInput, match="never ends"):
+        render("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}")
+
+
 def test_thinking_is_the_templates_own_choice_unless_said() -> None:
     source = "{{ 'default' if enable_thinking is not defined else enable_thinking }}"
     template = ChatTemplate(source)
-    assert [template.render(TALK, (), NOW, thinking) for thinking in (None, False, True)] == [
+    told: list[dict[str, Any]] = [{}, {"enable_thinking": False}, {"enable_thinking": True}]
+    assert [template.render(TALK, (), NOW, variables) for variables in told] == [
         "default",
         "False",
         "True",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llm.convert.chat import parse_body, parse_chat, to_body, to_request
+from llm.convert.chat import parse_body, parse_chat, template_variables, to_body, to_request
 from llm.convert.completions import (
     TextWriter,
     completion_sampling,
@@ -49,6 +49,25 @@ def test_the_format_goes_on_to_the_server() -> None:
     asked = to_request(parse_chat({"messages": HELLO, "response_format": {"type": "json_object"}}))
     assert to_body(asked, "m")["response_format"] == {"type": "json_object"}
     assert "response_format" not in to_body(GenerateRequest((Message("user", "x"),)), "m")
+
+
+def test_what_templates_read_reaches_our_own_slots() -> None:
+    thought = {"role": "assistant", "content": "b", "reasoning_content": "hm", "audio": {"id": "x"}}
+    told = {"chat_template_kwargs": {"date": "today"}, "reasoning_effort": "high", "metadata": {"a": "b"}}
+    body = to_body(to_request(parse_chat({"messages": [*HELLO, thought], **told})), "m", ours=True)
+    assert {name: body.get(name) for name in told} == {**told, "metadata": None}
+    assert body["messages"][1] == {"role": "assistant", "content": "b", "reasoning_content": "hm"}
+    again = to_request(parse_chat(body))
+    assert template_variables(again) == {"date": "today", "reasoning_effort": "high"}
+    assert again.messages[1].extra == {"reasoning_content": "hm"}
+
+
+def test_no_thoughts_by_either_name_that_templates_have_for_them() -> None:
+    off = to_request(parse_chat({"messages": HELLO, "reasoning_effort": "none"}))
+    assert template_variables(off) == {"thinking": False, "enable_thinking": False}
+    own = {"enable_thinking": True, "thinking": False}
+    asked = to_request(parse_chat({"messages": HELLO, "chat_template_kwargs": own}))
+    assert template_variables(asked) == own
 
 
 @pytest.mark.parametrize(
