@@ -196,22 +196,26 @@ async def test_a_giant_message_is_not_even_held(home: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "code"),
     [
-        frame(b"\xff\xfe\xfd", opcode=1),  # text that is no UTF-8
-        b"\x81\x05hello",  # a frame that is not masked
-        frame(b"x", opcode=3),  # an opcode that does not exist
-        frame(b"x" * 200, opcode=9),  # a ping that is too long
-        b"\xff" * 64,
+        (frame(b"\xff\xfe\xfd", opcode=1), 1007),  # text that is no UTF-8
+        (b"\x81\x05hello", 1002),  # a frame that is not masked
+        (frame(b"x", opcode=3), 1002),  # an opcode that does not exist
+        (frame(b"x" * 200, opcode=9), 1002),  # a ping that is too long
+        (b"\xff" * 64, 1002),
     ],
 )
-async def test_broken_frames_close_the_connection(home: House, data: bytes) -> None:
+async def test_broken_frames_close_the_connection(
+    home: House, data: bytes, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
     loop = asyncio.get_running_loop()
     raw = await open_raw(home.url, await _open(home))
     await loop.sock_sendall(raw, data)
 
-    await read_to_end(raw)
+    told = await read_to_end(raw)
     raw.close()
+    assert struct.pack("!H", code) in told[told.rindex(b"\x88") :]
+    assert not [record for record in caplog.records if record.exc_info]
     await _eventually(_settled(home), "the session went on")
 
 
