@@ -26,6 +26,7 @@ from llm.errors import UnknownModel
 from llm.port import BackendConfig, BackendSpec
 from llm.remote.openai_client import OpenAIClient
 from llm.stream import Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from models.dead_peers import probed_socket
 from models.errors import BadInput, ParleyError
 from models.registry import discover
 
@@ -258,7 +259,7 @@ class LLMClient:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, socket_factory=probed_socket))
         return self._http
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
-__all__ = ["probe"]
+__all__ = ["probe", "probed_socket"]
+
+SERVER_DEAD_S = 15
+"""A server whose machine acknowledges nothing for so long is gone; it may compute for as long as it likes."""
 
 
 class _Socket(Protocol):
@@ -32,3 +35,11 @@ def probe(sock: _Socket, dead_s: int) -> None:
         for name, value in options.items():
             if (option := getattr(socket, name, None)) is not None:  # Linux has all of them, other systems some
                 sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def probed_socket(address: tuple[int, int, int, str, Any]) -> socket.socket:
+    """For connections to other servers: aiohttp's `socket_factory`."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    probe(made, SERVER_DEAD_S)
+    return made

@@ -22,6 +22,7 @@ from llm.servers import ServersFile, load_servers, with_servers
 from llm.slots.pool import SlotPool
 from llm.workers.placement import LocalProcesses
 from models.clock import Clock
+from models.dead_peers import probed_socket
 from models.download_jobs import DownloadJobs
 from models.metrics import Metrics
 from models.store import Store
@@ -57,7 +58,7 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
     servers = await anyio.to_thread.run_sync(ServersFile(settings.home).read)
     settings = replace(settings, llm=await anyio.to_thread.run_sync(with_servers, settings.llm, servers, store))
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, socket_factory=probed_socket)
     async with (
         aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
         open_toolbox(settings.voice.tools, clock) as tools,

@@ -17,14 +17,11 @@ from llm.errors import BackendFailed
 from llm.remote.backend_http import failure_of
 from llm.remote.exchange import AnswerBroken, Exchange
 from models.clock import Clock, SystemClock
-from models.dead_peers import probe
 
 __all__ = ["Upstream", "UpstreamAnswer"]
 
 STALE_S = 1.0
-"""A kept connection that the server has closed shows it within this time; one that is dead, within DEAD_S."""
-DEAD_S = 15
-"""A server whose machine acknowledges nothing for so long is gone; it may compute for as long as it likes."""
+"""A kept connection that the server has closed shows it within this time; one that is dead, within SERVER_DEAD_S."""
 _TRIES = 256
 """Connections that are looked at until one serves: kept ones may have said something, or be as stale as the first."""
 _KEPT_HEADS = 64
@@ -119,8 +116,6 @@ class Upstream:
             if keeper is None or transport is None or keeper.should_close or (anew and kept):
                 connection.close()  # it said something while nobody asked, or another of its age was closed
                 continue
-            if not kept and (sock := transport.get_extra_info("socket")) is not None:
-                probe(sock, DEAD_S)
             sent_s = loop.time()
             exchange = Exchange(transport, keeper, timeout.sock_read or _FOREVER, until)
             try:

@@ -1,7 +1,8 @@
 """Servers and clients whose machine is gone without a word, for tests: in a network of our own, which is then cut.
 
 Prints `none` where no such network can be made; else `asked`, a line for a kept connection and for a stream that
-both died (what was raised), and a line for a client of ours that was waiting for its answer.
+both died (what was raised), the same for a speech service, and a line for a client of ours that was waiting for its
+answer.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import anyio
 from aiohttp import web as aio
 from starlette.types import Receive, Scope, Send
 
-from llm.remote import upstream
 from llm.remote.upstream import Upstream
+from models import dead_peers
+from voice.errors import TtsFailed
+from voice.speech_http import post
 from web.http.departure import departure_of
 from web.serving import server
 
@@ -67,7 +70,8 @@ async def main() -> None:
     await runner.setup()
     await aio.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with aiohttp.ClientSession() as http:
+    connector = aiohttp.TCPConnector(socket_factory=dead_peers.probed_socket)
+    async with aiohttp.ClientSession(connector=connector) as http:
         asked = Upstream(http, asks_again=True)
 
         async def ask(path: str) -> None:
@@ -79,9 +83,15 @@ async def main() -> None:
         await ask("/whole")
         print("asked", flush=True)
         _loopback(up=False)
-        for path in ("/whole", "/stream"):
+
+        async def speak(path: str) -> None:
+            async with post(http, url + path, TtsFailed, hint="", timeout_s=600, body=lambda: {"json": {}}) as answer:
+                async for _ in answer.content.iter_any():
+                    _loopback(up=False)
+
+        for failing in (ask("/whole"), ask("/stream"), speak("/stream")):
             try:
-                await ask(path)
+                await failing
             except Exception as error:
                 print(type(error).__name__, error, flush=True)
             _loopback(up=True)
@@ -110,6 +120,6 @@ async def _client_gone() -> None:
 
 if __name__ == "__main__":
     if _network():
-        upstream.DEAD_S = server.CLIENT_DEAD_S = _SOON_S
+        dead_peers.SERVER_DEAD_S = server.CLIENT_DEAD_S = _SOON_S
         asyncio.run(main())
     sys.stdout.write("none\n")
