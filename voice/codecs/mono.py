@@ -11,10 +11,10 @@ from voice.errors import AudioError
 from voice.port import Pcm
 from voice.resample import HIGHEST_HZ, LOWEST_HZ, StreamResampler
 
-__all__ = ["MonoStream", "to_int16"]
+__all__ = ["HIGHEST_SOURCE_HZ", "LOWEST_SOURCE_HZ", "MonoStream", "to_int16"]
 
-_LOWEST_SOURCE_HZ = 1_000
-_HIGHEST_SOURCE_HZ = 384_000
+LOWEST_SOURCE_HZ = 1_000
+HIGHEST_SOURCE_HZ = 384_000
 
 
 def to_int16(samples: npt.NDArray[np.float32]) -> Pcm:
@@ -87,7 +87,7 @@ def _converter(from_hz: int, to_hz: int) -> StreamResampler | soxr.ResampleStrea
         return None
     if LOWEST_HZ <= from_hz <= HIGHEST_HZ and LOWEST_HZ <= to_hz <= HIGHEST_HZ:
         return StreamResampler(from_hz, to_hz)
-    if not _LOWEST_SOURCE_HZ <= from_hz <= _HIGHEST_SOURCE_HZ:
+    if not LOWEST_SOURCE_HZ <= from_hz <= HIGHEST_SOURCE_HZ:
         raise AudioError(f"a sample rate of {from_hz} Hz", hint="usual rates are 8000 to 48000 Hz")
     # Recordings of 96 kHz and the like are files, not conversations: the block filter's delay does not matter.
     return soxr.ResampleStream(from_hz, to_hz, 1, dtype="int16", quality="HQ")

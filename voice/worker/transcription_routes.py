@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -14,7 +13,7 @@ from voice.worker.engine import Recogniser, spoken_language
 from voice.worker.live_transcription import LiveTranscription
 from voice.worker.model_thread import BATCH
 from voice.worker.transcript_formats import Part, check_format, full_text, part_of, subtitles, verbose
-from voice.worker.upload import RATE_HZ, decode
+from voice.worker.upload import RATE_HZ, decoded
 from voice.worker.windows import windows
 
 __all__ = ["transcription_routes"]
@@ -30,7 +29,7 @@ def transcription_routes(recogniser: Recogniser) -> list[BaseRoute]:
             shape = str(form.get("response_format", "json"))
             language = spoken_language(str(form.get("language", "")))
         check_format(shape)
-        pcm = await anyio.to_thread.run_sync(decode, data)
+        pcm = await decoded(data)
         parts = await _transcribe(recogniser, pcm, language)
         if shape == "text":
             return PlainTextResponse(full_text(parts) + "\n")

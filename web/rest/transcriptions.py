@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import anyio
-import anyio.to_thread
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -24,7 +23,7 @@ from voice.worker.transcript_formats import (
     verbose,
     wanted_times,
 )
-from voice.worker.upload import RATE_HZ, decode
+from voice.worker.upload import RATE_HZ, decoded
 from voice.worker.windows import windows
 from web.guards.authenticate import principal_of
 from web.http.sse import EventStream, LastPiece, data_line, while_connected
@@ -53,7 +52,7 @@ async def _transcribe(request: Request) -> Response:
     times = wanted_times(str(one) for one in lists)
     if streamed and shape not in ("json", "text"):
         raise BadInput(f"{shape} is not streamed", param="stream", hint="leave out stream, or response_format")
-    pcm = await anyio.to_thread.run_sync(decode, data)
+    pcm = await decoded(data)
     services, user = services_of(request), principal_of(request).user
     if not services.parts.serves("stt", model) and await services.speech.has(model, "stt"):
         parts = _of_slot(services.speech, model, user, pcm, language[:64] or None)
