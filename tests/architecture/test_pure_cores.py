@@ -140,6 +140,8 @@ CORES = (
     "voice/turn/machine.py",
     "voice/turn/machine_start.py",
     "voice/turn/nearness.py",
+    "voice/turn/bracing.py",
+    "voice/turn/own_voice.py",
     "voice/turn/noting.py",
     "voice/turn/report.py",
     "voice/turn/requests.py",

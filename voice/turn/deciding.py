@@ -210,7 +210,7 @@ class Deciding(Noting):
             return
         # "tea or coffee?" "coffee": the echo of a last word begins before the reply is over, an answer after it
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
-        if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._said):
+        if turn is not None and self._may_be_us(turn.from_s, after_s) and ends_like_us(words, self._own.said):
             request = Request("")  # the end of our own reply, from the loudspeaker
         elif turn is not None and self._is_background(turn):
             request = Request("")
@@ -241,7 +241,7 @@ class Deciding(Noting):
         return not asked and self._near.droning and self._is_far(turn)
 
     def _was_our_echo(self, words: str) -> bool:
-        return self._echo != "absent" and sounds_like_us(words, Said(self._said, self._said))
+        return self._own.heard and sounds_like_us(words, Said(self._own.said, self._own.said))
 
     def _give_answer(self, revision: Revision) -> None:
         wish, self._wish = self._wish, None
@@ -337,7 +337,7 @@ class Deciding(Noting):
         """What the user goes on with is said in the turn that had been cut: no word of the answer was heard, and
         nothing was done that would have to be taken back. Longer than any turn it does not become."""
         heard = revision.reply is not None and revision.reply.heard(self._now)
-        ours = self._echo != "absent" and not sound.ahead  # the sound may hold our own voice
+        ours = self._own.heard and not sound.ahead  # the sound may hold our own voice
         long = revision.turn is not None and self._audio.s - revision.turn.from_s >= self._policy.max_turn_s
         return not (revision.rounds.called or heard or ours or long)
 

@@ -16,12 +16,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
 from types import MappingProxyType
 from typing import Any
 
 from voice.ears.audio_time import AudioTime
-from voice.ears.echo import EchoState
 from voice.session.config import SessionConfig
 from voice.session.incoming import Respond
 from voice.session.outgoing import ServerEvent, SpeechStarted, SpeechStopped, StateOut
@@ -30,11 +28,13 @@ from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
 from voice.turn.asides import Asides
 from voice.turn.bargein import LONGEST_STOP_MS, is_phrase, known_stops
-from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SETTLED_S, SLACK_S, TurnPolicy
+from voice.turn.bracing import Brace
+from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SLACK_S, TurnPolicy
 from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
 from voice.turn.nearness import Nearness
+from voice.turn.own_voice import OwnVoice
 from voice.turn.revision import Overlap, Revision, Turn
 from voice.turn.states import SHOWN, State
 from voice.turn_detection.habits import Habits
@@ -69,16 +69,7 @@ class Floor:
         self._audible = audible
         self._gate = Gate(config.wake, audible)
         self._habits = Habits()
-        self._echo: EchoState = "present" if config.turn.echo == "speaker" else "absent"
-        self._echo_cancelled = False
-        self._echo_known = True
-        """It was found out whether the microphone hears us, or is not to be."""
-        self._echo_assumed = False
-        """That it does not hear us is only what the client says, or was so in an earlier session."""
-        self._echo_since_s = -inf
-        self._said = ""
-        """The words of the last reply, and where in the audio it ended: its echo may still be on the way."""
-        self._said_until_s = -inf
+        self._own = OwnVoice("present" if config.turn.echo == "speaker" else "absent")
         self._near = Nearness(settings.far_voice_db)
         self._scoring = scoring
         self._policy = TurnPolicy(config, settings, self._habits, scoring=scoring)
@@ -93,7 +84,7 @@ class Floor:
         self._doubted: Overlap | None = None
         """A short sound that the reply went on after, before its words were known."""
         self._stops = known_stops(settings.stop_words)
-        self._braced_at, self._brace_from, self._clicks = 0.0, -inf, 0
+        self._brace = Brace()
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
         self._heads: dict[int, str | None] = {}  # pieces of a long turn that is not committed yet, see pieces.py
         self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
@@ -267,17 +258,16 @@ class Floor:
     def _remember_said(self) -> None:
         reply = self._answer.reply
         if reply is not None and reply.playout.sent_s > 0:
-            self._said, self._said_until_s = reply.said(0.0), self._audio.s
+            self._own.remember(reply.said(0.0), self._audio.s)
 
     def _may_be_us(self, from_s: float, after_s: float = ECHO_S) -> bool:
-        """Sound from `from_s` on may be our own voice: the microphone hears us, or may, and we spoke just before."""
+        """Sound from `from_s` on may be our own voice."""
         speaking = self.state in (State.SPEAKING, State.BRACED, State.JUDGING)
-        return self._echo != "absent" and (speaking or from_s < self._said_until_s + after_s)
+        return self._own.may_be(from_s, speaking=speaking, after_s=after_s)
 
     @property
     def _echo_learning(self) -> bool:
-        """What is left of our own voice may startle; a reply that is held for it leaves nothing to learn from."""
-        return self._echo_cancelled and self._audio.s < self._echo_since_s + SETTLED_S
+        return self._own.learning(self._audio.s)
 
     # ---- voices that are far --------------------------------------------------------------------------------
 
@@ -285,25 +275,25 @@ class Floor:
         """How loud it is, for whoever is listened to."""
         if event.level_db is None or not event.voiced:
             return
-        ours = self._may_be_us(event.at_s) and (not self._echo_cancelled or self._echo_learning)
-        self._near.hear(event.level_db, event.at_s, echo=self._echo_cancelled, sure=not ours)
+        ours = self._may_be_us(event.at_s) and (not self._own.cancelled or self._echo_learning)
+        self._near.hear(event.level_db, event.at_s, echo=self._own.cancelled, sure=not ours)
         sound = self._overlap or self._overlap_aside
         turn = self._turn if sound is None else sound.turn
         if turn is not None:
             turn.loudness.hear(event.level_db)
-            if self._near.is_near(event.level_db, event.at_s, echo=self._echo_cancelled):
+            if self._near.is_near(event.level_db, event.at_s, echo=self._own.cancelled):
                 turn.near_s = event.at_s
 
     def _is_far(self, sound: Turn) -> bool:
-        return self._near.is_far(sound.loudness, self._audio.s, echo=self._echo_cancelled)
+        return self._near.is_far(sound.loudness, self._audio.s, echo=self._own.cancelled)
 
     def _far_voice_now(self, at_s: float) -> bool:
         """There has been a far voice, and what speaks now is no nearer."""
-        return self._near.expects(at_s) and self._near.far_now(at_s, echo=self._echo_cancelled)
+        return self._near.expects(at_s) and self._near.far_now(at_s, echo=self._own.cancelled)
 
     def _near_voice_now(self, at_s: float) -> bool:
         """Somebody near begins to speak while a far voice goes on, so that no detector sees a beginning."""
-        return self._speaking and self._near.near_now(at_s, echo=self._echo_cancelled)
+        return self._speaking and self._near.near_now(at_s, echo=self._own.cancelled)
 
     def _patience_s(self) -> float:
         """How much silence ends the open turn, by what is known of the pause so far."""

@@ -20,11 +20,6 @@ from voice.turn.weighing import Weighing
 
 __all__ = ["Judging"]
 
-BRACE_S = 0.25
-"""What may be speech is speech by then, or it is not."""
-BRACE_AGAIN_S = 0.2
-BRACE_RARELY_S = 10.0
-"""After a hold for nothing a sound has to be speech for sure: for so long, doubled each time, and at most so long."""
 FIRST_ASK_MS = 192.0
 """Voiced time at which the recogniser is first asked: a short word is half over."""
 ASK_EVERY_MS = 160.0
@@ -57,7 +52,8 @@ class Judging(Weighing):
             if self.state is State.BRACED:
                 self._relax()
             return
-        self._clicks, self._let_go, self._missed_s = 0, None, None
+        self._brace.was_speech()
+        self._let_go = self._missed_s = None
         from_s, before_s = self._with_preroll(event.at_s), 0.0
         if self._doubted is not None and self._comes_late(self._doubted):  # one goes on after a breath
             from_s, before_s = min(from_s, self._doubted.turn.from_s), self._doubted.voiced_s
@@ -76,7 +72,7 @@ class Judging(Weighing):
         if ahead:
             self._overlap.soon = revision is not None and revision.turn is not None
         else:
-            self._overlap.soon = self._echo == "absent" and self._cut_short(event.at_s)
+            self._overlap.soon = not self._own.heard and self._cut_short(event.at_s)
         self._do(Listen(turn.number, turn.from_s))
         if self._answer.reply is not None and not self._echo_learning:
             self._answer.reply.playout.hold(self._now)
@@ -95,13 +91,13 @@ class Judging(Weighing):
         reply = self._answer.reply
         if self._let_go is not None and self._goes_on(self._let_go, event):
             return
-        if self._now < self._brace_from:
+        if not self._brace.may_begin(self._now):
             return
         if self._far_voice_now(event.at_s):
             return
-        if event.rising and self._echo == "absent" and reply is not None and self._interruptible():
+        if event.rising and not self._own.heard and reply is not None and self._interruptible():
             reply.playout.hold(self._now)
-            self._braced_at = self._now
+            self._brace.begin(self._now)
             self._go(State.BRACED)
 
     def _goes_on(self, sound: Overlap, event: AudioClock) -> bool:
@@ -125,9 +121,8 @@ class Judging(Weighing):
             self._relax()
 
     def _relax(self) -> None:
-        """It was a click. What clicks again and again is waited for longer each time: a reply must not stutter."""
-        self._clicks += 1
-        self._brace_from = self._now + min(BRACE_AGAIN_S * 2**self._clicks, BRACE_RARELY_S)
+        """It was a click."""
+        self._brace.was_click(self._now)
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
         self._go(State.SPEAKING)
@@ -233,10 +228,10 @@ class Judging(Weighing):
             # what is half said may sound like one of them, the first syllable most of all
             command = self._is_command(event.phrase)
             # and what is left of our own voice may sound like anything
-            again = self._echo == "absent" and (sound.asked > 1 or self._is_command(before))
+            again = not self._own.heard and (sound.asked > 1 or self._is_command(before))
             sound.interrupts = self._interrupts(event.phrase)
             sound.commands = command and again and not sound.whole
-            sound.hint = event.phrase if command and self._echo == "absent" else sound.hint
+            sound.hint = event.phrase if command and not self._own.heard else sound.hint
             self._judge()
 
     def _sound_again(self, event: SpeechBegan) -> None:
@@ -324,17 +319,12 @@ class Judging(Weighing):
 
     def _on_echo(self, event: EchoHeard) -> None:
         """What is being judged was our own voice; a voice that goes on without it begins anew."""
-        self._echo, self._echo_cancelled = event.state, event.state == "present"
-        self._echo_known = event.state != "unknown"
-        self._echo_assumed = event.state == "absent" and self._answer.reply is None and not self._said
-        self._echo_assumed = self._echo_assumed and self.config.turn.echo != "headphones"
-        if event.state == "unknown" and self.config.turn.echo == "speaker":
-            self._echo = "present"  # the client says so
-        if self._echo_cancelled:
+        replying = self._answer.reply is not None
+        self._own.found(event.state, self.config.turn.echo, self._audio.s, replying=replying)
+        if self._own.cancelled:
             self._speaking = False
             self._missed_s = None
             self._drop_doubted()
-            self._echo_since_s = self._audio.s
             turn = self._turn
             if self._overlap is not None and not self._overlap.ahead:
                 self._resume(self._overlap)

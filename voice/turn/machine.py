@@ -47,7 +47,6 @@ from voice.turn.events import (
     WordLost,
 )
 from voice.turn.gate import Gate
-from voice.turn.judging import BRACE_S
 from voice.turn.requests import Requests
 from voice.turn.revision import Turn, agreed
 from voice.turn.states import TABLE, State
@@ -140,7 +139,7 @@ class TurnMachine(Requests):
         elif state is State.JUDGING and self._overlap is not None:
             at = self._verdict_at(self._overlap)
         elif state is State.BRACED:
-            at = self._braced_at + BRACE_S
+            at = self._brace.ends_at
         if self._answer.revision is not None:
             at = min(at, self._answer.wakes_at(self._now) or inf)
         if self._asides.running:
@@ -271,7 +270,7 @@ class TurnMachine(Requests):
             self._pause(SpeechEnded(self._audio.s))
         elif self.state is State.JUDGING:
             self._judge()
-        elif self.state is State.BRACED and self._now >= self._braced_at + BRACE_S:
+        elif self.state is State.BRACED and self._now >= self._brace.ends_at:
             self._relax()
         self._answer.tick(self._now)
         self._asides.give_up(self._now)

@@ -34,7 +34,7 @@ class Waking(Judging):
         if not self._gate.enabled:
             return
         reply = self._answer.reply
-        saying = reply.said(0.0) if reply is not None else self._said
+        saying = reply.said(0.0) if reply is not None else self._own.said
         if self._may_be_us(event.start_s) and cut(saying, (event.word,), "mid").found:
             return  # we said it ourselves
         self._tell(WakeOut(event.word, event.score, event.end_s))

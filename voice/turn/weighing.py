@@ -49,12 +49,12 @@ class Weighing(Deciding):
 
     def _may_be_found_out(self, sound: Overlap) -> bool:
         """It is not known yet whether this is our own voice, and soon will be."""
-        return not self._echo_known and not sound.ahead and self._now < sound.heard_at + UNKNOWN_S
+        return not self._own.known and not sound.ahead and self._now < sound.heard_at + UNKNOWN_S
 
     def _may_echo(self) -> Said:
         """Our own words that the microphone may be hearing now."""
         reply = self._answer.reply
-        if reply is None or (self._echo == "absent" and not self._words_tell):
+        if reply is None or (not self._own.heard and not self._words_tell):
             return NOTHING_SAID
         began = self._overlap or self._overlap_aside
         since = reply.playout.position(self._now) - ECHOES_S - (self._audio.s - began.onset_s if began else 0.0)
@@ -64,7 +64,7 @@ class Weighing(Deciding):
         """It was long enough for words, or may be the end of a turn, and the recogniser has not said yet what they
         are. Where the microphone was found to hear us they are most likely ours."""
         worth = self._is_long(sound) or sound.soon
-        return worth and sound.waits and (sound.ahead or not self._echo_cancelled)
+        return worth and sound.waits and (sound.ahead or not self._own.cancelled)
 
     def _is_long(self, sound: Overlap) -> bool:
         return sound.voiced_s * 1000 >= self._policy.rules.voiced_ms
@@ -81,9 +81,9 @@ class Weighing(Deciding):
         rules = self._policy.rules
         if sound.ahead:
             return replace(rules, words_needed=False)
-        if self._echo == "absent":
+        if not self._own.heard:
             return replace(rules, words_needed=True) if self._words_tell else rules
-        if self._echo_cancelled:
+        if self._own.cancelled:
             voiced_ms = rules.voiced_ms * CANCELLED_FACTOR
             return replace(rules, voiced_ms=voiced_ms, words_needed=self._echo_learning)
         return replace(rules, words_needed=True)
@@ -92,7 +92,7 @@ class Weighing(Deciding):
     def _words_tell(self) -> bool:
         """Whoever says that there is no echo may be wrong, and the first reply shows it: what is heard over that
         counts at once, but only with words, and not with our own."""
-        return self._echo_assumed and not self._said
+        return self._own.assumed and not self._own.said
 
     def _verdict_at(self, sound: Overlap) -> float:
         """When time alone may decide: a verdict counts the time from there."""
