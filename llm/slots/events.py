@@ -253,5 +253,4 @@ class SlotView:
     draining: bool
     running: int
     waiting: int
-    need_bytes: int
     idle_s: float

@@ -78,7 +78,6 @@ class SlotScheduler:
                 slot.drain is not None,
                 len(slot.running),
                 self._queue.count(slot.model) if slot.live else 0,
-                slot.bytes if slot.phase not in ("empty", "blocked") else 0,
                 slot.idle_s(now),
             )
             for slot in self._table

@@ -190,6 +190,13 @@ class TestAnswers:
         assert whole["choices"][0]["logprobs"]["content"][0]["top_logprobs"][1]["bytes"] == [0xC3]
         assert whole["choices"][1]["message"]["tool_calls"][0]["function"]["name"] == "lamp"
 
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_of_several_choices_the_first_one_says_why_the_answer_ended(self, order: tuple[int, ...]) -> None:
+        reader, reasons = ChunkReader(choices=2), ("length", "stop")
+        for number in order:
+            reader.read({"choices": [{"index": number, "delta": {}, "finish_reason": reasons[number]}]})
+        assert reader.finish().reason == "length"
+
     def test_the_first_chunk_names_the_role_and_usage_has_a_chunk_of_its_own(self) -> None:
         writer = ChunkWriter("id", "m", 1, include_usage=True)
         chunks = [chunk for event in EVENTS for chunk in writer.chunks(event)]

@@ -64,10 +64,6 @@ class RoomClient(LiveClient):
                 await anyio.sleep(0.02)
         return found[0]
 
-    def recorded_s(self, at_s: float) -> float:
-        """A moment (time.monotonic) in seconds of the session's audio."""
-        return at_s - self._started_s
-
     # ---- the room -------------------------------------------------------------------------------------------
 
     def _came(self, message: Heard) -> None:

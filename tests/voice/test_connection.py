@@ -49,3 +49,17 @@ async def test_an_event_leaves_when_its_first_frame_does_and_once() -> None:
         assert left == [audio, stop]
         tasks.cancel_scope.cancel()
     connection.discard()
+
+
+async def test_what_did_not_leave_is_found_in_its_order_and_once() -> None:
+    line = SlowLine()
+    connection = Connection(line, "s", lambda event: None)
+    events = [AudioOut("r", np.zeros(160, np.int16), 16_000, word, True) for word in ("one", "two")]
+    for event in events:
+        connection.send((lambda: ["a frame"], lambda: ["another"]), event)
+    connection.send((lambda: ["of no event"],))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(connection.write)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert connection.undelivered() == events

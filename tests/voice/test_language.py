@@ -37,6 +37,7 @@ from voice.turn.actions import Speak, Transcribe
         ("яка завтра погода у Києві", "uk"),
         ("明日の天気は", "ja"),
         ("明天天气怎么样", "zh"),
+        ("the der", None),
         ("Berlin", None),
         ("Berlin Paris 42", None),
         ("", None),
