@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import platform
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ import numpy as np
 
 from llm.engine import Engine, EngineConfig, EngineSpec
 from llm.memory.machine import host_memory
+from llm.stepwise.caches import CachedSequences
 from llm.stepwise.folder import card_of, limits_of
 from llm.stepwise.port import Logits
 from models.errors import ModelUnreadable
@@ -21,15 +21,15 @@ from models.formats.safetensors import checked_config
 __all__ = ["SPEC", "MlxModel", "load"]
 
 
-class MlxModel:
+class MlxModel(CachedSequences[list[Any]]):
     """A StepModel: one prompt cache a sequence. MLX keeps a stream for each thread, so arrays are made where used."""
 
     def __init__(self, model: Any, vocabulary: int, max_kv_size: int) -> None:
         from mlx.utils import tree_flatten
 
+        super().__init__()
         self._model = model
         self._most = max_kv_size or None
-        self._caches: dict[int, list[Any]] = {}
         self.vocabulary = vocabulary
         self.parameters = sum(int(value.size) for _, value in tree_flatten(model.parameters()))
 
@@ -48,9 +48,6 @@ class MlxModel:
         mx.eval(logits, [part.state for part in cache])
         return np.asarray(logits, np.float32)
 
-    def clear(self, sequence: int) -> None:
-        self._caches.pop(sequence, None)
-
     def trim(self, sequence: int, keep: int) -> bool:
         """False for caches that have let go of older tokens, or that keep a state."""
         from mlx_lm.models.cache import trim_prompt_cache
@@ -64,14 +61,8 @@ class MlxModel:
         self.clear(sequence)
         return False
 
-    def copy(self, source: int, target: int, count: int) -> bool:
-        if source not in self._caches:
-            return False
-        self._caches[target] = copy.deepcopy(self._caches[source])
-        return self.trim(target, count)
-
     def close(self) -> None:
-        self._caches.clear()
+        super().close()
         self._model = None
 
 

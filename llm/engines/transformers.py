@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from llm.memory.fit import FitSum
 from llm.memory.gpu_builds import TORCH, ships
 from llm.memory.machine import host_memory
 from llm.settings import EngineSettings
+from llm.stepwise.caches import CachedSequences
 from llm.stepwise.folder import card_of, limits_of
 from llm.stepwise.port import Logits
 from models.errors import ModelUnreadable
@@ -31,15 +31,15 @@ RUNTIME_HOST_BYTES, RUNTIME_GPU_BYTES = 2 << 30, 500 << 20
 """What PyTorch with CUDA takes of either for itself. Guessed; measuring corrects it."""
 
 
-class TorchModel:
+class TorchModel(CachedSequences[Any]):
     """A StepModel: one DynamicCache a sequence."""
 
     def __init__(self, model: Any) -> None:
         import torch
 
         self._torch = torch
+        super().__init__()
         self._model = model
-        self._caches: dict[int, Any] = {}
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self.parameters = sum(int(weights.numel()) for weights in model.parameters())
 
@@ -56,9 +56,6 @@ class TorchModel:
             logits = out.logits[0, -1].float().cpu().numpy()
         return np.asarray(logits, np.float32)
 
-    def clear(self, sequence: int) -> None:
-        self._caches.pop(sequence, None)
-
     def trim(self, sequence: int, keep: int) -> bool:
         """False for caches that have let go of older tokens (sliding windows) or keep a state (recurrent models)."""
         cache = self._caches.get(sequence)
@@ -73,14 +70,8 @@ class TorchModel:
             self.clear(sequence)
         return right
 
-    def copy(self, source: int, target: int, count: int) -> bool:
-        if source not in self._caches:
-            return False
-        self._caches[target] = copy.deepcopy(self._caches[source])
-        return self.trim(target, count)
-
     def close(self) -> None:
-        self._caches.clear()
+        super().close()
         self._model = None
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.faults.gateway_client import ask, body_of, events_of, said_in
 from tests.faults.sick_upstream import SickUpstream, sick_upstream
 from tests.web.house import House, house
 
@@ -63,25 +64,6 @@ async def _gateway(home: Path, *faults: str) -> AsyncIterator[tuple[House, SickU
                 yield found, upstream
 
 
-def _body(model: str, stream: bool) -> dict[str, Any]:
-    return {"model": model, "stream": stream, "messages": [{"role": "user", "content": "how are you"}]}
-
-
-async def _ask(found: House, model: str, stream: bool) -> tuple[int, dict[str, str], str]:
-    async with found.client.post("/v1/chat/completions", json=_body(model, stream)) as answer:
-        return answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.text()
-
-
-def _events(text: str) -> list[Any]:
-    lines = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
-    return [line if line == "[DONE]" else json.loads(line) for line in lines]
-
-
-def _said(events: list[Any]) -> str:
-    chunks = [event for event in events if event != "[DONE]" and event.get("choices")]
-    return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks)
-
-
 async def _nothing_open(upstream: SickUpstream) -> None:
     """The gateway has let go of every request it made."""
     with anyio.fail_after(60):
@@ -99,7 +81,7 @@ async def test_a_backend_that_fails_before_its_first_word_gives_a_typed_error(tm
 
         async def alone(fault: str) -> None:
             for stream in (False, True):
-                status, headers, text = await _ask(found, f"{fault}/shared", stream)
+                status, headers, text = await ask(found, f"{fault}/shared", stream)
                 error = json.loads(text)["error"]
                 assert set(error) == {"message", "type", "param", "code", "hint"}, (fault, error)
                 if fault == "busy":
@@ -117,9 +99,9 @@ async def test_a_backend_that_fails_before_its_first_word_gives_a_typed_error(tm
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_another_backend_takes_over_before_the_first_word(tmp_path: Path, stream: bool) -> None:
     async with _gateway(tmp_path, *BEFORE, "well") as (found, upstream):
-        status, _, text = await _ask(found, "shared", stream)
+        status, _, text = await ask(found, "shared", stream)
         assert status == 200
-        said = _said(_events(text)) if stream else json.loads(text)["choices"][0]["message"]["content"]
+        said = said_in(events_of(text)) if stream else json.loads(text)["choices"][0]["message"]["content"]
         assert said == "all well"
         # Who closes a connection that was kept is asked once more, on another.
         assert [fault for fault, _ in groupby(upstream.asked)] == [*BEFORE, "well"]
@@ -131,10 +113,10 @@ async def test_a_stream_that_breaks_ends_with_an_error_event_and_nobody_takes_ov
     inside = _both(INSIDE)
     async with _gateway(tmp_path, *inside, "well") as (found, upstream):
         for fault in inside:
-            status, _, text = await _ask(found, f"{fault}/shared", True)
-            events = _events(text)
+            status, _, text = await ask(found, f"{fault}/shared", True)
+            events = events_of(text)
             assert status == 200
-            assert _said(events[:-1]) == "all well", fault  # what came before the fault is not lost
+            assert said_in(events[:-1]) == "all well", fault  # what came before the fault is not lost
             assert events[-1]["error"]["code"].startswith("backend_"), (fault, events[-1])
         assert upstream.asked == list(inside)
         await _nothing_open(upstream)
@@ -143,7 +125,7 @@ async def test_a_stream_that_breaks_ends_with_an_error_event_and_nobody_takes_ov
 async def test_another_backend_takes_over_a_whole_answer_that_breaks(tmp_path: Path) -> None:
     """Its client has heard nothing of it. With tools it is asked for as a stream, and put together here."""
     function = {"name": "f", "description": "nothing", "parameters": {"type": "object", "properties": {}}}
-    body = {**_body("shared", False), "tools": [{"type": "function", "function": function}]}
+    body = {**body_of("shared", False), "tools": [{"type": "function", "function": function}]}
     async with _gateway(tmp_path, *INSIDE, "well") as (found, upstream):
         async with found.client.post("/v1/chat/completions", json=body) as answer:
             assert answer.status == 200
@@ -157,21 +139,21 @@ async def test_slow_and_careless_backends_lose_nothing(tmp_path: Path) -> None:
     healthy = _both(HEALTHY)
     async with _gateway(tmp_path, *healthy) as (found, upstream):
         for fault in healthy:
-            status, _, text = await _ask(found, f"{fault}/shared", True)
-            events = _events(text)
-            assert (status, _said(events), events[-1]) == (200, "all well", "[DONE]"), fault
+            status, _, text = await ask(found, f"{fault}/shared", True)
+            events = events_of(text)
+            assert (status, said_in(events), events[-1]) == (200, "all well", "[DONE]"), fault
             assert not any(event.get("usage") for event in events[:-1]), "nobody asked for it"
         await _nothing_open(upstream)
 
 
 async def test_usage_comes_to_the_client_that_asks_and_is_counted_for_both(tmp_path: Path) -> None:
     async with _gateway(tmp_path, "well") as (found, _):
-        body = {**_body("well/shared", True), "stream_options": {"include_usage": True}}
+        body = {**body_of("well/shared", True), "stream_options": {"include_usage": True}}
         async with found.client.post("/v1/chat/completions", json=body) as answer:
-            events = _events(await answer.text())
+            events = events_of(await answer.text())
         assert [event["usage"]["completion_tokens"] for event in events[:-1] if event.get("usage")] == [2]
-        await _ask(found, "well/shared", True)
-        await _ask(found, "well/shared", False)
+        await ask(found, "well/shared", True)
+        await ask(found, "well/shared", False)
         [(_, _, figures)] = found.services.measuring.all()
         assert (figures.totals.requests, figures.totals.completion_tokens) == (3, 6)
 
@@ -183,7 +165,7 @@ async def test_a_client_that_leaves_closes_the_upstream_socket(tmp_path: Path, f
         async with house(tmp_path, config + "[llm]\nslots = 0\n") as found:
             host, port = found.url.removeprefix("http://").split(":")
             _, writer = await asyncio.open_connection(host, int(port))
-            data = json.dumps(_body(f"{fault}/shared", stream))
+            data = json.dumps(body_of(f"{fault}/shared", stream))
             key = found.client.headers["Authorization"]
             head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: {key}\r\n"
             writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n{data}".encode())
@@ -227,7 +209,7 @@ async def test_a_connection_whose_end_comes_late_is_used_again(
     monkeypatch.setattr("llm.remote.backend_http._READ_OUT_S", 30.0)  # on a busy machine, too
     async with _gateway(tmp_path, "late_end") as (found, upstream):
         for _ in range(4):
-            assert _said(_events((await _ask(found, "late_end/shared", True))[2])) == "all well"
+            assert said_in(events_of((await ask(found, "late_end/shared", True))[2])) == "all well"
             await _nothing_open(upstream)
     assert upstream.connections < 4
 
@@ -240,22 +222,22 @@ async def test_a_list_of_models_with_broken_rows_is_listed_without_them(tmp_path
 async def test_retry_after_is_kept_to(tmp_path: Path) -> None:
     async with _gateway(tmp_path, "busy") as (found, upstream):
         for _ in range(3):
-            status, headers, _ = await _ask(found, "busy/shared", True)
+            status, headers, _ = await ask(found, "busy/shared", True)
             assert status == 429 and 1 <= int(headers["retry-after"]) <= 7
     assert upstream.asked == ["busy"]
 
 
 async def test_an_account_that_is_used_up_is_not_worth_a_second_try_but_another_server(tmp_path: Path) -> None:
     async with _gateway(tmp_path, "used_up", "well") as (found, _):
-        status, headers, text = await _ask(found, "used_up/shared", False)
+        status, headers, text = await ask(found, "used_up/shared", False)
         assert (status, json.loads(text)["error"]["code"]) == (429, "insufficient_quota")
         assert "retry-after" not in headers
         assert headers["x-parley-route"] == "none; strategy=failover; passed=used_up:insufficient_quota"
-        assert (await _ask(found, "shared", False))[0] == 200
+        assert (await ask(found, "shared", False))[0] == 200
 
 
 async def test_a_server_that_fails_again_and_again_is_left_alone(tmp_path: Path) -> None:
     async with _gateway(tmp_path, "oops", "well") as (found, upstream):
         for _ in range(8):
-            assert (await _ask(found, "shared", True))[0] == 200
+            assert (await ask(found, "shared", True))[0] == 200
     assert (upstream.asked.count("oops"), upstream.asked.count("well")) == (3, 8)
