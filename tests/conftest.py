@@ -90,8 +90,8 @@ def scripted_service() -> Iterator[ScriptedProcess]:
 def scripted_parley(
     tmp_path_factory: pytest.TempPathFactory, scripted_service: ScriptedProcess
 ) -> Iterator[ParleyProcess]:
-    """One `parley up` whose recogniser, model and voice are the scripted service."""
+    """One `parley up` whose recogniser, model and voice are the scripted service. It is parley.example, too."""
     home = tmp_path_factory.mktemp("scripted-parley")
-    tools = '[voice.tools]\noffer = ["get_time", "calculate"]'
-    with running_parley(home, config=scripted_service.parley_config(tools)) as server:
+    more = '[voice.tools]\noffer = ["get_time", "calculate"]\n[server]\nallowed_hosts = ["parley.example"]'
+    with running_parley(home, config=scripted_service.parley_config(more)) as server:
         yield server

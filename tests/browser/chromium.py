@@ -165,14 +165,18 @@ class Chromium:
 
 
 @asynccontextmanager
-async def running_chromium(microphone: Path | None = None, *, allow: bool = True) -> AsyncIterator[Chromium]:
+async def running_chromium(
+    microphone: Path | None = None, *, allow: bool = True, name: str = ""
+) -> AsyncIterator[Chromium]:
     """Chromium with one empty page, until the block ends. `microphone`: a WAV that is played once, when it is opened.
 
-    `allow`: whether the page gets the microphone; the user is never asked.
+    `allow`: whether the page gets the microphone; the user is never asked. `name`: this machine's, beside localhost.
     """
     program = find_chromium()
     assert program is not None
     flags = [*_FLAGS, *_FAKE_DEVICE, *(_ALLOW if allow else ())]
+    if name:
+        flags.append(f"--host-resolver-rules=MAP {name} 127.0.0.1")
     if microphone is not None:
         flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
     with tempfile.TemporaryDirectory(prefix="parley-chromium-", ignore_cleanup_errors=True) as folder:

@@ -24,17 +24,22 @@ def _chromium() -> None:
 def live_page() -> PageOpener:
     """`async with live_page(server, microphone)`: the live page, opened signed in by a one-time link.
 
-    `port`: where the browser finds the server, if not where it is.
+    `port`, `name`: where the browser finds the server, if not where it is.
     """
 
     @asynccontextmanager
     async def opener(
-        server: ParleyProcess, microphone: Path | None = None, *, allow: bool = True, port: int | None = None
+        server: ParleyProcess,
+        microphone: Path | None = None,
+        *,
+        allow: bool = True,
+        port: int | None = None,
+        name: str = "",
     ) -> AsyncIterator[Chromium]:
-        async with running_chromium(microphone, allow=allow) as page:
+        async with running_chromium(microphone, allow=allow, name=name) as page:
             await page.size(1280, 800)
             link = server.post("/admin/api/signin-links", {})["path"]
-            await page.goto(f"http://{server.host}:{port or server.port}{link}")
+            await page.goto(f"http://{name or server.host}:{port or server.port}{link}")
             await page.wait_for("location.pathname === '/live' && window.parley", "the live page")
             yield page
 

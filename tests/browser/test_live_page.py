@@ -162,7 +162,9 @@ async def test_every_sample_is_played_and_reported(
         await page.wait_for(f"parley.playback.samples / parley.playback.rate > {expected - 0.1}", "all of the audio")
         heard_s = await page.evaluate("parley.playback.samples / parley.playback.rate")
         assert heard_s == pytest.approx(expected, abs=0.1)
-        assert await page.evaluate("document.querySelector('.reply .unheard').textContent") == ""
+        assert await page.evaluate("document.querySelector('.reply .unheard')") is None
+        # A screen reader would talk into the open microphone.
+        assert await page.evaluate("document.getElementById('spoken').textContent") == ""
 
 
 @pytest.mark.parametrize("how", ["voice", "stop word", "space", "button"])
@@ -188,7 +190,10 @@ async def test_interrupting(
         assert LONG.startswith(told["heard_transcript"])
         assert 0 < len(told["heard_transcript"]) < len(LONG)
         # The page's own picture of what was heard is the server's.
-        solid = await page.evaluate("document.querySelector('.reply.cut span').textContent.trim()")
+        solid = await page.evaluate(
+            "(cut => { cut.querySelectorAll('.unheard, .end').forEach(each => each.remove());"
+            "return cut.textContent.trim() })(document.querySelector('.reply.cut').cloneNode(true))"
+        )
         assert solid == told["heard_transcript"]
         if how == "voice":
             assert "paused" in await page.evaluate("window.seen")
@@ -327,7 +332,9 @@ async def test_without_permission(
         await page.click("#talk")
         await page.wait_for("parley.notice === 'denied'", "the notice")
         assert "blocked" in await page.evaluate("document.getElementById('notice').innerText")
+        assert await page.evaluate("document.querySelector('main').inert")
         await page.click("#notice-close")
+        assert await page.evaluate("document.activeElement.id") == "typed"
         await type_turn(page, "hello")
         await turn(page, 1)
 
@@ -428,10 +435,10 @@ async def test_every_control_has_a_name_and_nothing_overflows(
         controls = [node for node in tree if node.get("role", {}).get("value") in ("button", "textbox", "checkbox")]
         assert len(controls) >= 6
         assert all(node.get("name", {}).get("value") for node in controls)
-        for width, height in ((320, 568), (390, 844), (844, 390), (768, 1024), (1920, 1080)):
+        for width, height in ((320, 568), (360, 380), (390, 844), (844, 390), (768, 1024), (1920, 1080)):
             await page.size(width, height, mobile=width < 860)
             seen = await page.evaluate(
-                "[...document.querySelectorAll('.top, .stage, .controls, .composer')]"
+                "[...document.querySelectorAll('.top, .stage, .controls, .controls button, .composer')]"
                 ".map(e => e.getBoundingClientRect()).every(r => r.width > 0 && r.left >= -1"
                 " && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1)"
             )

@@ -22,7 +22,7 @@ def heard_after(text: str, share: float) -> tuple[str, str]:
     reply.release()
     index, said = reply.next_clause() or (0, "")
     reply.add_audio(index, np.ones(len(said) * 400, np.int16), (), True)
-    reply.pump(0.0)
+    assert all(piece.text_end in (len(text), 0) for piece in reply.pump(0.0))
     return said[: int(len(said) * share)], reply.heard_at(len(said) * 400 / RATE_HZ * share)
 
 

@@ -232,7 +232,7 @@ def test_every_message_is_a_file_of_its_own(output_format: str, magic: bytes) ->
 def test_binary_audio_is_announced_by_clause_and_ended() -> None:
     live = codec(output_format="pcm", binary_audio=True)
     pcm = tone(100)
-    mark, samples = live.send(AudioOut("r1", pcm, 24000, "Hi.", True))
+    mark, samples = live.send(AudioOut("r1", pcm, 24000, "Hi.", True, text_end=4))
     assert json.loads(mark) == {
         "type": "audio",
         "audio": "",
@@ -241,6 +241,7 @@ def test_binary_audio_is_announced_by_clause_and_ended() -> None:
         "text": "Hi.",
         "reply": "r1",
         "sample_rate": 24000,
+        "text_end": 4,
     }
     assert samples == pcm.tobytes()
     assert live.send(AudioOut("r1", pcm, 24000, "Hi.", False)) == [pcm.tobytes()]

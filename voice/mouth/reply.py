@@ -174,7 +174,8 @@ class Reply:
                 spoken.unsent[0] = head[wanted:]
             else:
                 spoken.unsent.popleft()
-            pieces.append(AudioOut(self.id, head[:wanted], self.rate_hz, spoken.clause.text, not spoken.sent_any))
+            clause, starts = spoken.clause, not spoken.sent_any
+            pieces.append(AudioOut(self.id, head[:wanted], self.rate_hz, clause.text, starts, text_end=clause.end))
             spoken.sent_any = True
             self._unsent -= wanted
             self.playout.sent(wanted / self.rate_hz, now)

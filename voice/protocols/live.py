@@ -395,6 +395,8 @@ class _AudioWriter:
             "reply": event.reply,
             "sample_rate": self.config.audio.sample_rate,
         }
+        if event.text_end:
+            head["text_end"] = event.text_end
         if event.is_last:
             head["is_last"] = True
         if self._binary:

@@ -112,7 +112,8 @@ class TextOut:
 
 @dataclass(frozen=True, slots=True)
 class AudioOut:
-    """Samples of reply `reply` in the order they are to be played. `text`: the clause they belong to.
+    """Samples of reply `reply` in the order they are to be played. `text`: the clause they belong to, as it is said;
+    `text_end`: how many characters of the reply's text are over with it.
 
     `starts_clause` is true for the first piece of a clause. `is_last` marks the end of the reply's audio
     (codecs with a container flush there); it may hold no samples.
@@ -124,6 +125,7 @@ class AudioOut:
     text: str
     starts_clause: bool
     is_last: bool = False
+    text_end: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 // The column of turns: what the user said, what was answered, notes in between.
 
 import { latencyLine } from "./latency.js";
+import { plain } from "./markdown.js";
 import { Reply } from "./reply.js";
 
 const MOST_TURNS = 200;
@@ -11,6 +12,7 @@ export class Conversation {
     this.scroll = document_.getElementById("scroll");
     this.welcome = document_.getElementById("welcome");
     this.spoken = document_.getElementById("spoken");
+    this.quiet = false;
     this.turn = null; // the newest one's element
     this.you = null; // what the user is saying just now
     this.replies = new Map();
@@ -44,6 +46,7 @@ export class Conversation {
     if (!this.you) {
       this.open();
       this.you = element("p", "you partial");
+      this.you.dir = "auto";
       this.turn.append(this.you);
     }
     this.you.textContent = text;
@@ -107,7 +110,7 @@ export class Conversation {
     if (tools.length) turn?.append(element("p", "tools", `used ${tools.join(", ")}`));
     const line = latencyLine(message.latency ?? {});
     if (line) turn?.append(line);
-    if (reply) this.announce(`Parley: ${message.interrupted ? message.heard_transcript : message.output_transcript}`);
+    if (reply) this.announce(`Parley: ${plain(message.interrupted ? message.heard_transcript : message.output_transcript)}`);
     this.follow();
   }
 
@@ -117,6 +120,7 @@ export class Conversation {
     this.welcome.hidden = true;
     if (this.turns.lastElementChild?.textContent === text) return; // once is enough
     this.turns.append(element("li", isProblem ? "note problem" : "note", text));
+    this.announce(text);
     this.follow();
   }
 
@@ -128,9 +132,9 @@ export class Conversation {
     while (this.turns.children.length > MOST_TURNS) this.turns.firstElementChild.remove();
   }
 
-  /** Screen readers are told whole sentences, never single words as they come. */
+  /** Screen readers are told whole sentences, never single words as they come; nothing while `quiet`. */
   announce(text) {
-    this.spoken.textContent = text;
+    if (!this.quiet) this.spoken.textContent = text;
   }
 
   /** Stay at the end, unless the user has scrolled up to read. */

@@ -55,7 +55,7 @@ class App {
       type: (text) => this.type(text),
       settings: () => this.preferences.open(),
     });
-    document.addEventListener("visibilitychange", () => this.wake());
+    for (const name of ["visibilitychange", "pointerup", "keydown"]) document.addEventListener(name, () => this.wake());
     addEventListener("online", () => this.session.wanted && this.session.connect());
     this.show();
     this.learn();
@@ -79,6 +79,7 @@ class App {
 
   async start() {
     this.notice.hide();
+    if (!isSecureContext) return this.notice.show("insecure");
     const speaker = this.openSpeaker();
     if (!(await this.openMicrophone())) return;
     if (!(await speaker)) this.microphone.close();
@@ -86,6 +87,13 @@ class App {
     if (!this.microphone.on) return; // also where it was ended meanwhile
     this.muted = false;
     await this.connect();
+    await this.sound();
+  }
+
+  /** A browser that keeps the sound off lets it on where the user clicks; one that hears the microphone, too. */
+  async sound() {
+    if (!isSecureContext || this.notice.kind || (await this.speaker.wake())) return;
+    if (this.speaker.context) this.notice.show("quiet", { action: () => this.sound() });
   }
 
   async openMicrophone() {
@@ -108,9 +116,9 @@ class App {
 
   /** False, with a notice, where it does not start. */
   async openSpeaker() {
+    if (!isSecureContext) return false; // there are answers to be read all the same
     try {
       await this.speaker.open();
-      await this.speaker.wake();
     } catch (error) {
       this.notice.show("silent", { detail: String(error?.message ?? error), action: () => this.start() });
       return false;
@@ -150,15 +158,18 @@ class App {
     this.state = "off";
   }
 
-  lostMicrophone() {
-    this.conversation.note("The microphone was disconnected. Plug it in again and press Start talking.", true);
+  async lostMicrophone() {
     this.show();
+    const name = "microphone";
+    const allowed = await navigator.permissions?.query({ name }).catch(() => null);
+    if (allowed?.state === "denied") this.notice.show("denied", { action: () => this.start() });
+    else this.conversation.note("The microphone was disconnected. Plug it in again and press Start talking.", true);
   }
 
   wake() {
     if (document.visibilityState !== "visible") return;
-    this.microphone.wake();
-    this.speaker.wake();
+    this.microphone.wake().catch(() => {});
+    this.speaker.wake().then((plays) => plays && this.notice.hide("quiet"), () => {});
   }
 
   // ---- from the user -------------------------------------------------------------------------------------------
@@ -210,6 +221,7 @@ class App {
     if (!this.session.send({ type: "end_turn", transcript: text })) {
       this.controls.giveBack(text);
     }
+    await this.sound();
   }
 
   async preferred(name, values) {
@@ -268,14 +280,14 @@ class App {
   }
 
   /** A clause of a reply, or its end: the binary frames that follow are its samples. */
-  marked({ reply, text, is_last: isLast }) {
+  marked({ reply, text, text_end: end, is_last: isLast }) {
     if (this.session.silenced.has(reply)) return;
     this.replying = reply;
     if (isLast) {
       this.conversation.reply(reply).end();
       this.speaker.end(reply);
     } else {
-      this.conversation.reply(reply).clause(text);
+      this.conversation.reply(reply).clause(text, end);
     }
   }
 
@@ -347,6 +359,9 @@ class App {
     document.body.dataset.mic = on ? "on" : "off";
     this.orb.show(this.session.status === "waiting" ? "asleep" : this.state);
     this.controls.show({ started: on, muted: this.muted, hold: this.hold, busy: this.busy });
+    // The voice of a screen reader would be taken for the user's.
+    this.conversation.quiet = on && !this.hold && !this.muted && !this.preferences.values.headphones;
+    this.stateLine.setAttribute("aria-live", this.conversation.quiet ? "off" : "polite");
     [this.stateLine.textContent, this.hintLine.textContent] = this.words(on);
   }
 
@@ -356,14 +371,19 @@ class App {
     return `Say “${wake_word}” ${{ pre: "first", post: "last", mid: "with your request" }[wake_mode]}`;
   }
 
+  /** A phone has no space bar. */
+  byHand(keys, fingers) {
+    return matchMedia("(hover: none)").matches ? fingers : keys;
+  }
+
   words(on) {
     if (this.session.status === "connecting") return ["Connecting", ""];
     if (this.state === "thinking") return ["Thinking", this.waiting];
-    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : "Press Space to interrupt")];
+    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : this.byHand("Press Space to interrupt", "Tap Interrupt to stop"))];
     if (this.state === "paused") return ["Go on?", "I am listening"];
     if (!on) return this.state === "off" ? ["Ready when you are", "Press Start talking, then just speak"] : ["Ready", "Type, or start talking"];
     if (this.state === "off") return ["Not connected", ""];
-    if (this.hold) return this.held ? ["I hear you", "Release to send"] : ["Ready", "Hold the button or the space bar"];
+    if (this.hold) return this.held ? ["I hear you", "Release to send"] : ["Ready", this.byHand("Hold the button or the space bar", "Hold the button")];
     if (this.muted) return ["Muted", "Nothing leaves this machine"];
     if (this.state === "asleep") return ["Asleep", this.sayWord()];
     return this.state === "hearing" ? ["I hear you", ""] : ["Listening", "Just speak"];

@@ -19,13 +19,18 @@ const TEXTS = {
   },
   insecure: {
     title: "The microphone needs a secure address",
-    text: "Browsers allow the microphone only on https pages and on localhost.",
-    detail: "Open the page as http://localhost, for example through an SSH tunnel, or put Parley behind https.",
+    text: "Browsers allow the microphone and the voice only on https pages and on localhost. You can type, and read the answers.",
+    detail: `Put Parley behind https, or run \`ssh -L ${location.port || 80}:127.0.0.1:${location.port || 80} ${location.hostname}\` here and open \`http://localhost:${location.port || 80}/live\`.`,
   },
   failed: {
     title: "The microphone did not start",
     text: "Something went wrong while opening the microphone.",
     act: "Try again",
+  },
+  quiet: {
+    title: "The sound is off",
+    text: "The browser plays no sound before you have clicked on the page.",
+    act: "Switch it on",
   },
   silent: {
     title: "The loudspeaker did not start",
@@ -40,7 +45,7 @@ const TEXTS = {
   waiting: { title: "Connection lost", text: "Parley cannot hear you just now.", act: "Try now" },
 };
 const INLINE = new Set(["waiting"]);
-const CAN_TYPE = new Set(["denied", "missing", "busy", "insecure", "failed", "silent"]);
+const CAN_TYPE = new Set(["denied", "missing", "busy", "insecure", "failed", "silent", "quiet"]);
 
 export class Notice {
   constructor(document_) {
@@ -53,6 +58,8 @@ export class Notice {
     this.act = find("notice-act");
     this.dismiss = find("notice-close");
     this.keyForm = find("key-form");
+    this.behind = [...document_.querySelectorAll("body > header, body > main")];
+    this.typed = find("typed");
     this.kind = "";
     this.timer = 0;
     this.act.addEventListener("click", () => {
@@ -60,7 +67,10 @@ export class Notice {
       this.hide();
       action?.();
     });
-    this.dismiss.addEventListener("click", () => this.hide());
+    this.dismiss.addEventListener("click", () => {
+      this.hide();
+      this.typed.focus();
+    });
     this.box.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !this.dismiss.hidden) this.hide();
     });
@@ -79,9 +89,14 @@ export class Notice {
     this.dismiss.hidden = !CAN_TYPE.has(kind);
     this.keyForm.hidden = kind !== "signed-out";
     this.box.classList.toggle("inline", INLINE.has(kind));
+    this.detail.setAttribute("aria-hidden", seconds > 0); // a countdown is not read out, second by second
+    const inline = INLINE.has(kind);
+    this.box.setAttribute("role", inline ? "alert" : "alertdialog");
+    for (const element of this.behind) element.inert = !inline;
     this.box.hidden = false;
     this.countDown(seconds);
-    if (!INLINE.has(kind)) (this.keyForm.hidden ? this.act : this.keyForm.elements.key).focus();
+    const buttons = [this.act, this.dismiss].filter((button) => !button.hidden);
+    if (!inline) (this.keyForm.hidden ? buttons[0] : this.keyForm.elements.key)?.focus();
   }
 
   countDown(seconds) {
@@ -100,6 +115,7 @@ export class Notice {
     if (kind !== this.kind) return;
     clearInterval(this.timer);
     this.kind = "";
+    for (const element of this.behind) element.inert = false;
     this.box.hidden = true;
   }
 }

@@ -1,11 +1,12 @@
 // One answer on the page: its text as it is written, what of it was heard, where it was cut off. Knows no network.
 
+import { blocks } from "./markdown.js";
 import { OUTPUT_RATE } from "./speaker.js";
 
 const LETTER_S = 0.065; // a letter's share of speech, until the samples say better
 const LETTER = /[\p{L}\p{N}]/u;
 
-/** How many letters and digits a text has: what the written and the spoken form of a clause have in common. */
+/** How many letters and digits a text has: what takes time to say. */
 function letters(text) {
   let count = 0;
   for (const char of text) if (LETTER.test(char)) count++;
@@ -28,32 +29,44 @@ function pastSpace(text, at) {
   return at + text.slice(at).search(/\S|$/);
 }
 
+/** The server counts characters; a string here has two units for many of them. */
+function units(text, characters) {
+  let at = 0;
+  for (const char of text) {
+    if (characters-- <= 0) break;
+    at += char.length;
+  }
+  return at;
+}
+
 export class Reply {
   constructor(id) {
     this.id = id;
     this.text = "";
-    this.clauses = []; // {letters, start, samples} in the order they are spoken
+    this.left = 0; // characters before the text that are not shown: white space
+    this.clauses = []; // {letters, to, start, samples} in the order they are spoken; `to`: characters over with it
     this.received = 0; // samples
     this.again = null; // where a clause began that is announced again
     this.complete = false; // no more samples will come
     this.heardAt = 0; // index into the text
     this.over = false;
-    this.element = document.createElement("p");
+    this.note = null; // what stands behind it
+    this.drawn = []; // {key, element} of the blocks that are on the page
+    this.element = document.createElement("div");
     this.element.className = "reply";
-    this.heard = document.createElement("span");
-    this.unheard = document.createElement("span");
-    this.unheard.className = "unheard";
-    this.element.append(this.heard, this.unheard);
   }
 
   write(delta) {
-    this.text = this.text === "" ? delta.trimStart() : this.text + delta;
+    if (this.text === "") {
+      this.text = delta.trimStart();
+      this.left += [...delta].length - [...this.text].length;
+    } else this.text += delta;
     this.draw();
   }
 
-  /** A clause begins: the samples that come belong to it. */
-  clause(text) {
-    this.clauses.push({ letters: letters(text), start: this.again ?? this.received, samples: 0 });
+  /** A clause begins: the samples that come belong to it. `to`: so many characters are over with it. */
+  clause(text, to) {
+    this.clauses.push({ letters: letters(text), to, start: this.again ?? this.received, samples: 0 });
     this.again = null;
   }
 
@@ -80,19 +93,22 @@ export class Reply {
   played(ms) {
     if (this.over) return;
     const position = (ms / 1000) * OUTPUT_RATE;
-    let count = 0;
+    let heard = 0;
     for (const clause of this.clauses) {
+      const to = units(this.text, clause.to - this.left);
       const whole = this.complete || clause !== this.clauses.at(-1);
       if (whole && position >= clause.start + clause.samples) {
-        count += clause.letters;
-      } else {
-        const guess = whole ? 0 : clause.letters * LETTER_S * OUTPUT_RATE;
-        const spoken = Math.max(1, clause.samples, guess);
-        count += clause.letters * Math.min(1, Math.max(0, position - clause.start) / spoken);
-        break;
+        heard = to;
+        continue;
       }
+      const guess = whole ? 0 : clause.letters * LETTER_S * OUTPUT_RATE;
+      const spoken = Math.max(1, clause.samples, guess);
+      const written = this.text.slice(heard, to);
+      const share = Math.min(1, Math.max(0, position - clause.start) / spoken);
+      heard += behind(written, Math.floor(letters(written) * share));
+      break;
     }
-    this.heardAt = Math.max(this.heardAt, behind(this.text, Math.floor(count)));
+    this.heardAt = Math.max(this.heardAt, pastSpace(this.text, heard));
     this.draw();
   }
 
@@ -102,17 +118,60 @@ export class Reply {
     if (written) this.text = written;
     const cut = heard && this.text.includes(heard) ? this.text.indexOf(heard) + heard.length : 0;
     this.heardAt = interrupted ? pastSpace(this.text, cut) : this.text.length;
+    if (interrupted) {
+      this.element.classList.add("cut");
+      this.note = element("span", "end", this.heardAt > 0 ? "interrupted" : "interrupted before it was heard");
+    }
     this.draw();
-    if (!interrupted) return;
-    this.element.classList.add("cut");
-    const end = document.createElement("span");
-    end.className = "end";
-    end.textContent = this.heardAt > 0 ? "interrupted" : "interrupted before it was heard";
-    this.element.append(end);
   }
 
+  /** What has not changed stays as it is: somebody may be reading or copying it. */
   draw() {
-    this.heard.textContent = this.text.slice(0, this.heardAt);
-    this.unheard.textContent = this.text.slice(this.heardAt);
+    const found = blocks(this.text);
+    found.forEach((block, index) => {
+      const heard = Math.min(Math.max(this.heardAt, block.start), block.end);
+      const key = `${block.start} ${heard} ${this.text.slice(block.start, block.end)}`;
+      const before = this.drawn[index];
+      if (before?.key === key) return;
+      const drawn = this.block(block);
+      if (before) before.element.replaceWith(drawn);
+      else this.element.append(drawn);
+      this.drawn[index] = { key, element: drawn };
+    });
+    for (const { element } of this.drawn.splice(found.length)) element.remove();
+    const last = this.drawn.at(-1)?.element;
+    if (this.note) (last?.tagName === "P" ? last : this.element).append(this.note);
   }
+
+  block({ kind, items }) {
+    const made = document.createElement(kind === "heading" ? "p" : kind);
+    if (kind === "hr") return made;
+    if (kind === "pre") made.tabIndex = 0; // long lines are scrolled, also with the keyboard
+    for (const item of items) {
+      const inside = kind === "ul" || kind === "ol" ? made.appendChild(document.createElement("li")) : made;
+      if (kind === "ol") inside.value = item.number;
+      if (kind !== "pre") inside.dir = "auto";
+      const tags = kind === "heading" ? ["strong"] : [];
+      inside.append(...item.pieces.map((piece) => this.piece({ ...piece, tags: [...tags, ...piece.tags] })));
+    }
+    return made;
+  }
+
+  piece({ start, end, tags, href }) {
+    const at = Math.min(Math.max(this.heardAt, start), end);
+    const made = document.createDocumentFragment();
+    let inside = made;
+    for (const tag of tags) inside = inside.appendChild(document.createElement(tag));
+    if (href) Object.assign(inside, { href, target: "_blank", rel: "noopener noreferrer nofollow" });
+    inside.append(this.text.slice(start, at));
+    if (at < end) inside.append(element("span", "unheard", this.text.slice(at, end)));
+    return made;
+  }
+}
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
 }

@@ -3,6 +3,7 @@
 import { addWorklet } from "./worklet.js";
 
 export const OUTPUT_RATE = 24000;
+const WAKE_MS = 1000;
 
 export class Speaker {
   /** `onPosition(reply, ms, isEnd)`: what has left the loudspeaker, the device's own delay taken off. */
@@ -17,7 +18,6 @@ export class Speaker {
     this.opening = null;
   }
 
-  /** Needs a click or a key press before it, as all sound on the web does. */
   open() {
     this.opening ??= this.start().catch((error) => {
       this.opening = null; // it may go well the next time
@@ -28,6 +28,7 @@ export class Speaker {
 
   async start() {
     const context = new AudioContext({ sampleRate: OUTPUT_RATE, latencyHint: "interactive" });
+    context.resume().catch(() => {}); // at once, while the click still counts
     try {
       await addWorklet(context, "./playback-worklet.js");
     } catch (error) {
@@ -44,7 +45,6 @@ export class Speaker {
     this.wave = new Float32Array(analyser.fftSize);
     // A call that comes in puts audio to sleep; where it may not be woken yet, the page that is seen again does it.
     context.addEventListener("statechange", () => this.wake().catch(() => {}));
-    await context.resume();
   }
 
   get delayMs() {
@@ -112,8 +112,12 @@ export class Speaker {
     return level;
   }
 
+  /** Resolves to whether it plays. A browser keeps it silent until somebody has clicked or pressed a key. */
   async wake() {
-    if (this.context && this.context.state !== "running") await this.context.resume();
+    const { context } = this;
+    if (!context) return false;
+    if (context.state !== "running") await Promise.race([context.resume(), new Promise((late) => setTimeout(late, WAKE_MS))]);
+    return context.state === "running";
   }
 
   get canChoose() {
