@@ -17,7 +17,7 @@ _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
 _COMBINING = ("$ref", "allOf", "anyOf", "oneOf")
 _OBJECT = ("properties", "additionalProperties")
-_ARRAY = ("prefixItems", "items")
+_ARRAY = ("prefixItems", "items", "additionalItems")
 
 
 class NothingFits(Exception):
@@ -37,12 +37,13 @@ def joined(one: Any, other: Any) -> Any:
             left += _listed(value)
         elif name not in out:
             out[name] = value
-        elif name not in (*_OBJECT, *_ARRAY) and out[name] != value:
+        elif name not in (*_OBJECT, *_ARRAY) and same_value(out[name]) != same_value(value):
             both = _both(name, out[name], value)
             if both is None:
                 left.append({name: value})
             else:
                 out[name] = both
+    out = {name: value for name, value in out.items() if name not in _ARRAY}
     out |= _objects(one, other) | _arrays(one, other)
     return {**out, "allOf": left} if left else out
 
