@@ -7,6 +7,7 @@ client's reports.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -20,6 +21,7 @@ from voice.port import Word
 from voice.session.config import AudioConfig, SessionConfig
 from voice.session.incoming import Truncate
 from voice.session.outgoing import AudioOut, Interrupted, ItemTruncated, ReplyStarted, StateOut, TurnComplete
+from voice.session.underway import Underway
 from voice.settings import TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Tell
@@ -32,6 +34,8 @@ STORY = (
 REPORT_EVERY_S = 0.2
 EXACT_S = 0.035
 """The last milliseconds of a word count as its end; a sample more for rounding."""
+NOTICED_S = 0.2
+"""What a stalled link delivers is known a little later."""
 TURNS = 4
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """A failing conversation is told as it is: making it smaller would take minutes."""
@@ -68,11 +72,36 @@ class Loudspeaker:
         return min(now, now if self.since is None else self.since) - self.stood_s
 
 
+@dataclass
+class Link:
+    """Delivers at once, but while it is stalled; and the server's system knows what it has delivered."""
+
+    stalls: Sequence[tuple[float, float]] = ()
+    underway: Underway = field(default_factory=lambda: Underway(TurnSettings().unsure_ms / 1000))
+    pieces: list[tuple[float, int]] = field(default_factory=list)  # (delivered at, bytes up to its end)
+
+    def take(self, event: AudioOut, now: float) -> float:
+        """When it will be there."""
+        at = max((ends for begins, ends in self.stalls if begins <= now < ends), default=now)
+        at = max(at, self.pieces[-1][0] if self.pieces else 0.0)
+        self.pieces.append((at, (self.pieces[-1][1] if self.pieces else 0) + 2 * len(event.pcm)))
+        self.underway.said(event, now)
+        self.underway.written(event, self.pieces[-1][1])
+        return at
+
+    def missing(self, now: float) -> heard.Missing | None:
+        self.underway.arrived(max((size for at, size in self.pieces if at <= now), default=0))
+        return self.underway.news(now)
+
+
 class Theatre(Conversation):
     """A conversation whose voice takes random times for its words, and whose client has a loudspeaker."""
 
-    def __init__(self, seed: int, delay_s: float, reports: bool, timed: bool, jitter_s: float = 0.0) -> None:
+    def __init__(
+        self, seed: int, delay_s: float, reports: bool, timed: bool, jitter_s: float = 0.0, link: Link | None = None
+    ) -> None:
         """`jitter_s`: each piece of audio comes up to so much later; that it is to stop, the client hears at once."""
+        self.link = link or Link()
         self.random, self.jitter_s = Random(seed), jitter_s
         self.delay_s, self.reports, self.timed = delay_s, reports, timed
         self.speakers: dict[str, Loudspeaker] = {}
@@ -98,9 +127,9 @@ class Theatre(Conversation):
                     for count in range(1, 80):
                         at = self.now + count * REPORT_EVERY_S
                         self.at(at, _Look(reply))
-            case Tell(event=AudioOut(reply=reply, pcm=pcm)):
+            case Tell(event=AudioOut(reply=reply, pcm=pcm) as event):
                 late_s = self.random.uniform(0.0, self.jitter_s)
-                self.speakers[reply].take(self.now + late_s, len(pcm) / RATE_HZ)
+                self.speakers[reply].take(self.link.take(event, self.now) + late_s, len(pcm) / RATE_HZ)
             case Tell(event=StateOut(state=state)) if self.reports:  # such a client knows how to pause
                 for speaker in self.speakers.values():
                     speaker.pause(self.now) if state == "paused" else speaker.resume(self.now)
@@ -113,6 +142,9 @@ class Theatre(Conversation):
             position = self.speakers[event.reply].position(self.now)
             self.at(self.now + self.delay_s, heard.PlayedReport(event.reply, position * 1000))
             return
+        missing = self.link.missing(self.now)
+        if missing is not None:
+            super()._step(missing)
         super()._step(event)  # type: ignore[arg-type]
 
     def _speak(self, revision: int, clause: int, text: str, at: float) -> None:
@@ -147,7 +179,7 @@ class Theatre(Conversation):
                 assert word.end_s <= position + EXACT_S, f"{word} was not heard to its end at {position:.3f}"
             assert word.start_s < position + EXACT_S + slack, f"{word} was not heard at {position:.3f}"
         behind_s = 2 * self.delay_s + (REPORT_EVERY_S if self.reports else 0.0) if self.delay_s else 0.0
-        behind_s += self.unsure_s
+        behind_s += self.unsure_s + (NOTICED_S if self.link.stalls else 0.0)
         for word in words[len(kept) :]:
             assert word.end_s > position - EXACT_S - slack - behind_s, f"{word} was heard at {position:.3f}"
         self.checked += 1
@@ -174,9 +206,10 @@ def perform(
     reports: bool,
     timed: bool,
     jitter_s: float = 0.0,
+    link: Link | None = None,
 ) -> Theatre:
     """`TURNS` replies, each interrupted some time after it began; then the next prompt is looked at."""
-    talk = Theatre(seed, delay_s, reports, timed, jitter_s)
+    talk = Theatre(seed, delay_s, reports, timed, jitter_s, link)
     at = 1.0
     for how, after_s in interruptions:
         talk.at(at, heard.Typed("tell me a story"))
@@ -240,4 +273,19 @@ def test_a_client_that_lags_and_reports_nothing_is_credited_with_no_word_more(
 ) -> None:
     """The worst that can be: its audio comes late, and that it is to stop, it hears at once."""
     talk = perform(seed, interruptions, 0.0, False, timed, jitter_s)
+    assert talk.checked
+
+
+STALLS = st.lists(st.tuples(st.floats(0.0, 40.0), st.floats(0.05, 6.0)), max_size=8)
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["word-times", "by-length"])
+@settings(max_examples=50, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 10**6), interruptions=INTERRUPTIONS, stalls=STALLS)
+def test_what_a_stalled_link_holds_is_not_heard(
+    timed: bool, seed: int, interruptions: list[tuple[str, float]], stalls: list[tuple[float, float]]
+) -> None:
+    """Of a client that reports nothing: neither while it stalls, nor in all that comes after it."""
+    link = Link([(begins, begins + lasts) for begins, lasts in stalls])
+    talk = perform(seed, interruptions, 0.0, False, timed, link=link)
     assert talk.checked

@@ -20,9 +20,15 @@ class SlowLine:
         await anyio.sleep_forever()
         raise AssertionError
 
+    written = 0
+
+    def arrived(self) -> int | None:
+        return self.written
+
     async def send(self, frame: str | bytes) -> None:
         await self.take.acquire()
         self.taken.append(frame)
+        self.written += len(frame)
 
     async def close(self, code: int, reason: str) -> None: ...
 
@@ -31,7 +37,7 @@ async def test_an_event_leaves_when_its_first_frame_does_and_once() -> None:
     """The echo is looked for from there on: on a busy machine audio waits in the queue for tenths of a second."""
     left: list[ServerEvent] = []
     line = SlowLine()
-    connection = Connection(line, "s", left.append)
+    connection = Connection(line, "s", left.append, lambda: 0.0, 0.3)
     audio = AudioOut("r", np.zeros(1600, np.int16), 16_000, "", True)
     stop = Interrupted("r", "")
     connection.send((lambda: ["head", "samples"], lambda: ["more"]), audio)
@@ -53,7 +59,7 @@ async def test_an_event_leaves_when_its_first_frame_does_and_once() -> None:
 
 async def test_what_did_not_leave_is_found_in_its_order_and_once() -> None:
     line = SlowLine()
-    connection = Connection(line, "s", lambda event: None)
+    connection = Connection(line, "s", lambda event: None, lambda: 0.0, 0.3)
     events = [AudioOut("r", np.zeros(160, np.int16), 16_000, word, True) for word in ("one", "two")]
     for event in events:
         connection.send((lambda: ["a frame"], lambda: ["another"]), event)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voice.mouth.playout import Playout
+from voice.session.outgoing import AudioOut
+from voice.session.underway import Underway
 
 
 def test_it_plays_at_the_speed_of_time_from_the_first_audio_on() -> None:
@@ -170,3 +173,51 @@ def test_a_client_that_reports_is_believed() -> None:
     assert playout.heard(10.5) == pytest.approx(0.2)
     playout.report(0.45, now=10.5)
     assert playout.heard(10.5) == pytest.approx(0.45)
+
+
+def test_what_is_missing_is_not_played_and_time_starts_again_when_it_comes() -> None:
+    playout = Playout(0.3, unsure_s=0.3)
+    playout.sent(3.0, now=10.0)
+    playout.missing(2.0, now=12.5)
+    assert playout.position(12.5) == playout.heard(12.5) == playout.arrived_s == 1.0, "the clock had run ahead"
+    playout.missing(1.0, now=14.0)
+    assert playout.position(14.0) == 1.0 and playout.position(14.5) == pytest.approx(1.5)
+    assert playout.heard(14.5) == pytest.approx(1.2)
+    assert playout.position(16.0) == 2.0 and playout.empties_at(16.0) > 16.05, "it looks again, not all the time"
+    playout.missing(0.0, now=16.0)
+    assert playout.position(16.5) == pytest.approx(2.5)
+
+
+def test_a_link_that_stalls_is_sent_no_more_than_two_seconds() -> None:
+    playout, now = Playout(0.3), 10.0
+    for _ in range(100):
+        if playout.room(now) >= 0.1:
+            playout.sent(0.1, now)
+            playout.missing(playout.sent_s, now)
+        now += 0.1
+    assert 2.1 < playout.sent_s < 2.31
+
+
+@pytest.mark.parametrize("round_trip_s", [0.1, 0.4, 0.8, 1.2, 2.0])
+def test_over_a_link_that_is_slow_for_good_a_reply_is_played_without_a_gap(round_trip_s: float) -> None:
+    """And what counts as heard is never ahead of it, though all that was sent is always on its way for long."""
+    playout, underway = Playout(0.3, unsure_s=0.3), Underway(0.3)
+    there: list[float] = []
+    played_s = gaps_s = 0.0
+    for step in range(1100):
+        now = step / 50
+        underway.arrived(sum(at + round_trip_s / 2 <= now for at in there))
+        missing = underway.news(now)
+        if missing is not None:
+            playout.missing(missing.seconds, now)
+        while playout.sent_s < 20.0 and playout.room(now) >= 0.1 - 1e-9:
+            piece = AudioOut("r", np.zeros(100, np.int16), 1000, "", False)
+            playout.sent(0.1, now)
+            there.append(now + round_trip_s / 2)
+            underway.said(piece, now)
+            underway.written(piece, len(there))
+        came_s = sum(at <= now for at in there) / 10
+        assert playout.heard(now) <= played_s + 1e-9
+        gaps_s += 0.02 if 0 < played_s < 20.0 - 1e-9 and played_s >= came_s - 1e-9 else 0.0
+        played_s = min(came_s, played_s + 0.02)
+    assert played_s == pytest.approx(20.0) and gaps_s == 0.0

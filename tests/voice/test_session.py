@@ -52,6 +52,11 @@ class Wire:
     async def receive(self) -> str | bytes:
         return await self._receive.receive()
 
+    written = 0
+
+    def arrived(self) -> int | None:
+        return None  # nobody can tell
+
     async def send(self, frame: str | bytes) -> None:
         self.heard.append(json.loads(frame) if isinstance(frame, str) else {"type": "binary", "bytes": frame})
         self._news.set()

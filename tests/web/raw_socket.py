@@ -7,12 +7,16 @@ import base64
 import os
 import socket
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 __all__ = ["frame", "open_raw", "read_to_end"]
 
 
-async def open_raw(url: str, path: str, receive_buffer: int = 0) -> socket.socket:
+async def open_raw(
+    url: str, path: str, receive_buffer: int = 0, headers: Mapping[str, str] = MappingProxyType({})
+) -> socket.socket:
     """Through the handshake, and nothing read after it. `receive_buffer` in bytes; 0 leaves the system's."""
     parts = urlsplit(url)
     raw = socket.socket()
@@ -22,10 +26,12 @@ async def open_raw(url: str, path: str, receive_buffer: int = 0) -> socket.socke
     loop = asyncio.get_running_loop()
     await loop.sock_connect(raw, (parts.hostname, parts.port))
     key = base64.b64encode(os.urandom(16)).decode()
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     await loop.sock_sendall(
         raw,
         f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode(),
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+        f"{more}\r\n".encode(),
     )
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):  # byte by byte, so that no frame behind it is taken

@@ -8,9 +8,11 @@ shows how far its loudspeaker lags behind our sending: the next reply's clock st
 The history is another matter than pacing: it may hold a word less than was played, and none more. `heard(now)` is
 what a client that reports nothing has played for certain, if what it is sent takes no longer than `unsure_s` to be
 heard. What the network takes does not count in that: who is told to stop is told as late as it was told to play.
+A network that stalls is another matter: what is known not to have arrived (`missing`) was not played.
 
-Theory. Between two corrections position(now) = min(sent, anchor_position + (now - anchor_time)). Reaching `sent`
-is an underrun: the clock stands there until more is sent, and starts again a lag after that moment.
+Theory. Between two corrections position(now) = min(arrived, anchor_position + (now - anchor_time)), where all that
+was sent has arrived unless we are told better. Reaching `arrived` is an underrun: the clock stands there until more
+is sent or arrives, and starts again a lag after that moment.
 """
 
 from __future__ import annotations
@@ -29,6 +31,12 @@ MAX_STALE_S = 5.0
 """A reporting client that has been silent for so long, or twice its longest pause between two reports, may play no
 more: what it was sent since does not count as heard for certain."""
 
+MAX_SLOW_S = 2.0
+"""Over a link on which everything comes late, or that stalled, audio is sent so much earlier at most: a link that is
+slow for good keeps its pace, and one that stalls holds no more than this."""
+LOOK_AGAIN_S = 0.1
+"""Whether what is missing has arrived."""
+
 
 class Playout:
     """All positions are seconds of the reply's audio; `now` is monotonic seconds."""
@@ -36,6 +44,7 @@ class Playout:
     __slots__ = (
         "_anchor_position",
         "_anchor_time",
+        "_arrived_s",
         "_certain_s",
         "_gap_s",
         "_held",
@@ -43,6 +52,7 @@ class Playout:
         "_reported_at",
         "_reported_s",
         "_started_at",
+        "_stood_s",
         "_stopped_s",
         "_unbroken",
         "lag_s",
@@ -57,6 +67,7 @@ class Playout:
         self.lag_s = lag_s
         """How long what is sent takes to be heard, as far as is known."""
         self.sent_s = 0.0
+        self._arrived_s: float | None = None  # all that was sent
         self._anchor_position = 0.0
         self._anchor_time = 0.0
         self._certain_s = 0.0
@@ -67,15 +78,16 @@ class Playout:
         self._moved_at = 0.0  # when a report showed that something was played, or it could not have
         self._stopped_s: float | None = None
         self._started_at: float | None = None
+        self._stood_s = 0.0  # so long the clock waited for what was sent to arrive, until the last time it did
         self._unbroken = True
 
     def position(self, now: float) -> float:
-        """Seconds played by now; never more than was sent."""
+        """Seconds played by now; never more than was sent, and has arrived as far as is known."""
         if self._stopped_s is not None:
             return self._stopped_s
         if self._held and self._reports(now):
             return self._anchor_position  # it knows how to pause: it stands still until resumed
-        return min(self.sent_s, self._anchor_position + max(0.0, now - self._anchor_time))
+        return min(self.arrived_s, self._anchor_position + max(0.0, now - self._anchor_time))
 
     def heard(self, now: float) -> float:
         """Seconds that were played by now for certain; `position` where the client reports."""
@@ -84,8 +96,8 @@ class Playout:
         if self._reported_at is not None:
             trusted_s = 0.0 if self.stands(now) else min(MAX_STALE_S, max(STALE_S, 2 * self._gap_s))
             return min(self.position(now), max(self._certain_s, self._reported_s + trusted_s))
-        certain_s = min(self.sent_s, self._anchor_position + now - self._anchor_time - self.unsure_s)
-        return max(self._certain_s, certain_s)
+        certain_s = self._anchor_position + now - self._anchor_time - self.unsure_s
+        return min(self.arrived_s, max(self._certain_s, certain_s))
 
     def stands(self, now: float) -> bool:
         """The client goes on reporting the same place, though it has more to play: it does not any more."""
@@ -96,7 +108,8 @@ class Playout:
         """Seconds of audio that may be sent now; 0 while held."""
         if self._held:
             return 0.0
-        return max(0.0, self.lead_s + self.lag_s - (self.sent_s - self.position(now)))
+        slow_s = min(self._stood_s + self._stands_s(now), MAX_SLOW_S)
+        return max(0.0, self.lead_s + self.lag_s + slow_s - (self.sent_s - self.position(now)))
 
     def sent(self, seconds: float, now: float) -> None:
         """`seconds` of audio were handed to the client."""
@@ -107,6 +120,16 @@ class Playout:
             self._anchor(position, now, self.lag_s)
             self._moved_at = now
         self.sent_s += seconds
+
+    def missing(self, seconds: float, now: float) -> None:
+        """The last `seconds` of what was sent have not arrived, though they should have; 0: they have."""
+        position, arrived_s = self.position(now), max(0.0, self.sent_s - seconds)
+        if self.arrived_s <= position < arrived_s:  # it ran dry, and goes on here
+            self._unbroken = False
+            self._stood_s += self._stands_s(now)
+            self._anchor(position, now, self.lag_s)
+            self._moved_at = now
+        self._arrived_s = arrived_s if seconds > 0 else None
 
     def report(self, position_s: float, now: float) -> None:
         """The client says where it is. The past cannot be unplayed, and nothing is played before it is sent, or
@@ -141,12 +164,23 @@ class Playout:
         self._stopped_s = min(max(0.0, position_s), self.sent_s)
 
     def empties_at(self, now: float) -> float:
-        """When everything sent will have been played, if nothing more is sent."""
-        return now + (self.sent_s - self.position(now))
+        """When everything sent will have been played, if nothing more is sent and what is missing comes soon."""
+        return now + max(self.sent_s - self.position(now), LOOK_AGAIN_S if self._arrived_s is not None else 0.0)
+
+    @property
+    def arrived_s(self) -> float:
+        """What the client has of it, as far as is known."""
+        return self.sent_s if self._arrived_s is None else self._arrived_s
 
     @property
     def held(self) -> bool:
         return self._held
+
+    def _stands_s(self, now: float) -> float:
+        """How long the clock has been waiting for what was sent to arrive."""
+        if self._arrived_s is None:
+            return 0.0
+        return max(0.0, now - self._anchor_time - (self._arrived_s - self._anchor_position))
 
     def _reports(self, now: float) -> bool:
         return self._reported_at is not None and (self._held or now - self._reported_at < REPORT_TRUST_S)

@@ -10,6 +10,7 @@ from voice.protocols.port import Codec, Draft
 from voice.session.connection import Connection
 from voice.session.outgoing import AudioOut, Interrupted, ServerEvent, ToolCallOut
 from voice.session.resume import AwayTime, SentAudio, Unsent
+from voice.turn.events import Missing
 from voice.turn.tool_rounds import MAX_CALLS
 
 __all__ = ["ClientWriter"]
@@ -50,6 +51,11 @@ class ClientWriter:
         """`event`: what the drafts tell."""
         if self.line is not None and not self.line.send(drafts, event):
             self._overrun()
+
+    def missing(self) -> Sequence[Missing]:
+        """News of what has not arrived of the audio."""
+        news = self.line.missing() if self.line is not None else None
+        return () if news is None else (news,)
 
     # ---- a client that comes back ---------------------------------------------------------------------------
 

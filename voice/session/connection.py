@@ -11,7 +11,9 @@ import structlog
 
 from voice.errors import ClientTooSlow
 from voice.protocols.port import Draft
-from voice.session.outgoing import ServerEvent
+from voice.session.outgoing import AudioOut, ServerEvent
+from voice.session.underway import Underway
+from voice.turn.events import Missing
 
 __all__ = ["Channel", "ClientClosed", "Connection", "asks_to_resume"]
 
@@ -38,6 +40,15 @@ class ClientClosed(anyio.EndOfStream):
 class Channel(Protocol):
     """One client connection, of whatever transport."""
 
+    @property
+    def written(self) -> int:
+        """Bytes that `send` has handed over so far."""
+        ...
+
+    def arrived(self) -> int | None:
+        """How many of them the client's system has for certain; None where nobody can tell."""
+        ...
+
     async def receive(self) -> str | bytes:
         """The next frame. Raises anyio.EndOfStream when the client is gone, ClientClosed if it said goodbye."""
         ...
@@ -52,12 +63,21 @@ class Channel(Protocol):
 class Connection:
     """`over` is set when the session has done with it; `served` is false if it never took it.
 
-    `leaves` is called with each event as it leaves. On a busy machine that is much later than `send`.
+    `leaves` is called with each event as it leaves. On a busy machine that is much later than `send`. `now` is the
+    time of the session; audio that has not arrived after `late_s` is late.
     """
 
-    def __init__(self, channel: Channel, name: str, leaves: Callable[[ServerEvent], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        name: str,
+        leaves: Callable[[ServerEvent], None],
+        now: Callable[[], float],
+        late_s: float,
+    ) -> None:
         self.channel = channel
-        self._leaves = leaves
+        self._leaves, self._now = leaves, now
+        self._underway = None if channel.arrived() is None else Underway(late_s)
         self.over = anyio.Event()
         self.served = False
         self._name = name
@@ -71,6 +91,8 @@ class Connection:
 
     def send(self, drafts: Sequence[Draft], event: ServerEvent | None = None) -> bool:
         """Say it when its turn comes; `event` is what the drafts tell. False: the client does not read."""
+        if self._underway is not None and isinstance(event, AudioOut) and drafts:
+            self._underway.said(event, self._now())
         try:
             for draft in drafts:
                 self._outbox.send_nowait((event, draft))
@@ -112,6 +134,8 @@ class Connection:
                 for frame in draft():
                     await self.channel.send(frame)
                 self._in_hand = None
+                if self._underway is not None and isinstance(event, AudioOut):
+                    self._underway.written(event, self.channel.written)
                 if not self._crowded:
                     self._has_room.set()
         except anyio.BrokenResourceError:
@@ -119,6 +143,15 @@ class Connection:
         finally:
             self._written.set()
             self._has_room.set()
+
+    def missing(self) -> Missing | None:
+        """Of the audio that was said, what has not arrived; None: there is nothing new, or nobody can tell."""
+        if self._underway is None:
+            return None
+        arrived = self.channel.arrived()
+        if arrived is not None:
+            self._underway.arrived(arrived)
+        return self._underway.news(self._now())
 
     async def finish(self) -> None:
         """Take nothing more, and give what waits a moment to leave."""
@@ -155,6 +188,13 @@ class _Peeked:
     async def receive(self) -> str | bytes:
         first, self._first = self._first, None
         return first if first is not None else await self._channel.receive()
+
+    @property
+    def written(self) -> int:
+        return self._channel.written
+
+    def arrived(self) -> int | None:
+        return self._channel.arrived()
 
     async def send(self, frame: str | bytes) -> None:
         await self._channel.send(frame)

@@ -160,13 +160,13 @@ class Session:
 
         Raises ClientTooSlow when more waits for the client than is kept.
         """
-        first = line = Connection(channel, self._name, self._listening.leaves)
+        first = line = self._connection(channel)
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = self._work.tasks = tasks
                 self._listening.open(self._parts.ears)
                 self._client_writer.line = line
-                self._send(self._greeting())
+                self._client_writer.send(self._greeting())
                 self._hear(heard.EchoHeard(self._listening.echo))
                 tasks.start_soon(self._tick)
                 tasks.start_soon(self._listening.run)
@@ -198,7 +198,7 @@ class Session:
         """
         if self._over or not isinstance(self._codec, Resumable):
             return False
-        line = Connection(channel, self._name, self._listening.leaves)
+        line = self._connection(channel)
         for older in (self._next, self._client_writer.line):
             if older is not None:
                 older.served = True
@@ -226,6 +226,10 @@ class Session:
         line.over.set()
 
     # ---- a connection ---------------------------------------------------------------------------------------
+
+    def _connection(self, channel: Channel) -> Connection:
+        late_s = self._settings.turn.unsure_ms / 1000
+        return Connection(channel, self._name, self._listening.leaves, self._now, late_s)
 
     async def _serve(self, line: Connection) -> bool:
         """True if the session is over with this connection."""
@@ -298,6 +302,7 @@ class Session:
         self._listening.came_back()
         self._client_writer.go_on(at_s)
         log.info("session.resumed", session=self._name, state=self.state)
+        self._hear(heard.Missing(reply, 0.0))  # it was sent again
         if at_s is not None and position is not None:
             self._hear(heard.PlayedReport(reply, at_s * 1000))
         self._rearm.set()
@@ -330,11 +335,12 @@ class Session:
 
     def _hear(self, event: heard.TurnEvent) -> None:
         now = self._now()
-        actions = self._machine.step(event, now)
-        for watcher in self._watchers:
-            watcher.stepped(event, now, actions)
-        for action in actions:
-            self._act(action)
+        for each in (*self._client_writer.missing(), event):
+            actions = self._machine.step(each, now)
+            for watcher in self._watchers:
+                watcher.stepped(each, now, actions)
+            for action in actions:
+                self._act(action)
         self._rearm.set()
 
     async def _tick(self) -> None:
@@ -367,9 +373,6 @@ class Session:
             return  # it was said, and another device took it
         self._client_writer.say(event)
 
-    def _send(self, drafts: Sequence[Draft]) -> None:
-        self._client_writer.send(drafts)
-
     def _stop(self) -> None:
         self._over = True
         self._tasks.cancel_scope.cancel()
@@ -388,9 +391,9 @@ class Session:
         self._listening.reconfigure(config)
         self._hear(heard.ConfigChanged(config))
         self._on_update(config)
-        self._send(self._codec.updated(self._token))
+        self._client_writer.send(self._codec.updated(self._token))
 
     def _complain(self, error: ParleyError) -> None:
         for watcher in self._watchers:
             watcher.refused(error.code)
-        self._send(self._codec.complain(error))
+        self._client_writer.send(self._codec.complain(error))

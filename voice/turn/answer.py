@@ -37,6 +37,7 @@ from voice.turn.events import (
     MindFailed,
     MindFinished,
     MindWaits,
+    Missing,
     PlayedReport,
     TokensArrived,
     ToolResult,
@@ -64,6 +65,7 @@ AnswerEvent = (
     | ClauseAudio
     | ClauseFailed
     | PlayedReport
+    | Missing
     | ToolResult
     | UsageKnown
 )
@@ -320,7 +322,11 @@ class Answer:
     # ---- results --------------------------------------------------------------------------------------------
 
     def hear(self, event: AnswerEvent, now: float) -> None:
-        """A piece of work came back, or the client reported its playout. Stale ones change nothing."""
+        """A piece of work came back, or news of the client's playout. Stale ones change nothing."""
+        if isinstance(event, Missing):
+            if self.reply is not None and self.reply.id == event.reply:
+                self.reply.playout.missing(event.seconds, now)
+            return
         if isinstance(event, PlayedReport):
             self._on_played(event, now)
             return

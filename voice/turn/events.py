@@ -28,6 +28,7 @@ __all__ = [
     "MindFailed",
     "MindFinished",
     "MindWaits",
+    "Missing",
     "PartialTranscript",
     "PhraseSpotted",
     "PlayedReport",
@@ -258,6 +259,15 @@ class PlayedReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """The last `seconds` of the audio that was sent of reply `reply` have not arrived at the client, though they
+    should have; 0: all of it has."""
+
+    reply: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigChanged:
     config: SessionConfig
 
@@ -297,6 +307,7 @@ TurnEvent = (
     | InterruptAsked
     | Cleared
     | PlayedReport
+    | Missing
     | AddMessage
     | DeleteItem
     | Respond

@@ -13,6 +13,7 @@ from voice.protocols.port import Codec
 from voice.session.config import SessionConfig
 from voice.session.connection import ClientClosed
 from web.errors import close_code
+from web.http.unacknowledged import unacknowledged_of
 from web.services import Services
 
 __all__ = ["WebSocketChannel", "converse"]
@@ -35,6 +36,8 @@ class WebSocketChannel:
     def __init__(self, socket: WebSocket, send_timeout_s: float) -> None:
         self._socket = socket
         self._send_timeout_s = send_timeout_s
+        self._unacknowledged = unacknowledged_of(socket.scope)
+        self.written = 0
         self._abort: Callable[[], None] | None = socket.scope.get("extensions", {}).get("parley.abort")
         self._closed = False
 
@@ -62,6 +65,7 @@ class WebSocketChannel:
                     await self._socket.send_text(frame)
                 else:
                     await self._socket.send_bytes(frame)
+            self.written += _on_the_wire(frame)
         except TimeoutError:
             _log.warning("channel.client_too_slow", waited_s=self._send_timeout_s)
             self._drop()
@@ -69,6 +73,11 @@ class WebSocketChannel:
         except (WebSocketDisconnect, RuntimeError):  # the client is gone; a close was sent already
             self._closed = True
             raise anyio.BrokenResourceError from None
+
+    def arrived(self) -> int | None:
+        """How much of `written` the client's system has acknowledged; None where nobody can tell."""
+        waiting = self._unacknowledged()
+        return None if waiting is None else self.written - waiting
 
     async def close(self, code: int, reason: str) -> None:
         """Close from our side; nothing happens if it is closed already. Never waits long."""
@@ -89,6 +98,12 @@ class WebSocketChannel:
         self._closed = True
         if self._abort is not None:
             self._abort()
+
+
+def _on_the_wire(frame: str | bytes) -> int:
+    """Bytes of a frame with its head (RFC 6455 5.2). Too few for text that is not ASCII, which harms nothing."""
+    size = len(frame)
+    return size + (2 if size < 126 else 4 if size < 2**16 else 10)
 
 
 async def converse(

@@ -11,6 +11,7 @@ import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 import anyio
@@ -27,6 +28,8 @@ from models.errors import ParleyError
 from web.errors import TooManyConnections
 from web.guards.errors_to_answers import answer
 from web.http.departure import EXTENSION, Departure
+from web.http.unacknowledged import EXTENSION as UNACKNOWLEDGED
+from web.http.unacknowledged import unacknowledged
 from web.serving.gathered_writes import GatheredWrites
 from web.serving.open_files import MOST_CONNECTIONS, connections_at_once
 
@@ -63,8 +66,9 @@ class AddressTaken(ParleyError):
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """Hands the application a way to cut a connection whose client reads nothing: a close would wait for it. A client
-    that sends text in another encoding than UTF-8 is told so by 1007; that is its fault, and no trace in our log.
+    """Hands the application a way to cut a connection whose client reads nothing: a close would wait for it; and
+    one to ask what has not arrived there. A client that sends text in another encoding than UTF-8 is told so by 1007;
+    that is its fault, and no trace in our log.
     """
 
     def send_receive_event_to_app(self) -> None:
@@ -80,7 +84,9 @@ class _WebSocket(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     async def run_asgi(self) -> None:
-        self.scope.setdefault("extensions", {})["parley.abort"] = self.transport.abort  # type: ignore[assignment]
+        extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
+        extensions["parley.abort"] = self.transport.abort
+        extensions[UNACKNOWLEDGED] = partial(unacknowledged, self.transport)
         await super().run_asgi()
 
     async def send(self, message: Any) -> None:
