@@ -99,7 +99,10 @@ def choose(
     Raises SettingsError for an engine that does not exist, NoModel where the engine's model is not there.
     """
     wanted = settings.engine
-    improve = f"parley download-model --for {kind}"
+    language = settings.language
+    improve = f"parley download-model --for {kind}" + (
+        "" if language in ("auto", "en") else f" --language {language}"
+    )
     why = "comes with Parley" if wanted == "auto" else "configured"
     if wanted != "auto" and wanted not in specs:
         names = ", ".join(("auto", OPENAI, *specs))
@@ -112,7 +115,8 @@ def choose(
                 return Chosen(spec.name, model, "best that is installed" if wanted == "auto" else why, "")
     for spec in specs.values():
         if not spec.needs_model and (wanted == spec.name or (wanted == "auto" and not settings.model)):
-            return Chosen(spec.name, None, why, improve)
+            knows = language == "auto" or "*" in spec.languages or language.lower()[:2] in spec.languages
+            return Chosen(spec.name, None, why if knows else f"{why}; it does not know {language!r}", improve)
     missing = f"model {settings.model!r}" if settings.model else f"model for {wanted}"
     raise NoModel(f"voice.{kind}: the {missing} is not in the store", hint=f"`{improve}` installs one")
 

@@ -119,12 +119,14 @@ def test_the_doctor_finds_what_is_wrong(tmp_path: Path) -> None:
     assert "hey jarvis" in done.stdout
     assert "llama.cpp (language models): 0." in done.stdout
     tables = ("[models]", "directories = ['/not/mounted']", "[llm]", "model = 'parley-mimi'")
-    settings = "\n".join((*tables, "[voice.tts]", "model = 'nobody'"))
+    settings = "\n".join((*tables, "[voice.tts]", "model = 'nobody'", "[voice.stt]", "language = 'de'"))
     (tmp_path / "parley.toml").write_text(settings, encoding="utf-8")
     absent = _parley("doctor", home=tmp_path)
     assert absent.returncode == 1 and "/not/mounted" in absent.stdout
     assert "no model called 'parley-mimi'" in absent.stdout and "did you mean 'parley-mini'" in absent.stdout
     assert "the model 'nobody' is not in the store" in absent.stdout
+    assert "it does not know 'de'" in absent.stdout
+    assert "parley download-model --for stt --language de" in absent.stdout
     (tmp_path / "parley.toml").unlink()
     wrong = _parley("doctor", home=tmp_path, PARLEY_PORT="seven")
     assert wrong.returncode == 1 and "PARLEY_PORT" in wrong.stdout

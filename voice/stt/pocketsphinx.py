@@ -71,7 +71,7 @@ class PocketsphinxStt:
         if language is not None and language.lower().replace("_", "-").split("-", 1)[0] != "en":
             raise BadInput(
                 f"pocketsphinx understands English only, not {language!r}",
-                hint="install a Whisper model for other languages",
+                hint=f"`parley download-model --for stt --language {language}` installs a model for it",
                 param="language",
             )
         return _Stream(self)

@@ -95,7 +95,7 @@ def _speech(kind: Kind, subject: str, settings: SpeechServiceSettings, store: St
     except (VoiceError, SettingsError) as error:
         return Finding("fail", subject, error.message, better(kind))
     text = f"{chosen.title} ({chosen.why})"
-    return Finding("warn", subject, text, better(kind)) if chosen.improve else Finding("ok", subject, text)
+    return Finding("warn", subject, text, chosen.improve) if chosen.improve else Finding("ok", subject, text)
 
 
 def _language_model(settings: Settings, store: Store) -> Finding:
