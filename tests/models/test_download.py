@@ -163,6 +163,18 @@ async def test_a_file_arrives_whole_with_progress(hub: Hub, tmp_path: Path) -> N
     assert [p.received for p in told] == sorted(p.received for p in told)
 
 
+@pytest.mark.parametrize(("second", "total"), [(len(DATA), 2 * len(DATA)), (None, None)])
+async def test_of_several_files_the_progress_is_that_of_all(
+    hub: Hub, tmp_path: Path, second: int | None, total: int | None
+) -> None:
+    told: list[Progress] = []
+    url = f"{hub.url}/file.gguf"
+    files = [RemoteFile(url, "a.gguf", len(DATA)), RemoteFile(url, "b.gguf", second)]
+    await loader(tmp_path).fetch("m", files, told.append)
+    assert {progress.total for progress in told} == {total} and told[-1].received == 2 * len(DATA)
+    assert [progress.received for progress in told] == sorted(progress.received for progress in told)
+
+
 async def test_a_cut_is_resumed_where_it_was(hub: Hub, tmp_path: Path) -> None:
     hub.cut_after, hub.cuts = 1_000_000, 2
     folder = await loader(tmp_path).fetch("m", [remote(hub, sha256=SHA)])

@@ -24,6 +24,7 @@ from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_schema import Kind
 from voice.protocols.realtime_voices import Voices
 from voice.session import incoming
+from voice.session.outgoing import ServerEvent
 from voice.settings import VoiceSettings
 from voice.turn import events as heard
 from voice.turn.actions import Action, Tell
@@ -110,7 +111,10 @@ class RealtimeTalk(Conversation):
     def _do(self, action: Action) -> None:
         super()._do(action)
         if isinstance(action, Tell):
-            self._write(self.codec.tell(action.event))
+            self.tell(action.event)
+
+    def tell(self, event: ServerEvent) -> None:
+        self._write(self.codec.tell(event))
 
     def _write(self, drafts: Any) -> None:
         for draft in drafts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from llm.messages import ImagePart, TextPart
 from tests.voice.conversation import Conversation, Delays
 from tests.voice.realtime_talk import RealtimeTalk, check
 from voice.protocols import realtime_lifecycle
+from voice.session.incoming import AddMessage
+from voice.session.outgoing import ErrorOut
 from voice.turn import events as heard
 from voice.turn.actions import Think
 from voice.turn.history import without_images
@@ -219,3 +222,17 @@ class TestOrder:
         (item,) = talk.machine.history.items
         assert order(talk) == [item.id] and not item.message.content
         assert not talk.machine.history.messages("", None, 20)
+
+
+def test_a_late_complaint_names_what_the_client_asked_and_no_more_is_kept_than_the_last_requests() -> None:
+    """These are taken from the codec and not given to the session, as one that is slow to answer."""
+    talk = RealtimeTalk()
+    causes = []
+    for number in range(realtime_lifecycle.CAUSES + 1):
+        asked = {"type": "conversation.item.create", "item": message(text("hi")), "event_id": f"mine_{number}"}
+        (event,) = talk.codec.receive(json.dumps(asked))
+        assert isinstance(event, AddMessage) and event.event_id is not None
+        causes.append(event.event_id)
+    for cause in (causes[0], causes[1], causes[-1]):
+        talk.tell(ErrorOut("x", "no", "", event_id=cause))
+    assert [error["event_id"] for error in talk.errors] == [None, "mine_1", f"mine_{realtime_lifecycle.CAUSES}"]

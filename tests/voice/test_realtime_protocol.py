@@ -579,7 +579,7 @@ def test_words_and_calls_of_one_response() -> None:
         turn,
     ]
     for event in told:
-        talk._write(talk.codec.tell(event))
+        talk.tell(event)
     check(talk)
     output = talk.of("response.done")[0]["response"]["output"]
     assert [(item["type"], item.get("call_id")) for item in output] == [
