@@ -21,7 +21,7 @@ from llm.memory.machine import gpus
 from llm.routing.abilities import Abilities
 from llm.settings import EngineSettings
 from llm.slots.events import Need
-from llm.workers.projectors import Senses, find_projector, senses_of
+from llm.workers.projectors import Modalities, find_projector, modalities_of
 from models.errors import BadInput, ModelUnreadable, SettingsError
 from models.formats.gguf import read_header
 from models.formats.port import Kind
@@ -106,10 +106,10 @@ class Plan:
                 return {}
 
 
-def type_of(model: Installed, senses: Senses | None = None) -> ModelType | None:
-    """`senses`: of a language model with a projector file. None: not a model that a slot can hold."""
-    if model.kind == "llm" and senses is not None:
-        return "omni" if senses.hears else "vision"
+def type_of(model: Installed, modalities: Modalities | None = None) -> ModelType | None:
+    """`modalities`: of a language model with a projector file. None: not a model that a slot can hold."""
+    if model.kind == "llm" and modalities is not None:
+        return "omni" if modalities.audio else "vision"
     if model.format == "dual_encoder":
         return "vision-embedding"
     return _TYPES.get(model.kind)
@@ -119,7 +119,7 @@ def quick_type(model: Installed) -> ModelType | None:
     """As `type_of`, with the projector that lies beside the model, if any. Blocking."""
     projector = find_projector(model.path, "") if model.kind == "llm" else None
     try:
-        return type_of(model, None if projector is None else senses_of(projector))
+        return type_of(model, None if projector is None else modalities_of(projector))
     except ModelUnreadable:
         return type_of(model)
 
@@ -172,8 +172,8 @@ def plan_for(
     """Reads the model's header: blocking. `cards`: the sizes of the GPUs. Raises ModelUnreadable, BadInput."""
     engine = changed_settings(settings, options)
     projector = find_projector(model.path, engine.mmproj) if model.kind == "llm" else None
-    senses = None if projector is None else senses_of(projector)
-    kind = type_of(model, senses)
+    modalities = None if projector is None else modalities_of(projector)
+    kind = type_of(model, modalities)
     if kind is None:
         raise BadInput(f"{model.name} is a model for {model.kind}, and no slot can hold that", param="model_path")
     key = model_key(model.path, model.size_bytes)
@@ -186,7 +186,7 @@ def plan_for(
         fit = predict(header, engine, memory_bytes)
         context = fit.context
         predicted = fit.total + model.size_bytes - header.size_bytes  # the other parts of a split file
-        predicted += int(senses.size_bytes * _GROWTH) if senses else 0
+        predicted += int(modalities.size_bytes * _GROWTH) if modalities else 0
     elif model.format == "safetensors":
         fit = folder_fit(model.path, engine, memory_bytes)
         context, predicted = fit.context, fit.total

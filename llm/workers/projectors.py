@@ -8,15 +8,15 @@ from pathlib import Path
 
 from models.formats.gguf import read_header
 
-__all__ = ["Senses", "find_projector", "senses_of"]
+__all__ = ["Modalities", "find_projector", "modalities_of"]
 
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 
 
 @dataclass(frozen=True, slots=True)
-class Senses:
-    sees: bool
-    hears: bool
+class Modalities:
+    vision: bool
+    audio: bool
     size_bytes: int
 
 
@@ -32,9 +32,9 @@ def find_projector(model: Path, setting: str) -> Path | None:
     return found[0] if len(found) == 1 and models == {_PART.sub("", model.stem)} else None
 
 
-def senses_of(projector: Path) -> Senses:
+def modalities_of(projector: Path) -> Modalities:
     """From its header; files older than these keys only see. Raises ModelUnreadable. Blocking."""
     header = read_header(projector)
-    hears = bool(header.metadata.get("clip.has_audio_encoder", False))
-    sees = bool(header.metadata.get("clip.has_vision_encoder", not hears))
-    return Senses(sees, hears, header.size_bytes)
+    audio = bool(header.metadata.get("clip.has_audio_encoder", False))
+    vision = bool(header.metadata.get("clip.has_vision_encoder", not audio))
+    return Modalities(vision, audio, header.size_bytes)

@@ -127,7 +127,7 @@ CORES = (
     "voice/session/resume.py",
     "voice/turn/actions.py",
     "voice/turn/answer.py",
-    "voice/turn/asides.py",
+    "voice/turn/out_of_band.py",
     "voice/turn/bargein.py",
     "voice/turn/deciding.py",
     "voice/turn/endpointing.py",

@@ -172,7 +172,7 @@ class TestRepliesOnDemand:
         assert [error.code for error in talk.told(ErrorOut)] == ["too_many_responses"]
         assert {turn.key for turn in talk.told(TurnComplete)} == {"story", "aside-0", "aside-1", "aside-2", "aside-3"}
         assert contents(talk) == [("assistant", LONG)]
-        assert [a.aside for _, a in talk.actions if isinstance(a, Think)] == [False, True, True, True, True]
+        assert [a.out_of_band for _, a in talk.actions if isinstance(a, Think)] == [False, True, True, True, True]
 
     def test_a_spoken_reply_may_be_kept_out_of_the_conversation(self) -> None:
         talk = Conversation(answer=lambda asked: "Doors closing.")

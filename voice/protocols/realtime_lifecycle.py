@@ -261,9 +261,11 @@ class Lifecycle:
         wish = parse_response(event.response, self._items.get, self._new_id, self._max_tokens)
         if wish.voice is not None:
             self._voices.check(wish.voice, self.session.voice, "response.audio.output.voice")
-        if not wish.aside(self.session.speaks):
+        if not wish.out_of_band(self.session.speaks):
             active = self._replies.active
-            waiting = next((other for other in self._wishes.values() if not other.aside(self.session.speaks)), None)
+            waiting = next(
+                (other for other in self._wishes.values() if not other.out_of_band(self.session.speaks)), None
+            )
             if active is not None or waiting is not None:
                 name = active.id if active is not None else "that was asked for"
                 raise invalid(
@@ -278,7 +280,7 @@ class Lifecycle:
         wanted = event.response_id
         found = self._replies.active if wanted is None else self._replies.find(wanted)
         # One that waits for the floor is not wanted any more either.
-        waiting = [key for key, wish in self._wishes.items() if not wish.aside(self.session.speaks)]
+        waiting = [key for key, wish in self._wishes.items() if not wish.out_of_band(self.session.speaks)]
         if found is None and (wanted is not None or not waiting):
             raise invalid(
                 "Cancellation failed: no active response found", "response_id", code="response_cancel_not_active"

@@ -41,7 +41,7 @@ class ReplyWish:
     in_conversation: bool
     fields: Mapping[str, Any]
 
-    def aside(self, speaks: bool) -> bool:
+    def out_of_band(self, speaks: bool) -> bool:
         """It needs no floor: text, beside the conversation. `speaks`: the session's answers are spoken."""
         spoken = speaks if self.options.spoken is None else self.options.spoken
         return not self.in_conversation and not spoken

@@ -128,7 +128,7 @@ class Work:
                 self._prefill_scope = anyio.CancelScope()
                 self.tasks.start_soon(self._prefill, action, self._prefill_scope)
             case Think():
-                if not action.aside:
+                if not action.out_of_band:
                     self._prefill_scope.cancel()  # what was read so far is kept, and the request reads on
                 self._start(action.revision, partial(self._think, action))
             case Speak():
@@ -240,10 +240,10 @@ class Work:
             messages=messages,
             model=llm.model or self._settings.llm.model,
             sampling=Sampling(temperature=action.temperature, max_tokens=action.max_tokens),
-            conversation=None if action.aside else self._name,
+            conversation=None if action.out_of_band else self._name,
             tools=action.tools,
             tool_choice=action.tool_choice if action.tools else None,
-            priority=Priority.INTERACTIVE if action.aside else Priority.VOICE,
+            priority=Priority.INTERACTIVE if action.out_of_band else Priority.VOICE,
             user=self._owner,
             thinking=False,  # nobody wants to wait for thoughts that are not spoken
             on_wait=self._waits_of(action.revision),

@@ -93,7 +93,7 @@ class ScoreTurn:
 class Think:
     """Ask the model; its tokens come back as TokensArrived of `revision`.
 
-    `aside`: it is no part of the conversation, and what the model remembers of that stays as it is.
+    `out_of_band`: it is no part of the conversation, and what the model remembers of that stays as it is.
     """
 
     revision: int
@@ -102,7 +102,7 @@ class Think:
     tool_choice: str | Mapping[str, Any] | None = None
     temperature: float | None = None
     max_tokens: int | None = None
-    aside: bool = False
+    out_of_band: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from voice.turn.history import History, Item
 from voice.turn.report import turn_complete
 from voice.turn.revision import Revision, Turn
 from voice.turn.thinking import choice_among, think_of
-from voice.turn.tool_rounds import Replying, ToolDesk
+from voice.turn.tool_rounds import Replying, ToolDispatcher
 
 __all__ = ["Answer", "AnswerEvent"]
 
@@ -98,7 +98,9 @@ class Answer:
         self._replies = 0
         self._lag_s = 0.0  # of the client's loudspeaker, as its last reports showed
         self._words_told = False  # some of the reply's, since it was pumped last
-        self._desk = ToolDesk(tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call)
+        self._dispatcher = ToolDispatcher(
+            tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call
+        )
 
     @property
     def patience_s(self) -> float:
@@ -184,24 +186,26 @@ class Answer:
         think = think_of(revision.number, revision.messages, revision.options, self.config)
         choice = think.tool_choice
         if revision.rounds.number:  # a model that must call a tool would call it for ever
-            last = self._desk.is_last(revision) or choice == "none"
+            last = self._dispatcher.is_last(revision) or choice == "none"
             choice = "none" if last else None
-        tools = self._desk.offered(think.tools)
+        tools = self._dispatcher.offered(think.tools)
         self.out.append(replace(think, tools=tools, tool_choice=choice_among(choice, tools)))
 
-    def can_choose(self, options: ReplyOptions, *, aside: bool) -> bool:
+    def can_choose(self, options: ReplyOptions, *, out_of_band: bool) -> bool:
         """The tool that the client wants called in this reply is there."""
         if options.tool_choice is None:
             return True
         tools = think_of(0, (), options, self.config).tools
-        return choice_among(options.tool_choice, tools if aside else self._desk.offered(tools)) is not None
+        return (
+            choice_among(options.tool_choice, tools if out_of_band else self._dispatcher.offered(tools)) is not None
+        )
 
     def read_ahead(self, words: str) -> None:
         """The conversation so far, and how the user's turn begins: most of the next prompt."""
         tools = think_of(0, (), DEFAULT_OPTIONS, self.config).tools
         messages = self.prompt(DEFAULT_OPTIONS, words or None)
         if messages:
-            self.out.append(Prefill(messages, self._desk.offered(tools)))
+            self.out.append(Prefill(messages, self._dispatcher.offered(tools)))
 
     def prompt(self, options: ReplyOptions, asked: str | None) -> tuple[Message, ...]:
         """What the model is told: the client's own messages, or the conversation and what was asked last."""
@@ -278,7 +282,7 @@ class Answer:
             return
         reply = revision.reply
         heard = reply.heard(now, whole=not interrupted) if reply is not None else ""
-        self._desk.close(revision)
+        self._dispatcher.close(revision)
         revision.ledger.mark(Stage.STOPPED if interrupted else Stage.DONE, now)
         self.stop_work(revision)
         if not revision.answering:
@@ -303,7 +307,7 @@ class Answer:
         revision, reply = self.revision, self.reply
         if revision is not None and reply is not None and revision.item:
             told, self.out = self.out, []
-            self._desk.close(revision)
+            self._dispatcher.close(revision)
             self._keep(revision, reply, reply.heard(now), True)
             self.out = told
         self.abandon()
@@ -418,7 +422,7 @@ class Answer:
         """Make the calls that the model asked for, once the turn is confirmed."""
         if revision.answering and revision.rounds.busy:
             theirs = self.config.llm.tools if revision.options.tools is None else revision.options.tools
-            if self._desk.is_last(revision):
+            if self._dispatcher.is_last(revision):
                 revision.rounds.calls = ()
                 self.out.append(Tell(ErrorOut("too_many_tool_calls", "The model goes on calling tools", MORE_ROUNDS)))
                 revision.failure = "too_many_tool_calls"
@@ -428,11 +432,11 @@ class Answer:
             revision.calls_after = revision.after
             if revision.reply is not None:
                 self._tell_words(revision.reply)  # the model wrote them before its calls
-            self._desk.begin(revision, self.config, theirs, now)
+            self._dispatcher.begin(revision, self.config, theirs, now)
             self._go_on(revision, now)
 
     def _on_tool_result(self, event: ToolResult, now: float) -> None:
-        if not self._desk.result(self.revision, event.call_id, event.output):
+        if not self._dispatcher.result(self.revision, event.call_id, event.output):
             hint = "answer a `tool_call` with its own call_id"
             self.out.append(Tell(ErrorOut("unknown_tool_call", "No tool call of this id is waiting", hint)))
         elif self.revision is not None:
@@ -440,7 +444,7 @@ class Answer:
 
     def _go_on(self, revision: Revision, now: float) -> None:
         """When the last result is in, the model is asked again; or the reply ends, if the results are not for us."""
-        if self._desk.next_round(revision):
+        if self._dispatcher.next_round(revision):
             revision.stir(now)
             self._ask(revision)
         elif revision.rounds.handed_over and not revision.rounds.busy and revision.reply is not None:
@@ -450,13 +454,13 @@ class Answer:
         """Time has passed: a tool may be late, or the answer."""
         revision = self.revision
         if revision is not None and revision.rounds.busy:
-            self._desk.expire(revision, now, self._language(revision))
+            self._dispatcher.expire(revision, now, self._language(revision))
             self._go_on(revision, now)
         due_at = revision.slow.due_at(revision, self._settings) if revision is not None else None
         if revision is not None and due_at is not None and now >= due_at:
             self.out.append(Tell(revision.slow.tell(revision, now)))
             if revision.slow.bridge_is_due(revision, now):
-                revision.slow.bridge(revision, self._desk.filler(self._language(revision)), now)
+                revision.slow.bridge(revision, self._dispatcher.filler(self._language(revision)), now)
 
     def _add_round(self, revision: Replying, message: Message) -> str:
         """A call or a result enters the conversation, behind what came before it in this reply."""
@@ -524,7 +528,7 @@ class Answer:
             return None
         reply = self.reply
         times = [self._fails_at(), reply.pumps_at(now) if reply is not None else None]
-        times.append(self._desk.wakes_at(self.revision))
+        times.append(self._dispatcher.wakes_at(self.revision))
         times.append(self.revision.slow.due_at(self.revision, self._settings))
         return min((at for at in times if at is not None), default=None)
 

@@ -26,7 +26,6 @@ from voice.session.outgoing import ServerEvent, SpeechStarted, SpeechStopped, St
 from voice.settings import ToolSettings, TurnSettings
 from voice.turn.actions import Abandon, Action, Listen, StopListening, Tell
 from voice.turn.answer import Answer
-from voice.turn.asides import Asides
 from voice.turn.bargein import LONGEST_STOP_MS, is_phrase, known_stops
 from voice.turn.bracing import Brace
 from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SLACK_S, TurnPolicy
@@ -34,6 +33,7 @@ from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
 from voice.turn.nearness import Nearness
+from voice.turn.out_of_band import OutOfBandReplies
 from voice.turn.own_voice import OwnVoice
 from voice.turn.revision import Overlap, Revision, Turn
 from voice.turn.states import SHOWN, State
@@ -65,7 +65,7 @@ class Floor:
         self._settings = settings
         kept = history if history is not None else History()
         self._answer = Answer(config, settings, kept, system_prompt, tools, server_tools, language)
-        self._asides = Asides(self._answer)
+        self._out_of_band = OutOfBandReplies(self._answer)
         self._audible = audible
         self._gate = Gate(config.wake, audible)
         self._habits = Habits()

@@ -98,7 +98,7 @@ class TurnMachine(Requests):
                 self._on_tick()
             case Closed():
                 self._answer.hang_up(now)
-                self._asides.close()
+                self._out_of_band.close()
                 self._closed = True
             case SpeechBegan():
                 self._speaking = True
@@ -123,7 +123,7 @@ class TurnMachine(Requests):
             case DeleteItem():
                 self._on_delete(event)
             case _:  # what is left of the union is work that came back
-                if not self._asides.hear(event, now):
+                if not self._out_of_band.hear(event, now):
                     self._answer.hear(event, now)
         self._settle()
         return out
@@ -142,8 +142,8 @@ class TurnMachine(Requests):
             at = self._brace.ends_at
         if self._answer.revision is not None:
             at = min(at, self._answer.wakes_at(self._now) or inf)
-        if self._asides.running:
-            at = min(at, self._asides.fails_at() or inf)
+        if self._out_of_band.running:
+            at = min(at, self._out_of_band.fails_at() or inf)
         if self._notes:
             at = min(at, self._notes_fail_at() or inf)
         return at if at < inf else None
@@ -273,7 +273,7 @@ class TurnMachine(Requests):
         elif self.state is State.BRACED and self._now >= self._brace.ends_at:
             self._relax()
         self._answer.tick(self._now)
-        self._asides.give_up(self._now)
+        self._out_of_band.give_up(self._now)
         self._give_up_notes()
         revision = self._answer.revision
         if revision is not None and self._answer.overdue(self._now):

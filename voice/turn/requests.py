@@ -115,16 +115,16 @@ class Requests(Waking):
             self._complain(
                 "transcription_session", "This session only transcribes", "open another one", event.event_id
             )
-        elif not self._answer.can_choose(options, aside=not options.remembered and not spoken):
+        elif not self._answer.can_choose(options, out_of_band=not options.remembered and not spoken):
             hint = "name one of the tools, or bring them along"
             self._complain("invalid_tool_choice", "tool_choice is none of the tools", hint, event.event_id)
         elif not options.remembered and not spoken:
-            if self._asides.full:
+            if self._out_of_band.full:
                 self._complain(
                     "too_many_responses", "Too many replies at once", "wait for one of them", event.event_id
                 )
             else:
-                self._asides.begin(self._number(), options, self._now)
+                self._out_of_band.begin(self._number(), options, self._now)
         elif self._wish is not None or (busy is not None and busy.answering):
             self._complain(
                 "conversation_already_has_active_response",
@@ -156,7 +156,7 @@ class Requests(Waking):
         reply, busy = self._answer.reply, self._answer.revision
         name = reply.id if reply is not None else None
         if event.reply is not None and event.reply != name:
-            if not self._asides.cancel(event.reply, self._now):
+            if not self._out_of_band.cancel(event.reply, self._now):
                 self._complain("response_cancel_not_active", "This reply is not active", "", event.event_id)
         elif busy is not None and busy.confirmed:
             self._wish = None

@@ -15,7 +15,12 @@ __all__ = ["choice_among", "think_of"]
 
 
 def think_of(
-    number: int, messages: tuple[Message, ...], options: ReplyOptions, config: SessionConfig, *, aside: bool = False
+    number: int,
+    messages: tuple[Message, ...],
+    options: ReplyOptions,
+    config: SessionConfig,
+    *,
+    out_of_band: bool = False,
 ) -> Think:
     """The request to the model: the client's wishes for this reply over the session's configuration."""
     llm = config.llm
@@ -26,7 +31,7 @@ def think_of(
         tool_choice=llm.tool_choice if options.tool_choice is None else options.tool_choice,
         temperature=llm.temperature if options.temperature is None else options.temperature,
         max_tokens=llm.max_tokens if options.max_tokens is None else options.max_tokens,
-        aside=aside,
+        out_of_band=out_of_band,
     )
 
 

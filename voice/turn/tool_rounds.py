@@ -21,7 +21,7 @@ from voice.session.outgoing import ErrorOut, ToolCallOut
 from voice.settings import ToolSettings
 from voice.turn.actions import Action, RunTool, Tell
 
-__all__ = ["Replying", "Rounds", "ToolDesk", "chat_tool"]
+__all__ = ["Replying", "Rounds", "ToolDispatcher", "chat_tool"]
 
 CANCELLED = json.dumps({"error": "the user interrupted before the result came"})
 TIMED_OUT = json.dumps({"error": "the tool did not answer in time"})
@@ -79,7 +79,7 @@ class Replying(Protocol):
         ...
 
 
-class ToolDesk:
+class ToolDispatcher:
     """`do` takes actions; `add` puts a message into the conversation and gives its item's id."""
 
     def __init__(
