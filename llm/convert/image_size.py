@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["MOST_PIXELS", "pixels"]
+__all__ = ["MOST_PIXELS", "MOST_PIXELS_TOGETHER", "pixels"]
 
 MOST_PIXELS = 64_000_000
+MOST_PIXELS_TOGETHER = 200_000_000
+"""Of all images of a request: sixteen photos of a telephone, 600 MB."""
 
 
 def pixels(data: bytes) -> int | None:

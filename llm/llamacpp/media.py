@@ -14,7 +14,7 @@ import secrets
 import threading
 import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llm.batching.events import Limits, Media
-from llm.convert.image_size import MOST_PIXELS, pixels
+from llm.convert.image_size import MOST_PIXELS, MOST_PIXELS_TOGETHER, pixels
 from llm.convert.recording_length import MOST_S, is_recording, seconds
 from llm.engine import Encoded, EncodedMedia, Prompt
 from llm.errors import BackendFailed
@@ -108,6 +108,7 @@ class Projector:
         with self._lock:
             if self._context is None:
                 raise BackendFailed("the model is being unloaded")
+            _check_sizes(prompt.media)
             bitmaps: list[Any] = []
             chunks = mtmd.mtmd_input_chunks_init()
             try:
@@ -145,13 +146,8 @@ class Projector:
     def _bitmap(self, data: bytes) -> Any:
         """Only what is looked at here first: mtmd would give anything else to ffmpeg, and keep its process."""
         heard = is_recording(data)
-        size = seconds(data) if heard else pixels(data)
-        if not heard and (size or 0) > MOST_PIXELS:
-            raise BadInput(f"an image has more than {MOST_PIXELS // 1_000_000} million pixels", param="messages")
-        if heard and (size or 0) > MOST_S:
-            raise _too_long()
         bitmap = None
-        if size is not None:
+        if (seconds(data) if heard else pixels(data)) is not None:
             buffer = (ctypes.c_uint8 * len(data)).from_buffer_copy(data)
             bitmap = mtmd.mtmd_helper_bitmap_init_from_buf(self._context, buffer, len(data), False, self._options)
         if not bitmap:
@@ -208,8 +204,23 @@ class Projector:
         return shown
 
 
+def _check_sizes(media: Sequence[bytes]) -> None:
+    """Of all that would lie unpacked side by side. Raises BadInput."""
+    images = [pixels(data) or 0 for data in media if not is_recording(data)]
+    if max(images, default=0) > MOST_PIXELS:
+        raise BadInput(f"an image has more than {MOST_PIXELS // 1_000_000} million pixels", param="messages")
+    if sum(images) > MOST_PIXELS_TOGETHER:
+        raise BadInput(
+            f"the images have more than {MOST_PIXELS_TOGETHER // 1_000_000} million pixels together",
+            param="messages",
+            hint="send smaller or fewer images",
+        )
+    if sum(seconds(data) or 0 for data in media if is_recording(data)) > MOST_S:
+        raise _too_long()
+
+
 def _too_long() -> BadInput:
-    return BadInput(f"a recording is longer than {MOST_S // 60} minutes", param="messages", hint="send it in parts")
+    return BadInput(f"recordings longer than {MOST_S // 60} minutes", param="messages", hint="send them in parts")
 
 
 def _stand_in(mark: int, position: int) -> int:

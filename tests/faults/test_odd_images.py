@@ -61,3 +61,12 @@ def test_what_is_no_image_is_refused_and_given_to_nobody(worker: RunningWorker, 
     assert not (started / "started").exists()
     assert psutil.Process(worker.process.pid).children() == []
     assert ask(worker, RED).status == 200
+
+
+def test_many_images_that_are_too_much_together_are_refused_before_one_is_unpacked(worker: RunningWorker) -> None:
+    large = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 7000, 7000) + bytes(9)
+    url = "data:image/png;base64," + base64.b64encode(large).decode()
+    content = [{"type": "image_url", "image_url": {"url": url}}] * 5
+    answer = worker.ask("/v1/chat/completions", {"messages": [{"role": "user", "content": content}], "max_tokens": 2})
+    assert answer.status == 400 and "200 million pixels together" in answer.body["error"]["message"]
+    assert ask(worker, RED).status == 200

@@ -68,11 +68,26 @@ def _wav(rate: int, samples: int) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", 36 + samples, b"WAVE") + form + b"data" + bytes(4) + bytes(samples)
 
 
-@pytest.mark.parametrize("data", [_wav(1, 400_000), b"fLaC" + bytes(14) + struct.pack(">Q", 8000 << 44 | 2**35)])
+@pytest.mark.parametrize(
+    "data",
+    [
+        _wav(1, 400_000),
+        b"fLaC" + bytes(14) + struct.pack(">Q", 8000 << 44 | 2**35),
+        (b"\xff\xf3\x14\x00" + bytes(20)) * 200_000,  # frames of 24 ms in 24 bytes
+    ],
+    ids=["wav", "flac", "mp3"],
+)
 def test_hours_in_a_small_file_are_refused_before_they_are_unpacked(worker: RunningWorker, data: bytes) -> None:
     answer = worker.ask(CHAT, heard(data))
     assert answer.status == 400 and "longer than 60 minutes" in answer.body["error"]["message"]
     assert worker.ask(CHAT, heard(tone(440.0))).status == 200, "and it goes on"
+
+
+def test_many_recordings_that_are_hours_together_are_refused(worker: RunningWorker) -> None:
+    body = heard(_wav(1000, 3_000_000))  # 50 minutes
+    body["messages"][0]["content"] += body["messages"][0]["content"][1:]
+    answer = worker.ask(CHAT, body)
+    assert answer.status == 400 and "longer than 60 minutes" in answer.body["error"]["message"]
 
 
 def test_a_recording_beyond_the_context_costs_no_minutes(worker: RunningWorker) -> None:
