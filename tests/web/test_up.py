@@ -367,6 +367,24 @@ def test_a_second_start_says_that_it_runs_already(tmp_path: Path, config: str) -
         assert up.process.poll() is None and RunFile(up.home).read() is not None
 
 
+def test_a_second_server_on_one_data_folder_is_refused_but_not_after_a_kill(tmp_path: Path, config: str) -> None:
+    with _up(tmp_path / "home", config) as up:
+        up.wait_ready()
+        state = up.home / "states" / "of-the-first"
+        state.parent.mkdir(exist_ok=True)
+        state.touch()
+        with _up(up.home, config) as second:
+            assert second.process.wait(timeout=60) == 2
+        assert f"another Parley runs at http://127.0.0.1:{up.port}" in up.log and "PARLEY_HOME" in up.log
+        assert state.exists() and up.process.poll() is None
+        family = psutil.Process(up.process.pid).children(recursive=True)
+        up.process.kill()
+        up.process.wait()
+        assert _gone(family) == []
+        with _up(up.home, config) as next_one:
+            next_one.wait_ready()
+
+
 def test_a_worker_port_that_is_taken_shows_in_the_health_and_does_not_stop_the_rest(
     tmp_path: Path, config: str
 ) -> None:

@@ -9,7 +9,6 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Mapping
-from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -24,6 +23,7 @@ from web.composition import open_services
 from web.keys import AdminKey, KeyFile, KeyRing, new_key
 from web.rest.signin import link_path
 from web.services import Services
+from web.serving.data_folder import claimed, unwritable
 from web.serving.ending_signals import ending_signals
 from web.serving.runfile import RunFile, RunningServer
 from web.serving.server import AddressTaken, address_of, listen, serve
@@ -49,7 +49,8 @@ async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool
     async with anyio.create_task_group() as group:
         await group.start(_end_on_signal, group.cancel_scope, welcome)
         try:
-            await _run(settings, welcome, listener, open_browser)
+            with claimed(settings.home):
+                await _run(settings, welcome, listener, open_browser)
         finally:
             listener.close()
             gc.unfreeze()
@@ -77,14 +78,11 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     try:
         admin, fresh_key, keys_ns = await anyio.to_thread.run_sync(_admin_key, settings, file)
     except OSError as error:
-        raise _unwritable(settings.home, error) from None
+        raise unwritable(settings.home, error) from None
     local_key = new_key()
     keys = KeyRing(admin, local_key, settings.admin_key)
     run_file = RunFile(settings.home)
     url = address_of(listener)
-    other = await anyio.to_thread.run_sync(run_file.read)
-    if other is not None:
-        welcome.warning(f"another Parley runs at {other.url} with the same data folder; commands will find this one")
     async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
         group.start_soon(_watch_keys, keys, file, keys_ns, services.hub)
         app = create_app(services)
@@ -95,7 +93,7 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
         try:
             await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
         except OSError as error:
-            raise _unwritable(settings.home, error) from None
+            raise unwritable(settings.home, error) from None
         try:
             welcome.address(url, fresh_key)
             link = await _announce(services, welcome, clock, started_s, url)
@@ -131,13 +129,6 @@ async def _announce(services: Services, welcome: Welcome, clock: Clock, started_
     link = url + link_path(services.codes.issue())
     welcome.link(link, missing, clock.now() - started_s)
     return link
-
-
-def _unwritable(home: Path, error: OSError) -> SettingsError:
-    return SettingsError(
-        f"the data folder {home} cannot be written: {error.strerror or error}",
-        hint="PARLEY_HOME names another one",
-    )
 
 
 def _admin_key(settings: Settings, file: KeyFile) -> tuple[AdminKey, str, int]:
