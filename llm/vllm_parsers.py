@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llm.replies.tool_calls import tool_format
+from llm.tool_parsing.llama3 import XLAM
 
 __all__ = ["parser_options", "parsers_of", "template_of"]
 
@@ -29,6 +30,9 @@ _TOOLS = {
     "kimi": "kimi_k2",
     "minimax": "minimax_m2",
     "lfm2": "lfm2",
+    "olmo3": "olmo3",
+    "apertus": "apertus",
+    "internlm": "internlm",
     "phi4_mini": "phi4_mini_json",
 }
 """Our formats that are one of vLLM's each. It has none for `functionary` and `nemotron`."""
@@ -67,9 +71,13 @@ def _tools(form: str, template: str, model_type: str) -> str:
             bare = {"deepseek_v32": "deepseek_v32", "deepseek_v4": "deepseek_v4"}.get(model_type, "")
             return "hermes" if "<tool_call>" in template else bare
         case "llama3":
+            if XLAM in template:
+                return "xlam"
             if model_type.startswith("llama4"):
                 return "llama4_pythonic"
             return "pythonic" if "[func_name1(" in template else "llama3_json"
+        case "qwen3_coder" if "<seed:tool_call>" in template:
+            return "seed_oss"
         case "deepseek":
             return "deepseek_v3" if "```json" in template else "deepseek_v31"
         case "deepseek_dsml":
@@ -90,6 +98,8 @@ def _thoughts(form: str, template: str, model_type: str) -> str:
         return "gemma4"
     if "[THINK]" in template:
         return "mistral"
+    if "<seed:think>" in template:
+        return "seed_oss"
     if "<think>" not in template:
         return ""
     for begin, name in (("qwen3", "qwen3"), ("glm4", "glm45"), ("kimi", "kimi_k2"), ("hunyuan", "hunyuan_a13b")):

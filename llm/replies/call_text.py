@@ -130,7 +130,9 @@ class MarkedParser:
 
 
 class JsonBody:
-    """One JSON call, or a list of them, up to a close mark. Without its close mark it ends where the JSON does."""
+    """JSON calls, one or several or a list of them, up to a close mark. Without its close mark it ends where the JSON
+    does. A brace too many or too few before the mark, which models write now and then, is passed over.
+    """
 
     def __init__(self, calls: Calls, close: str = "", lists: bool = True, separator: str = "") -> None:
         self._calls = calls
@@ -138,6 +140,7 @@ class JsonBody:
         self._lists = lists
         self._separator = separator
         self._call: JsonCall | None = None
+        self._text = ""  # of this call
         self._begun = False
         self._listed = False
         self._over = False
@@ -161,13 +164,15 @@ class JsonBody:
                     self._over = text[0] == "]"
                     text = text[1:]
                     continue
-                self._call, self._begun = JsonCall(self._calls.tools), False
+                self._call, self._begun, self._text = JsonCall(self._calls.tools), False, ""
             read = self._call.feed(text)
-            text = text[read:]
+            self._text, text = self._text + text[:read], text[read:]
             self._give(self._call, said)
             if self._call.state is JsonCallState.WRONG:
-                return Step(said, text, wrong=True)
-            if self._call.state is JsonCallState.DONE:
+                if not self._begun:
+                    return Step(said, self._text + text, wrong=True)
+                self._call, self._any, self._over = None, True, True
+            elif self._call.state is JsonCallState.DONE:
                 self._call, self._any = None, True
                 self._over = not self._listed
         if self._over and not self._close and not self._separator:
@@ -179,23 +184,30 @@ class JsonBody:
         return Step([], "", wrong=not self._any and not self._begun)
 
     def _give(self, call: JsonCall, said: list[Said]) -> None:
-        if call.name is None or call.state is JsonCallState.WRONG:
+        piece = call.take()
+        if call.name is None or not (self._begun or piece):
             return
         if not self._begun:
             self._begun = True
             said.append(self._calls.begin(call.name, call.id))
-        if piece := call.take():
+        if piece:
             said.append(self._calls.more(piece))
 
     def _closing(self, text: str, said: list[Said]) -> Step:
         bare = text.lstrip()
         if self._separator and bare.startswith(self._separator):
-            self._over = False
-            following = self.feed(bare[len(self._separator) :])
-            return Step([*said, *following.said], following.rest, following.wrong)
-        if self._close and bare.startswith(self._close):
-            return Step(said, bare[len(self._close) :])
-        if (self._close and self._close.startswith(bare)) or (self._separator and not bare):
+            return self._another(bare[len(self._separator) :], said)
+        if (self._separator or self._close) and bare.startswith("{"):
+            return self._another(bare, said)
+        after = bare.lstrip("]} \t\r\n") if self._close else bare
+        if self._close and after.startswith(self._close):
+            return Step(said, after[len(self._close) :])
+        if (self._close and self._close.startswith(after)) or (self._separator and not bare):
             self._held = text
             return Step(said)
         return Step(said, text)
+
+    def _another(self, text: str, said: list[Said]) -> Step:
+        self._over = False
+        following = self.feed(text)
+        return Step([*said, *following.said], following.rest, following.wrong)

@@ -84,16 +84,23 @@ class InvokeBody:
                 return Step(said)
 
     def finish(self) -> Step:
+        """What was cut off stays open, so that nobody takes it for the whole call."""
         said: list[Said] = []
-        if self._name is not None:
+        bare = self._held.strip()
+        if self._name is not None and bare.startswith(self._tags.parameter):
+            said.extend(self._parameter(bare[len(self._tags.parameter) :], cut=True))
+        elif self._name is not None:
             said.append(self._calls.more("}" if self._count else "{}"))
         return Step(said, "", wrong=not self._any)
 
-    def _parameter(self, text: str) -> list[Said]:
+    def _parameter(self, text: str, cut: bool = False) -> list[Said]:
         head, _, value = text.partition(">")
         named = _NAME.match(head)
         if named is None or self._name is None:
             return []
+        if cut:
+            before = "{" if not self._count else ", "
+            return [self._calls.more(f"{before}{json.dumps(named[1])}: {json.dumps(value, ensure_ascii=False)[:-1]}")]
         value = value.removeprefix("\n").removesuffix("\n") if not self._tags.typed else value
         key, plain = named[1], named[2] == "true"
         read = value if plain else read_value(value, self._calls.tools[self._name], key)

@@ -4,7 +4,7 @@
 
 Models name the fields differently and put them in any order. The arguments are passed on as they come once the name
 is known; where they come first, they wait for it. What is no call of a known tool is WRONG, and then nothing of it
-has been passed on.
+has been passed on; a call that breaks off is WRONG from the character on that cannot follow.
 """
 
 from __future__ import annotations
@@ -66,16 +66,18 @@ class JsonCall:
         return self._at is _At.NEXT and self.state is JsonCallState.OPEN
 
     def feed(self, text: str) -> int:
-        """Read until it is DONE or WRONG; how many characters were read."""
+        """Read until it is DONE or WRONG; how many characters were read, without the one that is wrong."""
         for count, char in enumerate(text):
-            if self.state is not JsonCallState.OPEN:
-                return count
             self._read(char)
+            if self.state is not JsonCallState.OPEN:
+                return count + (self.state is JsonCallState.DONE)
         return len(text)
 
     def take(self) -> str:
-        """Text of the arguments that is new; "" as long as the name is not known."""
-        if self.name is None or self.state is JsonCallState.WRONG:
+        """Text of the arguments that is new; "" as long as the name is not known. What came before it turned out to
+        be WRONG counts, so that the same is told however the text is cut.
+        """
+        if self.name is None:
             return ""
         text, self._arguments = "".join(self._arguments), []
         return text
@@ -155,7 +157,12 @@ class JsonCall:
         return False
 
     def _nested(self, char: str) -> None:
-        (self._arguments if self._streams else self._value).append(char)
+        if char == "<" and not self._quoted:  # a mark of the model's: it left the call open
+            self.state = JsonCallState.WRONG
+            return
+        # A line break within a string is written out by some models; JSON has it escaped.
+        escaped = json.dumps(char)[1:-1] if self._quoted and char < " " else char
+        (self._arguments if self._streams else self._value).append(escaped)
         if self._quoted:
             if self._escaped:
                 self._escaped = False

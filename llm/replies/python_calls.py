@@ -16,10 +16,11 @@ from typing import Any
 from llm.replies.call_text import Step
 from llm.replies.tool_calls import AddRule, Calls, Said, literal, schema_of
 
-__all__ = ["PythonCalls", "python_grammar"]
+__all__ = ["PythonCalls", "calls_in", "python_grammar"]
 
 _HEAD = re.compile(r"\[\s*([\w.\-/:]*)(\s*)(.?)", re.DOTALL)
 _NAME = re.compile(r"\s*([\w.\-/:]+)\s*\(")
+_BETWEEN = re.compile(r"\s*(,\s*|\n\s*|$)")
 _WORDS = {"true": True, "false": False, "null": None}
 """JSON's, which models write here too."""
 
@@ -49,7 +50,7 @@ class PythonCalls:
             self._scan()
             if not self._end:
                 return Step([])
-            self._found = _calls_of(self._held[: self._end], self._calls)
+            self._found = calls_in(self._held[: self._end].strip()[1:-1], self._calls)
             if not self._found:
                 return Step([], wrong=True)
         return self._after()
@@ -127,9 +128,9 @@ def python_grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddR
     return f'"[" {one} {f"""( ", " {one} )*""" if parallel else ""} "]"'
 
 
-def _calls_of(text: str, calls: Calls) -> list[tuple[str, str]]:
-    """Names and JSON arguments; none where it is no list of calls of known tools."""
-    inner = text.strip()[1:-1].strip().removesuffix(",")
+def calls_in(text: str, calls: Calls) -> list[tuple[str, str]]:
+    """Names and JSON arguments of calls with commas or line breaks between them; none where anything else is."""
+    inner = text.strip().removesuffix(",")
     found: list[tuple[str, str]] = []
     while inner:
         head = _NAME.match(inner)
@@ -140,10 +141,10 @@ def _calls_of(text: str, calls: Calls) -> list[tuple[str, str]]:
         if end is None or arguments is None:
             return []
         found.append((head[1], arguments))
-        inner = inner[end + 1 :].lstrip()
-        if inner and inner[0] not in ",":
+        between = _BETWEEN.match(inner, end + 1)
+        if between is None:
             return []
-        inner = inner[1:].lstrip()
+        inner = inner[between.end() :]
     return found
 
 

@@ -21,6 +21,8 @@ class Thoughts:
 
     open: str
     close: str
+    title: str = ""
+    """What stands after the opening mark and is no thought."""
 
 
 THINK = Thoughts("<think>", "</think>")
@@ -29,6 +31,8 @@ PAIRS = (
     Thoughts("[THINK]", "[/THINK]"),  # Magistral, Ministral 3
     Thoughts("<seed:think>", "</seed:think>"),
     Thoughts("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
+    Thoughts("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
+    Thoughts("<|channel>", "<channel|>", title="thought\n"),  # Gemma 4
 )
 
 
@@ -54,7 +58,7 @@ class ReasoningSplitter:
     """One per reply. Text that may still turn out to be a mark is held back."""
 
     def __init__(self, inside: bool = False, thoughts: Thoughts = THINK) -> None:
-        self._open, self._close = thoughts.open, thoughts.close
+        self._open, self._close, self._title = thoughts.open, thoughts.close, thoughts.title
         self._state = _State.THINKING if inside else _State.START
         self._held = ""
 
@@ -80,7 +84,10 @@ class ReasoningSplitter:
             case _State.START:
                 begun = self._held.lstrip()
                 if begun.startswith(self._open):
-                    return self._go(_State.THINKING, begun[len(self._open) :])
+                    thought = begun[len(self._open) :]
+                    if not thought.startswith(self._title) and self._title.startswith(thought):
+                        return False
+                    return self._go(_State.THINKING, thought.removeprefix(self._title))
                 if not self._open.startswith(begun):
                     return self._go(_State.SAYING, self._held)
                 return False

@@ -45,7 +45,9 @@ class _Body:
             text = bare
         if not self._over:
             for index, char in enumerate(text):
-                self._arguments.feed(char)
+                if not self._arguments.feed(char):  # no JSON: the arguments end before it
+                    self._over, text = True, text[index:]
+                    break
                 if self._arguments.after_value:
                     self._over = True
                     text = text[index + 1 :]

@@ -20,6 +20,7 @@ from llm.replies.tool_values import read_value
 __all__ = ["SPEC"]
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
+_CUT = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*)", re.DOTALL)
 _PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
 
 
@@ -29,6 +30,7 @@ class _Body:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._held = ""
+        self._schema: Mapping[str, Any] = {}
 
     def feed(self, text: str) -> Step:
         self._held += text
@@ -39,7 +41,14 @@ class _Body:
         return Step(said, rest, wrong=not said)
 
     def finish(self) -> Step:
+        """A value that was cut off stays open, so that nobody takes it for the whole call."""
         said = self._read(self._held)
+        cut = _CUT.search(self._held, max((pair.end() for pair in _PAIR.finditer(self._held)), default=0))
+        if said and cut is not None:
+            begun = self._arguments(self._held)
+            head = json.dumps(begun, ensure_ascii=False)[:-1] + (", " if begun else "")
+            value = json.dumps(cut[2], ensure_ascii=False)[:-1]
+            said[1:] = [self._calls.more(f"{head}{json.dumps(cut[1].strip())}: {value}")]
         return Step(said, "", wrong=not said)
 
     def _cannot_be(self, inner: str) -> bool:
@@ -52,11 +61,14 @@ class _Body:
         name = re.split(r"[\n<]", inner.lstrip(), maxsplit=1)[0].strip()
         if name not in self._calls.tools:
             return []
-        schema = self._calls.tools[name]
-        arguments = {
-            key.strip(): read_value(value.strip("\n"), schema, key.strip()) for key, value in _PAIR.findall(inner)
+        self._schema = self._calls.tools[name]
+        return [self._calls.begin(name), self._calls.more(json.dumps(self._arguments(inner), ensure_ascii=False))]
+
+    def _arguments(self, inner: str) -> dict[str, Any]:
+        return {
+            key.strip(): read_value(value.removeprefix("\n").removesuffix("\n"), self._schema, key.strip())
+            for key, value in _PAIR.findall(inner)
         }
-        return [self._calls.begin(name), self._calls.more(json.dumps(arguments, ensure_ascii=False))]
 
 
 def _parser(tools: Tools, new_id: Callable[[], str]) -> CallParser:

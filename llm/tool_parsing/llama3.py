@@ -2,8 +2,8 @@
 
 The first may stand after `<|python_tag|>`, several separated by semicolons; Llama 4 puts either between
 `<|python_start|>` and `<|python_end|>`. Without a mark only a reply that begins with a call is one, and the list
-(Llama 3.2 and 4) only where it is all of the reply. Sources: Meta's prompt formats for Llama 3.2 and 4; vLLM's
-llama3_json and llama4_pythonic tool parsers.
+(Llama 3.2 and 4) only where it is all of the reply. Salesforce's xLAM 2 writes a JSON list at the beginning. Sources:
+Meta's prompt formats for Llama 3.2 and 4; vLLM's llama3_json, llama4_pythonic and xlam tool parsers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ from llm.stream import TextDelta
 __all__ = ["SPEC"]
 
 TAG, START, END = "<|python_tag|>", "<|python_start|>", "<|python_end|>"
+XLAM = '[{"name": "tool_call_name'
+"""Of the example in xLAM's template."""
+
+
+def _listed(text: str) -> bool | None:
+    """Whether a bracket opens a list of Python's calls; None as long as nobody knows. Else it is JSON."""
+    after = text[1:].lstrip()
+    return None if not after else after[0] != "{"
 
 
 class _Tagged:
@@ -27,6 +35,7 @@ class _Tagged:
     def __init__(self, calls: Calls, mark: str) -> None:
         self._calls = calls
         self._mark = mark
+        self._held = ""
         self._body: Body | None = None
 
     def feed(self, text: str) -> Step:
@@ -35,8 +44,12 @@ class _Tagged:
             if not text:
                 return Step([])
             close = END if self._mark == START else ""
-            listed = text[0] == "["
-            self._body = PythonCalls(self._calls, close) if listed else JsonBody(self._calls, close, separator=";")
+            text = self._held + text
+            python = text[0] == "[" and _listed(text)
+            if python is None:
+                self._held = text
+                return Step([])
+            self._body = PythonCalls(self._calls, close) if python else JsonBody(self._calls, close, separator=";")
         return self._body.feed(text)
 
     def finish(self) -> Step:
@@ -64,10 +77,10 @@ class _Parser:
                 return []
             if bare[0] not in "{[":
                 return self._as_text()
-            listed, text = bare[0] == "[", bare
-            self._body = (
-                PythonCalls(self._calls, alone=True) if listed else JsonBody(self._calls, lists=False, separator=";")
-            )
+            python, text = bare[0] == "[" and _listed(bare), bare
+            if python is None:
+                return []
+            self._body = PythonCalls(self._calls, alone=True) if python else JsonBody(self._calls, separator=";")
         step = self._body.feed(text)
         self._given = self._given or bool(step.said)
         if step.wrong and not self._given:
@@ -109,6 +122,7 @@ SPEC = ToolFormat(
             and any(mark in template for mark in ("parameters", TAG, START, "func_name1("))
         )
         or "[func_name1(" in template
+        or XLAM in template
     ),
     _parser,
     _grammar,

@@ -72,10 +72,10 @@ class _Body:
         """The object's own end is not known to the reader; the brace that closes it is the last it takes."""
         assert self._arguments is not None
         for index, char in enumerate(text):
-            self._arguments.feed(char)
-            if self._arguments.after_value:
+            read = self._arguments.feed(char)
+            if self._arguments.after_value or not read:  # or it is no JSON
                 said.append(self._calls.more(self._arguments.take()))
-                return Step(said, text[index + 1 :])
+                return Step(said, text[index + read :])
         if piece := self._arguments.take():
             said.append(self._calls.more(piece))
         return Step(said)

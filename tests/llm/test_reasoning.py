@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.replies.reasoning import ReasoningSplitter, opened_by
+from llm.replies.reasoning import THINK, ReasoningSplitter, Thoughts, opened_by, thoughts_of
 from llm.stream import ReasoningDelta, TextDelta
 
 
-def split(pieces: list[str], inside: bool = False) -> tuple[str, str]:
+def split(pieces: list[str], inside: bool = False, thoughts: Thoughts = THINK) -> tuple[str, str]:
     """(thought, said)"""
-    splitter = ReasoningSplitter(inside)
+    splitter = ReasoningSplitter(inside, thoughts)
     events = [event for piece in pieces for event in splitter.push(piece)] + splitter.finish()
     assert all(event.text for event in events)
     thought = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
@@ -37,6 +37,22 @@ def split(pieces: list[str], inside: bool = False) -> tuple[str, str]:
 def test_what_is_thought_and_what_is_said(text: str, inside: bool, thought: str, said: str) -> None:
     assert split([text], inside) == (thought, said)
     assert split(list(text), inside) == (thought, said)
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "thought", "said"),
+    [
+        ("<|channel>thought", "<|channel>thought\nhm<channel|>Hello.", "hm", "Hello."),
+        ("<|channel>thought", "<|channel>thought\n<channel|>Hello.", "", "Hello."),
+        ("<|channel>thought", "<|channel>thoughtful<channel|>Hello.", "thoughtful", "Hello."),
+        ("<|channel>thought", "thought\nHello.", "", "thought\nHello."),
+        ("'<|inner_prefix|>'", "<|inner_prefix|>hm<|inner_suffix|>Hello.", "hm", "Hello."),
+        ("<seed:think>", "<seed:think>hm</seed:think>Hello.", "hm", "Hello."),
+    ],
+)
+def test_marks_of_other_families(template: str, text: str, thought: str, said: str) -> None:
+    assert split([text], thoughts=thoughts_of(template)) == (thought, said)
+    assert split(list(text), thoughts=thoughts_of(template)) == (thought, said)
 
 
 @given(

@@ -1,4 +1,7 @@
-"""Tool calls in the formats of the model families: the same calls however the text is cut, and text stays text."""
+"""Tool calls in the formats of the model families: the same calls however the text is cut, and text stays text.
+
+Why this file is long: its tables hold what every family writes, well and badly.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +55,9 @@ TEMPLATES = {
     "lfm2": "{{ tools }}<|tool_list_start|><|tool_call_start|><|tool_call_end|>",
     "gemma": "{{ tools }}<start_function_declaration><start_function_call>call:<escape>",
     "jamba": "{{ tools }}<tool_calls>[]</tool_calls>",
+    "olmo3": "{{ tools }}<function_calls></function_calls>",
+    "apertus": "{{ tools }}<|tools_prefix|>[]<|tools_suffix|>",
+    "internlm": "{{ tools }}<|action_start|><|plugin|>{}<|action_end|>",
     "phi4_mini": "{{ tools }}<|tool|><|/tool|><|tool_call|>[]<|/tool_call|>",
 }
 """What is told apart in the templates of the families, cut down to that."""
@@ -125,7 +131,54 @@ REPLIES: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     ("llama3", '[set_lamp(room="kitchen", level=7), time()]', "", TWO),
     ("llama3", "<|python_start|>[set_lamp(room='kitchen', level=7)]<|python_end|>", "", ONE),
     ("llama3", f'<|python_start|>{{"name": "set_lamp", "parameters": {ARGUMENTS}}}<|python_end|>', "", ONE),
+    ("llama3", LISTED, "", TWO),
+    ("llama3", f"<|python_start|>{LISTED}<|python_end|>", "", TWO),
+    ("llama3", f'{{"name": "set_lamp", "parameters": {ARGUMENTS}}}\n{{"name": "time", "parameters": {{}}}}', "", TWO),
+    ("jamba", f'<tool_calls>\n{{"name": "set_lamp", "arguments": {ARGUMENTS}}}\n'
+     '{"name": "time", "arguments": {}}\n</tool_calls>', "", TWO),
+    ("hermes", f'<tool_call>{{"name": "set_lamp", "arguments": {ARGUMENTS}}}}}\n</tool_call>\nDone.', "\nDone.", ONE),
+    ("hermes", f'<tool_call>{{"name": "set_lamp", "arguments": {ARGUMENTS}\n</tool_call>\nDone.', "\nDone.", ONE),
+    ("hermes", '<tool_call>{"name": "set_lamp", "arguments": {"room": "a\nb\tc"}}</tool_call>', "",
+     [("set_lamp", {"room": "a\nb\tc"})]),
+    ("hermes", '<tool_call>{"name": "set_lamp", "arguments": {"room": "</tool_call> \\"}<é你"}}</tool_call>', "",
+     [("set_lamp", {"room": '</tool_call> "}<é你'})]),
+    ("hermes", f'<tool_call>[{{"name": "set_lamp", "arguments": {ARGUMENTS}}}, {{"name": "no_tool"}}]',
+     '{"name": "no_tool"}]', ONE),
+    ("harmony", f" to=functions.set_lamp<|channel|>commentary json<|message|>{ARGUMENTS}<|call|>", "", ONE),
+    ("harmony", "<|channel|>analysis<|message|>hm<|end|><|start|>assistant to=functions.set_lamp"
+     f"<|channel|>commentary json<|message|>{ARGUMENTS}<|call|>", "", ONE),
+    ("harmony", "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>commentary "
+     "to=functions.time<|message|><|call|>", "I look.", [("time", {})]),
+    ("harmony", " to=functions is how it writes", " to=functions is how it writes", []),
+    ("qwen3_coder", "<seed:tool_call>\n<function=set_lamp>\n<parameter=room>kitchen</parameter>\n<parameter=level>7"
+     "</parameter>\n</function>\n</seed:tool_call>", "", ONE),
+    ("qwen3_coder", "<tool_call>\n<function=set_lamp>\n<parameter=room>\nkitchen\n<parameter=level>\n7\n</function>\n"
+     "</tool_call>", "", ONE),
+    ("qwen3_coder", "<tool_call>\n<function=set_lamp>\n<parameter=room>\nkitchen\n</parameter>\n"
+     "<parameter=level>\n7\n</parameter>\n</tool_call> Done.", " Done.", ONE),
+    ("qwen3_coder", "<tool_call>\n<function=time>\nnow\n</function>", "now\n</function>", [("time", {})]),
+    ("glm", "<tool_call>set_lamp<arg_key>room</arg_key><arg_value>\n\na\n\n</arg_value></tool_call>", "",
+     [("set_lamp", {"room": "\na\n"})]),
+    ("olmo3", 'Sure.\n<function_calls>set_lamp(room="kitchen", level=7)\ntime()</function_calls>', "Sure.", TWO),
+    ("olmo3", '<function_calls>\n[set_lamp(room="kitchen", level=7), time()]', "", TWO),
+    ("apertus", f'Sure.<|tools_prefix|>[{{"set_lamp": {ARGUMENTS}}}, '
+     '{"time": {}}]<|tools_suffix|>', "Sure.", TWO),
+    ("internlm", 'Sure.<|action_start|><|plugin|>\n{"name": "set_lamp", '
+     f'"parameters": {ARGUMENTS}}}\n<|action_end|>', "Sure.", ONE),
 ]  # fmt: skip
+
+OPEN = [
+    ("hermes", '<tool_call>{"name": "set_lamp", "arguments": {"room": "kit', '{"room": "kit'),
+    ("hermes", '<tool_call>{"name": "set_lamp", "arguments": {"room": "a"\n</tool_call>', '{"room": "a"\n'),
+    ("qwen3_coder", "<tool_call>\n<function=set_lamp>\n<parameter=room>\nkit", '{"room": "kit'),
+    ("minimax", '<minimax:tool_call>\n<invoke name="set_lamp">\n<parameter name="level">7</parameter>\n'
+     '<parameter name="room">kit', '{"level": 7, "room": "kit'),
+    ("glm", "<tool_call>set_lamp<arg_key>level</arg_key><arg_value>7</arg_value>"
+     "<arg_key>room</arg_key><arg_value>kit", '{"level": 7, "room": "kit'),
+    ("functionary", '<function=set_lamp>{"room": "a"</function>', '{"room": "a"'),
+    ("mistral", '[TOOL_CALLS]set_lamp[ARGS]{"room": "kit', '{"room": "kit'),
+]  # fmt: skip
+"""Calls that were cut off, and their arguments, which nobody can take for whole ones."""
 
 NOT_CALLS = [
     ("hermes", "<tool_call>this is only talk</tool_call> and more"),
@@ -155,6 +208,12 @@ NOT_CALLS = [
     ("jamba", "<tool_calls>none today</tool_calls>"),
     ("phi4_mini", "functools[0] and functools.reduce"),
     ("phi4_mini", "<|tool_call|> nothing"),
+    ("olmo3", "<function_calls>other(a=1)</function_calls>"),
+    ("olmo3", "<function_calls>time() time()</function_calls>"),
+    ("apertus", '<|tools_prefix|>[{"other": {}}]<|tools_suffix|>'),
+    ("apertus", "<|tools_prefix|>[]<|tools_suffix|> and <|tools_prefix|>no"),
+    ("internlm", "<|action_start|><|plugin|> nothing<|action_end|>"),
+    ("llama3", '[{"a": 1}] is a list'),
     ("llama3", "[time()] is how one writes it"),
     ("llama3", "[1, 2, 3] is a list"),
     ("llama3", "[time, set_lamp] are my tools"),
@@ -190,6 +249,15 @@ def _calls(said: list[Said]) -> list[tuple[str, Any]]:
     return [(names[index], json.loads(arguments[index])) for index in names]
 
 
+def _written(said: list[Said]) -> list[tuple[int, str]]:
+    """What was told of each call: its name and then its arguments, JSON or not."""
+    told: dict[int, str] = {}
+    for piece in said:
+        if isinstance(piece, ToolCallDelta):
+            told[piece.index] = told.get(piece.index, "") + (piece.name or "") + piece.arguments
+    return sorted(told.items())
+
+
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_the_template_tells_the_format(name: str) -> None:
     assert tool_format(TEMPLATES[name]).name == name
@@ -203,6 +271,8 @@ def test_the_template_tells_the_format(name: str) -> None:
         ("functions in the format of [func_name1(params_name1=params_value1)]", "llama3"),
         ("<|tool_call>call:<tool_call|>", "gemma"),
         ("functools[{}]", "phi4_mini"),
+        ('[{"name": "tool_call_name1", "arguments": {}}]', "llama3"),
+        ("<seed:tool_call><function=x><parameter=y>", "qwen3_coder"),
         ("<|start_of_role|><|tool_call|>", "granite"),
     ],
 )
@@ -261,6 +331,14 @@ def test_what_only_looks_like_a_call_is_text(name: str, reply: str) -> None:
         assert _calls(said) == [] and _text(said).split() == reply.split()
 
 
+@pytest.mark.parametrize(("name", "reply", "arguments"), OPEN)
+def test_a_call_that_was_cut_off_stays_open(name: str, reply: str, arguments: str) -> None:
+    for pieces in ([reply], list(reply)):
+        said = [piece for piece in _parse(name, pieces) if isinstance(piece, ToolCallDelta)]
+        assert [piece.name for piece in said if piece.name] == ["set_lamp"]
+        assert "".join(piece.arguments for piece in said) == arguments
+
+
 @given(st.data())
 def test_a_call_is_found_wherever_it_is_cut(data: st.DataObject) -> None:
     name, reply, text, calls = data.draw(st.sampled_from(REPLIES))
@@ -281,6 +359,11 @@ def test_no_text_breaks_a_parser_or_is_cut_differently(data: st.DataObject) -> N
         "[time()",
         'name="time">',
         "call:time{",
+        '{"name": "time", "arguments": {',
+        "<parameter=room>",
+        "</parameter>",
+        "to=functions.time",
+        "'",
         "{",
         "}",
         "[",
@@ -295,9 +378,7 @@ def test_no_text_breaks_a_parser_or_is_cut_differently(data: st.DataObject) -> N
     pieces = [reply[a:b] for a, b in zip([0, *cuts], [*cuts, len(reply)], strict=True)]
     whole, cut = _parse(name, [reply]), _parse(name, pieces)
     assert _text(whole).split() == _text(cut).split()
-    assert [piece.name for piece in whole if isinstance(piece, ToolCallDelta) and piece.name] == [
-        piece.name for piece in cut if isinstance(piece, ToolCallDelta) and piece.name
-    ]
+    assert _written(whole) == _written(cut)
 
 
 def test_arguments_are_passed_on_while_they_are_written() -> None:

@@ -43,6 +43,9 @@ THINK = "<think></think>"
         ("<tool_calls>", "jamba", ("jamba", "")),
         ("<|tool_call>call:", "gemma4", ("gemma4", "gemma4")),
         ("<TOOLCALL>", "nemotron_h", ("", "")),
+        ("<seed:tool_call><function=a><parameter=b><seed:think>", "seed_oss", ("seed_oss", "seed_oss")),
+        ('[{"name": "tool_call_name1"', "llama", ("xlam", "")),
+        ("<function_calls>", "olmo3", ("olmo3", "")),
         ("{{ messages }}", "gpt2", ("", "")),
     ],
 )
