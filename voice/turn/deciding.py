@@ -187,11 +187,7 @@ class Deciding(Noting):
             # up to the end of the speech only: an onset that is not yet known may lie in the silence
             self._used_s = until_s if until_s is not None else self._quiet_s or self._audio.s
         if turn is not None:
-            if turn.told:
-                self._tell(SpeechStopped(self._quiet_s if self._quiet_s is not None else self._audio.s, turn.item))
-            previous = self._last_item()
-            revision.user_after = previous or "root"
-            self._tell(TurnCommitted(turn.item, previous))
+            self._commit_item(revision, turn, self._audio.s if self._quiet_s is None else self._quiet_s)
         self._turn = self._quiet_s = None
         if not self._policy.answers:
             self._note(revision)
@@ -274,13 +270,29 @@ class Deciding(Noting):
         before, turn = revision.turn, self._turn
         if turn is not None and before is not None:
             turn.known, turn.request = before.known, before.request
+            turn.over_s = revision.quiet_s if revision.awaits_words else None
             if revision.request:
                 turn.known, turn.request = revision.text or "", revision.request
 
     def _keep_known(self) -> None:
         """The open turn is dropped for another one; what had been asked before the user went on was asked."""
-        if self._turn is not None and self._turn.request:
-            self._answer.remember(Item(self.history.new_id(), Message("user", self._turn.request)))
+        turn = self._turn
+        if turn is not None and turn.over_s is not None:
+            silent_since = self._audio.when(turn.over_s, self._now)
+            revision = self._answer.write_down(self._number(), turn, turn.over_s, silent_since, self._now)
+            revision.confirmed, revision.quiet_s, self._turn = True, turn.over_s, None
+            self._commit_item(revision, turn, turn.over_s)
+            self._note(revision)
+        elif turn is not None and turn.request:
+            self._answer.remember(Item(self.history.new_id(), Message("user", turn.request)))
+
+    def _commit_item(self, revision: Revision, turn: Turn, quiet_s: float) -> None:
+        """The client is told that the turn is over, and behind what it stands."""
+        if turn.told:
+            self._tell(SpeechStopped(quiet_s, turn.item))
+        previous = self._last_item()
+        revision.user_after = previous or "root"
+        self._tell(TurnCommitted(turn.item, previous))
 
     def _no_answer(self) -> None:
         """There was nothing to answer: a sound that was being judged is the user's turn then."""

@@ -72,6 +72,8 @@ class Turn:
     """It had been taken to be over with these words, before the user went on..."""
     request: str = ""
     """... and this was asked of the model."""
+    over_s: float | None = None
+    """Where in the audio it had been taken to be over, and the words up to there are awaited."""
     over_reply: bool = False
     """It interrupted a reply that was being heard."""
     missed: bool = False

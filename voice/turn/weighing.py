@@ -32,10 +32,9 @@ class Weighing(Deciding):
         return self._policy.barge_in and (not self._gate.acoustic or self._policy.follow_up_s > 0)
 
     def _may_go_on(self) -> bool:
-        """What is being answered was opened by the wake word, and is not closed by one. Its words are known: else the
-        next wake word, which begins another request, would take them along."""
+        """What is being answered was opened by the wake word, and is not closed by one."""
         revision = self._answer.revision
-        if revision is None or revision.turn is None or revision.awaits_words:
+        if revision is None or revision.turn is None:
             return False
         return revision.turn.woken and self._policy.barge_in and self._gate.may_open
 
