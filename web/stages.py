@@ -69,12 +69,16 @@ def _language_model(services: Services) -> Stage:
         if pool.problem is not None:  # then only others can answer
             ready = any(model.backend != pool.local.name for model in services.router.models())
         name = ", ".join(backend.name for backend in settings.llm.backends) or "none"
-    return Stage("LLM", name, ready, why if ready else _problem(services), improve)
+    return Stage("LLM", name, ready, why if ready else _problem(services, configured), improve)
 
 
-def _problem(services: Services) -> str:
+def _problem(services: Services, configured: str) -> str:
     """The last word of whoever should have answered."""
     pool = services.pool
+    owner, _, model = configured.partition("/")
+    for view in services.router.views():
+        if view.name == owner and view.config.type != "slot":
+            return f"{owner} has no model {model!r}" if view.problem is None else view.problem.message
     if pool.problem is not None:
         return str(pool.problem)
     for slot in pool.slots:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from models import catalog
+from tests.scripted.process import ScriptedProcess
 from web.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,6 +148,27 @@ def test_doctor_sees_what_would_stop_the_server(tmp_path: Path) -> None:
     (tmp_path / "servers.json").write_text("{nope", encoding="utf-8")
     done = _parley("doctor", home=tmp_path)
     assert done.returncode == 1 and "servers.json is not what add-server writes" in done.stdout
+
+
+def test_doctor_asks_the_servers_that_are_named(
+    tmp_path: Path, free_port: int, scripted_service: ScriptedProcess
+) -> None:
+    away = f"""
+[[backends]]
+name = "attic"
+type = "ollama"
+base_url = "http://me:a-password-1@127.0.0.1:{free_port}"
+"""
+    settings = scripted_service.parley_config().replace('"scripted/any"', '"scripted/nobody"')
+    (tmp_path / "parley.toml").write_text(away + settings, encoding="utf-8")
+    done = _parley("doctor", home=tmp_path)
+    assert " warn  Backend attic: attic at http://" in done.stdout and "nobody listens there" in done.stdout
+    assert "has no model 'nobody'" in done.stdout and done.returncode == 1
+    assert "a-password-1" not in done.stdout + done.stderr
+    found = settings.replace("nobody", "any")
+    (tmp_path / "parley.toml").write_text(away + found, encoding="utf-8")
+    well = _parley("doctor", home=tmp_path)
+    assert "  ok   Backend scripted: " in well.stdout and "answers, with" in well.stdout and well.returncode == 0
 
 
 def test_an_address_of_another_machine_is_a_sentence(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from models.errors import PartBroken, SettingsError
     from web.doctor import house, running
+    from web.doctor.backends import backends
     from web.doctor.finding import Finding, worst
     from web.doctor.installation import installation
     from web.logs import configure
@@ -60,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
         partial(house.home, settings),
         partial(house.ports, settings, server.url if server else None),
         partial(house.stages, settings),
+        partial(anyio.run, backends, settings),
         installation,
         partial(house.ears, settings),
         running.microphone,
