@@ -49,7 +49,7 @@ function outcome({ status, reason, interrupted, latency_ms: reached, tokens_out:
   if (!("transcript" in reached)) words.push("typed");
   if (interrupted) words.push("interrupted");
   else if (status !== "completed") words.push(`${status}${reason ? `: ${reason.replaceAll("_", " ")}` : ""}`);
-  if (written) words.push(`${count(written)} tokens`);
+  if (written) words.push(`${count(written)} ${written === 1 ? "token" : "tokens"}`);
   return words.join(" · ");
 }
 
@@ -70,7 +70,7 @@ export class Turns {
       "table.stages",
       {},
       el("caption.visually-hidden", {}, "From the user's last word to each stage"),
-      el("thead", {}, el("tr", {}, ...["time after the last word", "median", "p95", "turns", ""].map((title) => el("th", { scope: "col" }, title)))),
+      el("thead", {}, el("tr", {}, ...["time after the last word", "median", "p95", "turns"].map((title) => el("th", { scope: "col" }, title)), el("td"))),
       this.rows,
     );
     this.list = el("ol.turn-list", { "aria-label": "The last turns, the latest first" });

@@ -378,6 +378,7 @@ class App {
 
   words(on) {
     if (this.session.status === "connecting") return ["Connecting", ""];
+    if (this.session.status === "waiting") return ["Connection lost", ""];
     if (this.state === "thinking") return ["Thinking", this.waiting];
     if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : this.byHand("Press Space to interrupt", "Tap Interrupt to stop"))];
     if (this.state === "paused") return ["Go on?", "I am listening"];
