@@ -153,6 +153,7 @@ def test_numbers_with_spaces_stay_together() -> None:
         ("It is -5 degrees", "It is -5 degrees"),
         ("$5 & 10%", "5 dollars & 10%"),
         ("a footnote[^1] here", "a footnote here"),
+        ("| a | b |\n|---|:-:|\n| 1 | 2 |", "a, b 1, 2"),
         ("**", ""),
         ("- ", ""),
     ],

@@ -10,6 +10,7 @@ from tests.scripted.process import ScriptedProcess
 from tests.web.house import house
 from voice.mouth.chunker import Chunker
 from voice.mouth.normalisation import normalised
+from voice.mouth.speakable import speakable
 
 ENGLISH = [
     ("It is 3.5 km, about 20°C.", "It is 3.5 kilometers, about 20 degrees Celsius."),
@@ -90,6 +91,16 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.sampled_from(("en", "de")))
 def test_no_number_is_lost_and_nothing_fails(text: str, language: str) -> None:
     assert bool(normalised(text, language).strip()) == bool(text.strip())
+
+
+WORDS_WITHOUT_END = ["1'", "1.", "1-", "a.", "a-", "a@", "€1 ", "der 1. ", "1/2", "[", "[a](", " ", "|-", "`", "1:"]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("piece", WORDS_WITHOUT_END)
+def test_a_word_of_any_length_keeps_nobody_waiting(piece: str) -> None:
+    """A model that has gone astray writes the same for ever. In squared time some of these took minutes."""
+    assert isinstance(speakable(piece * (100_000 // len(piece)), "de"), str)
 
 
 def test_an_ordinal_ends_no_sentence() -> None:

@@ -11,13 +11,14 @@ __all__ = ["speakable"]
 
 _FENCED = re.compile(r"(?ms)^[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)[^\n]*(?:\n.*?)?(?:\n[ \t]*\1[`~]*|\Z)")
 _RULE = re.compile(r"(?m)^[ \t]*(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,}|={3,})$")
-_TABLE_RULE = re.compile(r"(?m)^[ \t]*\|?[ \t:|-]*-[ \t:|-]*\|[ \t:|-]*$")
+_TABLE_RULE = re.compile(r"(?m)^(?=[^-\n]*-[^|\n]*\|)[ \t:|-]+$")
 _TABLE_ROW = re.compile(r"(?m)^[ \t]*\|(.*?)\|?[ \t]*$")
 _HEADING = re.compile(r"(?m)^[ \t]{0,3}#{1,6}[ \t]+(.*?)[ \t]*#*[ \t]*$")
 _QUOTE = re.compile(r"(?m)^[ \t]*(?:>[ \t]?)+")
 _BULLET = re.compile(r"(?m)^[ \t]*[-*+•][ \t]+(?:\[[ xX]\][ \t]+)?")
 _NUMBER = re.compile(r"(?m)^[ \t]*(\d{1,3})[.)][ \t]+(?=\S)")
-_IMAGE_OR_LINK = re.compile(r"!?\[([^\]\n]*)\]\(\s*<?[^)\n]*\)|!?\[([^\]\n]+)\]\[[^\]\n]*\]")
+# A name and an address of bounded length: a row of brackets is looked through once, and not once from each of them.
+_IMAGE_OR_LINK = re.compile(r"!?\[([^\]\n]{0,300})\]\(\s*<?[^)\n]{0,2000}\)|!?\[([^\]\n]{1,300})\]\[[^\]\n]{0,300}\]")
 _FOOTNOTE = re.compile(r"\[\^[^\]\n]+\]:?")
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]*>|<!--.*?-->")
 _ADDRESS = re.compile(r"<?\b(?:https?|ftp)://([^\s<>/?#]+)[^\s<>]*>?", re.IGNORECASE)

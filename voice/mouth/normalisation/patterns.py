@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 __all__ = ["NUMBER", "SPACE", "Words", "addresses", "amounts", "expanded", "measures", "ranges", "signs"]
 
-NUMBER = r"\d+(?:[.,'\u202f]\d+)*"
+# Every repetition has an end: what a model writes may be one word of any length, and nobody else is served meanwhile.
+NUMBER = r"\d{1,15}(?:[.,'\u202f]\d{1,15}){0,6}"
 SPACE = "[ \u00a0\u202f]?"
 _ALONE = r"(?<![\w.,])"
 """Before a number: it is not the end of another, nor of a name."""
 _ZONES = "com|org|net|edu|gov|info|io|ai|app|dev|de|at|ch|eu|uk|us|fr|nl|local"
-_EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_DOMAIN = re.compile(rf"(?<![\w@.])(?:[a-z0-9-]+\.)+(?:{_ZONES})\b(?!\.\w)", re.IGNORECASE)
+_EMAIL = re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}")
+_DOMAIN = re.compile(rf"(?<![\w@.])(?:[a-z0-9-]{{1,63}}\.){{1,6}}(?:{_ZONES})\b(?!\.\w)", re.IGNORECASE)
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _IP_ADDRESS = re.compile(rf"(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?!\.?\d)")
 _IP_VERSION = re.compile(r"\bIPv([46])\b")

@@ -45,7 +45,7 @@ export class Controls {
   show({ started, muted, hold, busy }) {
     this.started = started;
     this.hold = hold;
-    this.talk.setAttribute("aria-pressed", String(started && !hold && muted));
+    this.talk.classList.toggle("muted", started && !hold && muted); // its label says so, too
     const holding = this.pressedAt ? "Release to send" : "Hold to talk";
     const running = hold ? holding : muted ? "Unmute" : "Mute";
     this.label.textContent = started ? running : "Start talking";
