@@ -156,3 +156,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     """Links to files of the project; addresses elsewhere are not asked."""
     found = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in found if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", [*_PAGES, ROOT / "llm" / "DESIGN.md"], ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    """`voice/turn/machine.py`, `voice/ears/`: written with their folders, from the top."""
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:llm|voice|web|models|tests)/[\w/.-]*)`", text))
+    saved = set(re.findall(r" as `([\w/.-]+)`", text))  # examples, which the reader is to write
+    assert sorted(path for path in named - saved if not (ROOT / path).exists()) == []
