@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,13 @@ def test_what_is_counted_is_json_with_another_text_and_nothing_else(junk: bytes,
         value = json.loads(event.removeprefix("data: "))
         text = value["choices"][0]["delta"]["content"]
         assert isinstance(text, str) and value == _chunk(text)
+
+
+@pytest.mark.parametrize(("value", "other"), [(b"chatcmpl-1", b"chatcmpl-2"), (b'"created": 1', b'"created": 2')])
+def test_a_frame_that_differs_in_more_than_its_text_is_read(value: bytes, other: bytes) -> None:
+    frame = _frame("word", False)
+    assert _taught().count(frame + frame) == 2 and frame.count(value) == 1
+    assert _taught().count(frame + frame.replace(value, other)) == 0
 
 
 def test_a_text_that_stands_elsewhere_too_teaches_nothing() -> None:

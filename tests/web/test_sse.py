@@ -127,6 +127,35 @@ async def test_hanging_up_before_the_first_event_ends_the_iterator() -> None:
         await asyncio.gather(asking, return_exceptions=True)
 
 
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_server_that_ends_says_so_to_who_waits(begun: bool) -> None:
+    """In a last event, or in an ordinary error answer where there was none yet."""
+    asked = anyio.Event()
+    sent: list[Any] = []
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        if begun:
+            yield data_line({"n": 1})
+        asked.set()
+        await anyio.sleep_forever()
+        yield b""
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        await anyio.sleep_forever()
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    asking = asyncio.create_task(_app(events)(scope, receive, send))
+    await asked.wait()
+    asking.cancel()  # as the server does with a request at its end
+    await asking
+    assert (sent[0]["type"], sent[0]["status"]) == ("http.response.start", 200 if begun else 503)
+    last = sent[-1]
+    assert b"is ending" in last["body"] and not last.get("more_body") and last["body"].startswith(b"data: ") == begun
+
+
 async def test_a_client_that_does_not_read_ends_the_iterator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "_SEND_TIMEOUT_S", 0.3)
     ended = anyio.Event()
