@@ -115,3 +115,14 @@ def test_every_room_is_on_the_plan() -> None:
     rooms = {path.parent.relative_to(ROOT) for path in modules() if len(path.relative_to(ROOT).parts) == 3}
     assert len(rooms) > 20
     assert sorted(str(room) for room in rooms if f"`{room}/`" not in plan) == []
+
+
+def test_tests_lie_in_a_folder_of_the_name_of_their_code() -> None:
+    packages = ("models", "llm", "voice", "web")
+    folders = {
+        path.parent.relative_to(ROOT / "tests")
+        for name in packages
+        for path in (ROOT / "tests" / name).rglob("test_*.py")
+    }
+    assert len(folders) > 20
+    assert sorted(str(folder) for folder in folders if not (ROOT / folder).is_dir()) == []

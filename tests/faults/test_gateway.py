@@ -1,6 +1,6 @@
 """Backends that hang, trickle, reset and lie, behind the whole application: typed errors, failover, nothing left.
 
-Which of several backends answers, and how a request goes round a sick one: tests/web/test_routing.py.
+Which of several backends answers, and how a request goes round a sick one: tests/web/rest/test_routing.py.
 """
 
 from __future__ import annotations

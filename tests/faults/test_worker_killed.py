@@ -14,7 +14,7 @@ import pytest
 
 from tests.bench.live_client import LiveClient, live_client
 from tests.parley_process import ParleyProcess, running_parley
-from tests.voice.test_live_end_to_end import spoken
+from tests.voice.session.test_live_end_to_end import spoken
 
 
 @pytest.fixture(scope="module")

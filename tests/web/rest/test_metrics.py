@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.scripted.process import ScriptedProcess
 from tests.web.house import House, house
-from tests.web.test_live import _open, _until
+from tests.web.sockets.test_live import _open, _until
 
 
 async def test_a_turn_shows_up_for_an_admin_and_for_nobody_else(home: House, service: ScriptedProcess) -> None:

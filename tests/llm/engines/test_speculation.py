@@ -11,7 +11,7 @@ from llm.engines.llama_cpp import SPEC, LlamaCppEngine
 from llm.messages import Sampling
 from llm.settings import EngineSettings
 from models.clock import SystemClock
-from tests.llm.test_engine import Events, state_of
+from tests.llm.engines.test_llama_cpp import Events, state_of
 from tests.llm.worker_process import model_path
 
 PROMPTS = (

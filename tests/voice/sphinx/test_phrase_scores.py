@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.voice.test_sphinx_short_phrases import said
+from tests.voice.sphinx.test_short_phrases import said
 from voice.errors import SttFailed
 from voice.settings import STOP_PHRASES
 from voice.sphinx.acoustics import Acoustics

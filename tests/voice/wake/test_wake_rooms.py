@@ -12,7 +12,7 @@ import numpy as np
 from models.clock import SystemClock
 from tests.recordings import needs_recordings, recording
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
-from tests.voice.test_session import PCM, Wire
+from tests.voice.session.test_session import PCM, Wire
 from voice.ears.ears import load_ears
 from voice.session.config import SessionConfig, WakeConfig
 from voice.session.hub import Hub

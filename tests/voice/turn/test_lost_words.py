@@ -16,7 +16,7 @@ from models.clock import SystemClock
 from tests.speaking import spoken
 from tests.voice.conversation import RATE_HZ, Conversation
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
-from tests.voice.test_session import PCM, Wire
+from tests.voice.session.test_session import PCM, Wire
 from voice.ears.ears import load_ears
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.session.hub import Hub

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.scripted.process import ScriptedProcess
-from tests.voice.test_tts_piper_voices import ENGLISH, GERMAN, install
+from tests.voice.tts.test_piper_voices import ENGLISH, GERMAN, install
 from tests.web.house import House, house
 
 SLOW = {"inference": {"noise_scale": 0.667, "length_scale": 2.0, "noise_w": 0.8}}

@@ -11,7 +11,7 @@ import pytest
 from tests.parley_process import ParleyProcess
 from web.guards.security_headers import PAGE_POLICY
 
-STATIC = Path(__file__).parents[2] / "web" / "static"
+STATIC = Path(__file__).parents[3] / "web" / "static"
 
 
 async def test_the_page_is_for_who_is_signed_in(parley_server: ParleyProcess) -> None:

@@ -17,7 +17,7 @@ from llm.slots.events import (
     Stop,
     Up,
 )
-from tests.llm.test_slots import SMALL, House
+from tests.llm.slots.test_scheduler import SMALL, House
 
 
 def ready(house: House, order: Load, slot: int = 1) -> None:

@@ -21,7 +21,7 @@ from tests.ports import free_port, free_port_block
 from tests.scripted.process import ScriptedProcess
 from web.serving.runfile import RunFile
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PARIS = "The capital of France is Paris."
 
 

@@ -27,7 +27,7 @@ from web.keys import KeyFile
 from web.serving.foreground import wants_browser
 from web.serving.runfile import RunFile, RunningServer
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass

@@ -14,7 +14,7 @@ import pytest
 
 from tests.scripted.process import ScriptedProcess
 from tests.web.house import House, house
-from tests.web.test_resume import OUT_HZ, Client, Samples, _connect, _open, _whole, same
+from tests.web.sockets.test_resume import OUT_HZ, Client, Samples, _connect, _open, _whole, same
 
 STORY = "There was a house by the sea, and nobody lived in it."
 PACE = {"tts_ms_per_character": 25}

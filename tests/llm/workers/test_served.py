@@ -24,7 +24,7 @@ from tests.llm.tiny_folder import make_folder
 from tests.llm.worker_process import RunningWorker
 from tests.ports import free_port
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = """
 import json, subprocess, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer

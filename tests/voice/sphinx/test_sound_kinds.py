@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.voice.test_sphinx_short_phrases import said
+from tests.voice.sphinx.test_short_phrases import said
 from voice.errors import NoModel, SttFailed
 from voice.sphinx import sound_kinds
 from voice.sphinx.phrase_scores import Scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.voice.conversation import Conversation, Delays
-from tests.voice.test_stop_words import STORY, paused, spot, story
+from tests.voice.turn.test_stop_words import STORY, paused, spot, story
 from voice.ears.level_drop import LevelDrop
 from voice.session.outgoing import Interrupted, StateOut, TurnComplete
 from voice.turn import events as heard
