@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from models.telemetry import silence_telemetry
 from tests import ports
 from tests.leaks import Watch, without_leaked_tasks
 from tests.network_guard import sitecustomize as network_guard
@@ -22,6 +23,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 # as `parley` does it (web/main.py), also for workers that a test starts by itself; read when numpy is loaded
 assert "numpy" not in sys.modules, "load it later"
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+silence_telemetry()
 
 network_guard.install()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import ModelUnreadable
+from models.telemetry import silence_telemetry
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -15,6 +16,7 @@ __all__ = ["open_session"]
 
 def open_session(model: Path | bytes, name: str, threads: int = 1) -> onnxruntime.InferenceSession:
     """`name` is what the error calls it. Raises ModelUnreadable."""
+    silence_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from models.errors import ParleyError
 from models.registry import discover
+from models.telemetry import silence_telemetry
 from web.terminal.command_parser import parse
 
 __all__ = ["main"]
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # For numpy, which reads it when it is loaded, here and in the workers. Our matrices are small, and the threads of
     # OpenBLAS wait for each other in a loop: a product of 0.4 ms took 90 on two cores with two busy processes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    silence_telemetry()
     try:
         commands = discover("web.cli")
         arguments = parse(commands, _version(), argv)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from models import catalog
+from models import catalog, telemetry
 from tests.scripted.process import ScriptedProcess
 from web.main import main
 
@@ -186,6 +186,17 @@ def test_bench_of_nobody_is_a_sentence(tmp_path: Path) -> None:
     done = _parley("bench", "--base-url", "http://me:a-password-1@127.0.0.1:9/v1", home=tmp_path)
     assert done.returncode == 2 and "--base-url" in done.stderr and not done.stdout
     assert "a-password-1" not in done.stderr
+
+
+def test_no_library_reports_home(tmp_path: Path) -> None:
+    """onnxruntime keeps what it is about to send in the user's cache, and a name for the machine. Its connections are
+    its own: the guard of the tests does not see them."""
+    environment = {name: value for name, value in os.environ.items() if name not in telemetry.OFF}
+    cache = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache"), "PARLEY_HOME": str(tmp_path / "home")}
+    loaded = "from voice.vad.silero import SPEC; from voice.port import EngineConfig; SPEC.load(EngineConfig())"
+    for command in (["-m", "web.main", "doctor"], ["-c", loaded]):
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=environment | cache, capture_output=True, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "Microsoft" in path.name or "deviceid" in path.name]
 
 
 def test_matrix_products_are_left_to_one_thread_before_numpy_is_loaded() -> None:
