@@ -146,7 +146,7 @@ class Connection:
 
     def missing(self) -> Missing | None:
         """Of the audio that was said, what has not arrived; None: there is nothing new, or nobody can tell."""
-        if self._underway is None:
+        if self._underway is None or self._underway.idle:
             return None
         arrived = self.channel.arrived()
         if arrived is not None:

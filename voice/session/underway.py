@@ -46,6 +46,11 @@ class Underway:
             if piece.event is event:
                 piece.ends = ends
 
+    @property
+    def idle(self) -> bool:
+        """There is nothing to ask about."""
+        return not self._pieces and not self._late
+
     def arrived(self, until: int) -> None:
         """The client's system has everything up to there."""
         while self._pieces and self._pieces[0].ends <= until:

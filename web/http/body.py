@@ -88,7 +88,8 @@ def problem_of(error: ValidationError) -> BadInput:
     """The first problem of a pydantic error, as OpenAI would say it: where, and what."""
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return BadInput(f"{where}: {first['msg']}" if where else first["msg"], param=where or None)
+    what = first["msg"].partition(" or instance of ")[0]  # the names of our classes say nothing to a client
+    return BadInput(f"{where}: {what}" if where else what, param=where or None)
 
 
 _NUMBER = "a number"

@@ -13,6 +13,10 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
+if sys.platform == "linux":
+    import fcntl
+    import termios
+
 __all__ = ["EXTENSION", "unacknowledged", "unacknowledged_of"]
 
 EXTENSION = "parley.unacknowledged"
@@ -22,9 +26,6 @@ def unacknowledged(transport: asyncio.Transport) -> int | None:
     """Bytes that wait in the process or in the system, or were sent and not acknowledged; None: not known."""
     if sys.platform != "linux":
         return None
-    import fcntl
-    import termios
-
     sock = transport.get_extra_info("socket")
     try:
         queued = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")  # SIOCOUTQ in tcp(7)

@@ -40,9 +40,32 @@ class _Body(BaseModel):
     session: dict[str, Any] = {}
 
 
+class _BetaSecret(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    expires_after: _Expiry | None = None
+
+
+class _BetaBody(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    client_secret: _BetaSecret
+
+
+def _as_defaults(given: Any) -> Any:
+    """Null means the default, of `expires_after` and in it. What a session does not name is another matter."""
+    if not isinstance(given, dict):
+        return given
+    shown = {name: value for name, value in given.items() if value is not None}
+    if isinstance(shown.get("expires_after"), dict):
+        expiry = {name: value for name, value in shown["expires_after"].items() if value is not None}
+        shown["expires_after"] = expiry
+    return shown
+
+
 async def _client_secret(request: Request) -> Response:
     """{"value": "ek_...", "expires_at", "session"}."""
-    body = parse(_Body, {name: value for name, value in (await read_object(request)).items() if value is not None})
+    body = parse(_Body, _as_defaults(await read_object(request)))
     value, expires_at, session = _make(request, body.session, body.expires_after.seconds)
     return JSONResponse({"value": value, "expires_at": expires_at, "session": session})
 
@@ -59,11 +82,9 @@ async def _beta_transcription(request: Request) -> Response:
 
 async def _beta(request: Request, kind: dict[str, str], name: str) -> Response:
     body = await read_object(request)
-    expiry = {}
-    given = body.pop("client_secret", None)
-    if isinstance(given, dict) and given.get("expires_after") is not None:
-        expiry = {"expires_after": given["expires_after"]}
-    seconds = parse(_Body, expiry).expires_after.seconds if expiry else 60
+    asked = body.pop("client_secret", None)
+    given = parse(_BetaBody, {"client_secret": {} if asked is None else _as_defaults(asked)}).client_secret
+    seconds = 60 if given.expires_after is None else given.expires_after.seconds
     value, expires_at, session = _make(request, {**body, **kind}, seconds)
     secret = {"value": value, "expires_at": expires_at}
     return JSONResponse({**to_beta(session), "object": name, "client_secret": secret})

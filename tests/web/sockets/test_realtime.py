@@ -225,6 +225,33 @@ async def test_a_wrong_wish_for_a_key_names_its_field(
     assert (response.status, error["param"]) == (status, param)
 
 
+@pytest.mark.parametrize("path", ["sessions", "transcription_sessions"])
+@pytest.mark.parametrize(
+    ("secret", "param"),
+    [
+        ("x", "client_secret"),
+        ([], "client_secret"),
+        ({"expires_after": 60}, "client_secret.expires_after"),
+        ({"expires_after": {"seconds": 1}}, "client_secret.expires_after.seconds"),
+    ],
+)
+async def test_a_wrong_wish_for_a_key_of_the_beta_names_its_field(
+    home: House, path: str, secret: Any, param: str
+) -> None:
+    async with home.client.post(f"/v1/realtime/{path}", json={"client_secret": secret}) as response:
+        error = (await response.json())["error"]
+    assert (response.status, error["param"]) == (400, param)
+    assert "instance of" not in error["message"]
+
+
+@pytest.mark.parametrize("path", ["client_secrets", "sessions"])
+async def test_null_in_the_wish_for_a_key_is_the_default(home: House, path: str) -> None:
+    expiry = {"expires_after": {"anchor": None, "seconds": None}}
+    body = expiry if path == "client_secrets" else {"client_secret": expiry}
+    async with home.client.post(f"/v1/realtime/{path}", json=body) as response:
+        assert response.status == 200
+
+
 @pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999"])
 @pytest.mark.parametrize("path", ["client_secrets", "sessions", "transcription_sessions"])
 async def test_a_session_that_could_not_be_written_again(home: House, path: str, number: bytes) -> None:
