@@ -11,6 +11,9 @@ from voice.turn.events import Missing
 
 __all__ = ["Underway"]
 
+SOON_S = 0.3
+"""What has not arrived so soon need not be late, whatever is asked: it may wait in a busy server."""
+
 
 @dataclass(slots=True)
 class _Piece:
@@ -23,11 +26,12 @@ class _Piece:
 class Underway:
     """Over one connection, of the last reply. `said_at` in seconds, places in bytes written to the connection.
 
-    What has not arrived after `late_s` is late. From then on it is told what is on its way, until nothing is.
+    What has not arrived after `late_s` (0.3 s or more) is late. From then on it is told what is on its way, until
+    nothing is.
     """
 
     def __init__(self, late_s: float) -> None:
-        self._late_s = late_s
+        self._late_s = max(late_s, SOON_S)
         self._late = self._changed = False
         self._reply = ""
         self._pieces: deque[_Piece] = deque()
