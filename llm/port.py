@@ -28,6 +28,8 @@ class ModelInfo:
     owned_by: str = "parley"
     able: Abilities = field(default_factory=dict, hash=False)
     """To what besides text, as far as the server says."""
+    via: tuple[str, ...] = ()
+    """Ids of the Parleys through which it is reached, the nearest first."""
 
 
 class Generator(Protocol):

@@ -6,8 +6,9 @@ one standing ends with a ChoiceEnd of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 __all__ = [
     "ChoiceEnd",
@@ -71,6 +72,8 @@ class ToolCallDelta:
     name: str | None
     arguments: str
     choice: int = 0
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else a server says of it, and wants back with its result (Google's thought signatures)."""
 
 
 @dataclass(frozen=True, slots=True)

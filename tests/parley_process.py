@@ -81,14 +81,14 @@ def running_parley(
 ) -> Iterator[ParleyProcess]:
     """`parley up --no-browser` with its own home, ports and admin key, until the block ends.
 
-    `config` is the text of its parley.toml, `group` a control group that it is to run in, `open_files` how many it
-    may have. Raises RuntimeError with the end of its log when it does not get ready, or leaves a process behind after
-    SIGTERM.
+    `config` is the text of its parley.toml, where OWN_PORT stands for the server's port; `group` a control group
+    that it is to run in, `open_files` how many it may have. Raises RuntimeError with the end of its log when it does
+    not get ready, or leaves a process behind after SIGTERM.
     """
     home.mkdir(parents=True, exist_ok=True)
     config_path = home / "parley.toml"
-    config_path.write_text(config, encoding="utf-8")
     port, slot_port_base = free_port(), free_port_block()
+    config_path.write_text(config.replace("OWN_PORT", str(port)), encoding="utf-8")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")},
         "PARLEY_HOME": str(home),

@@ -23,6 +23,7 @@ from web.guards.access_log import AccessLog
 from web.guards.authenticate import Authenticate
 from web.guards.body_limit import BodyLimit
 from web.guards.errors_to_answers import ErrorsToAnswers, on_http_exception
+from web.guards.loop import LoopGuard
 from web.guards.origin import OriginGuard
 from web.guards.request_id import RequestId
 from web.guards.security_headers import SecurityHeaders
@@ -80,6 +81,7 @@ def guards(
             origins=server.allowed_origins,
         ),
         Middleware(Authenticate, keys=keys, clock=clock, public=public, client_secrets=client_secrets),
+        Middleware(LoopGuard),
         Middleware(BodyLimit, max_bytes=server.max_body_mb * 2**20),
     ]
     if server.allowed_origins:

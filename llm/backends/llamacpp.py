@@ -29,6 +29,7 @@ POLL_S = 0.5
 """A model that loads is asked after this often."""
 BEGINS_S = 5.0
 """A model that was told to load is loading by then."""
+_FOR_TEMPLATES: tuple[str, ...] = ("messages", "chat_template_kwargs", "reasoning_effort")
 
 
 class LlamaCppServer(OpenAIClient):
@@ -48,14 +49,15 @@ class LlamaCppServer(OpenAIClient):
     async def _complete(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         request = with_defaults(request, self.config)
         model = request.model or self.config.model
-        messages = to_body(request, model)["messages"]
-        shown = await self._post(f"{self._root}/apply-template", {"messages": messages})
+        asked = to_body(request, model, carries=True)
+        told: dict[str, Any] = {name: asked[name] for name in asked if name in _FOR_TEMPLATES}
+        shown = await self._post(f"{self._root}/apply-template", told)
         prompt = shown.get("prompt") if isinstance(shown, dict) else None
         if not isinstance(prompt, str):
             raise BadInput(f"{self.name} makes no prompt of these messages", hint='set api = "chat" for this backend')
         body = completion_body(request, model, prompt, grammar_schema(request.response_format))
         async with aclosing(
-            self._frames(f"{self._root}/completion", body, SseReader(), CompletionReader())
+            self._frames(f"{self._root}/completion", body, SseReader(), CompletionReader(request.sampling.logprobs))
         ) as events:
             async for event in events:
                 yield event

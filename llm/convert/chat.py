@@ -266,7 +266,7 @@ class ChunkWriter:
                 function: dict[str, Any] = {"arguments": event.arguments}
                 if event.name is not None:
                     function["name"] = event.name
-                call: dict[str, Any] = {"index": event.index, "function": function}
+                call: dict[str, Any] = {**event.extra, "index": event.index, "function": function}
                 if event.id is not None:
                     call |= {"id": event.id, "type": "function"}
                 return [self._chunk(event.choice, {"tool_calls": [call]})]
@@ -322,6 +322,7 @@ class _Choice:
         call["id"] = event.id or call["id"]
         call["function"]["name"] += event.name or ""
         call["function"]["arguments"] += event.arguments
+        call |= event.extra
 
     def as_object(self, index: int, finish: FinishReason) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text), "refusal": None}

@@ -187,7 +187,7 @@ class ChunkReader:
         text = arguments or ""
         calls = self._calls.setdefault(choice, CallIndex())
         index, id, name = calls.place(call.get("index"), call.get("id"), name, text)
-        return ToolCallDelta(index, id, name, text, choice)
+        return ToolCallDelta(index, id, name, text, choice, {one: call[one] for one in call if one not in _OF_CALLS})
 
 
 def plain_content(delta: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,6 +201,7 @@ def plain_content(delta: Mapping[str, Any]) -> dict[str, Any]:
     return plain | ({"reasoning_content": thoughts} if thoughts else {})
 
 
+_OF_CALLS = frozenset(("index", "id", "type", "function", "name", "arguments"))
 _TEXTS = ("text", "output_text", None)
 
 
@@ -285,12 +286,15 @@ _OF_MODEL = re.compile(r"\bmodel|\bmemory\b", re.IGNORECASE)
 
 def _innermost(body: object) -> object:
     """FastAPI puts an error into `detail`, TabbyAPI a whole error object; 422 has a list of what is wrong where.
-    Google puts an error object into a list, Cloudflare several into `errors`: the first one counts.
+    Mistral puts FastAPI's into `message`, Google an error object into a list, Cloudflare several into `errors`: the
+    first one counts.
     """
     for _ in range(3):
         if isinstance(body, list) and body and isinstance(body[0], Mapping) and body[0].keys() & {"error", "message"}:
             body = body[0]
         inner = (body.get("error") or body.get("detail") or body.get("errors")) if isinstance(body, Mapping) else None
+        if inner is None and isinstance(body, Mapping) and isinstance(body.get("message"), Mapping):
+            inner = body["message"]
         if not isinstance(inner, Mapping | list | str):
             break
         body = inner

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm.convert.sampling import sampling_body
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
-from llm.remote.chunk_reader import Legible, count_of, error_of
+from llm.remote.chunk_reader import Legible, count_of, error_of, logprob_of
 from llm.remote.inline_thoughts import InlineThoughts
-from llm.stream import Finish, StreamEvent, Usage
+from llm.stream import Finish, StreamEvent, TokenLogprob, Usage
 
 __all__ = ["CompletionReader", "completion_body"]
 
@@ -24,7 +24,7 @@ def completion_body(
     if bias := body.pop("logit_bias", None):
         body["logit_bias"] = [[int(token), value] for token, value in bias.items()]
     if request.sampling.logprobs is not None:
-        body["n_probs"] = request.sampling.logprobs
+        body["n_probs"] = max(1, request.sampling.logprobs)  # 0 tells nothing of the chosen token either
     if request.grammar is not None:
         body["grammar"] = request.grammar
     elif schema is not None:
@@ -34,6 +34,9 @@ def completion_body(
 
 @dataclass(slots=True)
 class CompletionReader:
+    """`likely`: how many of the likeliest tokens to tell; None: no probabilities."""
+
+    likely: int | None = None
     done: bool = False
     _legible: Legible = field(default_factory=Legible)
     _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
@@ -45,8 +48,9 @@ class CompletionReader:
         if chunk.get("error") or ("content" not in chunk and chunk.get("message")):  # bare behind `error:`
             raise error_of(0, chunk)
         events: list[StreamEvent] = []
-        if isinstance(text := chunk.get("content"), str) and text:
-            events += self._thoughts.said(text)
+        logprobs = self._logprobs(chunk.get("completion_probabilities"))
+        if isinstance(text := chunk.get("content"), str) and (text or logprobs):
+            events += self._thoughts.said(text, 0, logprobs)
         self._legible.saw(chunk, isinstance(text, str) and bool(text))
         if chunk.get("stop") is True:
             self._legible.check()
@@ -56,6 +60,12 @@ class CompletionReader:
             limited = reason == "limit" or (reason is None and bool(chunk.get("stopped_limit")))
             events.append(Finish("length" if limited else "stop", _usage(chunk), str(chunk.get("model") or "")))
         return events
+
+    def _logprobs(self, rows: object) -> tuple[TokenLogprob, ...]:
+        if self.likely is None or not isinstance(rows, list):
+            return ()
+        found = (logprob_of(row) for row in rows if isinstance(row, Mapping))
+        return tuple(replace(one, top=one.top[: self.likely]) for one in found)
 
 
 def _usage(chunk: Mapping[str, Any]) -> Usage:

@@ -116,6 +116,9 @@ def _message(message: Message, names: Mapping[str, str]) -> dict[str, Any]:
         raise BadInput("Ollama cannot handle audio, only text and images", param="messages")
     if images:
         wire["images"] = images
+    thoughts = message.extra.get("reasoning_content") or message.extra.get("reasoning")
+    if message.role == "assistant" and isinstance(thoughts, str):
+        wire["thinking"] = thoughts
     if message.tool_calls:
         wire["tool_calls"] = [
             {"function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls

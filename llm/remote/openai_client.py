@@ -31,6 +31,7 @@ from llm.remote.backend_http import (
     read_out,
     reason_of,
 )
+from llm.remote.came_through import OWN_ID, ids_of
 from llm.remote.chunk_reader import ChunkReader
 from llm.remote.exchange import NoAnswer, SpeaksTls
 from llm.remote.inline_thoughts import InlineThoughts
@@ -225,11 +226,14 @@ class OpenAIClient:
         """What the server lists, with the context length where it tells. Raises BackendUnreachable, BackendFailed."""
         answer = await self._get(f"{self._base}/models")
         rows = answer.get("data") if isinstance(answer, dict) else None
-        return tuple(
-            ModelInfo(row["id"], self.name, _context(row), str(row.get("owned_by") or self.name), abilities_of(row))
-            for row in (rows if isinstance(rows, list) else ())
-            if isinstance(row, dict) and isinstance(row.get("id"), str) and 0 < len(row["id"]) <= LONGEST_ID
-        )
+        found: dict[str, ModelInfo] = {}
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and isinstance(row.get("id"), str) and 0 < len(row["id"]) <= LONGEST_ID:
+                via, owner = ids_of(row.get("parley_via")), str(row.get("owned_by") or self.name)
+                if OWN_ID not in via:  # it has that from us
+                    info = ModelInfo(row["id"], self.name, _context(row), owner, abilities_of(row), via)
+                    found.setdefault(info.id, info)
+        return tuple(found.values())
 
     async def context_limit(self, model: str) -> int | None:
         """Tokens that `model` takes, None where the server does not tell. Raises LlmError."""

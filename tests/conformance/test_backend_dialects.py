@@ -14,13 +14,14 @@ import aiohttp
 import pytest
 
 from llm import BackendFactory, LLMClient
+from llm.backends.llamacpp import LlamaCppServer
 from llm.client import ChatDelta, ChatMetrics
 from llm.convert.chat import parse_chat, to_request
 from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, Overloaded, UnknownModel
 from llm.port import BackendConfig
 from llm.remote.ollama_wire import chat_body, kept
 from llm.routing.configured_backends import load_backends
-from llm.stream import ToolCallDelta
+from llm.stream import TextDelta, ToolCallDelta
 from models.errors import BadInput
 from models.registry import discover
 from tests.scripted.backend_servers import SERVERS, serving
@@ -109,10 +110,29 @@ async def test_llamacpp_by_its_native_completion() -> None:
     async with serving("llamacpp") as server, LLMClient("llamacpp", server.url, api="completion") as client:
         server.answers["/apply-template"] = (200, b'{"prompt": "<|user|>hello"}')
         server.answers["/completion"] = (200, sse({"content": "o", "stop": False}, end, done=False))
-        reply = await client.chat("m", HELLO, {"num_predict": 2, "logit_bias": {"3": -1}})
-    body = dict(server.posted)["/completion"]
+        reply = await client.chat("m", HELLO, {"num_predict": 2, "logit_bias": {"3": -1}, "thinking": False})
+    asked, body = (dict(server.posted)[path] for path in ("/apply-template", "/completion"))
+    assert asked == {"messages": HELLO, "chat_template_kwargs": {"enable_thinking": False}}
     assert body["prompt"] == "<|user|>hello" and body["n_predict"] == 2 and body["logit_bias"] == [[3, -1.0]]
     assert reply.text == "o" and reply.metrics.finish_reason == "length" and reply.metrics.generated_tokens == 2
+
+
+@pytest.mark.parametrize(("top", "likely"), [(0, ()), (1, ("x",))])
+async def test_probabilities_of_llamacpps_native_completion(top: int, likely: tuple[str, ...]) -> None:
+    other = {"token": "x", "bytes": [120], "logprob": -2.0}
+    row = {"id": 3, "token": "o", "bytes": [111], "logprob": -0.5, "top_logprobs": [other]}
+    end = {"content": "", "stop": True, "stop_type": "limit", "tokens_evaluated": 4, "tokens_predicted": 1}
+    async with serving("llamacpp") as server, aiohttp.ClientSession() as http:
+        server.answers["/apply-template"] = (200, b'{"prompt": "hello"}')
+        said = {"content": "o", "stop": False, "completion_probabilities": [row]}
+        server.answers["/completion"] = (200, sse(said, end, done=False))
+        backend = LlamaCppServer(BackendConfig("b", "llamacpp", f"{server.url}/v1", api="completion"), http)
+        asked = to_request(parse_chat({"messages": HELLO, "logprobs": True, "top_logprobs": top}))
+        async with aclosing(backend.generate(asked)) as found:
+            events = [event async for event in found]
+    (one,) = [logprob for event in events if isinstance(event, TextDelta) for logprob in event.logprobs]
+    assert (one.token, one.logprob, tuple(more.token for more in one.top)) == ("o", -0.5, likely)
+    assert dict(server.posted)["/completion"]["n_probs"] == 1
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
@@ -340,6 +360,12 @@ def test_a_voice_turn_is_not_to_think_wherever_that_can_be_said(kind: str) -> No
     assert (body.get("chat_template_kwargs") or body.get("template_vars")) == {"enable_thinking": False}
 
 
+def test_ollama_is_given_back_what_the_model_thought() -> None:
+    thought = {"role": "assistant", "content": "b", "reasoning_content": "hm"}
+    sent = chat_body(to_request(parse_chat({"messages": [*HELLO, thought]})), "m")["messages"]
+    assert sent == [*HELLO, {"role": "assistant", "content": "b", "thinking": "hm"}]
+
+
 async def test_a_voice_turn_is_not_to_think_with_ollama_and_plain_openai_is_not_told() -> None:
     assert chat_body(replace(to_request(parse_chat({"messages": HELLO})), thinking=False), "m")["think"] is False
     body = sent_to("openai", "http://127.0.0.1:1/v1", {"messages": HELLO}, thinking=False)
@@ -358,6 +384,38 @@ async def test_a_model_of_vllm_without_a_template_is_asked_without_settings_for_
                     async for _event in events:
                         pass
     assert ["chat_template_kwargs" in body for _, body in server.posted] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("refuses", "asked", "sent", "limit"),
+    [
+        (("stream_options",), "max_tokens", 2, {"max_tokens": 5}),
+        (("stream_options", "max_completion_tokens"), "max_completion_tokens", 3, {"max_tokens": 5}),
+        (("max_tokens",), "max_tokens", 2, {"max_completion_tokens": 5}),
+    ],
+)
+async def test_a_cloud_is_asked_without_the_fields_that_it_refuses(
+    refuses: tuple[str, ...], asked: str, sent: int, limit: dict[str, int]
+) -> None:
+    async with serving("openai") as server, LLMClient("openai", f"{server.url}/v1") as client:
+        server.refuses = refuses
+        server.answers["/v1/chat/completions"] = (200, sse(chunk(content="hi"), chunk("stop")))
+        for _ in range(2):
+            assert (await client.chat("m", HELLO, {asked: 5})).text == "hi"
+        bodies = [body for _, body in server.posted]
+        assert len(bodies) == sent + 1 and not bodies[-1].keys() & {*refuses}
+        assert {name: bodies[-1][name] for name in limit} == limit
+
+
+async def test_a_field_that_means_something_is_not_left_out() -> None:
+    async with serving("openai") as server, LLMClient("openai", f"{server.url}/v1") as client:
+        server.refuses = ("seed",)
+        with pytest.raises(BadInput, match=r"body\.seed: Extra inputs are not permitted"):
+            await client.chat("m", HELLO, {"seed": 5})
+        server.refuses = ("max_tokens", "max_completion_tokens")
+        with pytest.raises(BadInput, match="max_completion_tokens"):
+            await client.chat("m", HELLO, {"max_tokens": 5})
+    assert len(server.posted) == 3
 
 
 @pytest.mark.parametrize(("setting", "sent"), [("-1", -1), ("300", 300), ("0", 0), ("5m", "5m"), ("-1m", "-1m")])

@@ -75,6 +75,8 @@ class Served:
         """GETs that are answered with an error: path -> status."""
         self.in_turn: dict[str, list[Any]] = {}
         """GETs whose answer changes: path -> the next answers."""
+        self.refuses: tuple[str, ...] = ()
+        """Fields that are none of its own, as Mistral's API says it."""
         self.starting = False
         """It says 503 to everything, as llama.cpp does until its model is there."""
 
@@ -90,7 +92,11 @@ class Served:
                 return web.json_response({"detail": "Not Found"}, status=404)
             body = self.gets[request.path]
             return web.Response() if body is None else web.json_response(body)
-        self.posted.append((request.path, await request.json()))
+        body = await request.json()
+        self.posted.append((request.path, body))
+        if odd := [field for field in self.refuses if field in body]:
+            wrong = {"type": "extra_forbidden", "loc": ["body", odd[0]], "msg": "Extra inputs are not permitted"}
+            return web.json_response({"object": "error", "message": {"detail": [wrong]}, "code": None}, status=422)
         status, data = self.answers.get(request.path, (404, b'{"error":{"message":"File Not Found","code":404}}'))
         kind = "text/event-stream" if data.startswith(b"data:") else "application/json"
         return web.Response(status=status, body=data, content_type=kind)

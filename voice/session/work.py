@@ -344,8 +344,9 @@ class Work:
 
 def _grown(call: ToolCall | None, piece: ToolCallDelta) -> ToolCall:
     if call is None:
-        return ToolCall(piece.id or "", piece.name or "", piece.arguments)
-    return ToolCall(call.id or piece.id or "", call.name or piece.name or "", call.arguments + piece.arguments)
+        return ToolCall(piece.id or "", piece.name or "", piece.arguments, piece.extra)
+    extra = {**call.extra, **piece.extra}
+    return ToolCall(call.id or piece.id or "", call.name or piece.name or "", call.arguments + piece.arguments, extra)
 
 
 def _first(group: BaseExceptionGroup[ParleyError]) -> ParleyError:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from llm.errors import UnknownModel
 from llm.port import ModelInfo
+from llm.remote.came_through import MOST, OWN_ID
 from web.services import services_of
 
 __all__ = ["PUBLIC", "ROUTES"]
@@ -49,8 +50,9 @@ async def _public(request: Request) -> Response:
 
 
 def _model(model: ModelInfo) -> dict[str, Any]:
-    """OpenAI's four keys; the context length is ours. `created` is unknown, and 0 stands for it."""
+    """OpenAI's four keys; the others are ours. `created` is unknown, and 0 stands for it."""
     found: dict[str, Any] = {"id": model.id, "object": "model", "created": 0, "owned_by": model.owned_by}
+    found["parley_via"] = [OWN_ID, *model.via][:MOST]
     return {**found, "max_model_len": model.context} if model.context else found
 
 

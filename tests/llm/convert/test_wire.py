@@ -242,6 +242,18 @@ class TestAnswers:
         (event,) = ChunkReader().read({"choices": [{"delta": {"tool_calls": [call]}}]})
         assert isinstance(event, ToolCallDelta) and event.id
 
+    def test_what_else_a_server_says_of_a_call_reaches_the_client_and_comes_back(self) -> None:
+        signed = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+        call = {**signed, "id": "a", "type": "function", "function": {"name": "time", "arguments": "{}"}}
+        (event,) = ChunkReader().read({"choices": [{"delta": {"tool_calls": [call]}}]})
+        (chunk,) = ChunkWriter("id", "m", 1).chunks(event)
+        assert chunk["choices"][0]["delta"]["tool_calls"] == [{**call, "index": 0}]
+        whole = completion([event, Finish("tool_calls", None)], id="id", model="m", created=1)
+        message = whole["choices"][0]["message"]
+        assert message["tool_calls"] == [call]
+        again = to_body(to_request(parse_chat({"messages": [*HELLO, message]})), "m", carries=True)
+        assert again["messages"][1]["tool_calls"] == [call]
+
     @pytest.mark.parametrize(
         "chunk",
         [
