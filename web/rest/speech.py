@@ -15,6 +15,8 @@ from starlette.routing import Route
 
 from models.errors import BadInput
 from voice.errors import TtsFailed
+from voice.mouth.language import guess_language
+from voice.mouth.normalisation import normalised
 from voice.port import SpeakRequest, Tts
 from voice.slot_speech import SpeechSlots
 from voice.worker.encode import FORMATS, StreamEncoder
@@ -68,7 +70,9 @@ async def _speech(request: Request) -> Response:
     voice = body.voice
     if voice in OPENAI_VOICES or voice == "default":  # names every OpenAI client sends, and no engine here has
         voice = services.settings.voice.tts.voice or "default"
-    asked = SpeakRequest(body.input, voice, body.speed, body.language)
+    configured = services.settings.voice.tts.language
+    language = body.language or (guess_language(body.input) if configured == "auto" else configured) or "auto"
+    asked = SpeakRequest(normalised(body.input, language), voice, body.speed, body.language)
     media_type = {"mp3": "audio/mpeg", "opus": "audio/ogg"}.get(body.response_format, f"audio/{body.response_format}")
     if not services.parts.serves("tts", body.model) and await services.speech.has(body.model, "tts"):
         user = principal_of(request).user

@@ -138,4 +138,8 @@ async def test_in_the_language_of_the_server(
                 if event["type"] == "turn_complete":
                     assert event["heard_transcript"] == "Nur 3,5 km."
                     break
-    assert [record["request"]["input"] for record in scripted_service.requests("tts")] == ["Nur 3,5 Kilometer."]
+        for given in ({"input": "5 €"}, {"input": "$5", "language": "en"}):
+            async with home.client.post("/v1/audio/speech", json=given) as response:
+                assert response.status == 200 and await response.read()
+    said = [record["request"]["input"] for record in scripted_service.requests("tts")]
+    assert said == ["Nur 3,5 Kilometer.", "5 Euro", "5 dollars"]
