@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
@@ -104,16 +105,18 @@ async def test_an_update_is_there_with_all_its_files_or_not_at_all(
     hub: Hub, tmp_path: Path, fetch: Fetch, plain: bool
 ) -> None:
     """And what its owner put beside them stays."""
+    first = tmp_path / "first"
+    folder = first / "models" / "m"
+    assert await fetch(first, 0, hub, 2) == "whole"
+    (folder / "mine").mkdir()
+    (folder / "mine" / "note.txt").write_text("mine")
+    (folder / "link.txt").symlink_to("mine/note.txt")
+    hub.data, hub.etag = OTHER, '"2"'
+    (folder / "0.gguf").unlink()  # or it is not fetched: this source says no sizes before
+    (folder / "0.gguf").write_bytes(DATA[:-1])
     for step in range(1, 200):
         home, folder = tmp_path / str(step), tmp_path / str(step) / "models" / "m"
-        hub.data, hub.etag = DATA, '"1"'
-        assert await fetch(home, 0, hub, 2) == "whole"
-        (folder / "mine").mkdir()
-        (folder / "mine" / "note.txt").write_text("mine")
-        (folder / "link.txt").symlink_to("mine/note.txt")
-        hub.data, hub.etag = OTHER, '"2"'
-        (folder / "0.gguf").unlink()  # or it is not fetched: this source says no sizes before
-        (folder / "0.gguf").write_bytes(DATA[:-1])
+        shutil.copytree(first, home, symlinks=True)
         ended = await fetch(home, step, hub, 2, plain=plain)
         versions = {(folder / name).read_bytes() for name in ("0.gguf", "1.gguf") if folder.exists()}
         assert versions in ({DATA[:-1], DATA}, {OTHER}) or (plain and not folder.exists()), ended
