@@ -74,10 +74,12 @@ def run(options: Options) -> Section:
     lasting = [_lasting(name, sound) for name, sound in _lastings(2 if options.quick else 12)]
     return Section(
         "Barge-in",
-        "Each sound lies over a spoken reply, in a room of its own: Silero, segmenter and turn machine are the"
-        " product's with its settings. The recogniser is a script that knows the words and takes 250 ms, or the"
-        " embedded pocketsphinx in the time of a core that it takes. Times in ms count from where the sound becomes"
-        " audible: median and worst. Of noise that lasts, 45 s lie over a reply of a minute.",
+        "Each sound is played over a spoken reply, in a room of its own. Silero, the segmenter and the turn "
+        "machine are"
+        " the real ones with their defaults. The recogniser is either a script that knows the words and takes 250 ms,"
+        " or the built-in pocketsphinx, which takes the time it needs on one core. Times in ms (median and worst)"
+        " count from the moment the sound becomes audible. Continuous noise is played for 45 s over a reply of a"
+        " minute.",
         (
             Table(columns, tuple(rows)),
             Table(("noise that lasts", "holds a minute", "share held", "replies stopped"), tuple(lasting)),

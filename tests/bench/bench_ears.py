@@ -64,10 +64,11 @@ def run(options: Options) -> Section:
     columns = ("sessions", "of the core", "delay p50, ms", "p95", "worst", "in real time")
     return Section(
         "How many sessions one core can listen to",
-        f"Sessions in one process tied to one core, each fed 20 ms frames at real-time pace for {seconds:.0f} s, "
-        f"VAD and {len(WORDS)} wake words on; everything counted, the feeding too. Delay: from the moment the last "
-        "sample of a 32 ms frame is fed to the moment its probability is delivered. In a quiet room the wake-word "
-        "features are not computed; where everybody speaks without a break, they are.",
+        f"Sessions in one process on one core. Each is fed 20 ms frames at real-time pace for {seconds:.0f} s, with "
+        "VAD "
+        f"and {len(WORDS)} wake words; all CPU time counts, also that of the feeding. Delay: from feeding the last "
+        "sample of a 32 ms frame to the delivery of its probability. In a quiet room the wake-word features are not "
+        "computed; where everybody speaks without a break, they are.",
         (
             Table(columns, tuple(load.row() for load in idle), "Quiet room"),
             Table(columns, tuple(load.row() for load in busy), "Everybody speaks"),

@@ -60,12 +60,13 @@ def run(options: Options) -> Section:
     columns = ("echo", "replies", "seconds", "held", "stopped", "turns of its own", "people heard over it")
     return Section(
         "Echo",
-        "A client sends back what it is told to play: attenuated, "
-        f"{', '.join(map(str, delays))} ms later, with and without a room of 0.3 s of reverberation, to a `parley up`"
-        " with the parts that come with it. Each session is new, so that nothing is known of the echo: three replies"
-        " are listened to in each, and another is spoken over by a person as loud as at arm's length. `held` counts"
-        " pauses that were gone on from, `stopped` replies that stopped for themselves, `turns of its own` questions"
-        " that nobody asked.",
+        "A client without echo cancellation sends what it plays back to a `parley up` with the built-in parts: "
+        "attenuated,"
+        f" {', '.join(map(str, delays))} ms later, with and without the reverberation of a room (0.3 s). Every "
+        "session"
+        " is new, so nothing is known of the echo yet. In each, three replies are listened to, and a fourth is spoken"
+        " over by a person as loud as at arm's length. `held`: pauses after which the reply went on. `stopped`:"
+        " replies that stopped because of their own echo. `turns of its own`: questions that nobody asked.",
         (Table(columns, tuple(rows)),),
     )
 

@@ -76,10 +76,11 @@ def run(options: Options) -> Section:
     columns = ("detector", "turns", "pauses inside", "turns cut off", "wait at the end, ms (median / worst)")
     return Section(
         "Turn detection",
-        "Where Silero finds pauses of more than 128 ms inside a request, a detector may end the turn too early; at"
-        " its end it lets the speaker wait. `silence_ms` is the default. Transcripts of the people are not used, so"
-        " that `adaptive` has only what it learns of pauses within a set; in the third set the words are known, as a"
-        " recogniser would give them.",
+        "Where Silero finds a pause of more than 128 ms inside a request, a detector may end the turn too early; "
+        "at the"
+        " end of the request it makes the speaker wait. `silence_ms` has its default. For the recordings of people no"
+        " transcripts are used, so `adaptive` has only what it learns from the pauses of a set. In the third set the"
+        " words are known, as from a recogniser.",
         (Table(columns, tuple(rows)),),
         notes=() if scorer is not None else ("Smart Turn was not installed here.",),
     )

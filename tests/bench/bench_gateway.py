@@ -93,11 +93,12 @@ def _section(names: list[str], found: dict[tuple[str, bool, int], Cell]) -> Sect
     without = "" if LITELLM in names else f" LiteLLM was not measured: {LITELLM_VARIABLE} names no `litellm` command."
     return Section(
         "The gateway",
-        "A mock upstream answers at once; `parley up` stands before it with one [[backends]] entry of type openai, "
-        "and so do a reverse proxy of thirty lines and LiteLLM's proxy (one worker). Each is one process; they, the "
-        "mock and the client (raw asyncio, kept connections) share this machine. Servers are measured in turn, in "
-        "four rounds of 0.8 s for each cell, of which the quickest counts: what else the machine does counts for "
-        "nobody. Added: median and 99th percentile of whole requests, less the mock's own." + without,
+        "A mock upstream answers at once. In front of it are `parley up` with one `[[backends]]` entry of type "
+        "openai, a "
+        "reverse proxy of thirty lines, and LiteLLM's proxy (one worker), one process each; they share the machine "
+        "with the mock and the client (raw asyncio, kept connections). The servers are measured in turn, in four "
+        "rounds of 0.8 s per cell. The quickest round counts, so that other work on the machine does not matter. "
+        "Added: median and 99th percentile of whole requests, minus those of the mock alone." + without,
         tuple(tables),
         notes=(
             "frames lost: " + ", ".join(f"{name} {count}" for name, count in lost.items()),

@@ -37,6 +37,6 @@ def run(options: Options) -> Section:
         "pocketsphinx with the assistant language model that comes with Parley, on recordings with known "
         "transcripts, none of whose sentences are in the text it was made from. Word error rate: wrong, missing and "
         "added words, over the words that were said. With pocketsphinx's own general language model it is "
-        f"{_GENERAL} for the first row. Commands are what it is made for; books and news are not.",
+        f"{_GENERAL} for the first row. It is made for commands to assistants, not for books and news.",
         (Table(("recordings", "clips", "words", "word error rate", "clips right", "CPU s per s"), tuple(rows)),),
     )

@@ -69,20 +69,20 @@ def run(options: Options) -> Section:
     )
     return Section(
         "From the last word to the first answer",
-        "Requests, sent through the WebSocket in 20 ms frames at real-time pace. The recogniser "
+        "Requests are sent through the WebSocket in 20 ms frames at real-time pace. The recogniser "
         f"({script.stt_delay_ms:.0f} ms), the model ({script.first_token_ms:.0f} ms to the first token, then "
         f"{script.tokens_per_s:.0f} tokens/s) and the voice ({script.tts_delay_ms:.0f} ms) are the scripted "
-        f"service of `tests/scripted`, a process behind OpenAI-compatible HTTP; endpointing waits {SILENCE_MS} ms. "
-        "Measured at the client, from the moment the last voiced sample is recorded (20 ms frame included) to the "
-        "first audible reply audio. `Its own parts` are the recogniser, model and voice of a fresh machine on this "
-        "machine's cores: how fast they are is the machine's, what speculation saves is in the difference. `Without "
-        "speculation` is `speculate = false`: only the transcript is made ahead.\n\n"
-        f"One after the other the fixed parts are {SILENCE_MS} + {parts:.0f} + {clause:.0f} ms for the "
-        f"{FIRST_CLAUSE_TOKENS} tokens of the first clause = **{SILENCE_MS + parts + clause:.0f} ms**; no server "
-        f"that waits out the silence first can be faster. Begun at the first silent frame "
-        f"({TurnSettings().guess_ms} ms after the detector heard the voice end, which it does some 100 ms late) they "
-        "hide in the silence, as far as they fit; the silence, too, is counted from where the detector heard the "
-        "voice end.",
+        f"service of `tests/scripted`, a process with an OpenAI-compatible API; endpointing waits {SILENCE_MS} ms. "
+        "Times are measured at the client, from the moment the last voiced sample is recorded (including its 20 ms "
+        "frame) to the first audible reply audio. `Its own parts` are the recogniser, model and voice of a fresh "
+        "installation, on the cores of this machine. `Without speculation` is `speculate = false`: only the "
+        "transcript is made ahead.\n\n"
+        f"One after the other, the fixed parts take {SILENCE_MS} + {parts:.0f} + {clause:.0f} ms for the "
+        f"{FIRST_CLAUSE_TOKENS} tokens of the first clause = **{SILENCE_MS + parts + clause:.0f} ms**. No server "
+        "that waits for the end of the silence first can be faster. Parley begins at the first silent frame, "
+        f"{TurnSettings().guess_ms} ms after the detector heard the voice end (about 100 ms after its real end), so "
+        "most of this time passes during the silence. The silence, too, is counted from where the detector heard "
+        "the voice end.",
         (
             Table(
                 (

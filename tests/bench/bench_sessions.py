@@ -54,12 +54,12 @@ def run(options: Options) -> Section:
     )
     return Section(
         "Idle sessions",
-        "Connected sessions that send a quiet room in 20 ms frames at real-time pace, so that the voice activity "
-        "detector (and the wake word where it says so) runs for all of them. One more session speaks: the time from "
-        "the onset of its voice to `speech_started` at the client (p50 of 3) shows whether the server keeps up; "
-        f"{LOST_S * 1000:.0f} ms more than with no other session counts as real time lost, and there the climb ends. "
-        "Processor time and memory are those of the server process, its worker processes are idle. The load comes "
-        "from the same machine and takes its share of it.",
+        "Connected sessions that send the sound of a quiet room in 20 ms frames at real-time pace, so that the voice "
+        "activity detector (and the wake word, where the table says so) works for all of them. One more session "
+        "speaks: the time from the onset of its voice to `speech_started` at the client (p50 of 3) shows whether the "
+        f"server keeps up. If this takes {LOST_S * 1000:.0f} ms longer than without other sessions, the server has "
+        "fallen behind, and the measurement stops there. CPU time and memory are those of the server process; its "
+        "worker processes are idle. The client runs on the same machine and uses some of its CPU.",
         tables,
     )
 

@@ -64,15 +64,15 @@ def run(options: Options) -> Section:
     without = "" if available() else " llama.cpp's server was not measured: it needs the extra `bench`."
     return Section(
         "The slot",
-        "A worker process answers over HTTP on loopback; client and servers share the machine. Tokens/s: the sum of "
-        "all requests, each with a prompt of 16 tokens and 96 tokens of reply, sampled with the defaults, in one "
-        "piece or, where it says so, token by token as events. The second "
-        "model has random weights and shows what size costs, in f16 and quantised as most people's models are; of "
-        "the smallest ones, with up to a million parameters, "
-        "hardly anything is the model, so they show what a token costs beside it. llama.cpp's own server (from the "
-        "xllamacpp wheel, its defaults, 8 slots of the same context) runs in the same minutes with the same file; "
-        "the two take turns, and the ratio is the median of the rounds' own ratios. A slot's threads spin while they "
-        "wait for each other, as those of llama.cpp's server do, but not while others compute on the machine."
+        "A worker process answers over HTTP on loopback; clients and servers share the machine. Tokens/s is the "
+        "sum of "
+        "all requests. Each has a prompt of 16 tokens and a reply of 96 tokens, sampled with the defaults, in one "
+        "piece or, where the table says so, streamed token by token. The second model has random weights and shows "
+        "what size costs, in f16 and quantised as most people's models are. The smallest ones, with up to a million "
+        "parameters, show what a token costs besides the model. llama.cpp's own server (from the xllamacpp wheel, "
+        "with its defaults and 8 slots of the same context) runs in the same minutes with the same file. The two "
+        "take turns, and the ratio is the median of the rounds' ratios. Threads of both spin while they wait for "
+        "each other; those of a slot do not while other programs compute."
         f"{without}",
         (
             Table(("tokens/s", *(f"{n} request{'s' * (n > 1)}" for n in CLIENTS)), tuple(rows)),

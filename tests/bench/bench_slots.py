@@ -27,11 +27,11 @@ def run(options: Options) -> Section:
     times, memory = asyncio.run(_measure(options))
     return Section(
         "Several models",
-        "The pool of slots with real workers, asked through the router. *Left*: from closing the stream of a reply "
-        "that is being written until the worker says that nobody holds a sequence, the question's own round trip "
-        "included. *Load*: the first token of a model that is in no slot. *Swap*: the same where the only slot must "
-        "be emptied first. *Memory*: what `parley fit` says before anything was learned, and what the worker takes "
-        "after a reply.",
+        "Slots with real workers, asked through the router. *Left*: from the moment a client closes the stream of a "
+        "running reply until the worker says that it holds no sequence any more, including the round trip of that "
+        "question. *Load*: to the first token of a model that is in no slot. *Swap*: the same, if the only slot must "
+        "be emptied first. *Memory*: what `parley fit` estimates before it has learned anything, and what the worker "
+        "takes after a reply.",
         (
             Table(("what", "median", "longest"), times),
             Table(("model", "settings", "sum, MiB", "taken, MiB", "taken / sum"), memory),

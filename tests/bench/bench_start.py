@@ -18,9 +18,10 @@ def run(options: Options) -> Section:
             seconds.append(server.ready_s)
     return Section(
         "From `parley up` to ready",
-        "A new process with an empty home and the embedded parts (recogniser, parley-mini, espeak-ng), until "
-        "`GET /health` says ok: all workers loaded. The program's files are in the system's file cache, as on every "
-        "start but the first after booting.",
+        "From a new process with an empty home to `GET /health` with status ok: recogniser, parley-mini and "
+        "espeak-ng "
+        "are loaded. The program's files are in the system's file cache, as on every start but the first after "
+        "booting.",
         (
             Table(
                 ("seconds", "first run", "median", "worst", "runs"),
