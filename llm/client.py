@@ -28,6 +28,7 @@ from llm.remote.openai_client import OpenAIClient
 from llm.stream import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from models.dead_peers import probed_socket
 from models.errors import BadInput, ParleyError
+from models.names import NameResolver
 from models.registry import discover
 
 __all__ = ["BackendFactory", "ChatDelta", "ChatMetrics", "ChatReply", "LLMClient"]
@@ -259,7 +260,8 @@ class LLMClient:
 
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
-            self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, socket_factory=probed_socket))
+            connector = aiohttp.TCPConnector(limit=0, resolver=NameResolver(), socket_factory=probed_socket)
+            self._http = aiohttp.ClientSession(connector=connector)
         return self._http
 
 

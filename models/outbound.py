@@ -10,11 +10,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection
 
-import aiohttp
+import anyio
 from aiohttp.abc import AbstractResolver, ResolveResult
+from anyio.lowlevel import RunVar
 from yarl import URL
 
 from models.errors import DownloadRefused
+from models.names import AT_ONCE, NameResolver
 
 __all__ = ["GuardedResolver", "check_url"]
 
@@ -68,12 +70,25 @@ def _is_public(text: str) -> bool:
     return address.is_global and not address.is_multicast
 
 
+_guarded: RunVar[anyio.CapacityLimiter] = RunVar("guarded")
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    """All strangers' names together: they are not to take more threads than this, nor those of other servers."""
+    try:
+        return _guarded.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(AT_ONCE)
+        _guarded.set(limiter)
+        return limiter
+
+
 class GuardedResolver(AbstractResolver):
     """Resolves as usual and leaves out addresses that are not public, except for trusted hosts."""
 
     def __init__(self, trusted_hosts: Collection[str]) -> None:
         self._trusted = frozenset(trusted_hosts)
-        self._resolver = aiohttp.ThreadedResolver()
+        self._resolver = NameResolver(_limiter())
 
     async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from models.clock import Clock
 from models.dead_peers import probed_socket
 from models.download_jobs import DownloadJobs
 from models.metrics import Metrics
+from models.names import NameResolver
 from models.store import Store
 from models.wanted import want
 from voice.codecs.warm_up import warm_up
@@ -58,7 +59,9 @@ async def open_services(settings: Settings, keys: KeyRing, clock: Clock) -> Asyn
     servers = await anyio.to_thread.run_sync(ServersFile(settings.home).read)
     settings = replace(settings, llm=await anyio.to_thread.run_sync(with_servers, settings.llm, servers, store))
     # Voice streams stay open as long as they are spoken; a limit on connections would make one wait for another.
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, socket_factory=probed_socket)
+    connector = aiohttp.TCPConnector(
+        limit=0, keepalive_timeout=30.0, resolver=NameResolver(), socket_factory=probed_socket
+    )
     async with (
         aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
         open_toolbox(settings.voice.tools, clock) as tools,

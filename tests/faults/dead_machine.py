@@ -8,10 +8,7 @@ answer.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import socket
-import struct
 import sys
 
 import aiohttp
@@ -21,33 +18,15 @@ from starlette.types import Receive, Scope, Send
 
 from llm.remote.upstream import Upstream
 from models import dead_peers
+from tests.faults import own_network
+from tests.faults.own_network import loopback
 from voice.errors import TtsFailed
 from voice.speech_http import post
 from web.http.departure import departure_of
 from web.serving import server
 
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # sched.h
-_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1  # linux/sockios.h, net/if.h
 _SOON_S = 2
 _LONG = aiohttp.ClientTimeout(sock_connect=1, sock_read=600)
-
-
-def _network() -> bool:
-    flags = _CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
-    if ctypes.CDLL(None).unshare(flags):
-        return False
-    try:
-        _loopback(up=True)
-    except OSError:
-        return False
-    return True
-
-
-def _loopback(*, up: bool) -> None:
-    import fcntl
-
-    with socket.socket() as any_socket:
-        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP if up else 0))
 
 
 async def _whole(request: aio.Request) -> aio.Response:
@@ -78,23 +57,23 @@ async def main() -> None:
             async with asked.request("POST", url + path, {}, b"{}", _LONG) as answer:
                 async for _ in answer.pieces():
                     if path == "/stream":
-                        _loopback(up=False)
+                        loopback(up=False)
 
         await ask("/whole")
         print("asked", flush=True)
-        _loopback(up=False)
+        loopback(up=False)
 
         async def speak(path: str) -> None:
             async with post(http, url + path, TtsFailed, hint="", timeout_s=600, body=lambda: {"json": {}}) as answer:
                 async for _ in answer.content.iter_any():
-                    _loopback(up=False)
+                    loopback(up=False)
 
         for failing in (ask("/whole"), ask("/stream"), speak("/stream")):
             try:
                 await failing
             except Exception as error:
                 print(type(error).__name__, error, flush=True)
-            _loopback(up=True)
+            loopback(up=True)
     await _client_gone()
 
 
@@ -106,7 +85,7 @@ async def _client_gone() -> None:
         assert departure is not None
         gone = asyncio.Event()
         with departure.calls(gone.set):
-            _loopback(up=False)
+            loopback(up=False)
             await gone.wait()
         print("client gone", flush=True)
         os._exit(0)
@@ -119,7 +98,7 @@ async def _client_gone() -> None:
 
 
 if __name__ == "__main__":
-    if _network():
+    if own_network.make():
         dead_peers.SERVER_DEAD_S = server.CLIENT_DEAD_S = _SOON_S
         asyncio.run(main())
     sys.stdout.write("none\n")
