@@ -1,4 +1,4 @@
-"""A server of unknown kind: recognised by what it answers, once, when it is first there."""
+"""A server of unknown kind: recognised by what it answers when it is first there, and looked at again if in doubt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio
 from llm.errors import BackendUnreachable, LlmError, Overloaded
 from llm.messages import GenerateRequest
 from llm.port import Backend, BackendConfig, BackendSpec, ModelInfo, SlotTold, VectorPath
-from llm.remote.fingerprint import ask, recognise
+from llm.remote.fingerprint import GENERIC, ask, probes_of, recognise
 from llm.stream import StreamEvent
 from models.errors import ParleyError
 from models.registry import discover
@@ -25,6 +25,8 @@ WITHIN_S = 2.5
 """Less than the router's own patience for a backend, so that a server that hangs is known to."""
 SLOW_S, FAIL_FAST_S = 0.5, 1.0
 """A probe that failed after more than the one is not repeated for the other; a quick one costs nothing."""
+MORE_LOOKS = 10
+"""At a server that left questions open; with the lists of its models, so that no request waits for it."""
 
 
 class AutoBackend:
@@ -35,6 +37,7 @@ class AutoBackend:
         self.config = config
         self._http = http
         self._found: Backend | None = None
+        self._looks_left = 0
         self._asking: anyio.Event | None = None
         """Set when the probe that runs is over."""
         self._failed: tuple[float, LlmError] | None = None
@@ -59,7 +62,8 @@ class AutoBackend:
         asking, started_s = anyio.Event(), anyio.current_time()
         self._asking = asking
         try:
-            self._found = await self._recognised()
+            self._found, sure = await self._recognised()
+            self._looks_left = 0 if sure else MORE_LOOKS
             self._failed = None
         except LlmError as error:
             now_s = anyio.current_time()
@@ -70,7 +74,18 @@ class AutoBackend:
             self._asking = None
             asking.set()
 
-    async def _recognised(self) -> Backend:
+    async def _look_again(self) -> None:
+        """A server that was busy when it was first asked may be another kind than it seemed."""
+        self._looks_left -= 1
+        try:
+            found, sure = await self._recognised()
+        except LlmError:
+            return
+        if sure or found.config.type != GENERIC:
+            self._found, self._looks_left = found, 0 if sure else self._looks_left
+
+    async def _recognised(self) -> tuple[Backend, bool]:
+        """And whether it has answered all questions."""
         specs = discover("llm.backends")
         root = self.config.base_url.rstrip("/").removesuffix("/v1")
         answers = await ask(specs.values(), root, self.config.api_key, self._http, WITHIN_S)
@@ -85,7 +100,7 @@ class AutoBackend:
         kind = recognise(specs.values(), answers)
         base = root if kind == "ollama" else f"{root}/v1"
         found: Backend = specs[kind].load(replace(self.config, type=kind, base_url=base), self._http)
-        return found
+        return found, probes_of(specs.values()) <= answers.keys()
 
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[StreamEvent, None]:
         backend = await self.resolved()
@@ -100,6 +115,8 @@ class AutoBackend:
             return False
 
     async def models(self) -> tuple[ModelInfo, ...]:
+        if self._found is not None and self._looks_left:
+            await self._look_again()
         found: tuple[ModelInfo, ...] = await (await self.resolved()).models()
         return found
 

@@ -16,7 +16,7 @@ from llm.port import Answer, BackendSpec
 from llm.remote.backend_http import PROBE_S, json_of
 from llm.remote.upstream import Upstream
 
-__all__ = ["ask", "recognise"]
+__all__ = ["GENERIC", "ask", "probes_of", "recognise"]
 
 GENERIC = "openai"
 
@@ -27,6 +27,10 @@ def recognise(specs: Iterable[BackendSpec], answers: Mapping[str, Answer]) -> st
         if spec.recognise is not None and spec.recognise(answers):
             return spec.name
     return GENERIC
+
+
+def probes_of(specs: Iterable[BackendSpec]) -> set[str]:
+    return {path for spec in specs for path in spec.probes}
 
 
 async def ask(
@@ -54,6 +58,6 @@ async def ask(
 
     with anyio.move_on_after(within_s):
         async with anyio.create_task_group() as tasks:
-            for path in sorted({path for spec in specs for path in spec.probes}):
+            for path in sorted(probes_of(specs)):
                 tasks.start_soon(probe, path)
     return found

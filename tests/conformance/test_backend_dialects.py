@@ -428,6 +428,21 @@ def test_a_type_of_backend_has_its_other_names_in_the_settings_too() -> None:
     assert backend.config.type == "llamacpp"
 
 
+async def test_a_server_that_left_a_question_open_is_looked_at_again() -> None:
+    async with serving("ollama") as server, aiohttp.ClientSession() as http:
+        (backend,) = load_backends([BackendConfig("x", "auto", server.url)], http)
+        server.silent = {"/api/tags"}
+        await backend.models()
+        assert (await backend.resolved()).config.type == "openai"
+        server.silent = {"/props"}
+        assert [model.id for model in await backend.models()] == ["qwen3:4b"]
+        assert (await backend.resolved()).config.type == "ollama"
+        server.silent = {"/api/tags", "/api/version"}
+        with pytest.raises(BackendUnreachable):
+            await backend.models()
+        assert (await backend.resolved()).config.type == "ollama"
+
+
 async def test_questions_about_a_server_raise_nothing() -> None:
     async with serving("openai") as server:
         for status in (400, 401, 413, 422, 500):

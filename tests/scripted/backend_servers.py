@@ -73,6 +73,8 @@ class Served:
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.failing: dict[str, int] = {}
         """GETs that are answered with an error: path -> status."""
+        self.silent: set[str] = set()
+        """GETs that it breaks off without an answer."""
         self.in_turn: dict[str, list[Any]] = {}
         """GETs whose answer changes: path -> the next answers."""
         self.refuses: tuple[str, ...] = ()
@@ -83,6 +85,8 @@ class Served:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         if self.starting:
             return web.json_response({"error": {"message": "Loading model", "code": 503}}, status=503)
+        if request.method == "GET" and request.path in self.silent and request.transport is not None:
+            request.transport.close()
         if request.method == "GET" and request.path in self.failing:
             return web.json_response({"error": {"message": "no"}}, status=self.failing[request.path])
         if request.method == "GET" and self.in_turn.get(request.path):
