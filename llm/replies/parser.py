@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llm.replies.reasoning import ReasoningSplitter, opened_by, thoughts_of
+from llm.replies.thought_calls import ThoughtCalls
 from llm.replies.tool_calls import CallParser, Said, tool_format, tools_by_name
 from llm.stream import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta
 
@@ -43,6 +44,7 @@ class ReplyParser:
         own = form.name in _SELF_THINKING
         self._splitter = None if own else ReasoningSplitter(opened_by(prompt, thoughts), thoughts)
         self._calls: CallParser | None = form.parser(tools_by_name(tools), new_id) if tools or own else None
+        self._thought_calls = ThoughtCalls(form.parser(tools_by_name(tools), new_id)) if tools and not own else None
         self._single = single
         self._called = False
 
@@ -53,6 +55,10 @@ class ReplyParser:
 
     def finish(self) -> list[Said]:
         out = self._read(self._splitter.finish() if self._splitter is not None else [])
+        if self._thought_calls is not None and self._splitter is not None and self._splitter.thinking:
+            out += self._count(self._thought_calls.finish())
+        elif self._thought_calls is not None:
+            out += self._thought_calls.closed()
         return out + (self._count(self._calls.finish()) if self._calls is not None else [])
 
     def reason(self, reason: FinishReason) -> FinishReason:
@@ -62,10 +68,12 @@ class ReplyParser:
     def _read(self, pieces: Sequence[TextDelta | ReasoningDelta]) -> list[Said]:
         out: list[Said] = []
         for piece in pieces:
-            if self._calls is None or isinstance(piece, ReasoningDelta):
-                out.append(piece)
-            else:
-                out += self._count(self._calls.push(piece.text))
+            if isinstance(piece, ReasoningDelta):
+                out += self._thought_calls.push(piece.text) if self._thought_calls is not None else [piece]
+                continue
+            if self._thought_calls is not None:
+                out += self._thought_calls.closed()
+            out += self._count(self._calls.push(piece.text)) if self._calls is not None else [piece]
         return out
 
     def _count(self, said: list[Said]) -> list[Said]:

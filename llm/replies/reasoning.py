@@ -62,6 +62,11 @@ class ReasoningSplitter:
         self._state = _State.THINKING if inside else _State.START
         self._held = ""
 
+    @property
+    def thinking(self) -> bool:
+        """The thoughts have begun and not ended."""
+        return self._state is _State.THINKING
+
     def push(self, text: str) -> list[TextDelta | ReasoningDelta]:
         if self._state is _State.SAYING:
             return [TextDelta(text)] if text else []

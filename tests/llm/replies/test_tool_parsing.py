@@ -400,6 +400,28 @@ def test_thoughts_come_before_calls_and_the_reason_says_so() -> None:
     assert (parser.reason("stop"), parser.reason("length")) == ("tool_calls", "length")
 
 
+@pytest.mark.parametrize(("name", "reply", "text", "calls"), REPLIES)
+def test_a_call_in_thoughts_that_were_never_closed_is_made(
+    name: str, reply: str, text: str, calls: list[tuple[str, dict[str, Any]]]
+) -> None:
+    """But for bare calls, which stand at the beginning of an answer, and gpt-oss, whose thoughts are messages."""
+    if name == "harmony" or (name == "llama3" and not reply.startswith("<|")):
+        return
+    for pieces in ([f"<think>hm {reply}"], ["<think>", "hm ", *reply]):
+        said = _parse(name, pieces)
+        assert _calls(said) == calls and not _text(said)
+
+
+@given(st.data())
+def test_a_call_that_was_only_thought_about_is_not_made(data: st.DataObject) -> None:
+    name, reply, _, _ = data.draw(st.sampled_from([row for row in REPLIES if row[0] != "harmony"]))
+    written = f"<think>{reply}</think>Hello."
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(written)), max_size=8)))
+    said = _parse(name, [written[a:b] for a, b in zip([0, *cuts], [*cuts, len(written)], strict=True)])
+    assert _calls(said) == [] and _text(said) == "Hello."
+    assert "".join(piece.text for piece in said if isinstance(piece, ReasoningDelta)) == reply
+
+
 def test_without_tools_nothing_is_a_call() -> None:
     reply = '<tool_call>{"name": "time"}</tool_call>'
     assert _parse("hermes", [reply], tools=()) == [TextDelta(reply)]
