@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llm.messages import Message
 from voice.measuring.ledger import Stage
+from voice.mouth.reply_options import ReplyOptions
 from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
 from voice.session.outgoing import ErrorOut, ItemTruncated, TranscriptOut
 from voice.turn.actions import Listen
@@ -118,6 +119,9 @@ class Requests(Waking):
         elif not self._answer.can_choose(options, out_of_band=not options.remembered and not spoken):
             hint = "name one of the tools, or bring them along"
             self._complain("invalid_tool_choice", "tool_choice is none of the tools", hint, event.event_id)
+        elif self._has_nothing_to_answer(options):
+            hint = "add an item to the conversation, or leave `instructions` out"
+            self._complain("empty_prompt", "There are no instructions and no items to answer", hint, event.event_id)
         elif not options.remembered and not spoken:
             if self._out_of_band.full:
                 self._complain(
@@ -134,6 +138,11 @@ class Requests(Waking):
             )
         else:
             self._wish = event
+
+    def _has_nothing_to_answer(self, options: ReplyOptions) -> bool:
+        """No model takes an empty prompt. What is being said now, or made out, will be in the conversation's."""
+        said = self._turn or self._overlap or self._notes or self._answer.revision
+        return (options.input is not None or not said) and not self._answer.prompt(options, None)
 
     def _fulfil_wish(self) -> None:
         """Begin the reply that the client asked for, as soon as nobody speaks and every turn is written down. Where

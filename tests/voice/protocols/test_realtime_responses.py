@@ -143,6 +143,35 @@ def test_a_wrong_wish_is_refused_and_nothing_begins(wish: dict[str, Any], code: 
     assert not talk.of("response.created") and not _asked(talk, Think)
 
 
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"instructions": ""},
+        {"instructions": "", "input": []},
+        {"instructions": "", "conversation": "none", "input": [], "output_modalities": ["text"]},
+    ],
+)
+def test_nothing_to_answer_is_said_and_asks_no_model(wish: dict[str, Any]) -> None:
+    talk = RealtimeTalk(lambda asked: "Well.")
+    talk.say("response.create", event_id="mine", response=wish)
+    talk.run(5)
+    (error,) = talk.errors
+    assert (error["type"], error["code"], error["event_id"]) == ("invalid_request_error", "empty_prompt", "mine")
+    assert not _asked(talk, Think) and not talk.of("response.created")
+    talk.say("response.create", response={"input": [HI]})
+    talk.run(10)
+    assert talk.of("response.done")[0]["response"]["status"] == "completed"
+
+
+def test_words_that_are_being_said_are_something_to_answer() -> None:
+    talk = RealtimeTalk(lambda asked: "Well.", audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    talk.speak((0.5, 2.0, "what time is it"))
+    talk.run(1.0)
+    talk.say("response.create", response={"instructions": ""})
+    talk.run(10)
+    assert not talk.errors and talk.of("response.done")[0]["response"]["status"] == "completed"
+
+
 def test_nulls_are_the_session_s_own() -> None:
     talk = _talk()
     names = (
