@@ -71,9 +71,7 @@ class Segmenter:
     )
 
     def __init__(self, threshold: float = 0.5, pause_ms: int = 160, min_speech_ms: int = 96) -> None:
-        self._threshold = threshold
-        self._lower = max(threshold - HYSTERESIS, 0.01)
-        self._pause_s = pause_ms / 1000
+        self.change(threshold, pause_ms)
         self._min_frames = max(1, math.ceil(min_speech_ms / 1000 / FRAME_S - _TOLERANCE))
         self._speech = False
         self._end_s: float | None = None
@@ -86,6 +84,12 @@ class Segmenter:
         """The last frame was voice, of a speech that has begun."""
         self.voiced_s = 0.0
         """Seconds of voice since the onset, pauses not counted; kept until the next onset."""
+
+    def change(self, threshold: float, pause_ms: int) -> None:
+        """From the next frame on. Speech that has begun goes on, and ends by these."""
+        self._threshold = threshold
+        self._lower = max(threshold - HYSTERESIS, 0.01)
+        self._pause_s = pause_ms / 1000
 
     @property
     def rising(self) -> bool:

@@ -118,7 +118,7 @@ class Listening:
         if old.wake != config.wake and self._ear is not None:
             self._ear.set_wake_words(self._wake_words())
         if old.turn_detection != config.turn_detection:
-            self._segmenter = self._new_segmenter()
+            self._segmenter.change(self._threshold, self._pause_ms)
 
     # ---- audio ----------------------------------------------------------------------------------------------
 
@@ -235,7 +235,10 @@ class Listening:
         asked = self._config.turn_detection.threshold
         return asked if asked is not None else self._settings.vad.threshold
 
+    @property
+    def _pause_ms(self) -> int:
+        usual_ms = self._settings.turn.pause_ms
+        return min(usual_ms, self._config.turn_detection.silence_duration_ms or usual_ms)
+
     def _new_segmenter(self) -> Segmenter:
-        turn = self._settings.turn
-        pause_ms = min(turn.pause_ms, self._config.turn_detection.silence_duration_ms or turn.pause_ms)
-        return Segmenter(self._threshold, pause_ms, turn.min_speech_ms)
+        return Segmenter(self._threshold, self._pause_ms, self._settings.turn.min_speech_ms)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anyio
 import anyio.lowlevel
 import numpy as np
@@ -14,11 +16,11 @@ from voice.ears.echo_guard import EchoGuard
 from voice.ears.events import WakeHeard
 from voice.ears.ring import AudioRing
 from voice.port import Pcm
-from voice.session.config import AudioConfig, SessionConfig
+from voice.session.config import AudioConfig, SessionConfig, TurnDetection
 from voice.session.listening import Listening
 from voice.session.outgoing import AudioOut
 from voice.settings import VadSettings, VoiceSettings, WakeSettings
-from voice.turn.events import EchoHeard, TurnEvent
+from voice.turn.events import AudioClock, EchoHeard, SpeechBegan, SpeechEnded, TurnEvent
 
 FRAME, LEAD = 320, 15 * 320
 
@@ -78,3 +80,67 @@ async def test_a_search_does_not_stop_the_loop_and_what_leaves_meanwhile_is_in_o
     assert beside > 3
     assert [event.state for event in told if isinstance(event, EchoHeard)][0] == "present" == guard.state
     assert np.array_equal(ring.read(0), plain.read(0))
+
+
+class Heard:
+    """Real ears, fed so much at a time; what the turn machine is told of it."""
+
+    def __init__(self, config: SessionConfig) -> None:
+        self.told = list[TurnEvent]()
+        self._fed = 0
+        self.ears = load_ears(VadSettings(), WakeSettings(engine="none"))
+        self.listening = Listening(
+            "s",
+            config,
+            VoiceSettings(),
+            SystemClock(),
+            AudioRing(30.0),
+            hear=self.told.append,
+            woken=print,
+            failed=print,
+            came=lambda: None,
+        )
+        self.listening.open(self.ears)
+
+    async def feed(self, pcm: Pcm) -> None:
+        """All but what is no whole frame is heard when this returns."""
+        self._fed += len(pcm)
+        await self.listening.raw(pcm.tobytes())
+        with anyio.fail_after(60):
+            while self.clock_s < self._fed / RATE_HZ - 0.04:
+                await anyio.sleep(0.005)
+
+    @property
+    def clock_s(self) -> float:
+        return max((event.at_s for event in self.told if isinstance(event, AudioClock)), default=0.0)
+
+    def of(self, kind: type[SpeechBegan | SpeechEnded]) -> list[float]:
+        return [event.at_s for event in self.told if isinstance(event, kind)]
+
+
+async def heard_of(pcm: Pcm, change_at: int | None) -> Heard:
+    """`change_at`: the sample at which the client asks for another turn detection."""
+    config = SessionConfig(AudioConfig("pcm", "pcm"), turn_detection=TurnDetection("semantic_vad", eagerness="low"))
+    heard = Heard(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(heard.ears.run)
+        tasks.start_soon(heard.listening.run)
+        await heard.feed(pcm[:change_at])
+        if change_at is not None:
+            heard.listening.reconfigure(
+                replace(config, turn_detection=TurnDetection("semantic_vad", eagerness="high"))
+            )
+            await heard.feed(pcm[change_at:])
+        heard.listening.close()
+        tasks.cancel_scope.cancel()
+    return heard
+
+
+async def test_speech_ends_though_the_turn_detection_is_changed_in_its_last_moment() -> None:
+    """Else the turn would go on until it is too long for any."""
+    silence = np.zeros(RATE_HZ, np.int16)
+    pcm = np.concatenate((silence, spoken("What is the capital of France?"), silence))
+    [ends_s] = (await heard_of(pcm, None)).of(SpeechEnded)
+    for after_s in (0.05, -0.5, -0.05, 0.1):
+        heard = await heard_of(pcm, round((ends_s + after_s) * RATE_HZ))
+        assert heard.of(SpeechEnded) == [ends_s] and len(heard.of(SpeechBegan)) == 1, after_s
