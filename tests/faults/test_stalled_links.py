@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 STORY = " ".join(f"The {thing} is gone and nobody has seen it." for thing in ("fox", "hen", "cat", "cow", "dog") * 3)
 MS_PER_CHARACTER = 60
 RATE_HZ = 24_000
-STALL_S = 3.0
+STALL_S = 2.0
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ async def test_after_a_stall_the_clock_is_that_of_what_came_late(
         await asyncio.sleep(STALL_S)
         await link.read(2.0)
         await link.say({"type": "interrupt"}, *_asks_live("go on"))
-        played_s = link.played_s
-        _check(await _remembered(scripted_service, 2), played_s)
+        heard = await _remembered(scripted_service, 2)
+        _check(heard, link.played_s)
 
 
 async def test_who_comes_back_after_a_stall_goes_on_where_the_link_had_come(
@@ -198,8 +198,24 @@ async def test_who_comes_back_after_a_stall_goes_on_where_the_link_had_come(
             while came < 3 * RATE_HZ * 2:
                 message = await client.receive(timeout=60)
                 came += len(message.data) if message.type is aiohttp.WSMsgType.BINARY else 0
-            took_s = asyncio.get_running_loop().time() - begun
             await client.send_json({"type": "interrupt"})
             await client.send_json(_asks_live("go on")[0])
-            _check(await _remembered(scripted_service, 2), ready["reply"]["ms"] / 1000 + took_s)
+            heard = await _remembered(scripted_service, 2)
+            _check(heard, ready["reply"]["ms"] / 1000 + asyncio.get_running_loop().time() - begun)
             await client.send_json({"type": "close"})
+
+
+async def test_a_stalled_link_that_breaks_leaves_what_had_come_over_it(home: House) -> None:
+    with closing(await _live(home)) as link:
+        await link.say(*_asks_live("tell me a story"))
+        await link.read(1.0)
+        await asyncio.sleep(STALL_S)
+        received_s = link.received_s
+    token = link.path.rpartition("/")[2]
+    with anyio.fail_after(60):
+        while home.services.hub.live:
+            await asyncio.sleep(0.02)
+    async with home.client.get(f"/v1/audio/live/{token}") as response:
+        history = (await response.json())["history"]
+    (said,) = (each["content"] for each in history if each["role"] == "assistant")
+    _check(said.removesuffix("[INTERRUPTED BY USER]").strip(), received_s)
