@@ -78,7 +78,7 @@ async def test_a_program_that_clicks(
 ) -> None:
     """Voice control, an extension: the browser keeps the sound off until a person does something."""
     scripted_service.reset()
-    scripted_service.script(replies=["Yes."])
+    scripted_service.script(replies=["Yes.", "Yes.", "It is a long story, and I will take my time with it."])
     async with live_page(scripted_parley) as page:
         await page.evaluate("document.getElementById('typed').value = 'hello'")
         await page.evaluate("document.getElementById('composer').requestSubmit()")
@@ -91,6 +91,11 @@ async def test_a_program_that_clicks(
     async with live_page(scripted_parley) as page:
         await page.evaluate("document.getElementById('talk').click()")
         await page.wait_for("parley.connection === 'open' && parley.microphone.on", "the conversation")
+        await page.click("#talk")
+        await type_turn(page, "tell me a story")
+        hint = "document.getElementById('hint').textContent"
+        await page.wait_for(f"parley.state === 'speaking' && {hint}", "the story")
+        assert await page.evaluate(hint) != "Speak to interrupt", "the microphone is muted"
 
 
 async def test_from_another_machine_without_https(

@@ -380,7 +380,7 @@ class App {
     if (this.session.status === "connecting") return ["Connecting", ""];
     if (this.session.status === "waiting") return ["Connection lost", ""];
     if (this.state === "thinking") return ["Thinking", this.waiting];
-    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold ? "Speak to interrupt" : this.byHand("Press Space to interrupt", "Tap Interrupt to stop"))];
+    if (this.state === "speaking") return ["Speaking", this.waiting || (on && !this.hold && !this.muted ? "Speak to interrupt" : this.byHand("Press Space to interrupt", "Tap Interrupt to stop"))];
     if (this.state === "paused") return ["Go on?", "I am listening"];
     if (!on) return this.state === "off" ? ["Ready when you are", "Press Start talking, then just speak"] : ["Ready", "Type, or start talking"];
     if (this.state === "off") return ["Not connected", ""];
