@@ -443,6 +443,7 @@ async def test_every_control_has_a_name_and_nothing_overflows(
                 " && r.right <= innerWidth + 1 && r.bottom <= innerHeight + 1)"
             )
             assert seen, (width, height)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, (width, height)
         assert not page.problems
 
 
