@@ -68,6 +68,21 @@ def test_a_request_loads_its_model_and_is_granted_when_it_is_up() -> None:
     assert house.ask("a") == [Grant(3, 1)]
 
 
+def test_a_slot_is_idle_from_the_end_of_its_last_request_and_never_while_it_loads_or_answers() -> None:
+    house = House()
+
+    def idle_s(after_s: float) -> float:
+        house.feed(Measured(100), after_s=after_s)
+        return house.scheduler.views(house.now)[0].idle_s
+
+    house.ask("a")
+    assert idle_s(4.0) == 0.0
+    house.feed(Up(1))
+    assert idle_s(5.0) == 0.0
+    house.feed(Gone(1))
+    assert idle_s(6.0) == 6.0
+
+
 def test_models_take_turns_in_one_slot_without_swapping_for_every_request() -> None:
     house = House(SlotLimits(slots=1))
     house.ask("a"), house.ask("b"), house.ask("a"), house.ask("b")
