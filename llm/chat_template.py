@@ -70,8 +70,9 @@ class ChatTemplate:
         system message in the first user message, and neighbours of one role joined, for some templates know no
         system and want strict alternation. 5. BadInput with the template's own words.
 
-        `variables` are further names of the template, as clients send them (`enable_thinking`). `marker` stands for
-        an image or recording in the text. A template that knows no tools gets them described in words.
+        `variables` are further names of the template, as clients send them (`enable_thinking`). With
+        `continue_final_message` the text ends with the words of the last message. `marker` stands for an image or
+        recording in the text. A template that knows no tools gets them described in words.
         """
         if not self._knows_tools and (tools or any(message.tool_calls for message in messages)):
             messages, tools = in_words(messages, tools), ()
@@ -110,14 +111,15 @@ class ChatTemplate:
         """Templates get copies, for they may change what they are given."""
         from jinja2 import TemplateError
 
+        continues = bool(variables.get("continue_final_message"))
         try:
-            return self._template.render(
+            text = self._template.render(
                 {
                     **variables,
                     **self._tokens,
                     "messages": deepcopy(turns),
                     "tools": [deepcopy(dict(tool)) for tool in tools] or None,
-                    "add_generation_prompt": True,
+                    "add_generation_prompt": not continues,
                     "raise_exception": _raise,
                     "strftime_now": now.strftime,
                 }
@@ -126,6 +128,7 @@ class ChatTemplate:
             raise _Refused(str(error)[:300]) from error
         except (RecursionError, MemoryError) as error:
             raise _Refused(f"it never ends ({type(error).__name__})") from error
+        return _up_to_words(text, turns[-1]) if continues else text
 
     def _turn(self, message: Message, marker: str) -> _Turn:
         turn: _Turn = {
@@ -233,6 +236,19 @@ def _plain(turns: list[_Turn]) -> list[_Turn]:
             turn["tool_calls"] = [{**call, "id": _short(call["id"])} for call in turn["tool_calls"]]
         out.append(turn)
     return out
+
+
+def _up_to_words(text: str, last: _Turn) -> str:
+    """Without what the template writes behind the words of the last message. Some templates trim them."""
+    words = str(last["content"])
+    at = text.rfind(words.strip()) if last["role"] == "assistant" and words.strip() else -1
+    if at < 0:
+        raise BadInput(
+            "continue_final_message: the last message has to be the assistant's, with words that can be gone on with",
+            param="continue_final_message",
+        )
+    whole = words.lstrip()
+    return text[: at + len(whole if text.startswith(whole, at) else whole.rstrip())]
 
 
 def _short(id: str) -> str:

@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 MAX_CHOICES = 16
-_FOR_TEMPLATES = ("reasoning_effort", "chat_template_kwargs")
+_FOR_TEMPLATES = ("reasoning_effort", "chat_template_kwargs", "continue_final_message")
 _THOUGHTS = ("reasoning_content", "reasoning")
 _ALSO_CARRIED = (*_FOR_TEMPLATES, "user")
 
@@ -146,6 +146,8 @@ def template_variables(request: GenerateRequest) -> dict[str, Any]:
     effort = request.extra.get("reasoning_effort")
     if effort is not None and effort != "none":
         variables.setdefault("reasoning_effort", effort)
+    if request.extra.get("continue_final_message"):
+        variables["continue_final_message"] = True
     if request.thinking is not None:
         variables = {"thinking": request.thinking, **variables, "enable_thinking": request.thinking}
     return variables

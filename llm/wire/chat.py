@@ -100,6 +100,8 @@ class ChatRequest(SamplerFields):
     """OpenAI's; "none" turns thinking off where the template can."""
     chat_template_kwargs: dict[str, Any] | None = None
     """vLLM's and llama.cpp's; `enable_thinking` is read."""
+    continue_final_message: bool | None = None
+    """vLLM's: the last message is the assistant's, and the reply goes on with it."""
     user: str | None = None
     parley_conversation: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     """Ours: the KV sequence to keep between requests."""

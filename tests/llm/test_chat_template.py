@@ -174,6 +174,21 @@ def test_a_template_that_never_ends_is_an_error() -> None:
         render("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}")
 
 
+@pytest.mark.parametrize("trim", ["", " | trim"])
+def test_a_reply_may_go_on_with_the_last_message(trim: str) -> None:
+    source = CHATML.replace("m.content", f"(m.content{trim})")
+    told = {"continue_final_message": True}
+    begun = Message("assistant", " Sure, said he. Sure, s")
+    text = ChatTemplate(source).render((Message("user", "s"), begun), (), NOW, told)
+    assert text.endswith("<|im_start|>assistant\n" + begun.content.removeprefix(" " if trim else ""))
+    spaced = ChatTemplate(source).render((Message("user", "s"), Message("assistant", "a ")), (), NOW, told)
+    assert spaced.endswith("\na" if trim else "\na ")
+    for last in (Message("user", "x"), Message("assistant", " ")):
+        with pytest.raises(BadInput) as caught:
+            ChatTemplate(source).render((last,), (), NOW, told)
+        assert caught.value.param == "continue_final_message"
+
+
 def test_thinking_is_the_templates_own_choice_unless_said() -> None:
     source = "{{ 'default' if enable_thinking is not defined else enable_thinking }}"
     template = ChatTemplate(source)

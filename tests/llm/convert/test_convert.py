@@ -53,12 +53,14 @@ def test_the_format_goes_on_to_the_server() -> None:
 
 def test_what_templates_read_reaches_our_own_slots() -> None:
     thought = {"role": "assistant", "content": "b", "reasoning_content": "hm", "audio": {"id": "x"}}
-    told = {"chat_template_kwargs": {"date": "today"}, "reasoning_effort": "high", "metadata": {"a": "b"}}
+    told: dict[str, Any] = {"chat_template_kwargs": {"date": "today"}, "reasoning_effort": "high"}
+    told |= {"continue_final_message": True, "metadata": {"a": "b"}}
     body = to_body(to_request(parse_chat({"messages": [*HELLO, thought], **told})), "m", ours=True)
     assert {name: body.get(name) for name in told} == {**told, "metadata": None}
     assert body["messages"][1] == {"role": "assistant", "content": "b", "reasoning_content": "hm"}
     again = to_request(parse_chat(body))
-    assert template_variables(again) == {"date": "today", "reasoning_effort": "high"}
+    variables = {"date": "today", "reasoning_effort": "high", "continue_final_message": True}
+    assert template_variables(again) == variables
     assert again.messages[1].extra == {"reasoning_content": "hm"}
 
 

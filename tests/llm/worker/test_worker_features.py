@@ -284,6 +284,18 @@ class TestTools:
         other = {"type": "function", "function": {"name": "other"}}
         assert worker.ask(CHAT, chat(tools=[TIME], tool_choice=other)).body["error"]["param"] == "tool_choice"
 
+    def test_a_reply_goes_on_with_the_last_message(self, worker: RunningWorker) -> None:
+        messages = [{"role": "user", "content": QUESTION}]
+        whole = choices(worker.ask(CHAT, chat(messages=messages, max_tokens=20)))[0]["message"]["content"]
+        begun = whole[: len(whole) // 2].rstrip()
+        assert begun
+        body = chat(messages=[*messages, {"role": "assistant", "content": begun}], continue_final_message=True)
+        prompt = worker.ask("/apply-template", body).body["prompt"]
+        assert prompt.endswith(begun)
+        assert worker.ask(CHAT, {**body, "max_tokens": 20}).body["choices"][0]["message"]["content"].strip()
+        refused = worker.ask(CHAT, chat(messages=messages, continue_final_message=True))
+        assert refused.status == 400 and refused.body["error"]["param"] == "continue_final_message"
+
     def test_calls_and_results_go_into_the_prompt(self, worker: RunningWorker) -> None:
         call = {"id": "abc", "type": "function", "function": {"name": "time", "arguments": "{}"}}
         messages = [
