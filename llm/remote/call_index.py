@@ -15,10 +15,6 @@ __all__ = ["CallIndex"]
 @dataclass(slots=True)
 class _Call:
     id: str
-    told: object
-    """The index that the server gave it, None where it gave none."""
-    given: str = ""
-    """The id that the server gave it; another call may have the same."""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
@@ -35,6 +31,9 @@ class CallIndex:
     """Of one reply."""
 
     _calls: list[_Call] = field(default_factory=list)
+    _ids: set[str] = field(default_factory=set)
+    _latest: dict[tuple[object, ...], int] = field(default_factory=dict)
+    """By index, by id, and by both: going through all calls for each piece takes seconds where there are many."""
 
     def place(
         self, index: object, id: object, name: str | None, arguments: str
@@ -44,8 +43,7 @@ class CallIndex:
         begins = number is None
         if number is None:
             number = len(self._calls)
-            given = str(id) if id else ""
-            self._calls.append(_Call(self._id(id, number), index if isinstance(index, int) else None, given))
+            self._begin(number, index, str(id) if id else "")
         call = self._calls[number]
         fresh = name if name and not call.name else None
         call.name = call.name or name or ""
@@ -61,25 +59,31 @@ class CallIndex:
 
     def _find(self, index: object, id: object, name: str | None, arguments: str) -> int | None:
         """None: it begins a new call."""
-        last = len(self._calls) - 1
+        numbered = isinstance(index, int)
         if id:
-            same = [n for n in range(last, -1, -1) if str(id) in (self._calls[n].given, self._calls[n].id)]
-            at = next((n for n in same if self._calls[n].told == index), same[0] if same else None)
-            if at is None and not name and isinstance(index, int):  # an id made anew for every piece
-                at = next((n for n in range(last, -1, -1) if self._calls[n].told == index), None)
+            at = self._latest.get((str(id), index)) if numbered or index is None else None
+            if at is None:
+                at = self._latest.get((str(id),))
+            if at is None and not name and numbered:  # an id made anew for every piece
+                at = self._latest.get((None, index))
         elif not isinstance(index, int) or index < 0:  # without a number it goes on where the last call stopped
-            at = last if last >= 0 else None
+            at = len(self._calls) - 1 if self._calls else None
         else:
-            at = next((n for n in range(last, -1, -1) if self._calls[n].told == index), None)
+            at = self._latest.get((None, index))
         if at is None or not name:
             return at
         call = self._calls[at]
         another = bool(call.name) and (call.name != name or (arguments != "" and call.ended()))
         return None if another else at
 
-    def _id(self, id: object, number: int) -> str:
-        known = {call.id for call in self._calls}
-        wanted = str(id) if id else f"call_{number}"
-        while wanted in known:
-            wanted = f"{wanted}_{number}"
-        return wanted
+    def _begin(self, number: int, index: object, given: str) -> None:
+        """Another call may have been given the same id; ours are different."""
+        id = given or f"call_{number}"
+        while id in self._ids:
+            id = f"{id}_{number}"
+        self._ids.add(id)
+        self._calls.append(_Call(id))
+        told = index if isinstance(index, int) else None
+        self._latest[None, told] = number
+        for name in {given, id} - {""}:
+            self._latest[(name,)] = self._latest[name, told] = number

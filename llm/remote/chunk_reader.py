@@ -262,8 +262,10 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
 
 
 def count_of(value: object) -> int:
-    """A number of tokens or of a thing; 0 for what is no such number."""
+    """A number of tokens or of a thing, also as a text; 0 for what is no such number."""
     if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif isinstance(value, str) and len(value) < 17 and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and 0 <= value < 2**53 else 0
 

@@ -58,6 +58,12 @@ def test_counts_that_are_none_are_put_right() -> None:
     assert json.loads(found[0].data)["usage"]["prompt_tokens"] == 0
 
 
+def test_usage_in_words_is_counted() -> None:
+    usage = {"prompt_tokens": "12", "completion_tokens": "7", "total_tokens": "19"}
+    last = _relay(_chunk({"content": "x"}), _chunk({}, choice={"finish_reason": "stop"}, usage=usage))[-1]
+    assert last["usage"] == {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
+
+
 def test_what_is_no_usage_and_no_utf8_is_put_right() -> None:
     assert _relay(_chunk({"content": "x"}), _chunk({"content": "y"}, usage=[1]))[-1]["usage"] is None
     message = {"index": 0, "message": {"role": "assistant", "content": "?"}, "finish_reason": "stop"}
