@@ -68,8 +68,15 @@ class AddressTaken(ParleyError):
 class _WebSocket(WebSocketsSansIOProtocol):
     """Hands the application a way to cut a connection whose client reads nothing: a close would wait for it; and
     one to ask what has not arrived there. A client that sends text in another encoding than UTF-8 is told so by 1007;
-    that is its fault, and no trace in our log.
+    that is its fault, and no trace in our log. Pings of a client that reads nothing are not answered: the answers
+    would wait here, as many as it sends.
     """
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # the answer, which is dropped: RFC 6455 5.5.3 wants one to the last ping only
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text" and not self.close_sent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -118,3 +119,28 @@ async def test_the_end_of_the_server_closes_with_1012() -> None:
     assert (await read_to_end(raw))[2:4] == (1012).to_bytes(2, "big")
     assert done.is_set()
     raw.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what waits")
+async def test_a_flood_of_pings_that_nobody_reads_the_answers_of_is_not_kept() -> None:
+    waiting = -1
+
+    async def listen(channel: WebSocketChannel) -> None:
+        nonlocal waiting
+        assert await channel.receive() == "that was all"
+        arrived = channel.arrived()
+        assert arrived is not None
+        waiting = channel.written - arrived
+
+    done = anyio.Event()
+    async with serving(_app(listen, done)) as url:
+        raw = await open_raw(url, "/ws", receive_buffer=4096)
+        loop = asyncio.get_running_loop()
+        flood = frame(b"x" * 125, 9) * 1000
+        for _ in range(150):
+            await loop.sock_sendall(raw, flood)
+        await loop.sock_sendall(raw, frame(b"that was all"))
+        with anyio.fail_after(60):
+            await done.wait()
+        raw.close()
+    assert 0 < waiting < 150 * len(flood) / 2
