@@ -136,17 +136,25 @@ class Attempt:
     def __init__(self, record: BackendRecord, model: str) -> None:
         self._record, self._model = record, model
         self._started_s = 0.0
+        self._is_trial = False
 
     def __enter__(self) -> Attempt:
         self._started_s = anyio.current_time()
         self._record.busy += 1
-        self._record.breakers.tried(self._model, self._started_s)
+        self._is_trial = self._record.breakers.tried(self._model, self._started_s)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._record.busy -= 1
+        self._release()
+
+    def _release(self) -> None:
+        if self._is_trial:
+            self._is_trial = False
+            self._record.breakers.released(self._model)
 
     def begun(self) -> None:
+        self._release()
         took_s, known_s = anyio.current_time() - self._started_s, self._record.latency_s
         self._record.latency_s = took_s if known_s is None else known_s + _SMOOTH * (took_s - known_s)
 

@@ -3,7 +3,7 @@
 closed     everything passes; failures in a row are counted
 open       nothing passes until a time: after THRESHOLD failures in a row, longer each time; after one where it cost
            somebody a long silence; or as long as the server itself asked for (Retry-After)
-half open  that time is over: one request tries, the others still go elsewhere. It decides
+half open  that time is over: one request tries, and the others go elsewhere until its answer begins. It decides
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Breaker", "admits", "failed", "probed", "state", "succeeded", "tried", "waits"]
+__all__ = ["Breaker", "admits", "failed", "probed", "released", "state", "succeeded", "tried", "waits"]
 
 THRESHOLD = 3
 FIRST_S = 2.0
@@ -63,6 +63,11 @@ def waits(breaker: Breaker, now_s: float) -> float:
 def tried(breaker: Breaker, now_s: float) -> Breaker:
     """A request is being sent."""
     return replace(breaker, trial_until_s=now_s + TRIAL_S) if breaker.open_until_s is not None else breaker
+
+
+def released(breaker: Breaker) -> Breaker:
+    """The trial has said what it can, and keeps nobody else away: its answer has begun, or its client has left."""
+    return breaker if breaker.trial_until_s is None else replace(breaker, trial_until_s=None)
 
 
 def succeeded(breaker: Breaker) -> Breaker:

@@ -43,12 +43,19 @@ class Breakers:
         """Models that no request may go to now, though the server is there."""
         return tuple((name, one) for name, one in self.models.items() if breaker.state(one, now_s) == "open")
 
-    def tried(self, model: str, now_s: float) -> None:
-        """A request is being sent."""
+    def tried(self, model: str, now_s: float) -> bool:
+        """A request is being sent; whether it is a trial."""
         if self.server.open_until_s is not None:
             self.server = breaker.tried(self.server, now_s)
         if model in self.models:
             self.models[model] = breaker.tried(self.models[model], now_s)
+        return any(one.trial_until_s is not None for one in (self.server, self.models.get(model, Breaker())))
+
+    def released(self, model: str) -> None:
+        """A trial keeps nobody else away any more."""
+        self.server = breaker.released(self.server)
+        if model in self.models:
+            self.models[model] = breaker.released(self.models[model])
 
     def succeeded(self, model: str) -> None:
         self.server = breaker.succeeded(self.server)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import anyio
+import pytest
+
+from llm.errors import BackendFailed, LlmError, UnknownModel
 from llm.routing import breaker
+from llm.routing.backend_record import BackendRecord
 from llm.routing.breaker import Breaker
 from llm.routing.breakers import KEPT_MODELS, Breakers
 from llm.routing.router import Candidate, Choice, route
+from models.clock import Clock
+from tests.scripted import virtual_time
 
 
 def _broken(times: int, now_s: float = 0.0, **why: bool) -> Breaker:
@@ -119,3 +126,46 @@ def test_an_alias_is_a_row_of_names() -> None:
     aliases = {"fast": "b/big, a, nobody"}
     assert route("fast", "", both, aliases=aliases) == (Choice("b", "big"), Choice("a", "x"))
     assert route("", "fast", both, aliases=aliases)[0] == Choice("b", "big")
+
+
+@pytest.mark.parametrize("of_server", [True, False])
+@pytest.mark.parametrize("says_nothing", [None, UnknownModel("no such model")])
+def test_a_trial_that_says_nothing_of_the_backend_keeps_nobody_away(
+    of_server: bool, says_nothing: LlmError | None
+) -> None:
+    """Its client left, or asked for something wrong."""
+
+    async def main(_: Clock) -> None:
+        record = BackendRecord()
+        for _time in range(breaker.THRESHOLD):
+            with record.asked("m") as attempt:
+                attempt.failed(BackendFailed("no", of_server=of_server), guarded=True)
+        assert not record.admitted("m")
+        await anyio.sleep(breaker.FIRST_S)
+        with record.asked("m") as trial:
+            assert not record.admitted("m")
+            if says_nothing is not None:
+                trial.failed(says_nothing, guarded=True)
+        assert record.admitted("m")
+
+    virtual_time.run(main)
+
+
+def test_others_are_let_in_when_the_answer_of_a_trial_begins() -> None:
+    async def main(_: Clock) -> None:
+        record = BackendRecord()
+        for _time in range(breaker.THRESHOLD):
+            with record.asked("m") as attempt:
+                attempt.failed(BackendFailed("no", of_server=True), guarded=True)
+        await anyio.sleep(breaker.FIRST_S)
+        with record.asked("m") as trial:
+            trial.begun()
+            assert record.admitted("m")
+            with record.asked("m"):
+                assert not record.admitted("m")
+                trial.failed(BackendFailed("broke off", of_server=True), guarded=True)
+                assert not record.admitted("m")
+        await anyio.sleep(breaker.FIRST_S)
+        assert not record.admitted("m")  # left alone longer than the first time
+
+    virtual_time.run(main)
