@@ -26,6 +26,7 @@ from llm.routing.backend_record import BackendRecord, BackendView, Problem
 from llm.routing.route_trace import RouteTrace, passed_over, refusal, tell
 from llm.routing.router import ANY, Candidate, Choice, Strategy, route
 from llm.routing.silence_watch import USUAL, SilenceWatch
+from llm.routing.turns import Turns
 from llm.stream import StartedOver, StreamEvent
 from models.errors import ParleyError
 
@@ -69,7 +70,7 @@ class Router:
         self._strategy: Strategy = strategy
         self._aliases = aliases or {}
         self._spill = spill
-        self._turn = 0
+        self._turns = Turns()
         self._records: dict[str, BackendRecord] = {}
         self._watch = SilenceWatch(self._answers)
         self._routed_at: list[object] | None = None
@@ -274,7 +275,7 @@ class Router:
 
     async def _choices(self, name: str, needs: frozenset[Ability] = frozenset()) -> tuple[Choice, ...]:
         """Nobody who is known to be away is asked here: a request never waits for another's dead server."""
-        self._turn += 1
+        self._turns.next(name)
         try:
             return self._route(name, needs)
         except UnknownModel:
@@ -295,7 +296,7 @@ class Router:
             self._default,
             self._candidates(),
             strategy=self._strategy,
-            turn=self._turn,
+            turn=self._turns.of(name),
             aliases=self._aliases,
             needs=needs,
         )

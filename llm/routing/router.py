@@ -68,8 +68,8 @@ def route(
     aliases: Mapping[str, str] | None = None,
     needs: frozenset[Ability] = frozenset(),
 ) -> tuple[Choice, ...]:
-    """The choices for `name`, best first, at least one. `turn` counts requests, for round_robin. Of those that are
-    there, those come first that are known to do what the request `needs`, then those of whom nobody knows;
+    """The choices for `name`, best first, at least one. `turn` counts its requests, for round_robin. Of those that
+    are there, those come first that are known to do what the request `needs`, then those of whom nobody knows;
     those known not to are left out where there is another.
 
     Raises UnknownModel with the nearest name there is.
@@ -79,9 +79,9 @@ def route(
     known_aliases = aliases or {}
     if name in known_aliases:  # 2
         return _able(_of_alias(name, known_aliases[name], candidates, strategy, turn), candidates, needs)
-    choices = _choices(name, _ranked(candidates, strategy, turn))
+    choices = _choices(name, _ranked(candidates, strategy))
     if choices:
-        return _able(tuple(choices), candidates, needs)
+        return tuple(_in_turn(_able(tuple(choices), candidates, needs), candidates, strategy, turn, needs))
     if name in ANY:
         raise UnknownModel("no backend is configured and no slot is loaded", hint="`parley doctor` says what to do")
     known = sorted({m for c in candidates for m in (*c.models, c.model, c.name) if m} | known_aliases.keys())
@@ -101,10 +101,11 @@ def _alike(name: str, known: Sequence[str]) -> Sequence[str]:
 def _of_alias(
     alias: str, stands_for: str, candidates: Sequence[Candidate], strategy: Strategy, turn: int
 ) -> tuple[Choice, ...]:
-    ranked = _ranked(candidates, strategy, turn)
+    ranked = _ranked(candidates, strategy)
     found: list[Choice] = []
     for name in (part.strip() for part in stands_for.split(",")):
-        found += [choice for choice in _choices(name, ranked) if choice not in found]
+        equals = _in_turn(_choices(name, ranked), candidates, strategy, turn)
+        found += [choice for choice in equals if choice not in found]
     if not found:
         raise UnknownModel(
             f"{alias!r} stands for {stands_for[:200]!r}, which nobody has", hint="see [llm.aliases] of parley.toml"
@@ -123,15 +124,39 @@ def _able(
     if not needs or len(choices) < 2:
         return choices
     known = {candidate.name: candidate for candidate in candidates}
+    unable = {choice: _unable(known[choice.backend], choice, needs) for choice in choices}
+    left = [choice for choice in choices if unable[choice] < 2] or choices
+    return tuple(sorted(left, key=lambda choice: (_away(known[choice.backend]), unable[choice])))
 
-    def unable(choice: Choice) -> int:
-        """0: able to all of it; 1: unknown; 2: known not to be."""
-        able = known[choice.backend].able.get(choice.model, {})
-        told = [able.get(need) for need in needs]
-        return 2 if False in told else int(None in told)
 
-    left = [choice for choice in choices if unable(choice) < 2] or choices
-    return tuple(sorted(left, key=lambda choice: (_away(known[choice.backend]), unable(choice))))
+def _unable(candidate: Candidate, choice: Choice, needs: frozenset[Ability]) -> int:
+    """0: able to all of it; 1: unknown; 2: known not to be."""
+    able = candidate.able.get(choice.model, {})
+    told = [able.get(need) for need in needs]
+    return 2 if False in told else int(None in told)
+
+
+def _in_turn(
+    choices: Sequence[Choice],
+    candidates: Sequence[Candidate],
+    strategy: Strategy,
+    turn: int,
+    needs: frozenset[Ability] = frozenset(),
+) -> list[Choice]:
+    """Neighbours that are equally good begin with another one at each turn: of those that have the model only, or
+    one of them would stand in for all that have it not.
+    """
+    if strategy != "round_robin":
+        return list(choices)
+    known = {candidate.name: candidate for candidate in candidates}
+    found: list[Choice] = []
+    for _, group in groupby(
+        choices, key=lambda one: (_standing(known[one.backend]), _unable(known[one.backend], one, needs))
+    ):
+        equals = list(group)
+        start = turn % len(equals)
+        found += equals[start:] + equals[:start]
+    return found
 
 
 def _choices(name: str, ranked: Sequence[Candidate]) -> list[Choice]:
@@ -144,16 +169,13 @@ def _choices(name: str, ranked: Sequence[Candidate]) -> list[Choice]:
     return exact or named or listed
 
 
-def _ranked(candidates: Sequence[Candidate], strategy: Strategy, turn: int) -> list[Candidate]:
+def _ranked(candidates: Sequence[Candidate], strategy: Strategy) -> list[Candidate]:
     ranked: list[Candidate] = []
     for _, group in groupby(sorted(candidates, key=_standing), key=_standing):
         equals = list(group)
         match strategy:
-            case "failover":
+            case "failover" | "round_robin":
                 pass
-            case "round_robin":
-                start = turn % len(equals)
-                equals = equals[start:] + equals[:start]
             case "least_busy":
                 equals.sort(key=lambda c: c.busy)
             case "lowest_latency":

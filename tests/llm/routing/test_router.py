@@ -9,6 +9,7 @@ import pytest
 from llm.errors import UnknownModel
 from llm.routing.abilities import Ability
 from llm.routing.router import Candidate, Choice, route
+from llm.routing.turns import KEPT, Turns
 
 SLOT = Candidate("slot-1", "parley-mini", ("parley-mini",), True)
 OLLAMA = Candidate("ollama", "", ("qwen:4b", "llama"), True, priority=5)
@@ -78,3 +79,29 @@ def test_where_nobody_is_able_it_is_asked_all_the_same_and_says_so() -> None:
 def test_one_that_is_away_goes_behind_one_of_whom_nobody_knows() -> None:
     away = replace(SEES, healthy=False)
     assert [choice.backend for choice in route("m", "", (away, WHO_KNOWS), needs=IMAGE)] == ["who-knows", "sees"]
+
+
+def test_in_turn_are_those_that_have_the_model_and_can_do_what_is_needed() -> None:
+    """Not those that have another one: one that stands behind many of them would get all their turns."""
+    servers = [Candidate(name, "", ("m",) if name in "bd" else ("other",), True) for name in "abcde"]
+    order = [route("m", "", servers, strategy="round_robin", turn=turn)[0].backend for turn in range(4)]
+    assert order == ["b", "d", "b", "d"]
+    seeing = [Candidate(n, "", ("m",), True, able={"m": {"vision": n != "b"}} if n in "abc" else {}) for n in "abcd"]
+    needs: frozenset[Ability] = frozenset(("vision",))
+    found = [route("m", "", seeing, strategy="round_robin", turn=turn, needs=needs) for turn in range(4)]
+    assert ["".join(choice.backend for choice in one) for one in found] == ["acd", "cad", "acd", "cad"]
+    aliased = [
+        route("x", "", servers, strategy="round_robin", turn=turn, aliases={"x": "other, m"}) for turn in range(3)
+    ]
+    assert ["".join(choice.backend for choice in one) for one in aliased] == ["acebd", "ceadb", "eacbd"]
+
+
+def test_turns_are_counted_by_the_name_that_is_asked_for() -> None:
+    turns = Turns()
+    for _ in range(3):
+        turns.next("chat")
+        turns.next("vectors")
+    assert (turns.of("chat"), turns.of("vectors"), turns.of("new")) == (3, 3, 0)
+    for number in range(KEPT):
+        turns.next(f"{number}")
+    assert turns.of("chat") == 0
