@@ -28,7 +28,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.text import Text
 
     from models.errors import PartBroken, SettingsError
-    from web.doctor import house, running
+    from web.doctor import configuration, running
     from web.doctor.backends import backends
     from web.doctor.finding import Finding, worst
     from web.doctor.installation import installation
@@ -57,13 +57,13 @@ def _run(arguments: argparse.Namespace) -> int:
         return 1
     server = RunFile(settings.home).read()
     for look in (
-        partial(house.environment, settings, os.environ),
-        partial(house.home, settings),
-        partial(house.ports, settings, server.url if server else None),
-        partial(house.stages, settings),
+        partial(configuration.environment, settings, os.environ),
+        partial(configuration.home, settings),
+        partial(configuration.ports, settings, server.url if server else None),
+        partial(configuration.stages, settings),
         partial(anyio.run, backends, settings),
         installation,
-        partial(house.ears, settings),
+        partial(configuration.ears, settings),
         running.microphone,
         partial(anyio.run, running.server, server),
     ):
