@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from models import catalog, telemetry
+from tests import ports
 from tests.scripted.process import ScriptedProcess
 from web.main import main
 
@@ -29,6 +30,11 @@ def _parley(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProc
         timeout=200,
         check=False,
     )
+
+
+def _free_ports() -> dict[str, str]:
+    """For the doctor, who finds fault with ports that another program on this machine has."""
+    return {"PARLEY_PORT": str(ports.free_port()), "PARLEY_SLOT_PORT_BASE": str(ports.free_port_block(32))}
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,7 +173,7 @@ base_url = "http://me:a-password-1@127.0.0.1:{free_port}"
     assert "a-password-1" not in done.stdout + done.stderr
     found = settings.replace("nobody", "any")
     (tmp_path / "parley.toml").write_text(away + found, encoding="utf-8")
-    well = _parley("doctor", home=tmp_path)
+    well = _parley("doctor", home=tmp_path, **_free_ports())
     assert "  ok   Backend scripted: " in well.stdout and "answers, with" in well.stdout and well.returncode == 0
 
 
@@ -193,9 +199,10 @@ def test_no_library_reports_home(tmp_path: Path) -> None:
     its own: the guard of the tests does not see them."""
     environment = {name: value for name, value in os.environ.items() if name not in telemetry.OFF}
     cache = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache"), "PARLEY_HOME": str(tmp_path / "home")}
+    environment |= cache | _free_ports()
     loaded = "from voice.vad.silero import SPEC; from voice.port import EngineConfig; SPEC.load(EngineConfig())"
     for command in (["-m", "web.main", "doctor"], ["-c", loaded]):
-        subprocess.run([sys.executable, *command], cwd=ROOT, env=environment | cache, capture_output=True, check=True)
+        subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, check=True)
     assert not [path for path in tmp_path.rglob("*") if "Microsoft" in path.name or "deviceid" in path.name]
 
 
