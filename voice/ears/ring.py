@@ -65,3 +65,8 @@ class AudioRing:
         at = first % size
         head = min(stop - first, size - at)
         return np.concatenate((self._buffer[at : at + head], self._buffer[: stop - first - head]))
+
+    def release(self) -> None:
+        """Give the memory back; nothing is read or appended any more. The parts of a session that is over refer to
+        each other, and Python may find that out much later."""
+        self._buffer = np.zeros(1, np.int16)

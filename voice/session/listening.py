@@ -108,6 +108,7 @@ class Listening:
     def close(self) -> None:
         if self._ear is not None:
             self._ear.close()
+        self._ring.release()
 
     def reconfigure(self, config: SessionConfig) -> None:
         old, self._config = self._config, config

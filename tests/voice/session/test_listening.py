@@ -76,10 +76,10 @@ async def test_a_search_does_not_stop_the_loop_and_what_leaves_meanwhile_is_in_o
         plain.rewrite(guard.take_past())
         plain.append(heard)
         guard.sent(piece, clock.at)
-    listening.close()
     assert beside > 3
     assert [event.state for event in told if isinstance(event, EchoHeard)][0] == "present" == guard.state
     assert np.array_equal(ring.read(0), plain.read(0))
+    listening.close()
 
 
 class Heard:

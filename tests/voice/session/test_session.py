@@ -25,6 +25,7 @@ from models.clock import SystemClock
 from models.errors import BadInput, ParleyError
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
 from voice.ears.ears import Ears, load_ears
+from voice.ears.ring import AudioRing
 from voice.errors import SessionGone, SttFailed
 from voice.port import Pcm
 from voice.session.config import AudioConfig, SessionConfig, TurnDetection
@@ -217,6 +218,24 @@ async def test_a_vanished_client_leaves_nothing(world: World, spoken: Pcm) -> No
         wire.say(type="end_turn", transcript="talk")
         await wire.wait("audio")
         await wire.speak(spoken[:16_000], pace=5.0)
+
+
+async def test_the_audio_of_a_session_goes_with_it(
+    world: World, spoken: Pcm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings: list[AudioRing] = []
+
+    class Kept(AudioRing):
+        def __init__(self, seconds: float) -> None:
+            super().__init__(seconds)
+            rings.append(self)
+
+    monkeypatch.setattr("voice.session.session.AudioRing", Kept)
+    async with world.session() as wire:
+        await wire.speak(spoken[:16_000], pace=5.0)
+        await wire.wait("speech_started")
+    (ring,) = rings
+    assert ring.end > 8000 and ring.end - ring.start <= 1, "the memory waits for Python to look for dead objects"
 
 
 async def test_a_client_may_say_later_where_it_stopped_playing(world: World) -> None:
