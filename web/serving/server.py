@@ -21,7 +21,7 @@ from anyio.abc import TaskStatus
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame
 
 from models.dead_peers import probe
 from models.errors import ParleyError
@@ -39,6 +39,10 @@ _log = structlog.get_logger("web")
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Larger WebSocket messages are refused by the server itself (1009). Sessions have lower limits and say why."""
+
+READ_BYTES = 8 * 1024
+"""Of a WebSocket, at a time. So many bytes may hold a thousand frames, which take milliseconds; a quarter of a
+megabyte of them, which comes in one piece, takes a tenth of a second in which nobody else is served."""
 
 MAX_HEAD_BYTES = 512 * 1024
 """Of the line and headers of a request, and whatever came in one piece with them."""
@@ -72,8 +76,49 @@ class _WebSocket(WebSocketsSansIOProtocol):
     would wait here, as many as it sends.
     """
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._unread = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        """Not more than `READ_BYTES` in a turn of the event loop, and nothing more comes until all are read."""
+        if not self._unread and len(data) <= READ_BYTES:
+            super().data_received(data)
+            return
+        if not self._unread:
+            self.loop.call_soon(self._read_on)
+        self._unread += data
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def _read_on(self) -> None:
+        if not self._unread:
+            return  # the connection is lost
+        piece = bytes(self._unread[:READ_BYTES])
+        del self._unread[:READ_BYTES]
+        super().data_received(piece)
+        if self._unread:
+            self.loop.call_soon(self._read_on)
+        elif not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        unread, self._unread = bytes(self._unread), bytearray()
+        if unread:
+            super().data_received(unread)
+        super().connection_lost(exc)
+
+    def handle_cont(self, event: Frame) -> None:
+        """A list of pieces takes fifty times what is in them, if they are small."""
+        first = self.frames[0] if self.frames else b""
+        whole = first if isinstance(first, bytearray) else bytearray(first)
+        whole += event.data
+        self.frames = [whole]  # type: ignore[list-item]
+        if event.fin:
+            self.send_receive_event_to_app()
+
     def handle_ping(self) -> None:
-        if self.writable.is_set():
+        if self.writable.is_set() and not self.transport.is_closing():
             super().handle_ping()
         else:
             self.conn.data_to_send()  # the answer, which is dropped: RFC 6455 5.5.3 wants one to the last ping only

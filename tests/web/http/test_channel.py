@@ -144,3 +144,27 @@ async def test_a_flood_of_pings_that_nobody_reads_the_answers_of_is_not_kept() -
             await done.wait()
         raw.close()
     assert 0 < waiting < 150 * len(flood) / 2
+
+
+async def test_a_message_of_many_small_pieces_is_whole_and_others_are_served_meanwhile() -> None:
+    heard: list[str | bytes] = []
+    pieces, turns, over = 200_000, 0, anyio.Event()
+
+    async def listen(channel: WebSocketChannel) -> None:
+        heard.append(await channel.receive())
+        heard.append(await channel.receive())
+        over.set()
+
+    async with serving(_app(listen, anyio.Event())) as url, anyio.create_task_group() as tasks:
+        raw = await open_raw(url, "/ws")
+        small = b"\x00\x81\0\0\0\0a" * pieces
+        loop = asyncio.get_running_loop()
+        first, last = b"\x01\x81\0\0\0\0b", b"\x80\x81\0\0\0\0c"
+        tasks.start_soon(loop.sock_sendall, raw, first + small + last + frame(b"\1\0", 2))
+        with anyio.fail_after(60):
+            while not over.is_set():
+                turns += 1
+                await asyncio.sleep(0)
+        raw.close()
+    assert heard == ["b" + "a" * pieces + "c", b"\1\0"]
+    assert turns > 100
