@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from models.registry import discover
@@ -14,6 +16,8 @@ from voice.session.config import AudioConfig
 __all__ = ["RATE_HZ", "Intake"]
 
 RATE_HZ = 16_000
+AT_ONCE_BYTES = 1024
+"""As much of a container takes milliseconds, whatever is in it."""
 
 
 class Intake:
@@ -29,12 +33,19 @@ class Intake:
         """PCM16 little-endian mono at the session's input rate."""
         return self._resampler.process(np.frombuffer(data, "<i2").astype(np.int16, copy=False))
 
-    def container(self, data: bytes) -> Pcm:
-        """The next piece of the stream in the session's input format. After AudioError a new stream begins."""
+    def container(self, data: bytes) -> Iterator[Pcm]:
+        """The next piece of the stream in the session's format, a little at a time. After AudioError a new stream
+        begins.
+        """
         if self._config.input_format == "pcm":
             if len(data) % 2:
                 raise AudioError("A pcm chunk has an odd number of bytes", hint="PCM16 has two bytes a sample")
-            return self.raw(data)
+            yield self.raw(data)
+            return
+        for start in range(0, len(data), AT_ONCE_BYTES):
+            yield self._decoded(data[start : start + AT_ONCE_BYTES])
+
+    def _decoded(self, data: bytes) -> Pcm:
         if self._decoder is None:
             spec: CodecSpec = discover("voice.codecs")[self._config.input_format]
             self._raw = spec.raw

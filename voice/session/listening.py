@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import structlog
 
@@ -131,9 +132,13 @@ class Listening:
         await self._audio(self._intake.raw(data))
 
     async def container(self, data: bytes) -> None:
-        """The next piece of a stream in the client's format. Raises AudioError."""
+        """The next piece of a stream in the client's format. Raises AudioError. Others are served in between: it may
+        hold ten minutes of audio, or many thousands of headers.
+        """
         self.bytes += len(data)
-        await self._audio(self._intake.container(data))
+        for pcm in self._intake.container(data):
+            await self._audio(pcm)
+            await anyio.lowlevel.checkpoint()
 
     async def _audio(self, pcm: Pcm) -> None:
         if len(pcm):

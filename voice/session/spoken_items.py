@@ -24,7 +24,6 @@ __all__ = ["ConversationEvent", "SpokenItems"]
 
 ConversationEvent = AddMessage | DeleteItem | Respond | CancelResponse
 MAX_WAITING = 64
-PIECE_BYTES = 48_000
 FEED_SAMPLES = RATE_HZ
 
 
@@ -43,9 +42,7 @@ class SpokenItems:
 
     def add(self, event: AddAudio, audio: AudioConfig, language: str | None) -> None:
         """Raises AudioError for what is no audio of the session's format, ProtocolError when too much waits."""
-        intake = Intake(audio)
-        starts = range(0, len(event.audio), PIECE_BYTES)
-        pcm = np.concatenate([intake.container(event.audio[at : at + PIECE_BYTES]) for at in starts])
+        pcm = np.concatenate([np.zeros(0, np.int16), *Intake(audio).container(event.audio)])
         self._enqueue((event.add, pcm, language))
         if len(self._waiting) == 1:
             self._start(self._drain)

@@ -82,6 +82,25 @@ async def test_a_search_does_not_stop_the_loop_and_what_leaves_meanwhile_is_in_o
     listening.close()
 
 
+async def test_a_message_that_takes_long_to_read_keeps_nobody_waiting() -> None:
+    """A hundred thousand empty elements of WebM, and no sound; it took a second, and MP3 can take more."""
+    heard = Heard(SessionConfig(audio=AudioConfig("webm", "pcm", RATE_HZ)))
+    turns = 0
+
+    async def beside() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beside)
+        await heard.listening.container(b"\x1a\x45\xdf\xa3\x80" + b"\xec\x80" * 100_000)
+        tasks.cancel_scope.cancel()
+    heard.listening.close()
+    assert turns > 100
+
+
 class Heard:
     """Real ears, fed so much at a time; what the turn machine is told of it."""
 
