@@ -20,7 +20,7 @@ def claimed(home: Path) -> Iterator[None]:
 
     Raises SettingsError where another server has it, or it cannot be written. Blocks for a moment.
     """
-    lock = FileLock(home / "run" / "lock", thread_local=False)
+    lock = FileLock(home / "run" / "lock", mode=0o600, thread_local=False)
     try:
         (home / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire(timeout=0)
