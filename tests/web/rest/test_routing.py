@@ -37,7 +37,10 @@ async def _gateway(home: Path, *faults: str, llm: str = "", **more: Any) -> Asyn
 async def _ask(found: House, model: str, stream: bool = False) -> tuple[int, str, dict[str, str]]:
     body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "how are you"}]}
     async with found.client.post("/v1/chat/completions", json=body) as answer:
-        return answer.status, await answer.text(), {name.lower(): value for name, value in answer.headers.items()}
+        text, headers = await answer.text(), {name.lower(): value for name, value in answer.headers.items()}
+    # a stream that had to wait for a second is open already when the route is known, and tells it in a comment
+    comments = [line[2:].split(": ", 1) for line in text.splitlines() if line.startswith(": x-parley-")]
+    return answer.status, text, headers | {name: value for name, value in comments}
 
 
 # ---- strategies ------------------------------------------------------------------------------------------------
