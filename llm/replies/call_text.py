@@ -16,7 +16,7 @@ from llm.replies.json_call import JsonCall, JsonCallState
 from llm.replies.tool_calls import Calls, Said
 from llm.stream import TextDelta
 
-__all__ = ["Body", "JsonBody", "MarkedParser", "Step", "open_end"]
+__all__ = ["Body", "JsonBody", "MarkedParser", "Step", "WholeBody", "open_end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,23 @@ class Body(Protocol):
     def finish(self) -> Step:
         """The reply ended inside of it."""
         ...
+
+
+class WholeBody:
+    """A Body that is read when it is whole: `read` gets what stands before the close mark, and what follows it."""
+
+    def __init__(self, close: str, read: Callable[[str, str], Step]) -> None:
+        self._close, self._read = close, read
+        self._held = ""
+
+    def feed(self, text: str) -> Step:
+        looked_at = max(0, len(self._held) - len(self._close) + 1)
+        self._held += text
+        at = self._held.find(self._close, looked_at)
+        return Step([]) if at < 0 else self._read(self._held[:at], self._held[at + len(self._close) :])
+
+    def finish(self) -> Step:
+        return self._read(self._held, "")
 
 
 def open_end(text: str, marks: tuple[str, ...]) -> int:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from llm.replies.call_text import MarkedParser, Step
+from llm.replies.call_text import MarkedParser, Step, WholeBody
 from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal, schema_of
 
 __all__ = ["SPEC"]
@@ -17,40 +18,26 @@ __all__ = ["SPEC"]
 OPEN, CLOSE = "<|tools_prefix|>", "<|tools_suffix|>"
 
 
-class _Body:
-    """Read when it is whole. The template joins several lists of one turn without their inner brackets."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._held = ""
-
-    def feed(self, text: str) -> Step:
-        self._held += text
-        inner, closed, rest = self._held.partition(CLOSE)
-        return self._read(inner, rest) if closed else Step([])
-
-    def finish(self) -> Step:
-        return self._read(self._held, "")
-
-    def _read(self, inner: str, rest: str) -> Step:
-        try:
-            rows = json.loads(inner, strict=False)
-        except (ValueError, RecursionError):
+def _read(calls: Calls, inner: str, rest: str) -> Step:
+    """The template joins several lists of one turn without their inner brackets."""
+    try:
+        rows = json.loads(inner, strict=False)
+    except (ValueError, RecursionError):
+        return Step([], wrong=True)
+    rows = rows if isinstance(rows, list) else [rows]
+    said: list[Said] = []
+    for row in rows:
+        if not isinstance(row, dict) or len(row) != 1 or next(iter(row)) not in calls.tools:
             return Step([], wrong=True)
-        rows = rows if isinstance(rows, list) else [rows]
-        said: list[Said] = []
-        for row in rows:
-            if not isinstance(row, dict) or len(row) != 1 or next(iter(row)) not in self._calls.tools:
-                return Step([], wrong=True)
-        for row in rows:
-            for name, arguments in row.items():
-                said += [self._calls.begin(name), self._calls.more(json.dumps(arguments, ensure_ascii=False))]
-        return Step(said, rest, wrong=not said)
+    for row in rows:
+        for name, arguments in row.items():
+            said += [calls.begin(name), calls.more(json.dumps(arguments, ensure_ascii=False))]
+    return Step(said, rest, wrong=not said)
 
 
 def _parser(tools: Tools, new_id: Callable[[], str]) -> CallParser:
     calls = Calls(tools, new_id)
-    return MarkedParser((OPEN,), lambda _: _Body(calls))
+    return MarkedParser((OPEN,), lambda _: WholeBody(CLOSE, partial(_read, calls)))
 
 
 def _grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddRule) -> str:

@@ -6,9 +6,10 @@ Source: the model cards of OLMo 3; vLLM's olmo3 tool parser.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from llm.replies.call_text import MarkedParser, Step
+from llm.replies.call_text import MarkedParser, Step, WholeBody
 from llm.replies.python_calls import calls_in, python_grammar
 from llm.replies.tool_calls import AddRule, CallParser, Calls, Said, ToolFormat, Tools, literal
 
@@ -17,32 +18,17 @@ __all__ = ["SPEC"]
 OPEN, CLOSE = "<function_calls>", "</function_calls>"
 
 
-class _Body:
-    """Read when it is whole."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._held = ""
-
-    def feed(self, text: str) -> Step:
-        self._held += text
-        inner, closed, rest = self._held.partition(CLOSE)
-        return self._read(inner, rest) if closed else Step([])
-
-    def finish(self) -> Step:
-        return self._read(self._held, "")
-
-    def _read(self, inner: str, rest: str) -> Step:
-        inner = inner.strip()
-        said: list[Said] = []
-        for name, arguments in calls_in(inner[1:-1] if inner.startswith("[") else inner, self._calls):
-            said += [self._calls.begin(name), self._calls.more(arguments)]
-        return Step(said, rest, wrong=not said)
+def _read(calls: Calls, inner: str, rest: str) -> Step:
+    inner = inner.strip()
+    said: list[Said] = []
+    for name, arguments in calls_in(inner[1:-1] if inner.startswith("[") else inner, calls):
+        said += [calls.begin(name), calls.more(arguments)]
+    return Step(said, rest, wrong=not said)
 
 
 def _parser(tools: Tools, new_id: Callable[[], str]) -> CallParser:
     calls = Calls(tools, new_id)
-    return MarkedParser((OPEN,), lambda _: _Body(calls))
+    return MarkedParser((OPEN,), lambda _: WholeBody(CLOSE, partial(_read, calls)))
 
 
 def _grammar(tools: Sequence[Mapping[str, Any]], parallel: bool, add: AddRule) -> str:
