@@ -13,8 +13,8 @@ import aiohttp
 from llm.convert.sampling import PLAIN_FIELDS
 from llm.messages import GenerateRequest
 from llm.port import BackendConfig, BackendSpec
-from llm.remote.came_through import HEADER, header_value
 from llm.remote.openai_client import OpenAIClient
+from llm.remote.via import HEADER, header_value
 from llm.stream import StreamEvent
 from models.errors import BadInput
 

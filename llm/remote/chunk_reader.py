@@ -27,7 +27,7 @@ from llm.stream import (
 from models.errors import BadInput, ParleyError
 from models.secrecy import hidden
 
-__all__ = ["LEAST_LOGPROB", "ChunkReader", "Legible", "count_of", "error_of", "logprob_of", "plain_content"]
+__all__ = ["LEAST_LOGPROB", "ChunkReader", "ContentCheck", "count_of", "error_of", "logprob_of", "plain_content"]
 
 LEAST_LOGPROB = -9999.0
 """OpenAI's number for what is most unlikely; JSON has no infinity."""
@@ -44,7 +44,7 @@ _FORM = {"role", "content", "refusal", "reasoning_content", "reasoning", "tool_c
 
 
 @dataclass(slots=True)
-class Legible:
+class ContentCheck:
     """Whether there was anything to read in a reply. One without a word is right where it is in a form that we know:
     the model had nothing to say. Else its words may stand where nobody looked.
     """
@@ -83,7 +83,7 @@ class ChunkReader:
     choices: int = 1
     """How many were asked for."""
     thoughts: InlineThoughts = field(default_factory=InlineThoughts)
-    legible: Legible = field(default_factory=Legible)
+    content_check: ContentCheck = field(default_factory=ContentCheck)
     _only: int | None = None
     """The number of the choice, where one was asked for."""
     _told: Usage | None = None
@@ -141,9 +141,9 @@ class ChunkReader:
             events.extend(self._tool_call(call, number) for call in rows if isinstance(call, dict))
         elif isinstance(call := delta.get("function_call"), dict):  # one, without an id: before there were tools
             events.append(self._tool_call({"function": call}, number))
-        self.legible.saw(told, bool(events) or (isinstance(content, str) and bool(content)))
+        self.content_check.saw(told, bool(events) or (isinstance(content, str) and bool(content)))
         if finish and self.choices == 1:
-            self.legible.check()
+            self.content_check.check()
         if finish:
             events += [*self.thoughts.ended(number), *self._calls_ended(number)]
             reason = _REASONS.get(str(finish), "stop")
@@ -154,7 +154,7 @@ class ChunkReader:
 
     def close(self) -> list[StreamEvent]:
         """The last events of a stream. Raises BackendFailed where there was nothing to read in it."""
-        self.legible.check()
+        self.content_check.check()
         calls = (event for choice in self._calls for event in self._calls_ended(choice))
         return [*self.thoughts.all_ended(), *calls, self.finish()]
 

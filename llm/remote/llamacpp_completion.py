@@ -9,7 +9,7 @@ from typing import Any
 from llm.convert.sampling import sampling_body
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest
-from llm.remote.chunk_reader import Legible, count_of, error_of, logprob_of
+from llm.remote.chunk_reader import ContentCheck, count_of, error_of, logprob_of
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.stream import Finish, StreamEvent, TokenLogprob, Usage
 
@@ -38,7 +38,7 @@ class CompletionReader:
 
     likely: int | None = None
     done: bool = False
-    _legible: Legible = field(default_factory=Legible)
+    _content_check: ContentCheck = field(default_factory=ContentCheck)
     _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
 
     def read(self, chunk: object) -> list[StreamEvent]:
@@ -51,9 +51,9 @@ class CompletionReader:
         logprobs = self._logprobs(chunk.get("completion_probabilities"))
         if isinstance(text := chunk.get("content"), str) and (text or logprobs):
             events += self._thoughts.said(text, 0, logprobs)
-        self._legible.saw(chunk, isinstance(text, str) and bool(text))
+        self._content_check.saw(chunk, isinstance(text, str) and bool(text))
         if chunk.get("stop") is True:
-            self._legible.check()
+            self._content_check.check()
             self.done = True
             events += self._thoughts.ended()
             reason = chunk.get("stop_type")

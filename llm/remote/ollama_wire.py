@@ -13,7 +13,7 @@ from llm.convert.formats import grammar_schema
 from llm.errors import BackendFailed
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig
-from llm.remote.chunk_reader import Legible, count_of, error_of, logprob_of, plain_content
+from llm.remote.chunk_reader import ContentCheck, count_of, error_of, logprob_of, plain_content
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, ToolCallDelta, Usage
 from models.errors import BadInput
@@ -143,7 +143,7 @@ class OllamaReader:
     """
 
     done: bool = False
-    _legible: Legible = field(default_factory=Legible)
+    _content_check: ContentCheck = field(default_factory=ContentCheck)
     _calls: int = 0
     _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
 
@@ -174,9 +174,9 @@ class OllamaReader:
         rows = calls if isinstance(calls, list) else [calls]
         for call in (row for row in rows if isinstance(row, Mapping) and row.keys() & {"function", "name"}):
             events.append(self._call(call.get("function", call), call.get("id")))
-        self._legible.saw(told, bool(events) or (isinstance(text, str) and bool(text)))
+        self._content_check.saw(told, bool(events) or (isinstance(text, str) and bool(text)))
         if line.get("done"):
-            self._legible.check()
+            self._content_check.check()
             self.done = True
             events += self._thoughts.ended()
             events.append(Finish(self._reason(line), _usage(line), str(line.get("model") or "")))

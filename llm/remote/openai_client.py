@@ -31,7 +31,6 @@ from llm.remote.backend_http import (
     read_out,
     reason_of,
 )
-from llm.remote.came_through import OWN_ID, ids_of
 from llm.remote.chunk_reader import ChunkReader
 from llm.remote.exchange import NoAnswer, SpeaksTls
 from llm.remote.inline_thoughts import InlineThoughts
@@ -40,6 +39,7 @@ from llm.remote.passthrough import StreamRelay, joined, may_relay, relayed_whole
 from llm.remote.request_defaults import with_defaults
 from llm.remote.sse import SseReader
 from llm.remote.upstream import Upstream, UpstreamAnswer
+from llm.remote.via import OWN_ID, ids_of
 from llm.routing.abilities import abilities_of
 from llm.stream import StreamEvent
 from llm.wire.vectors import EmbeddingRequest, RerankRequest
@@ -136,7 +136,7 @@ class OpenAIClient:
                     if isinstance(ended, Exception):
                         raise ended
                     if ended:
-                        if reader.reason is None and not (begun or reader.legible.words):
+                        if reader.reason is None and not (begun or reader.content_check.words):
                             raise self.broken()
                         for event in (relay or reader).close():
                             yield event
@@ -169,7 +169,7 @@ class OpenAIClient:
         if relay and (as_it_is := relayed_whole(value, data)) is not None:
             return as_it_is
         events = [*reader.read(value), *reader.close()]
-        if reader.reason is None and not reader.legible.words:
+        if reader.reason is None and not reader.content_check.words:
             raise self.broken()  # the value is whole; some leave the reason out
         return events
 

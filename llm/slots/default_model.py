@@ -9,7 +9,7 @@ import structlog
 from llm.memory.slot_memory import SlotMemory
 from llm.slots.open_requests import OpenRequests
 from llm.workers.launch import Plan
-from llm.workers.plan_book import PlanBook
+from llm.workers.load_planner import LoadPlanner
 from models.errors import ParleyError
 
 __all__ = ["DefaultModel"]
@@ -22,13 +22,13 @@ class DefaultModel:
 
     def __init__(
         self,
-        book: PlanBook,
+        planner: LoadPlanner,
         memory: SlotMemory,
         requests: OpenRequests,
         order: Callable[[Plan, int, bool, int], None],
     ) -> None:
         """`order` has a plan loaded into a slot, pinned or not, under a number of `requests`."""
-        self._book, self._memory, self._requests, self._order = book, memory, requests, order
+        self._planner, self._memory, self._requests, self._order = planner, memory, requests, order
         self._ordered = 0
         self.pinned = True
         """Requests that have it loaded have it pinned, too."""
@@ -36,7 +36,7 @@ class DefaultModel:
         """Better models that could not be loaded, and why."""
 
     async def load_first(self) -> None:
-        plan = await self._book.choose_default(self._memory.host.total, self._memory.sizes)
+        plan = await self._planner.choose_default(self._memory.host.total, self._memory.sizes)
         if plan is not None:
             self._load(plan, 1)
 
@@ -45,18 +45,18 @@ class DefaultModel:
 
     def not_loaded(self, why: ParleyError) -> None:
         """Its order came to nothing; it is tried again when somebody asks for it."""
-        self._book.problem = why
+        self._planner.problem = why
         log.error("slot.model", code=why.code, reason=why.message)
 
     async def fall_back(self, failed: Plan, slot: int, why: ParleyError) -> None:
         self.unfit[failed.model.name] = why
-        plan = await self._book.choose_another(self.unfit, self._memory.host.total, self._memory.sizes)
-        if plan is None or self._book.default != failed:
+        plan = await self._planner.choose_another(self.unfit, self._memory.host.total, self._memory.sizes)
+        if plan is None or self._planner.default != failed:
             return
         log.warning(
             "slot.model_replaced", model=failed.model.name, by=plan.model.name, reason=why.message, hint=why.hint
         )
-        self._book.make_default(plan)
+        self._planner.make_default(plan)
         self._load(plan, slot)
 
     def _load(self, plan: Plan, slot: int) -> None:

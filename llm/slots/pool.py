@@ -56,8 +56,8 @@ from llm.slots.scheduler import SlotScheduler
 from llm.slots.slot import Slot, watch
 from llm.slots.starting import SlotStarter, limit_cache_ram
 from llm.workers.launch import Launcher, ModelType, Plan, quick_type
+from llm.workers.load_planner import SLOT_KINDS, LoadPlanner
 from llm.workers.placement import LocalProcesses, Placement
-from llm.workers.plan_book import SLOT_KINDS, PlanBook
 from llm.workers.process import WorkerState
 from models.clock import Clock
 from models.errors import BadInput, ParleyError
@@ -99,7 +99,7 @@ class SlotPool:
         self._learned = Learned(store.root.parent / "measured.json")
         self.states = SwapFolder(store.root.parent / "states", settings.engine.state_dir)
         self._starter = SlotStarter(settings, placement or LocalProcesses(clock, http), http, self.states.env)
-        self._book = PlanBook(settings, store, launchers or {}, self._learned, engines)
+        self._planner = LoadPlanner(settings, store, launchers or {}, self._learned, engines)
         self.memory = SlotMemory(settings.memory_floor_mib << 20)
         """As it was measured last."""
         self._measured_at = -FRESH_S
@@ -114,17 +114,17 @@ class SlotPool:
         self._occupied: dict[int, Slot] = {}
         self._requests = OpenRequests()
         self.failures = LoadFailures()
-        self._default = DefaultModel(self._book, self.memory, self._requests, self._order)
+        self._default = DefaultModel(self._planner, self.memory, self._requests, self._order)
         self._tasks: TaskGroup | None = None
 
     @property
     def default(self) -> Plan | None:
         """What a text request without a model gets."""
-        return self._book.default
+        return self._planner.default
 
     def make_default(self, plan: Plan) -> None:
         """What a text request without a model gets from now on."""
-        self._book.make_default(plan)
+        self._planner.make_default(plan)
 
     @property
     def unfit(self) -> Mapping[str, ParleyError]:
@@ -134,7 +134,7 @@ class SlotPool:
     @property
     def problem(self) -> ParleyError | None:
         """Why slot 1 has no model."""
-        return self._book.problem
+        return self._planner.problem
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -244,7 +244,7 @@ class SlotPool:
         """How a model of the store, or of a path, is loaded with these options; it keeps them once it has answered.
         Raises ModelNotFound, ModelUnreadable, BadInput.
         """
-        return await self._book.ordered(name, options or {}, self.memory.host.total, self.memory.sizes)
+        return await self._planner.ordered(name, options or {}, self.memory.host.total, self.memory.sizes)
 
     def load(self, plan: Plan, *, slot: int | None = None, pinned: bool = False, anew: bool = False) -> int:
         """Begin to load it into that slot or any; `views()` says how far it is, and `lost_orders` if it came to
@@ -290,7 +290,7 @@ class SlotPool:
 
     async def models(self, kinds: Iterable[Kind] = ("llm",)) -> tuple[ModelInfo, ...]:
         """What can be asked for: what is loaded, and what is in the store, the default one first."""
-        known = await self._book.known(kinds, [slot.model for slot in self.slots])
+        known = await self._planner.known(kinds, [slot.model for slot in self.slots])
         return tuple(
             ModelInfo(model.name, self.local.name, plan.context if plan else None, able=plan.able if plan else {})
             for model, plan in known
@@ -303,7 +303,7 @@ class SlotPool:
         for slot in self.slots:
             if slot.plan.type in types:
                 return slot.model.name
-        for model, plan in await self._book.known(SLOT_KINDS, ()):
+        for model, plan in await self._planner.known(SLOT_KINDS, ()):
             if (plan.type if plan else await anyio.to_thread.run_sync(quick_type, model)) in types:
                 return model.name
         raise UnknownModel(
@@ -311,7 +311,7 @@ class SlotPool:
         )
 
     def _order(self, plan: Plan, slot: int | None, pinned: bool, number: int, anew: bool = False) -> None:
-        trial = self._book.is_trial(plan)
+        trial = self._planner.is_trial(plan)
         self._requests.ordered(number, plan)
         self._feed(Load(number, plan.model.name, plan.need, slot, pinned, plan, anew, trial))
         self._requests.keep_orders(self._scheduler.open_orders)
@@ -325,7 +325,7 @@ class SlotPool:
             if slot.model.name == model and slot.proven:
                 return slot.plan  # 1
         try:
-            return await self._book.find(model, self.memory.host.total, self.memory.sizes)  # 2
+            return await self._planner.find(model, self.memory.host.total, self.memory.sizes)  # 2
         except UnknownModel:
             if isinstance(ordered := self._scheduler.ordered(model), Plan):
                 return ordered  # 3
@@ -361,12 +361,12 @@ class SlotPool:
     def _feed(self, event: SlotEvent) -> None:
         if isinstance(event, Up) and not (answers := self._occupied[event.slot]).proven:
             answers.proven = True
-            self._book.proved(answers.plan)
+            self._planner.proved(answers.plan)
         effects = self._scheduler.step(event, self._clock.now())
         if isinstance(event, Failed) and not event.slot_fault:
             failed = self._occupied[event.slot]
             why = self.failures.by_model.get(failed.model.name)
-            if not failed.proven and failed.plan == self._book.default and why is not None:
+            if not failed.proven and failed.plan == self._planner.default and why is not None:
                 self._fall_back(failed.plan, event.slot, why)
         for effect in effects:
             match effect:
@@ -391,7 +391,7 @@ class SlotPool:
                     stopped.scope.cancel()
 
     def _fail(self, effect: Fail) -> None:
-        default, available = self._book.default, self.memory.host.available
+        default, available = self._planner.default, self.memory.host.available
         if self._default.is_order(effect.id) and default is not None:
             problem = failure(effect, default, None, available)
             self._default.not_loaded(problem)

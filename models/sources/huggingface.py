@@ -98,7 +98,6 @@ class Found:
     model: str
     """owner/repo."""
     downloads: int
-    likes: int
     licence: str
     gated: bool
     """Its terms must be accepted on its page first."""
@@ -118,9 +117,7 @@ def search(query: str, form: str, limit: int) -> tuple[Found, ...]:
     if not isinstance(models, list):
         raise _odd()
     return tuple(
-        Found(
-            row["id"], _count(row.get("downloads")), _count(row.get("likes")), _licence(row), bool(row.get("gated"))
-        )
+        Found(row["id"], _count(row.get("downloads")), _licence(row), bool(row.get("gated")))
         for row in _rows(models, "id")
     )
 

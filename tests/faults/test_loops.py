@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llm.errors import UnknownModel
-from llm.remote.came_through import MOST, OWN_ID, came_through, header_value
+from llm.remote.via import MOST, OWN_ID, came_through, header_value
 from tests.parley_process import ADMIN_KEY, ParleyProcess, running_parley
 
 ITSELF = f"""

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.port import Word
 from voice.session.config import AudioConfig, SessionConfig
+from voice.session.in_flight import InFlight
 from voice.session.incoming import Truncate
 from voice.session.outgoing import AudioOut, Interrupted, ItemTruncated, ReplyStarted, StateOut, TurnComplete
-from voice.session.underway import Underway
 from voice.settings import TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Tell
@@ -77,7 +77,7 @@ class Link:
     """Delivers at once, but while it is stalled; and the server's system knows what it has delivered."""
 
     stalls: Sequence[tuple[float, float]] = ()
-    underway: Underway = field(default_factory=lambda: Underway(TurnSettings().unsure_ms / 1000))
+    in_flight: InFlight = field(default_factory=lambda: InFlight(TurnSettings().unsure_ms / 1000))
     pieces: list[tuple[float, int]] = field(default_factory=list)  # (delivered at, bytes up to its end)
 
     def take(self, event: AudioOut, now: float) -> float:
@@ -85,13 +85,13 @@ class Link:
         at = max((ends for begins, ends in self.stalls if begins <= now < ends), default=now)
         at = max(at, self.pieces[-1][0] if self.pieces else 0.0)
         self.pieces.append((at, (self.pieces[-1][1] if self.pieces else 0) + 2 * len(event.pcm)))
-        self.underway.said(event, now)
-        self.underway.written(event, self.pieces[-1][1])
+        self.in_flight.said(event, now)
+        self.in_flight.written(event, self.pieces[-1][1])
         return at
 
     def missing(self, now: float) -> heard.Missing | None:
-        self.underway.arrived(max((size for at, size in self.pieces if at <= now), default=0))
-        return self.underway.news(now)
+        self.in_flight.arrived(max((size for at, size in self.pieces if at <= now), default=0))
+        return self.in_flight.news(now)
 
 
 class Theatre(Conversation):

@@ -42,7 +42,8 @@ _CLIENT_ERRORS = frozenset({"invalid_message", "invalid_request", "invalid_audio
 
 
 EARLY_UPDATES = 32
-"""The first events of a client, in which it may agree to be recorded; voice/records/undecided.py waits for more."""
+"""The first events of a client, in which it may agree to be recorded; awaiting_consent.py in voice/records waits for
+more."""
 ASK_AT_FIRST = "connect with ?record=true, or send it in a session.update before anything else"
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from voice.protocols.realtime_items import Part, WireItem, item_json
 from voice.session.outgoing import AudioOut
 
-__all__ = ["Blame", "Emit", "Response", "Said", "error_said", "response_json", "usage_json"]
+__all__ = ["Blame", "Response", "Said", "error_said", "response_json", "usage_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,6 @@ class Said:
     format: str = "audio/pcm"
 
 
-Emit = Callable[[Said], None]
 Blame = Literal["invalid_request_error", "server_error"]
 """Whose mistake an error is."""
 

@@ -24,9 +24,9 @@ import structlog
 from models.clock import Clock
 from voice.ears.intake import RATE_HZ
 from voice.port import Pcm
+from voice.records.awaiting_consent import AwaitingConsent
 from voice.records.masking import Mask
 from voice.records.recording import Recording
-from voice.records.undecided import Undecided
 from voice.session.outgoing import AudioOut
 from voice.session.watcher import Watcher
 from voice.settings import RecordSettings
@@ -51,10 +51,12 @@ class Recordings:
         self._writer = ThreadPoolExecutor(1)
 
     def record(self, name: str, start: MachineStart, *, consent: bool) -> Watcher:
-        """Without `consent` it may be given later, before anything else has happened (undecided.py)."""
+        """Without `consent` it may be given later, before anything else has happened (awaiting_consent.py)."""
         if consent:
             return self._recorder(name, start, True, agreed=True)
-        return Undecided(lambda given: self._recorder(name, start, given) if given or self._settings.events else None)
+        return AwaitingConsent(
+            lambda given: self._recorder(name, start, given) if given or self._settings.events else None
+        )
 
     def _recorder(self, name: str, start: MachineStart, consent: bool, *, agreed: bool = False) -> Recorder:
         path = self._folder / f"{self._clock.wall():%Y%m%dT%H%M%S}-{name}.jsonl"

@@ -11,8 +11,8 @@ import structlog
 
 from voice.errors import ClientTooSlow
 from voice.protocols.port import Draft
+from voice.session.in_flight import InFlight
 from voice.session.outgoing import AudioOut, ServerEvent
-from voice.session.underway import Underway
 from voice.turn.events import Missing
 
 __all__ = ["Channel", "ClientClosed", "Connection", "asks_to_resume"]
@@ -77,7 +77,7 @@ class Connection:
     ) -> None:
         self.channel = channel
         self._leaves, self._now = leaves, now
-        self._underway = None if channel.arrived() is None else Underway(late_s)
+        self._in_flight = None if channel.arrived() is None else InFlight(late_s)
         self.over = anyio.Event()
         self.served = False
         self._name = name
@@ -91,8 +91,8 @@ class Connection:
 
     def send(self, drafts: Sequence[Draft], event: ServerEvent | None = None) -> bool:
         """Say it when its turn comes; `event` is what the drafts tell. False: the client does not read."""
-        if self._underway is not None and isinstance(event, AudioOut) and drafts:
-            self._underway.said(event, self._now())
+        if self._in_flight is not None and isinstance(event, AudioOut) and drafts:
+            self._in_flight.said(event, self._now())
         try:
             for draft in drafts:
                 self._outbox.send_nowait((event, draft))
@@ -134,8 +134,8 @@ class Connection:
                 for frame in draft():
                     await self.channel.send(frame)
                 self._in_hand = None
-                if self._underway is not None and isinstance(event, AudioOut):
-                    self._underway.written(event, self.channel.written)
+                if self._in_flight is not None and isinstance(event, AudioOut):
+                    self._in_flight.written(event, self.channel.written)
                 if not self._crowded:
                     self._has_room.set()
         except anyio.BrokenResourceError:
@@ -146,12 +146,12 @@ class Connection:
 
     def missing(self) -> Missing | None:
         """Of the audio that was said, what has not arrived; None: there is nothing new, or nobody can tell."""
-        if self._underway is None or self._underway.idle:
+        if self._in_flight is None or self._in_flight.idle:
             return None
         arrived = self.channel.arrived()
         if arrived is not None:
-            self._underway.arrived(arrived)
-        return self._underway.news(self._now())
+            self._in_flight.arrived(arrived)
+        return self._in_flight.news(self._now())
 
     async def finish(self) -> None:
         """Take nothing more, and give what waits a moment to leave."""

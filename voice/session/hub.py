@@ -243,8 +243,8 @@ class Hub:
         if not record.config.answers:
             return None
         decided_at = self._arbiter.claim(record.owner, claim, self._clock.now())
-        rivals = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
-        if len(rivals) < 2:
+        devices = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
+        if len(devices) < 2:
             return None
         return self._verdict(record.owner, claim, decided_at)
 

@@ -36,8 +36,8 @@ from voice.session.outgoing import (
     WakeWordRequired,
 )
 from voice.session.resume import AwayTime, Resumable, Resumed, goes_on_at
-from voice.session.rivals import Enter, Rivals
 from voice.session.spoken_items import SpokenItems
+from voice.session.wake_contests import Enter, WakeContests
 from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
 from voice.settings import VoiceSettings
@@ -92,7 +92,7 @@ class Session:
         self._anew = anew
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
-        self._rivals = Rivals(name, self._ring, parts.clock, contest)
+        self._wake_contests = WakeContests(name, self._ring, parts.clock, contest)
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
         self._listening = Listening(
             name,
@@ -134,7 +134,7 @@ class Session:
             hear=self._hear,
             reconfigure=self._reconfigure,
             complain=self._complain,
-            typed=self._rivals.forget,
+            typed=self._wake_contests.forget,
             spoken=SpokenItems(parts.stt, self._hear, self._say, lambda work: self._tasks.start_soon(work)),
         )
         self._rearm = anyio.Event()
@@ -312,7 +312,7 @@ class Session:
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""
         word = heard.WakeWord(event.word, event.score, event.start_s, event.end_s)
-        verdict = self._rivals.contest(event)
+        verdict = self._wake_contests.contest(event)
         if verdict is None:
             self._hear(word)
         else:
@@ -322,13 +322,13 @@ class Session:
         if await verdict:
             self._hear(word)
             return
-        self._rivals.lost()
+        self._wake_contests.lost()
         self._hear(heard.WordLost(word.word, word.start_s, word.end_s))
         self._say(StateOut(self._machine.shown))
 
     async def _contest_phrase(self, action: Contest) -> None:
         """The same for a word that was found in a transcript."""
-        won = await self._rivals.answers(action)
+        won = await self._wake_contests.answers(action)
         self._hear(heard.ContestDecided(action.revision, won))
 
     # ---- turn -----------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ class Session:
     # ---- out ------------------------------------------------------------------------------------------------
 
     def _say(self, event: ServerEvent) -> None:
-        if isinstance(event, WakeWordRequired) and self._rivals.took_it:
+        if isinstance(event, WakeWordRequired) and self._wake_contests.took_it:
             return  # it was said, and another device took it
         self._client_writer.say(event)
 

@@ -77,7 +77,7 @@ class Floor:
         self._shown = self.state.value
         self._turn: Turn | None = None
         self._overlap: Overlap | None = None
-        self._overlap_aside: Overlap | None = None
+        self._overheard_sound: Overlap | None = None
         """A sound over a reply that only a stop word may end: with a wake word, nothing is held for it."""
         self._let_go: Overlap | None = None
         """A murmur that the reply went on after, before the silence after it was a pause."""
@@ -183,7 +183,7 @@ class Floor:
         self._go(self._at_rest)
 
     def _stop_overhearing(self) -> None:
-        sound, self._overlap_aside = self._overlap_aside, None
+        sound, self._overheard_sound = self._overheard_sound, None
         if sound is not None:
             if sound.revision:
                 self._do(Abandon(sound.revision))
@@ -277,7 +277,7 @@ class Floor:
             return
         ours = self._may_be_us(event.at_s) and (not self._own.cancelled or self._echo_learning)
         self._near.hear(event.level_db, event.at_s, echo=self._own.cancelled, sure=not ours)
-        sound = self._overlap or self._overlap_aside
+        sound = self._overlap or self._overheard_sound
         turn = self._turn if sound is None else sound.turn
         if turn is not None:
             turn.loudness.hear(event.level_db)

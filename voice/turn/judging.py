@@ -86,8 +86,8 @@ class Judging(Weighing):
             self._stop_overhearing()
             self._start_judging(SpeechBegan(max(event.at_s - NEAR_S, self._used_s)))
             return
-        if self._overlap_aside is not None:
-            self._overlap_aside.hear(event.at_s, event.voiced and not event.hushed)
+        if self._overheard_sound is not None:
+            self._overheard_sound.hear(event.at_s, event.voiced and not event.hushed)
         reply = self._answer.reply
         if self._let_go is not None and self._goes_on(self._let_go, event):
             return
@@ -138,7 +138,7 @@ class Judging(Weighing):
         self._stop_overhearing()
         if self._settings.stop_words:
             turn = self._new_turn(self._with_preroll(event.at_s), True)
-            self._overlap_aside = Overlap(turn, True, event.at_s, self._now, last_s=event.at_s)
+            self._overheard_sound = Overlap(turn, True, event.at_s, self._now, last_s=event.at_s)
             self._do(Listen(turn.number, turn.from_s))
 
     def _overheard(self, event: SpeechEnded) -> None:
@@ -152,7 +152,7 @@ class Judging(Weighing):
                 self._missed_s = self._onset_of(self._doubted)
             return
         self._missed_until_s = event.at_s
-        sound = self._overlap_aside
+        sound = self._overheard_sound
         if sound is None:
             return
         sound.ended = True
@@ -161,8 +161,8 @@ class Judging(Weighing):
         else:
             self._transcribe(sound)
 
-    def _aside_heard(self, revision: int, text: str) -> bool:
-        sound = self._overlap_aside
+    def _overheard_settled(self, revision: int, text: str) -> bool:
+        sound = self._overheard_sound
         if sound is None or sound.revision != revision:
             return False
         if not sound.spotted and is_phrase(text, self._stops):
@@ -218,10 +218,10 @@ class Judging(Weighing):
         self._do(Transcribe(sound.revision, sound.turn.number, sound.turn.from_s, None, spot=True))
 
     def _on_phrase(self, event: PhraseSpotted) -> None:
-        if self._overlap_aside is not None and event.revision == self._overlap_aside.revision:
-            self._overlap_aside.spotted = event.phrase
+        if self._overheard_sound is not None and event.revision == self._overheard_sound.revision:
+            self._overheard_sound.spotted = event.phrase
             if is_phrase(event.phrase, self._stops):
-                self._end_by_word(self._overlap_aside)
+                self._end_by_word(self._overheard_sound)
         elif self._overlap is not None and event.revision == self._overlap.revision:
             sound = self._overlap
             before = sound.spots_phrase(event.phrase)
@@ -257,12 +257,12 @@ class Judging(Weighing):
     def _dismiss(self, sound: Overlap) -> None:
         """It is far below the user's own voice: the reply goes on, and a stop word ends it all the same."""
         self._near.dismiss(self._audio.s)
-        self._overlap, self._overlap_aside = None, sound
+        self._overlap, self._overheard_sound = None, sound
         if self._answer.reply is not None:
             self._answer.reply.playout.release(self._now)
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
         if sound.ended and not sound.waits:
-            self._aside_heard(sound.revision, sound.text or "")
+            self._overheard_settled(sound.revision, sound.text or "")
 
     def _resume(self, sound: Overlap) -> None:
         """It was nothing: go on from the very sample. Where that is in doubt, the recogniser finishes."""

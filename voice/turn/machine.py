@@ -182,7 +182,7 @@ class TurnMachine(Requests):
             self._overlap.told(event.text)
             self._judge()
             return
-        if self._aside_heard(event.revision, event.text) or self._doubt_settled(event.revision, event.text):
+        if self._overheard_settled(event.revision, event.text) or self._doubt_settled(event.revision, event.text):
             return
         revision, text = self._piece_of(event.revision, event.text), None
         if revision is None:
@@ -212,7 +212,7 @@ class TurnMachine(Requests):
             self._overlap.told("")
             self._judge()
             return
-        if self._aside_heard(event.revision, "") or self._doubt_settled(event.revision, ""):
+        if self._overheard_settled(event.revision, "") or self._doubt_settled(event.revision, ""):
             return
         note = self._notes.get(event.revision)
         if note is not None:

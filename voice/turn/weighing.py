@@ -55,7 +55,7 @@ class Weighing(Deciding):
         reply = self._answer.reply
         if reply is None or (not self._own.heard and not self._words_tell):
             return NOTHING_SAID
-        began = self._overlap or self._overlap_aside
+        began = self._overlap or self._overheard_sound
         since = reply.playout.position(self._now) - ECHOES_S - (self._audio.s - began.onset_s if began else 0.0)
         return Said(reply.said(0.0), reply.said(since))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from llm.remote.came_through import HEADER, came_through
+from llm.remote.via import HEADER, came_through
 from web.guards.raw_headers import header_of
 
 __all__ = ["LoopGuard"]

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from llm.errors import UnknownModel
 from llm.port import ModelInfo
-from llm.remote.came_through import MOST, OWN_ID
+from llm.remote.via import MOST, OWN_ID
 from web.services import services_of
 
 __all__ = ["PUBLIC", "ROUTES"]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voice.mouth.playout import Playout
+from voice.session.in_flight import InFlight
 from voice.session.outgoing import AudioOut
-from voice.session.underway import Underway
 
 
 def test_it_plays_at_the_speed_of_time_from_the_first_audio_on() -> None:
@@ -201,21 +201,21 @@ def test_a_link_that_stalls_is_sent_no_more_than_two_seconds() -> None:
 @pytest.mark.parametrize("round_trip_s", [0.1, 0.4, 0.8, 1.2, 2.0])
 def test_over_a_link_that_is_slow_for_good_a_reply_is_played_without_a_gap(round_trip_s: float) -> None:
     """And what counts as heard is never ahead of it, though all that was sent is always on its way for long."""
-    playout, underway = Playout(0.3, unsure_s=0.3), Underway(0.3)
+    playout, in_flight = Playout(0.3, unsure_s=0.3), InFlight(0.3)
     there: list[float] = []
     played_s = gaps_s = 0.0
     for step in range(1100):
         now = step / 50
-        underway.arrived(sum(at + round_trip_s / 2 <= now for at in there))
-        missing = underway.news(now)
+        in_flight.arrived(sum(at + round_trip_s / 2 <= now for at in there))
+        missing = in_flight.news(now)
         if missing is not None:
             playout.missing(missing.seconds, now)
         while playout.sent_s < 20.0 and playout.room(now) >= 0.1 - 1e-9:
             piece = AudioOut("r", np.zeros(100, np.int16), 1000, "", False)
             playout.sent(0.1, now)
             there.append(now + round_trip_s / 2)
-            underway.said(piece, now)
-            underway.written(piece, len(there))
+            in_flight.said(piece, now)
+            in_flight.written(piece, len(there))
         came_s = sum(at <= now for at in there) / 10
         assert playout.heard(now) <= played_s + 1e-9
         gaps_s += 0.02 if 0 < played_s < 20.0 - 1e-9 and played_s >= came_s - 1e-9 else 0.0

@@ -20,7 +20,6 @@ NAMES = (
     "soup|roast|washing|break|meditation|dinner|turkey|steak|noodles|lasagna|muffins|plank|reading|shower|dough"
 ).split("|")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-HALVES = ("a half", "half", "a quarter", "three quarters")
 
 
 def duration(rng: random.Random) -> str:

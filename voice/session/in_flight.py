@@ -9,7 +9,7 @@ from math import inf
 from voice.session.outgoing import AudioOut
 from voice.turn.events import Missing
 
-__all__ = ["Underway"]
+__all__ = ["InFlight"]
 
 SOON_S = 0.3
 """What has not arrived so soon need not be late, whatever is asked: it may wait in a busy server."""
@@ -23,7 +23,7 @@ class _Piece:
     """Where in what was written to the connection; not written yet."""
 
 
-class Underway:
+class InFlight:
     """Over one connection, of the last reply. `said_at` in seconds, places in bytes written to the connection.
 
     What has not arrived after `late_s` (0.3 s or more) is late. From then on it is told what is on its way, until

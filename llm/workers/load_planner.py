@@ -19,7 +19,7 @@ from models.errors import ParleyError
 from models.formats.port import Kind
 from models.store import Installed, Store
 
-__all__ = ["SLOT_KINDS", "PlanBook"]
+__all__ = ["SLOT_KINDS", "LoadPlanner"]
 
 MEMORY_SHARE = 0.6
 """Of the machine's memory a model that nobody asked for by name may take."""
@@ -28,7 +28,7 @@ SLOT_KINDS: tuple[Kind, ...] = ("llm", "embedding", "rerank", "stt", "tts")
 log = structlog.get_logger(__name__)
 
 
-class PlanBook:
+class LoadPlanner:
     def __init__(
         self,
         settings: LlmSettings,

@@ -9,14 +9,14 @@ from voice.session.watcher import Watcher
 from voice.turn.actions import Action
 from voice.turn.events import Closed, ConfigChanged, EchoHeard, Tick, TurnEvent
 
-__all__ = ["MAX_STEPS", "Undecided"]
+__all__ = ["MAX_STEPS", "AwaitingConsent"]
 
 MAX_STEPS = 256
 """More steps before anybody has said a word are no hesitation."""
 _NOTHING_YET = (ConfigChanged, EchoHeard, Tick, Closed)
 
 
-class Undecided:
+class AwaitingConsent:
     """A `Watcher` that becomes the one of `begin(consent)`, with what it saw, as soon as consent is given or
     something happens. What happened without consent stays without: it is never asked again."""
 

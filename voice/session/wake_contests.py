@@ -11,7 +11,7 @@ from voice.ears.ring import AudioRing
 from voice.session.arbitration import RATE_HZ, Claim, claim_of
 from voice.turn.actions import Contest
 
-__all__ = ["Enter", "Rivals"]
+__all__ = ["Enter", "WakeContests"]
 
 Enter = Callable[[Claim], Awaitable[bool] | None]
 """Enter a contest: whether it was won, when that is decided. None: there is no other device."""
@@ -20,7 +20,7 @@ LOST_S = 8.0
 """So long after another device was woken, what this one hears is the request to the other."""
 
 
-class Rivals:
+class WakeContests:
     """`name` is the session's, `ring` holds its audio."""
 
     def __init__(self, name: str, ring: AudioRing, clock: Clock, enter: Enter) -> None:
