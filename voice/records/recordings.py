@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +50,8 @@ class Recordings:
     def __init__(self, folder: Path, settings: RecordSettings, clock: Clock) -> None:
         self._folder, self._settings, self._clock = folder, settings, clock
         self._writer = ThreadPoolExecutor(1)
+        self._going: set[str] = set()
+        """Names of the recordings that are being written. The thread's own."""
 
     def record(self, name: str, start: MachineStart, *, consent: bool) -> Watcher:
         """Without `consent` it may be given later, before anything else has happened (awaiting_consent.py)."""
@@ -63,27 +66,33 @@ class Recordings:
         mask = None if consent else Mask(secrets.token_bytes(16), (*start.config.wake.words, *start.audible))
         self._writer.submit(self._tidy)
         max_bytes = self._settings.max_mb * 2**20
-        return Recorder(path, Recording(name, start, mask), self._writer, max_bytes, consent, agreed)
+        return Recorder(path, Recording(name, start, mask), self._writer, self._going, max_bytes, consent, agreed)
 
     def close(self) -> None:
         """Returns when everything is written. Blocks."""
         self._writer.shutdown()
 
     def _tidy(self) -> None:
-        """Delete what is too old, and the oldest of what is too much. In the thread."""
+        """Delete what is too old, and the oldest of what is too much; nothing that is being written, and nothing
+        that is no recording. In the thread.
+        """
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            kept = sorted(
-                ((path.stat().st_mtime, path.stat().st_size, path) for path in self._folder.iterdir()), reverse=True
-            )
-            too_old = (self._clock.wall() - timedelta(days=self._settings.keep_days)).timestamp()
-            total = 0
-            for changed, size, path in kept:
-                total += size
-                if changed < too_old or total > self._settings.total_mb * 2**20:
-                    path.unlink(missing_ok=True)
+            files = [path for path in self._folder.iterdir() if path.suffix in (".jsonl", ".wav") and path.is_file()]
+            kept = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in files), reverse=True)
         except OSError as error:
             log.warning("recordings not tidied", error=error.strerror or type(error).__name__)
+            return
+        too_old = (self._clock.wall() - timedelta(days=self._settings.keep_days)).timestamp()
+        total = 0
+        for changed, size, path in kept:
+            total += size
+            too_much = total > self._settings.total_mb * 2**20
+            if (changed < too_old or too_much) and path.name.partition(".")[0] not in self._going:
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:  # the others go all the same
+                    log.warning("recording not deleted", file=path.name, error=error.strerror)
 
 
 WAV_HEAD_BYTES = 44
@@ -97,18 +106,23 @@ class Recorder:
         path: Path,
         recording: Recording,
         writer: ThreadPoolExecutor,
+        going: set[str],
         max_bytes: int,
         audio: bool,
         agreed: bool,
     ) -> None:
         self.path = path
+        """Where it is to be; the thread finds another name where there is one already."""
         self._recording, self._writer, self._left, self._audio = recording, writer, max_bytes, audio
-        self._lines = [recording.head]
+        self._going = going
+        self._lines: list[str] = []
         self._given = self._written = 0
         """Pieces: the first is counted by the event loop only, the second by the thread."""
         self._agreed = agreed
         self._stopped = self._withdrawn = False
         self._wavs: dict[str, tuple[BinaryIO, wave.Wave_write]] = {}
+        head = _bytes(recording.head)
+        self._do(len(head), partial(self._begin, head))
 
     def stepped(self, event: TurnEvent, now: float, actions: Sequence[Action]) -> None:
         if self._audio and isinstance(event, ConfigChanged):
@@ -144,7 +158,7 @@ class Recorder:
         self._writer.submit(self._close)
 
     def _flush(self) -> None:
-        data, self._lines = "".join(self._lines).encode("utf-8", "replace"), []
+        data, self._lines = _bytes("".join(self._lines)), []
         self._do(len(data), partial(self._append, data))
 
     def _sound(self, side: str, pcm: Pcm, rate_hz: int) -> None:
@@ -176,9 +190,21 @@ class Recorder:
         finally:
             self._written += 1
 
+    def _begin(self, head: bytes) -> None:
+        """A session that comes back within the same second, or as the clock is set back, gets a file of its own."""
+        name = self.path.stem
+        for number in count(2):
+            try:
+                os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+                break
+            except FileExistsError:
+                self.path = self.path.with_stem(f"{name}-{number}")
+        self._going.add(self.path.stem)
+        self._append(head)
+
     def _append(self, data: bytes) -> None:
-        """Whole, or not at all: half a line would spoil those before it."""
-        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb", 0) as file:
+        """Whole, or not at all: half a line would spoil those before it. Never a new file: it would have no head."""
+        with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND), "wb", 0) as file:
             before = file.seek(0, os.SEEK_END)
             try:
                 left = memoryview(data)
@@ -210,6 +236,12 @@ class Recorder:
             with suppress(OSError):  # the same, once more: it is closed all the same
                 file.close()
             path = self.path.with_suffix(f".{side}.wav")
-            if self._stopped and path.stat().st_size <= WAV_HEAD_BYTES:
-                path.unlink()  # nothing found room in it
+            with suppress(OSError):  # somebody has deleted it
+                if self._stopped and path.stat().st_size <= WAV_HEAD_BYTES:
+                    path.unlink()  # nothing found room in it
         self._wavs.clear()
+        self._going.discard(self.path.stem)
+
+
+def _bytes(lines: str) -> bytes:
+    return lines.encode("utf-8", "replace")

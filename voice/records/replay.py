@@ -49,12 +49,18 @@ class Replay:
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
         head = _object(next(self._lines, ""), 1)
-        if head.get("parley_recording") != VERSION:
+        version = head.get("parley_recording")
+        if isinstance(version, int) and version > VERSION:
+            raise BadRecording("a newer Parley has written this", hint="replay it with the version that wrote it")
+        if version != VERSION:
             raise BadRecording(
                 "this is no recording of a session", hint="recordings are in the folder recordings of PARLEY_HOME"
             )
         self.session, self.words = str(head.get("session", "")), bool(head.get("words"))
-        start = decode(head.get("start"))
+        try:
+            start = decode(head.get("start"))
+        except RecursionError:
+            raise BadRecording("line 1 is nested too deeply") from None
         if not isinstance(start, MachineStart):
             raise BadRecording("line 1 does not say how the session began")
         try:
@@ -68,17 +74,23 @@ class Replay:
                 return  # written while the power went
             if not text.strip():
                 continue
-            data = _object(text, number)
-            event, now, recorded = decode(data.get("event")), data.get("t"), data.get("actions")
-            if not isinstance(event, TurnEvent) or not isinstance(now, int | float) or not isinstance(recorded, list):
-                raise BadRecording(f"line {number} is no step")
             try:
-                actions = tuple(self._machine.step(event, float(now)))
-            except Exception as error:
-                said = f"line {number}: the turn machine breaks at this {type(event).__name__}"
-                raise BadRecording(f"{said} ({type(error).__name__}: {error})") from error
-            then, done = _common(recorded, json.loads(json.dumps(encode(actions))))
-            yield Step(number, float(now), event, actions, then, done)
+                step = self._step(_object(text, number), number)
+            except RecursionError:
+                raise BadRecording(f"line {number} is nested too deeply") from None
+            yield step
+
+    def _step(self, data: dict[str, Any], number: int) -> Step:
+        event, now, recorded = decode(data.get("event")), data.get("t"), data.get("actions")
+        if not isinstance(event, TurnEvent) or not isinstance(now, int | float) or not isinstance(recorded, list):
+            raise BadRecording(f"line {number} is no step")
+        try:
+            actions = tuple(self._machine.step(event, float(now)))
+        except Exception as error:
+            said = f"line {number}: the turn machine breaks at this {type(event).__name__}"
+            raise BadRecording(f"{said} ({type(error).__name__}: {error})") from error
+        then, done = _common(recorded, json.loads(json.dumps(encode(actions))))
+        return Step(number, float(now), event, actions, then, done)
 
 
 def _common(then: Any, now: Any) -> tuple[Any, Any]:

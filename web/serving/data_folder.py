@@ -22,7 +22,8 @@ def claimed(home: Path) -> Iterator[None]:
     """
     lock = FileLock(home / "run" / "lock", mode=0o600, thread_local=False)
     try:
-        (home / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (home, home / "run"):  # one by one: `parents` would be open to whoever the umask lets in
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire(timeout=0)
     except Timeout:
         other = RunFile(home).read()

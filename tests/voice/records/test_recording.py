@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import wave
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from models.clock import SystemClock
 from tests.voice.conversation import RATE_HZ, Conversation
+from tests.web.moved_clock import MovedClock
 from voice.errors import BadRecording
 from voice.records.codec import decode, encode, known_classes
 from voice.records.masking import Mask
@@ -167,6 +169,8 @@ def test_a_file_that_ends_in_the_middle_of_a_line_replays_up_to_there() -> None:
         (1, '"$": "', '"$": "no.such.'),
         (1, '"event": {', '"event": {"$": "actions.Tell"}, "x": {'),
         (1, '"event": ', '"event": ' + "[" * 100_000),
+        (0, '"start": ', '"start": ' + "[" * 700 + "]" * 700 + ', "x": '),
+        (1, '"event": ', '"event": ' + "[" * 700 + "]" * 700 + ', "x": '),
         (-1, '"$pcm": ', '"$pcm": 1000000000000'),
         (-1, '"$pcm": ', '"$pcm": -'),
     ],
@@ -298,7 +302,6 @@ def test_a_disk_that_takes_nothing_ends_the_recording(tmp_path: Path) -> None:
 
 def test_what_is_old_or_too_much_is_deleted(tmp_path: Path) -> None:
     import os
-    import time
 
     folder = tmp_path / "recordings"
     folder.mkdir()
@@ -307,6 +310,73 @@ def test_what_is_old_or_too_much_is_deleted(tmp_path: Path) -> None:
         os.utime(folder / name, (time.time() - days * 86_400,) * 2)
     path = _recorded(folder, RecordSettings(keep_days=14), True)
     assert not (folder / "old.jsonl").exists() and (folder / "new.jsonl").exists() and path.exists()
+
+
+def test_what_is_being_recorded_is_not_deleted_nor_what_is_no_recording(tmp_path: Path) -> None:
+    """However old it seems when the clock is set, or how much there is."""
+    import os
+
+    folder = tmp_path / "recordings"
+    (folder / "kept").mkdir(parents=True)
+    for name in ("notes.txt", "older.jsonl"):
+        (folder / name).write_text("x" * 100)
+    for path in folder.iterdir():
+        os.utime(path, (1.0, 1.0))
+    recordings = Recordings(folder, RecordSettings(keep_days=1, total_mb=0), SystemClock())
+    watched = _story(Watched(None))
+    recorder = recordings.record("s-1", watched.start, consent=True)
+    half = len(watched.steps) // 2
+    for event, now, actions in watched.steps[:half]:
+        recorder.stepped(event, now, actions)
+    recordings.record("s-2", watched.start, consent=True)  # tidies
+    for event, now, actions in watched.steps[half:]:
+        recorder.stepped(event, now, actions)
+    recorder.ended(30.0)
+    recordings.close()
+    path = _only(folder)
+    assert path is not None and main(["replay", "--quiet", str(path)]) == 0
+    assert {path.name for path in folder.iterdir()} >= {"kept", "notes.txt"} and not (folder / "older.jsonl").exists()
+
+
+def test_a_session_that_begins_twice_in_a_second_has_two_recordings(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "recordings", RecordSettings(), MovedClock())
+    watched = _story(Watched(None))
+    for _ in range(2):
+        recorder = recordings.record("s-1", watched.start, consent=True)
+        recorder.heard(np.ones(16_000, np.int16))
+        for event, now, actions in watched.steps:
+            recorder.stepped(event, now, actions)
+        recorder.ended(30.0)
+    recordings.close()
+    found = sorted((tmp_path / "recordings").glob("*.jsonl"))
+    assert len(found) == 2
+    for path in found:
+        assert main(["replay", "--quiet", str(path)]) == 0
+        with wave.open(str(path.with_suffix(".user.wav"))) as file:
+            assert file.getnframes() == 16_000
+
+
+def test_of_a_recording_that_was_deleted_no_part_comes_back(tmp_path: Path) -> None:
+    folder = tmp_path / "recordings"
+    recordings = Recordings(folder, RecordSettings(), SystemClock())
+    watched = _story(Watched(None))
+    recorder = recordings.record("s-1", watched.start, consent=True)
+    half = len(watched.steps) // 2
+    for event, now, actions in watched.steps[:half]:
+        recorder.stepped(event, now, actions)
+    while (path := _only(folder)) is None:
+        time.sleep(0.01)
+    path.unlink()
+    for event, now, actions in watched.steps[half:]:
+        recorder.stepped(event, now, actions)
+    recorder.ended(30.0)
+    recordings.close()
+    assert _only(folder) is None
+
+
+def test_a_recording_of_a_newer_version_says_so() -> None:
+    with pytest.raises(BadRecording, match="newer"):
+        Replay(['{"parley_recording": 2, "start": {}}\n'])
 
 
 def test_wake_words_of_the_session_stay_and_prompts_do_not() -> None:
