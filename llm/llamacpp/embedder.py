@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -183,6 +184,11 @@ class EmbedQueue:
                 pending.vectors.append(vector)
             while self._pending and len(self._pending[0].vectors) == len(self._pending[0].job.inputs):
                 done = self._pending.popleft()
-                events.append(EngineEvent(done.job.id, vectors=tuple(done.vectors)))
+                if all(isfinite(sum(vector)) for vector in done.vectors):
+                    events.append(EngineEvent(done.job.id, vectors=tuple(done.vectors)))
+                else:
+                    hint = "its weights are damaged, or too large for their type"
+                    error = BackendFailed("the model made a vector that is no numbers (NaN)", hint=hint)
+                    events.append(EngineEvent(done.job.id, error=error))
         if events:
             sink(events)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -73,18 +74,19 @@ class Prompts:
         return not (bos and text.startswith(bos))
 
     def pair(self, query: str, document: str) -> list[int]:
-        """1. By the model's own rerank template. 2. Else as its tokenizer joins two texts: BOS query EOS SEP document
-        EOS where the file says that a second separator belongs between them (RoBERTa), with one where it says no, and
-        for BERT, which has but one: its end token is its separator.
+        """1. By the model's own rerank template, which writes the special tokens, too. 2. Else as its tokenizer joins
+        two texts: BOS query EOS SEP document EOS where the file says that a second separator belongs between them
+        (RoBERTa), with one where it says no, and for BERT, which has but one: its end token is its separator.
         """
         template = self._vocab.rerank_template
         if template:  # 1
-            text = template.replace("{query}", query).replace("{document}", document)
-            return self._vocab.tokenize(text, add_special=True, parse_special=True)
+            given = {"{query}": query, "{document}": document}
+            text = re.sub(r"\{(?:query|document)\}", lambda found: given[found[0]], template)
+            return self._vocab.tokenize(text, add_special=False, parse_special=True)
         bos, eos, sep = self._vocab.marks()  # 2
         between = [*eos, *sep] if eos and self._second_separator else eos or sep
         plain = [self._vocab.tokenize(part, add_special=False, parse_special=False) for part in (query, document)]
-        return [*bos, *plain[0], *between, *plain[1], *(eos or sep)]
+        return [*(bos if self._vocab.adds_bos() else ()), *plain[0], *between, *plain[1], *(eos or sep)]
 
     def grammar(self, schema: Mapping[str, Any]) -> str:
         rules = _Rules("response_format")

@@ -18,13 +18,15 @@ PAD, UNK, CLS, SEP = 0, 1, 2, 3
 
 
 class BertPair:
-    """`reference` is transformers' model, `path` the GGUF with the same weights. `pooling`: mean, cls or rank."""
+    """`reference` is transformers' model, `path` the GGUF with the same weights. `pooling`: mean, cls or rank.
+    `rerank_template` joins query and document.
+    """
 
-    def __init__(self, folder: Path, pooling: str, seed: int = 1) -> None:
+    def __init__(self, folder: Path, pooling: str, *, rerank_template: str = "") -> None:
         import torch
         from transformers import BertConfig, BertForSequenceClassification, BertModel
 
-        torch.manual_seed(seed)
+        torch.manual_seed(1)
         config = BertConfig(
             vocab_size=len(WORDS), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
             max_position_embeddings=128, num_labels=1, initializer_range=0.4,
@@ -32,7 +34,8 @@ class BertPair:
         self.ranks = pooling == "rank"
         self.pooling = pooling
         self.reference: Any = (BertForSequenceClassification if self.ranks else BertModel)(config).eval()
-        self.path = folder / f"bert-{pooling}.gguf"
+        self._rerank_template = rerank_template
+        self.path = folder / f"bert-{pooling}{'-template' if rerank_template else ''}.gguf"
         self._write(config, pooling)
 
     def embed(self, tokens: list[int]) -> np.ndarray[Any, Any]:
@@ -83,6 +86,8 @@ class BertPair:
         writer.add_add_eos_token(True)
         if self.ranks:
             writer.add_array("bert.classifier.output_labels", ["relevance"])
+        if self._rerank_template:
+            writer.add_chat_template([{"name": "rerank", "template": self._rerank_template}])
         for name, tensor in self.reference.state_dict().items():
             if place := _place(name.removeprefix("bert."), self.ranks):
                 writer.add_tensor(place, tensor.numpy().astype(np.float32))

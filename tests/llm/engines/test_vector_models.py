@@ -10,13 +10,14 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from gguf import GGUFReader
 
 from llm.local_vectors import ask_vectors
 from llm.port import VectorPath
 from llm.slots.pool import SlotPool
 from models.errors import ParleyError
 from tests.llm.slot_house import request, slot_house
-from tests.llm.tiny_bert import SEP, BertPair
+from tests.llm.tiny_bert import SEP, WORDS, BertPair
 from tests.llm.worker_process import running_worker
 
 TEXTS = (
@@ -72,6 +73,35 @@ def test_ranks_are_those_of_transformers(pairs: dict[str, BertPair]) -> None:
         assert len({round(score, 2) for score in expected}) > 3, "they are told apart"
         assert [given[number] for number in range(len(TEXTS))] == pytest.approx(expected, abs=0.02)
         assert [row["index"] for row in answer.body["results"]] == sorted(given, key=lambda n: -given[n])
+
+
+def test_a_rerank_template_writes_the_special_tokens_itself(folder: Path) -> None:
+    pair = BertPair(folder, "rank", rerank_template="[CLS] where {query} [SEP] what {document} [SEP]")
+    query, documents = "the {document}", ["lamp", "cat {query}", "sea"]
+    with running_worker(model=pair.path) as worker:
+        answer = worker.ask("/v1/rerank", {"query": query, "documents": documents})
+        given = {row["index"]: row["relevance_score"] for row in answer.body["results"]}
+        filled = [[*pair.tokens(f"where {query}"), *pair.tokens(f"what {document}")[1:]] for document in documents]
+        assert [given[number] for number in range(3)] == pytest.approx([pair.score(one) for one in filled], abs=0.02)
+        assert answer.body["usage"]["prompt_tokens"] == sum(map(len, filled))
+
+
+def test_a_vector_that_is_no_numbers_is_an_error(folder: Path) -> None:
+    """As half-precision weights that are too large give them: JSON would have it as a list of null."""
+    path = folder / "overflows.gguf"
+    path.write_bytes(BertPair(folder, "mean").path.read_bytes())
+    tensors = {tensor.name: tensor.data for tensor in GGUFReader(path, "r+").tensors}
+    tensors["token_embd.weight"][WORDS.index("sea")] = np.nan
+    tensors["token_embd.weight"].base.flush()
+    with running_worker(model=path) as worker:
+        assert worker.ask("/v1/embeddings", {"input": ["the lamp"]}).status == 200
+        for path_, body in (
+            ("/v1/embeddings", {"input": ["the lamp", "the sea"]}),
+            ("/v1/rerank", {"query": "lamp", "documents": ["the sea"]}),
+        ):
+            answer = worker.ask(path_, body)
+            assert answer.status == 500 and "no numbers" in answer.body["error"]["message"]
+        assert worker.ask("/v1/embeddings", {"input": ["the lamp"]}).status == 200
 
 
 @asynccontextmanager
