@@ -39,6 +39,8 @@ class _Spoken:
     complete: bool = False
     failed: bool = False
     words: tuple[Word, ...] = ()
+    spans: list[tuple[int, int]] | None = None
+    """Where the words of the clause, as it is spoken, lie in its text."""
     ends: list[int] | None = None
     """For every word that is said of it: characters of its raw text that are over then."""
     unsent: deque[Pcm] = field(default_factory=deque)
@@ -228,10 +230,14 @@ class Reply:
         return " ".join(filter(None, heard))  # the space between two words may be in what was left out
 
     def said(self, since_s: float) -> str:
-        """The words that were sent of its audio from `since_s` on, the one under way included."""
-        if not self.spoken or not self.playout.sent_s:
-            return ""
-        return self.text[self._cut_at(since_s) : self._cut_at(self.playout.sent_s + WORD_S)].strip()
+        """The words, as spoken, that were sent of its audio from `since_s` on, the one under way included."""
+        parts = []
+        for spoken in self._spoken:
+            text, first = spoken.clause.text, self._words_over(spoken, since_s - spoken.start_s)
+            last = self._words_over(spoken, self.playout.sent_s + WORD_S - spoken.start_s) if spoken.sent_any else 0
+            if last > first and spoken.spans:
+                parts.append(text[spoken.spans[first][0] : spoken.spans[last - 1][1]])
+        return " ".join(parts)
 
     # ---- inside ---------------------------------------------------------------------------------------------
 
@@ -260,18 +266,22 @@ class Reply:
 
     def _heard_of(self, spoken: _Spoken, elapsed_s: float) -> int:
         """Characters of the clause's raw text whose words were over after `elapsed_s` of it."""
-        if elapsed_s <= 0:
-            return 0
         if spoken.ends is None:
             spoken.ends = raw_ends(self.text[spoken.clause.start : spoken.clause.end], spoken.clause.text)
+        count = self._words_over(spoken, elapsed_s)
+        return spoken.ends[count - 1] if count else 0
+
+    def _words_over(self, spoken: _Spoken, elapsed_s: float) -> int:
+        """Words of the clause, as it is spoken, that were over after `elapsed_s` of it."""
+        if elapsed_s <= 0:
+            return 0
+        if spoken.spans is None:
+            spoken.spans = spans(spoken.clause.text)
         if spoken.complete and spoken.words:
             over = sum(1 for w in spoken.words if w.start_s < elapsed_s and w.end_s <= elapsed_s + EDGE_S)
-            count = len(spoken.ends) * over // len(spoken.words)
-        else:
-            said = spoken.clause.text
-            length_s = spoken.duration_s
-            if not spoken.complete or spoken.failed:
-                length_s = max(length_s, expected_s(said) / self._speed)
-            reached = len(said) * elapsed_s / max(length_s, 1e-6)
-            count = sum(1 for _, end in spans(said) if end <= reached)
-        return spoken.ends[count - 1] if count else 0
+            return len(spoken.spans) * over // len(spoken.words)
+        length_s = spoken.duration_s
+        if not spoken.complete or spoken.failed:
+            length_s = max(length_s, expected_s(spoken.clause.text) / self._speed)
+        reached = len(spoken.clause.text) * elapsed_s / max(length_s, 1e-6)
+        return sum(1 for _, end in spoken.spans if end <= reached)

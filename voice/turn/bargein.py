@@ -8,12 +8,14 @@ error (research: voice.md section 4, 3 and 7), so words count as well as duratio
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import Enum
+from itertools import groupby
 
 from voice.settings import STOP_PHRASES
+from voice.turn.number_words import number_words
 
 __all__ = [
     "INTERRUPTERS",
@@ -114,6 +116,11 @@ TAIL_SLACK = 2
 """Words of ours that the recogniser may have missed in the echo of the end of a reply."""
 
 
+_WORD = r"[^\W\d_]+(?:['-][^\W\d_]+)*"
+_WORD_OR_NUMBER = re.compile(rf"{_WORD}|\d+(?:st|nd|rd|th)?|[%&+=]")
+_NUMBER = "#"
+
+
 @dataclass(frozen=True, slots=True)
 class BargeInRules:
     voiced_ms: float
@@ -133,7 +140,8 @@ class BargeInRules:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """The words of ours that the microphone may hear: of the reply so far, and of its last seconds only."""
+    """The words of ours that the microphone may hear, as they were spoken: of the reply so far, and of its last
+    seconds only."""
 
     text: str = ""
     lately: str = ""
@@ -147,7 +155,8 @@ def sounds_like_us(text: str, said: Said) -> bool:
 
     What begins with a stop word is ours only if we have just said that; with a question word, if we have said it.
     """
-    words, ours, lately = _words(text), set(_words(said.text)), set(_words(said.lately))
+    words, lately = _words(text), set(_words(said.lately))
+    ours = {*_words(said.text), *number_words(said.text)}
     if any(word in STOP_WORDS and word not in lately for word in words[:OPENING]):
         return False
     if words and words[0] in QUESTION_WORDS and words[0] not in ours:
@@ -186,7 +195,8 @@ def ends_like_us(text: str, said: str) -> bool:
     Stricter than `sounds_like_us`: who asks for the capital of France says most of "The capital of France is Paris"
     and wants an answer.
     """
-    words, ours = _words(text), _words(said)
+    numbers = number_words(said)
+    words, ours = _in_figures(_words(text), numbers), _in_figures(_WORD_OR_NUMBER.findall(said.lower()), numbers)
     tail = ours[-len(words) - TAIL_SLACK :]
     if not words or any(word in QUESTION_WORDS | STOP_WORDS and word not in tail for word in words):
         return False
@@ -232,4 +242,10 @@ def judge(
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", text.lower())
+    return re.findall(_WORD, text.lower())
+
+
+def _in_figures(words: Sequence[str], numbers: Collection[str]) -> list[str]:
+    """With one sign for every number, whether it is in digits or in some of the words `numbers`."""
+    signs = (word if word[0].isalpha() and word not in numbers else _NUMBER for word in words)
+    return [sign for sign, same in groupby(signs) for _ in (range(1) if sign == _NUMBER else same)]

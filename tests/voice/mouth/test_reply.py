@@ -211,3 +211,25 @@ def test_it_is_over_when_its_client_plays_no_more_of_it() -> None:
         reply.playout.report(min(second, 3.0), float(second))
     assert reply.playout.sent_s > 6.0 and not reply.is_over(7.0)
     assert reply.is_over(19.0) and reply.heard(19.0, whole=True).split() == TEXT.split()[:6]
+
+
+class TestSaid:
+    def test_it_is_what_was_spoken_and_the_history_what_was_written(self) -> None:
+        reply = made("That is **$3.50**, Dr. Smith. It is 5 km to [the sea](http://sea.example).")
+        assert reply.said(0.0) == "That is 3 dollars and 50 cents, Doctor Smith. It is 5 kilometers to the sea."
+        assert reply.said(7.0 * 0.5) == "Doctor Smith. It is 5 kilometers to the sea."
+        assert reply.heard_at(2.0) == "That is"
+        assert reply.heard_at(3.5) == "That is **$3.50**,"
+
+    def test_it_is_no_more_than_was_sent_and_the_word_under_way(self) -> None:
+        reply = Reply("r", RATE_HZ, lead_s=1.1)
+        reply.add_tokens("It is 5 km to the sea.", 5)
+        reply.finish_text()
+        assert reply.said(0.0) == ""
+        index, words = reply.next_clause() or (0, "")
+        times = tuple(Word(word, i * 0.5, (i + 1) * 0.5) for i, word in enumerate(words.split()))
+        reply.add_audio(index, pcm(len(times) * 0.5), times, True)
+        reply.release()
+        assert reply.said(0.0) == ""
+        reply.pump(0.0)
+        assert reply.said(0.0) == "It is 5"

@@ -35,6 +35,41 @@ def test_its_words_in_a_question_are_not(text: str) -> None:
     assert not ends_like_us(text, SAID)
 
 
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ("It is 12:30.", "it is twelve thirty"),
+        ("It costs 3 dollars and 50 cents.", "it costs three dollars and fifty cents"),
+        ("It was in 1984.", "it was in nineteen eighty four"),
+        ("That is 1,250.", "that is one thousand two hundred and fifty"),
+        ("That is 2.05.", "that is two point oh five"),
+        ("It has 25% more.", "it has twenty five percent more"),
+        ("It is the 21st of May.", "it is the twenty first of may"),
+        ("Call 555-0123.", "call five five five oh one two three"),
+    ],
+)
+def test_numbers_are_ours_in_the_words_that_a_recogniser_hears(said: str, text: str) -> None:
+    assert sounds_like_us(text, Said(said, said)) and ends_like_us(text, said)
+
+
+def test_another_number_is_the_users() -> None:
+    assert not sounds_like_us("fifty", Said("The timer is set to 15 minutes.", ""))
+    assert not ends_like_us("set it to fifty minutes", "The timer is set to 15 minutes.")
+
+
+@pytest.mark.parametrize(("from_s", "until_s"), [(4.5, 5.9), (7.1, 8.3)], ids=["over it", "after it"])
+def test_our_own_voice_is_known_by_the_words_that_were_spoken(from_s: float, until_s: float) -> None:
+    """And not by those that were written, which the history keeps."""
+    price = "The price of that is $1.99, and it is 12:30 now."
+    talk = Conversation(answer=lambda asked: price if asked == "go on" else "Well.")
+    talk.at(0.0, heard.EchoHeard("unknown"))
+    words = {4.5: "one dollar and ninety nine", 7.1: "and it is twelve thirty now"}
+    talk.speak((1.0, 2.0, "go on"), (from_s, until_s, words[from_s]))
+    talk.run(20.0)
+    (turn,) = talk.told(TurnComplete)
+    assert turn.heard_transcript == price and not turn.interrupted
+
+
 def test_where_only_words_tell_a_slow_recogniser_is_waited_for() -> None:
     """The question was longer than our patience, and what was said is not known yet."""
     rules = BargeInRules(voiced_ms=350, sure_ms=700, words_needed=True)
