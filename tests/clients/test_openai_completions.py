@@ -66,6 +66,24 @@ def test_several_prompts_and_several_choices(client: OpenAI) -> None:
     assert together.usage.completion_tokens >= 4
 
 
+def test_many_prompts_in_pieces(client: OpenAI) -> None:
+    prompts = [f"The capital of {country} is" for country in ("France", "Italy", "Spain", "Germany", "Poland")] * 2
+    *chunks, last = client.completions.create(
+        model="parley-mini", prompt=prompts, max_tokens=4, temperature=0, stream=True,
+        stream_options={"include_usage": True},
+    )  # fmt: skip
+    texts, ends = [""] * len(prompts), [0] * len(prompts)
+    for chunk in chunks:
+        (choice,) = chunk.choices
+        texts[choice.index] += choice.text
+        ends[choice.index] += choice.finish_reason is not None
+    assert ends == [1] * len(prompts) and all(texts)
+    together = _complete(client, prompt=prompts)
+    assert [choice.index for choice in together.choices] == list(range(len(prompts)))
+    assert last.usage is not None and together.usage is not None
+    assert last.usage.prompt_tokens == together.usage.prompt_tokens
+
+
 def test_log_probabilities_and_tokens(client: OpenAI) -> None:
     assert _complete(client, prompt=[5, 6, 7]).usage.prompt_tokens == 3  # type: ignore[union-attr]
     answer = _complete(client, logprobs=2, max_tokens=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -19,9 +19,13 @@ from llm.wire.completions import CompletionRequest
 from models.errors import BadInput
 from web.http.body import read_client_object
 from web.http.generation import Generation
+from web.http.side_by_side import side_by_side
 from web.http.sse import LastPiece, data_line
 
 __all__ = ["ROUTES"]
+
+_AT_ONCE = 8
+"""Prompts of a request that are answered at a time: about as many as a slot writes in one step."""
 
 
 @dataclass(slots=True)
@@ -33,7 +37,7 @@ class _Choice:
 
 @dataclass(slots=True)
 class _Piece:
-    """Of the choice of that number; `usage` comes with the last one, and counts all prompts."""
+    """Of the choice of that number. `usage` is of its prompt, and comes with the last one of that."""
 
     number: int
     text: str = ""
@@ -43,7 +47,7 @@ class _Piece:
 
 
 async def _complete(request: Request) -> Response:
-    """Several prompts are gone on with one after the other, each `n` times."""
+    """Several prompts are gone on with side by side, each `n` times."""
     asked = parse_body(CompletionRequest, await read_client_object(request))
     generation = Generation(request, stream=bool(asked.stream))
     sampling, extra = completion_sampling(asked), dict(asked.model_extra or {})
@@ -72,7 +76,13 @@ async def _complete(request: Request) -> Response:
         created=generation.created,
         include_usage=asked.stream_options is not None and bool(asked.stream_options.include_usage),
     )
-    pieces = _pieces(generation, jobs, writer, echo=bool(asked.echo), gathered=not asked.stream)
+    pieces = side_by_side(
+        [
+            _pieces(generation, job, place * job.n, writer, echo=bool(asked.echo), gathered=not asked.stream)
+            for place, job in enumerate(jobs)
+        ],
+        _AT_ONCE,
+    )
     if asked.stream:
         return generation.streamed(_lines(pieces, writer))
     choices = [_Choice() for _ in range(len(jobs) * (asked.n or 1))]
@@ -86,7 +96,7 @@ async def _complete(request: Request) -> Response:
                 choice.text += piece.text
                 choice.logprobs += piece.logprobs
                 choice.reason = piece.reason or choice.reason
-                usage = piece.usage or usage
+                usage = _sum(usage, piece.usage)
 
     await generation.while_connected(work)
     rows = [
@@ -97,50 +107,51 @@ async def _complete(request: Request) -> Response:
 
 
 async def _pieces(
-    generation: Generation, jobs: Sequence[GenerateRequest], writer: TextWriter, *, echo: bool, gathered: bool
+    generation: Generation, job: GenerateRequest, first: int, writer: TextWriter, *, echo: bool, gathered: bool
 ) -> AsyncGenerator[_Piece, None]:
-    total = Usage(0, 0)
-    for place, job in enumerate(jobs):
-        first, ended, finish = place * job.n, set[int](), None
-        begun = False
-        async with aclosing(generation.events(job, gathered=gathered)) as events:
-            async for event in events:
-                if echo and not begun:
-                    for choice in range(job.n):
-                        yield _Piece(first + choice, str(job.prompt))
-                begun = True
-                match event:
-                    case TextDelta():
-                        yield _Piece(first + event.choice, event.text, event.logprobs)
-                    case ChoiceEnd(choice=choice, reason=reason):
-                        ended.add(choice)
-                        yield _Piece(first + choice, reason=reason)
-                    case Finish():
-                        finish = event
-        assert finish is not None
-        writer.model = finish.model or writer.model
-        used = finish.usage or Usage(0, 0)
-        total = Usage(
-            total.prompt_tokens + used.prompt_tokens,
-            total.completion_tokens + used.completion_tokens,
-            total.cached_tokens + used.cached_tokens,
-        )
-        usage = total if place == len(jobs) - 1 else None
-        for choice in range(job.n):
-            if choice not in ended:
-                yield _Piece(first + choice, reason=finish.reason)
-        if usage is not None:
-            yield _Piece(first, usage=usage)
+    """Of one prompt, whose choices are numbered from `first` on."""
+    ended, finish, begun = set[int](), None, False
+    async with aclosing(generation.events(job, gathered=gathered)) as events:
+        async for event in events:
+            if echo and not begun:
+                for choice in range(job.n):
+                    yield _Piece(first + choice, str(job.prompt))
+            begun = True
+            match event:
+                case TextDelta():
+                    yield _Piece(first + event.choice, event.text, event.logprobs)
+                case ChoiceEnd(choice=choice, reason=reason):
+                    ended.add(choice)
+                    yield _Piece(first + choice, reason=reason)
+                case Finish():
+                    finish = event
+    assert finish is not None
+    writer.model = finish.model or writer.model
+    for choice in range(job.n):
+        if choice not in ended:
+            yield _Piece(first + choice, reason=finish.reason)
+    yield _Piece(first, usage=finish.usage or Usage(0, 0))
+
+
+def _sum(total: Usage, more: Usage | None) -> Usage:
+    if more is None:
+        return total
+    return Usage(
+        total.prompt_tokens + more.prompt_tokens,
+        total.completion_tokens + more.completion_tokens,
+        total.cached_tokens + more.cached_tokens,
+    )
 
 
 async def _lines(pieces: AsyncGenerator[_Piece, None], writer: TextWriter) -> AsyncGenerator[bytes, None]:
+    usage = Usage(0, 0)
     async with aclosing(pieces) as found:
         async for piece in found:
+            usage = _sum(usage, piece.usage)
             if piece.usage is None:
                 yield data_line(writer.chunk(piece.number, piece.text, piece.logprobs, piece.reason))
-            else:
-                told = b"".join(data_line(chunk) for chunk in writer.usage(piece.usage))
-                yield LastPiece(told + b"data: [DONE]\n\n")
+    told = b"".join(data_line(chunk) for chunk in writer.usage(usage))
+    yield LastPiece(told + b"data: [DONE]\n\n")
 
 
 ROUTES = [Route("/v1/completions", _complete, methods=["POST"])]
