@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from models.errors import ParleyError
 from models.registry import discover
 from models.telemetry import silence_telemetry
+from web.exhaustion import exhausted
 from web.terminal.command_parser import parse
 
 __all__ = ["main"]
@@ -49,12 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except OSError as error:
-        return _report(_of_the_disk(error))
+        return _report(exhausted(error) or _of_the_disk(error))
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if (told := exhausted(error)) is None:
+            raise
+        return _report(told)
     except BaseExceptionGroup as group:
         # Task groups raise groups; one expected failure in them is all there is to say.
         if group.subgroup(KeyboardInterrupt):
             return _INTERRUPTED
-        expected = _expected(group)
+        expected = exhausted(group) or _expected(group)
         if expected is None:
             raise
         return _report(expected)

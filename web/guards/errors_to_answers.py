@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import BadInput, ParleyError
 from web.errors import ClientGone, MethodNotAllowed, NotFound, body_of, close_code, codes_of, headers_of, server_ends
+from web.exhaustion import exhausted
 from web.http.route_header import route_header
 
 __all__ = ["ErrorsToAnswers", "answer", "on_http_exception"]
@@ -75,11 +76,15 @@ class ErrorsToAnswers:
             if scope["type"] != "http":
                 raise
             await self._answer(server_ends(), started, scope, receive, send)
-        except Exception:
-            _log.exception("request.failed", path_length=len(scope["path"]))
-            name = scope.get("state", {}).get("request_id", "")
-            fault = ParleyError("something broke on our side", hint=f"the server's log has it under {name}")
-            await self._answer(fault, started, scope, receive, send)
+        except Exception as error:
+            told: ParleyError | None = exhausted(error)
+            if told is None:
+                _log.exception("request.failed", path_length=len(scope["path"]))
+                name = scope.get("state", {}).get("request_id", "")
+                told = ParleyError("something broke on our side", hint=f"the server's log has it under {name}")
+            else:
+                _log.warning("request.refused", why=told.message, hint=told.hint)
+            await self._answer(told, started, scope, receive, send)
 
     async def _answer(self, error: ParleyError, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
