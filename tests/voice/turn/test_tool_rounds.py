@@ -12,7 +12,7 @@ from llm.messages import Message, ToolCall
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.mouth.reply_options import ReplyOptions
 from voice.session.config import AudioConfig, LlmConfig, SessionConfig, VoiceConfig
-from voice.session.incoming import AddMessage, Respond, ToolResult
+from voice.session.incoming import AddMessage, DeleteItem, Respond, ToolResult
 from voice.session.outgoing import AudioOut, ErrorOut, ItemAdded, ReplyStarted, TextOut, ToolCallOut, TurnComplete
 from voice.settings import ToolSettings
 from voice.turn import events as heard
@@ -260,6 +260,21 @@ class TestClientTools:
             ("assistant", "It is done."),
         ]
         assert [m.role for m in thoughts(talk)[1].messages] == ["system", "user", "assistant", "tool"]
+
+    def test_words_before_handed_over_calls_keep_their_place_when_the_question_is_deleted(self) -> None:
+        talk = conversation(
+            answer=lambda last: ("I am switching on the light for you now.", call("lamp")),
+            config=config(client_tools="hand_over"),
+        )
+        talk.at(0.5, AddMessage(Message("user", "hello"), "a"))
+        talk.at(1.0, heard.Typed("light on"))
+        talk.run(2.5)
+        assert talk.told(ToolCallOut) and not talk.told(TurnComplete)
+        (question,) = (item.id for item in talk.machine.history.items if item.message.content == "light on")
+        talk.at(2.6, DeleteItem(question))
+        talk.run(9.0)
+        words = "I am switching on the light for you now."
+        assert roles(talk) == [("user", "hello"), ("assistant", words), ("assistant", "lamp")]
 
     def test_a_forced_call_is_forced_once(self) -> None:
         talk = conversation(call("lamp"), config=config(tool_choice="required"))
