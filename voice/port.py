@@ -126,7 +126,9 @@ class SpottingEngineStream(Protocol):
 
 
 class SttEngine(Protocol):
-    def open(self, language: str | None) -> SttEngineStream: ...
+    def open(self, language: str | None) -> SttEngineStream:
+        """`language` as in "en" or "en-US", None where nobody said. Raises BadInput for one that it does not have."""
+        ...
 
 
 class TtsEngine(Protocol):
@@ -147,7 +149,10 @@ class VadEngine(Protocol):
     def close(self, stream: int) -> None: ...
 
     def step(self, streams: Sequence[int], frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """`frames` [n, 512] in -1..1, one per stream of `streams` (each at most once): probabilities [n]."""
+        """`frames` [n, 512] in -1..1, one per stream of `streams` (each at most once): probabilities [n].
+
+        Raises ValueError for other shapes, a stream that is not open or one that stands there twice.
+        """
         ...
 
 
@@ -156,12 +161,14 @@ class WakeEngine(Protocol):
 
     words: tuple[str, ...]
 
-    def open(self, words: Sequence[str]) -> int: ...
+    def open(self, words: Sequence[str]) -> int:
+        """A new stream's id; it listens for these. Raises ValueError that names one that is none of `words`."""
+        ...
 
     def close(self, stream: int) -> None: ...
 
     def step(self, streams: Sequence[int], frames: npt.NDArray[np.int16]) -> list[dict[str, float]]:
-        """`frames` [n, 1280]: for each stream {word: score 0..1}."""
+        """`frames` [n, 1280]: for each stream {word: score 0..1}. Raises ValueError as in VadEngine."""
         ...
 
 

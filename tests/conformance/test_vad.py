@@ -109,7 +109,7 @@ def test_a_wrong_call_is_refused_and_harms_nothing(engine: VadEngine) -> None:
             ([stream, stream], np.zeros((2, FRAME), np.float32)),
             ([closed], np.zeros((1, FRAME), np.float32)),
         ):
-            with pytest.raises(ValueError, match=r"frames are|must be open"):
+            with pytest.raises(ValueError):
                 engine.step(streams, wrong)
         heard.append(float(engine.step([stream], frame[None])[0]))
     engine.close(stream)

@@ -26,6 +26,12 @@ def engine(request: pytest.FixtureRequest) -> WakeEngine:
     return SPECS[request.param].load(EngineConfig())
 
 
+def words_of(engine: WakeEngine) -> tuple[str, str]:
+    """Two of its words, one twice where it has no other: those that our own voice says well, where it knows them."""
+    known = [word for word in ("alexa", "hey jarvis") if word in engine.words] or engine.words
+    return known[0], known[-1]
+
+
 def padded(pcm: Pcm) -> Pcm:
     return np.concatenate((np.zeros(8000, np.int16), pcm, np.zeros(16_000, np.int16)))
 
@@ -44,12 +50,12 @@ def listen(engine: WakeEngine, pcm: Pcm, words: Sequence[str]) -> dict[str, floa
 
 
 def test_it_has_words(engine: WakeEngine) -> None:
-    assert {"alexa", "hey jarvis"} <= set(engine.words)
+    assert engine.words
     assert len(set(engine.words)) == len(engine.words)
 
 
 def test_words_are_heard_and_told_apart(engine: WakeEngine) -> None:
-    for word in ("alexa", "hey jarvis"):
+    for word in words_of(engine):
         best = listen(engine, padded(spoken(word)), engine.words)
         assert [each for each, score in best.items() if score >= 0.5] == [word]
 
@@ -67,8 +73,9 @@ def test_silence_and_noise_are_no_wake_word(engine: WakeEngine) -> None:
 
 
 def test_streams_in_a_batch_do_not_hear_each_other(engine: WakeEngine) -> None:
-    sounds = [padded(spoken(text)) for text in ("alexa", "hey jarvis", "alexa turn on the light", "good morning")]
-    words: list[tuple[str, ...]] = [("alexa",), ("hey jarvis", "alexa"), ("hey jarvis",), ()]
+    first, other = words_of(engine)
+    sounds = [padded(spoken(text)) for text in (first, "good evening", f"{first} turn on the light", "good morning")]
+    words: list[tuple[str, ...]] = [(first,), tuple({other, first}), (other,), ()]
     alone = [listen(engine, pcm, asked) for pcm, asked in zip(sounds, words, strict=True)]
     streams = [engine.open(asked) for asked in words]
     together = [dict.fromkeys(asked, 0.0) for asked in words]
@@ -84,16 +91,17 @@ def test_streams_in_a_batch_do_not_hear_each_other(engine: WakeEngine) -> None:
         engine.close(stream)
     for one, other in zip(alone, together, strict=True):
         assert one == pytest.approx(other, abs=1e-3)
-    assert together[0]["alexa"] > 0.5 > together[1]["alexa"]
+    assert together[0][first] > 0.5 > together[1][first]
 
 
 def test_a_stream_that_is_opened_again_remembers_nothing(engine: WakeEngine) -> None:
-    first = listen(engine, padded(spoken("alexa")), ["alexa"])
-    assert listen(engine, padded(spoken("alexa")), ["alexa"]) == first
+    word, _ = words_of(engine)
+    first = listen(engine, padded(spoken(word)), [word])
+    assert listen(engine, padded(spoken(word)), [word]) == first
 
 
 def test_hundreds_of_streams_can_be_open(engine: WakeEngine) -> None:
-    streams = [engine.open(["alexa"]) for _ in range(200)]
+    streams = [engine.open(engine.words[:1]) for _ in range(200)]
     assert len(set(streams)) == 200
     assert len(engine.step(streams, np.zeros((200, FRAME), np.int16))) == 200
     for stream in streams:
@@ -101,7 +109,7 @@ def test_hundreds_of_streams_can_be_open(engine: WakeEngine) -> None:
 
 
 def test_a_wrong_call_is_refused(engine: WakeEngine) -> None:
-    stream, closed = engine.open(["alexa"]), engine.open(["alexa"])
+    stream, closed = engine.open(engine.words), engine.open(engine.words)
     engine.close(closed)
     for streams, shape in (
         ([stream], (1, 500)),
@@ -109,7 +117,7 @@ def test_a_wrong_call_is_refused(engine: WakeEngine) -> None:
         ([stream] * 2, (2, FRAME)),
         ([closed], (1, FRAME)),
     ):
-        with pytest.raises(ValueError, match=r"frames are|must be open"):
+        with pytest.raises(ValueError):
             engine.step(streams, np.zeros(shape, np.int16))
     with pytest.raises(ValueError, match="abracadabra"):
         engine.open(["abracadabra"])

@@ -7,18 +7,27 @@ or without `_config`. Strict with types and ranges: a wrong one is a BadInput wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from models.errors import BadInput
+from models.registry import discover
+from voice.codecs.spec import CodecSpec
 from voice.session.config import (
     AudioConfig,
-    AudioFormat,
     LlmConfig,
-    OutputFormat,
     SessionConfig,
     TurnConfig,
     TurnDetection,
@@ -57,6 +66,21 @@ def _word_list(value: object) -> object:
     return list(dict.fromkeys(word.strip() for word in words if word.strip()))
 
 
+def _input_format(name: str) -> str:
+    return _one_of(name, discover("voice.codecs"))
+
+
+def _output_format(name: str) -> str:
+    specs: dict[str, CodecSpec] = discover("voice.codecs")
+    return _one_of(name, [spec.name for spec in specs.values() if spec.encoder is not None])
+
+
+def _one_of(name: str, known: Iterable[str]) -> str:
+    if name not in known:
+        raise PydanticCustomError("audio_format", "the formats are {known}", {"known": ", ".join(known)})
+    return name
+
+
 _Text = Annotated[str, StringConstraints(max_length=_MAX_TEXT)]
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=256)]
 
@@ -66,8 +90,8 @@ class _Section(BaseModel):
 
 
 class _Audio(_Section):
-    input_format: Annotated[AudioFormat, BeforeValidator(_folded)] = "webm"
-    output_format: Annotated[OutputFormat, BeforeValidator(_folded)] = "opus"
+    input_format: Annotated[str, BeforeValidator(_folded), AfterValidator(_input_format)] = "webm"
+    output_format: Annotated[str, BeforeValidator(_folded), AfterValidator(_output_format)] = "opus"
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 24000
     allow_interrupt: bool = True
     input_rate: Annotated[int, Field(ge=8000, le=48000)] = 16000

@@ -7,8 +7,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from voice.session.config import AudioFormat
-
 __all__ = [
     "FORMATS",
     "Kind",
@@ -27,7 +25,7 @@ __all__ = [
 ]
 
 Kind = Literal["realtime", "transcription"]
-FORMATS: dict[str, tuple[AudioFormat, int]] = {
+FORMATS: dict[str, tuple[str, int]] = {
     "audio/pcm": ("pcm", 24_000),
     "audio/pcmu": ("g711_ulaw", 8_000),
     "audio/pcma": ("g711_alaw", 8_000),

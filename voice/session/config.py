@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 __all__ = [
     "AudioConfig",
-    "AudioFormat",
     "LlmConfig",
-    "OutputFormat",
     "SessionConfig",
     "TurnConfig",
     "TurnDetection",
@@ -19,15 +17,15 @@ __all__ = [
     "WakeMode",
 ]
 
-AudioFormat = Literal["webm", "opus", "wav", "pcm", "mp3", "g711_ulaw", "g711_alaw"]
-OutputFormat = Literal["opus", "wav", "pcm", "mp3", "g711_ulaw", "g711_alaw"]
 WakeMode = Literal["pre", "post", "mid"]
 
 
 @dataclass(frozen=True, slots=True)
 class AudioConfig:
-    input_format: AudioFormat = "webm"
-    output_format: OutputFormat = "opus"
+    """Formats are names of voice/codecs/; for output, of those with an encoder."""
+
+    input_format: str = "webm"
+    output_format: str = "opus"
     sample_rate: int = 24000
     """Output rate, Hz."""
     allow_interrupt: bool = True

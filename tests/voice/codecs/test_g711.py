@@ -53,7 +53,7 @@ def test_a_session_hears_a_telephone(shape: str) -> None:
     law = U_LAW if shape == "g711_ulaw" else A_LAW
     said = murmur(8000, 8000)
     data = LawEncoder(law).encode(said)
-    intake = Intake(AudioConfig(input_format=shape, input_rate=8000))  # type: ignore[arg-type]
+    intake = Intake(AudioConfig(input_format=shape, input_rate=8000))
     heard = np.concatenate([pcm for at in range(0, len(data), 160) for pcm in intake.container(data[at : at + 160])])
     plain = Intake(AudioConfig(input_format="pcm", input_rate=8000)).raw(said.tobytes())
     assert abs(len(heard) - RATE_HZ) < 800

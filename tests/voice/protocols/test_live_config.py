@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from models import registry
 from models.errors import BadInput
+from voice.codecs import pcm
 from voice.protocols.live_config import apply_update, describe, parse_config
 from voice.session.config import (
     AudioConfig,
@@ -124,6 +127,26 @@ def test_wrong_values_are_refused_by_name(body: dict[str, Any], param: str) -> N
         parse_config(body, SETTINGS)
     assert caught.value.param == param
     assert param in str(caught.value) or caught.value.hint
+
+
+def test_the_formats_are_those_of_the_codecs_that_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A codec of another package is heard and spoken without a list that names it."""
+    source = Path(pcm.__file__).read_text(encoding="utf-8").replace('name="pcm"', 'name="loud_pcm"')
+    (tmp_path / "loud_pcm.py").write_text(source, encoding="utf-8")
+    about = tmp_path / "loud_pcm-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: loud-pcm\nVersion: 1\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text("[voice.codecs]\nloud_pcm = loud_pcm:SPEC\n", encoding="utf-8")
+    audio = {"audio_config": {"input_format": "loud_pcm", "output_format": "loud_pcm"}}
+    with pytest.raises(BadInput, match="the formats are .*webm"):
+        parse_config(audio, SETTINGS)
+    monkeypatch.syspath_prepend(tmp_path)
+    registry._found.cache_clear()
+    try:
+        config = parse_config(audio, SETTINGS).audio
+    finally:
+        registry._found.cache_clear()
+    assert (config.input_format, config.output_format) == ("loud_pcm", "loud_pcm")
 
 
 def test_a_secret_in_a_wrong_field_stays_out_of_the_message() -> None:
