@@ -3,9 +3,9 @@
 One `Metrics` is made by the composition root and passed to whoever has something to count. Asking for a figure again
 gives the same one, so parts that are made anew need not know of each other:
 
-    requests = metrics.counter("parley_slot_requests_total", "Requests of a slot", ("slot",))
-    requests.labels("1").inc()
-    metrics.gauge("parley_slots_loaded", "Loaded models", lambda: len(pool.slots))
+    turns = metrics.counter("parley_turns_total", "Turns that are over", ("status",))
+    turns.labels("completed").inc()
+    metrics.gauge("parley_sessions_connected", "Voice sessions with a connection", lambda: hub.live)
 
 Names begin with parley_, are in base units (seconds, bytes) and counters end in _total, as Prometheus has it. A label
 holds one of few values: a model, a stage, an error's code; never a session, a user, or anything that somebody said.

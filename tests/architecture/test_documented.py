@@ -1,4 +1,4 @@
-"""docs/configuration.md knows every setting, with its real default, and every environment name."""
+"""The pages name every setting with its real default, every environment name and every metric."""
 
 from __future__ import annotations
 
@@ -84,6 +84,14 @@ def test_every_environment_name_is_documented() -> None:
     assert "PARLEY_HOME" in used
     page = PAGE.read_text(encoding="utf-8")
     assert sorted(found for found in used if f"`{found}" not in page) == []
+
+
+def test_every_metric_is_documented() -> None:
+    call = re.compile(r'(?:counter|histogram|gauge)\(\s*"(parley_\w+)"')
+    made = {name for path in modules() for name in call.findall(path.read_text(encoding="utf-8"))}
+    assert "parley_turns_total" in made
+    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert sorted(name for name in made if not re.search(rf"`{name}\b", page)) == []
 
 
 def _transitions() -> str:

@@ -37,30 +37,30 @@ class VoiceMetrics:
 
     def __init__(self, metrics: Metrics, recent: RecentTurns) -> None:
         self.recent = recent
-        count, time = metrics.counter, metrics.histogram
-        self.stages = time(
+        counter, histogram = metrics.counter, metrics.histogram
+        self.stages = histogram(
             "parley_turn_stage_seconds", "From the user's last speech sample to a stage of the turn", ("stage",)
         )
-        self.turns = count("parley_turns_total", "Turns that are over", ("status",))
-        self.interruptions = count("parley_interruptions_total", "Replies cut off, by reason", ("reason",))
-        self.resumes = count(
+        self.turns = counter("parley_turns_total", "Turns that are over", ("status",))
+        self.interruptions = counter("parley_interruptions_total", "Replies cut off, by reason", ("reason",))
+        self.resumes = counter(
             "parley_false_interruptions_total",
             "Sounds over a reply that were nothing: it went on from the very sample",
         )
-        self.wakes = count("parley_wakes_total", "Wake words heard", ("word",))
-        self.errors = count("parley_session_errors_total", "Errors told to voice clients", ("code",))
-        self.requests = count(
+        self.wakes = counter("parley_wakes_total", "Wake words heard", ("word",))
+        self.errors = counter("parley_session_errors_total", "Errors told to voice clients", ("code",))
+        self.requests = counter(
             "parley_speech_requests_total",
             "Requests of voice sessions to recogniser, model and voice; abandoned: the user went on",
             ("part", "outcome"),
         )
-        self.durations = time(
+        self.durations = histogram(
             "parley_speech_request_seconds", "Duration of such a request that was not abandoned", ("part",)
         )
-        self.first = time(
+        self.first = histogram(
             "parley_speech_first_seconds", "From such a request to the first token or sample of its answer", ("part",)
         )
-        self.tokens = count("parley_voice_tokens_total", "Tokens of confirmed voice turns", ("direction",))
+        self.tokens = counter("parley_voice_tokens_total", "Tokens of confirmed voice turns", ("direction",))
 
 
 @dataclass(slots=True)
