@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from models.secrecy import hidden
+from web.terminal.printable import printable
 
 __all__ = ["LEVELS", "configure", "mask"]
 
@@ -77,8 +78,7 @@ class _OverStatusLine(structlog.stdlib.ProcessorFormatter):
 
 def _mask_all(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in fields.items():
-        if isinstance(value, str):
-            fields[name] = mask(value)
-        elif not isinstance(value, int | float | None):
-            fields[name] = mask(str(value))
+        if not isinstance(value, int | float | None):
+            fields[name] = printable(mask(str(value)))
+    fields["event"] = str(fields["event"]).replace("\n", "\\n")  # nothing of others looks like a line of ours
     return fields

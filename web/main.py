@@ -13,6 +13,7 @@ from models.registry import discover
 from models.telemetry import silence_telemetry
 from web.exhaustion import exhausted
 from web.terminal.command_parser import parse
+from web.terminal.printable import printable
 
 __all__ = ["main"]
 
@@ -84,9 +85,9 @@ def _of_the_disk(error: OSError) -> ParleyError:
 
 
 def _report(error: ParleyError) -> int:
-    sys.stderr.write(f"parley: {error.message}\n")
+    sys.stderr.write(f"parley: {printable(error.message)}\n")
     if error.hint:
-        sys.stderr.write(f"        {error.hint}\n")
+        sys.stderr.write(f"        {printable(error.hint)}\n")
     return _FAILED
 
 

@@ -23,6 +23,8 @@ def test_the_log_of_a_process() -> None:
         "log.debug('not.shown')\n"
         "logging.getLogger('uvicorn.error').info('GET /live-0123456789')\n"
         "logging.getLogger('other').warning('with %s', 'sk-0123456789')\n"
+        "logging.getLogger('other').warning('of %s', 'others\\n00:00:00 [error] fake \\x1b[2J')\n"
+        "log.warning('field', name='\\x9b2J\\u202e\\udcff')\n"
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    log.exception('broke', key='sk-0123456789')\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=True)
@@ -30,4 +32,6 @@ def test_the_log_of_a_process() -> None:
     assert "said.hello" in done.stderr and "n=3" in done.stderr and "live-..." in done.stderr
     assert "not.shown" not in done.stderr and "0123456789" not in done.stderr
     assert "with sk-..." in done.stderr
+    assert "of others\\n00:00:00 [error] fake \\x1b[2J\n" in done.stderr
+    assert r"name=\x9b2J\u202e\udcff" in done.stderr
     assert "ZeroDivisionError" in done.stderr and "key=sk-..." in done.stderr

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from web.terminal.console import PlainConsole
+from web.terminal.printable import printable
 
 __all__ = ["Screen"]
 
@@ -69,7 +70,7 @@ class Screen:
         elif self.console.is_terminal and self._open in ("", "partial"):
             self._open = "partial"
             width = max(10, self.console.width - 10)
-            sys.stdout.write(f"\r\x1b[2Kyou ... {text[-width:]}")
+            sys.stdout.write(f"\r\x1b[2Kyou ... {printable(text[-width:])}")
             sys.stdout.flush()
 
     def said(self, reply: str, delta: str) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 import web
 from models import catalog
@@ -29,6 +30,16 @@ def test_brackets_and_colons_are_shown() -> None:
     console = PlainConsole(file=shown, width=80)
     console.print("[llm] model, [/tmp]/a.wav, :warning:")
     assert shown.getvalue() == "[llm] model, [/tmp]/a.wav, :warning:\n"
+
+
+def test_what_would_steer_the_terminal_is_spelled_out() -> None:
+    """A model's words, a file's or a server's: colours of our own stay."""
+    shown = io.StringIO()
+    console = PlainConsole(file=shown, width=80, force_terminal=True, color_system="standard")
+    console.print(Text("red\x1b]0;title\x07 \x9b2J\u202e \ud800\r.", style="red"), "\u05e9\u200f 👩\u200d🔬\tä")
+    assert "\x1b[31mred\\x1b]0;title" in shown.getvalue() and r"\x9b2J\u202e \ud800" in shown.getvalue()
+    assert "\u05e9\u200f 👩\u200d🔬" in shown.getvalue() and "ä" in shown.getvalue()
+    assert shown.getvalue().replace("\x1b[31m", "").replace("\x1b[0m", "").count("\x1b") == 0
 
 
 def test_the_table_of_the_start_keeps_settings_and_commands_whole() -> None:
