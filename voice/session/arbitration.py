@@ -113,17 +113,25 @@ class Arbiter:
         contest.devices.add(claim.device)
         return max(now, contest.decided_at)
 
+    def is_alone(self, owner: str, device: str, word: str) -> bool:
+        """Nobody else has entered the last contest that `device` entered."""
+        contest = self._entered(owner, device, word)
+        return contest is None or contest.devices == {device}
+
     def won(self, owner: str, device: str, word: str, gone: Callable[[str], bool] = lambda device: False) -> bool:
         """Is `device` the one of the last contest that it entered? True also where that is long forgotten: then
         nobody else is there. A device that is `gone` when it is decided answers nobody."""
-        contests = self._contests.get((owner, _spoken(word)), ())
-        contest = next((each for each in reversed(contests) if device in each.devices), None)
+        contest = self._entered(owner, device, word)
         if contest is None:
             return True
         if contest.winner is None:
             there = [claim for claim in contest.claims if not gone(claim.device)]
             contest.winner = max(there or contest.claims, key=lambda claim: claim.strength).device
         return contest.winner == device
+
+    def _entered(self, owner: str, device: str, word: str) -> _Contest | None:
+        contests = self._contests.get((owner, _spoken(word)), ())
+        return next((each for each in reversed(contests) if device in each.devices), None)
 
     def _forget(self, now: float) -> None:
         for key, contests in list(self._contests.items()):

@@ -239,7 +239,7 @@ class Hub:
     def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
         """Has this session won the wake word? None: no other device of its user listens for one, or this one is not
         there to answer: a session that only writes down goes on doing so, and takes nothing from the others. One that
-        was away, and brings its audio later, has lost what was answered meanwhile."""
+        was away, and brings its audio later, has lost what was answered meanwhile, also by one that is away now."""
         if not record.config.answers:
             return None
         decided_at = self._arbiter.claim(record.owner, claim, self._clock.now())

@@ -25,6 +25,7 @@ from voice.ears.ring import AudioRing
 from voice.ears.segmenter import Offset, Onset, Segmenter
 from voice.ears.soft_onset import SoftOnset
 from voice.port import Pcm
+from voice.session.audio_origin import AudioOrigin
 from voice.session.config import SessionConfig
 from voice.session.outgoing import AudioOut, ErrorOut, Interrupted, ServerEvent
 from voice.session.watcher import Watcher
@@ -83,6 +84,7 @@ class Listening:
         self.watchers: Sequence[Watcher] = ()
         self.samples = self.bytes = 0
         """What has come from the client: at its own rate, and of a container stream."""
+        self.origin = AudioOrigin()
 
     @property
     def at_s(self) -> float:
@@ -148,6 +150,7 @@ class Listening:
                 self._echo_known()
         if len(pcm) and self._ear is not None:
             self._ring.append(pcm)
+            self.origin.came(self.at_s, self._clock.now())
             for watcher in self.watchers:
                 watcher.heard(pcm)
             self._ear.feed(pcm)

@@ -92,7 +92,6 @@ class Session:
         self._anew = anew
         self._codec: Codec = LiveCodec(config) if codec is None else codec
         self._ring = AudioRing(settings.turn.max_turn_s + RING_SLACK_S)
-        self._wake_contests = WakeContests(name, self._ring, parts.clock, contest)
         self._work = Work(name, owner, config, settings, parts, self._ring, self._hear)
         self._listening = Listening(
             name,
@@ -106,6 +105,7 @@ class Session:
             came=self._work.audio_came,
             prior=echo_prior,
         )
+        self._wake_contests = WakeContests(name, self._ring, parts.clock, contest, self._listening.origin)
         start = MachineStart(
             config,
             settings.turn,

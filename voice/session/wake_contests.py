@@ -8,7 +8,8 @@ from math import inf
 from models.clock import Clock
 from voice.ears.events import WakeHeard
 from voice.ears.ring import AudioRing
-from voice.session.arbitration import RATE_HZ, Claim, claim_of
+from voice.session.arbitration import Claim, claim_of
+from voice.session.audio_origin import AudioOrigin
 from voice.turn.actions import Contest
 
 __all__ = ["Enter", "WakeContests"]
@@ -21,10 +22,11 @@ LOST_S = 8.0
 
 
 class WakeContests:
-    """`name` is the session's, `ring` holds its audio."""
+    """`name` is the session's, `ring` holds its audio, `origin` knows when that was recorded."""
 
-    def __init__(self, name: str, ring: AudioRing, clock: Clock, enter: Enter) -> None:
+    def __init__(self, name: str, ring: AudioRing, clock: Clock, enter: Enter, origin: AudioOrigin) -> None:
         self._name, self._ring, self._clock, self._enter = name, ring, clock, enter
+        self._origin = origin
         self._lost_at = -inf
 
     def lost(self) -> None:
@@ -39,20 +41,15 @@ class WakeContests:
         """Another device was, just now."""
         return self._clock.now() - self._lost_at < LOST_S
 
-    @property
-    def _began(self) -> float:
-        """When the session's audio began, by what has come of it."""
-        return self._clock.now() - self._ring.end / RATE_HZ
-
     def contest(self, heard: WakeHeard) -> Awaitable[bool] | None:
         """For a word that the ears heard."""
-        at_s, spoken_at = (heard.start_s, heard.end_s), self._began + heard.end_s
+        at_s, spoken_at = (heard.start_s, heard.end_s), self._origin.began + heard.end_s
         return self._enter(claim_of(self._name, heard.word, heard.score, at_s, self._ring, spoken_at=spoken_at))
 
     async def answers(self, phrase: Contest) -> bool:
         """This device is the one for a word that was found in a transcript."""
         at_s = phrase.from_s, max(phrase.until_s, phrase.from_s)
-        span = self._began + at_s[0], self._began + at_s[1]
+        span = self._origin.began + at_s[0], self._origin.began + at_s[1]
         verdict = self._enter(claim_of(self._name, phrase.word, 1.0, at_s, self._ring, span))
         won = verdict is None or await verdict
         if not won:

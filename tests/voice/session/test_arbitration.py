@@ -62,6 +62,17 @@ def test_a_device_that_was_away_and_brings_its_audio_later_has_lost_what_was_ans
     assert arbiter.won("me", "attic", "alexa"), "nobody else heard that"
 
 
+def test_who_is_alone_in_the_room_may_have_come_second() -> None:
+    """The other one has heard it, too, and is away now."""
+    arbiter = Arbiter()
+    assert arbiter.is_alone("me", "hall", "alexa")
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.7), 5.0)
+    assert arbiter.is_alone("me", "hall", "alexa")
+    arbiter.claim("me", Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=4.8), 12.0)
+    assert not arbiter.is_alone("me", "kitchen", "alexa")
+    assert not arbiter.won("me", "kitchen", "alexa", gone=lambda device: device == "hall")
+
+
 def test_spellings_of_a_word_are_one_word() -> None:
     arbiter = Arbiter()
     arbiter.claim("me", claim("kitchen", 10, word="Hey_Jarvis"), 5.0)

@@ -1,0 +1,278 @@
+"""Several devices of one user hear the same words, over links that are cut: whatever was said is answered once.
+
+The turn machine, the contests and what they know of the audio's time are the product's; the room, the links and the
+recognisers are scripts. A device whose link was cut brings what it recorded meanwhile afterwards, faster than it was
+spoken, or has lost it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+
+import numpy as np
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.voice.conversation import RATE_HZ, Conversation, Delays
+from voice.ears.events import WakeHeard
+from voice.ears.ring import AudioRing
+from voice.session.arbitration import Arbiter, Claim
+from voice.session.audio_origin import AudioOrigin
+from voice.session.config import AudioConfig, SessionConfig, WakeConfig
+from voice.session.outgoing import TurnComplete
+from voice.session.wake_contests import WakeContests
+from voice.settings import TurnSettings
+from voice.turn import events as heard
+from voice.turn.actions import Action, Contest, Transcribe
+
+FRAME_S = 0.04
+RING_HZ = 16_000
+TICK_S = 0.01
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A link carries nothing for a while. `kept`: the device sends its audio afterwards, `pace` times as fast."""
+
+    from_s: float
+    until_s: float
+    kept: bool
+    pace: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a device awaits of a contest."""
+
+    claim: Claim
+
+    def __await__(self) -> object:
+        won = yield self
+        return won
+
+
+@dataclass
+class House:
+    """What all devices share; `at` is the time of the world."""
+
+    arbiter: Arbiter = field(default_factory=Arbiter)
+    devices: list[Device] = field(default_factory=list)
+    at: float = 0.0
+    due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _order: itertools.count[int] = field(default_factory=itertools.count)
+
+    def now(self) -> float:
+        return self.at
+
+    def wall(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC)
+
+    def later(self, at: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self.due, (at, next(self._order), act))
+
+    def there(self) -> list[str]:
+        return [device.name for device in self.devices if device.connected]
+
+    def run(self, until_s: float) -> None:
+        while self.at < until_s:
+            self.at += TICK_S
+            while self.due and self.due[0][0] <= self.at:
+                heapq.heappop(self.due)[2]()
+            for device in self.devices:
+                if device.connected:
+                    device.run(device.own_time(self.at), microphone_until_s=0)
+
+
+@dataclass
+class Device(Conversation):
+    house: House = field(default_factory=House)
+    name: str = ""
+    word: str = ""
+    cuts: tuple[Cut, ...] = ()
+    began_s: float = 0.0
+    loudness: float = 1000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.ring, origin = AudioRing(20.0), AudioOrigin()
+        self.origin = origin
+        self.contests = WakeContests(self.name, self.ring, self.house, self._enter, origin)
+        self._noise = np.random.default_rng(0)
+
+    @property
+    def connected(self) -> bool:
+        return not any(cut.from_s <= self.house.at < cut.until_s for cut in self.cuts)
+
+    def own_time(self, at: float) -> float:
+        """A session's time stands still while its client is away."""
+        return at - sum(min(at, cut.until_s) - cut.from_s for cut in self.cuts if at > cut.from_s)
+
+    def place(self, at: float) -> float | None:
+        """Where in the device's audio the world's `at` lies; None: that was lost."""
+        lost = [cut for cut in self.cuts if not cut.kept and at >= cut.from_s]
+        if any(at < cut.until_s for cut in lost):
+            return None
+        return at - self.began_s - sum(cut.until_s - cut.from_s for cut in lost)
+
+    # ---- the link -------------------------------------------------------------------------------------------
+
+    def record(self, pieces: list[tuple[float, float, str]], until_s: float, late_s: float) -> None:
+        """All that the microphone hears comes in frames, `late_s` late or as the link lets it through."""
+        for from_s, end_s, words in pieces:
+            begin, end = self.place(from_s), self.place(end_s)
+            if begin is not None and end is not None:
+                self._speech.append((begin, end, words))
+        free_s, frames = 0.0, round((until_s - self.began_s) / FRAME_S)
+        for number in range(1, frames):
+            at = self.began_s + number * FRAME_S
+            place = self.place(at)
+            cut = next((each for each in reversed(self.cuts) if each.from_s <= at), None)
+            if place is not None:
+                back_s = cut.until_s if cut is not None else 0.0
+                free_s = max(at + late_s, back_s, free_s + (FRAME_S / cut.pace if cut is not None else 0.0))
+                self.at(self.own_time(free_s), heard.AudioClock(place, False))
+
+    def _step(self, event: heard.TurnEvent) -> None:
+        if not isinstance(event, heard.AudioClock):
+            super()._step(event)
+            return
+        at_s = event.at_s
+        loud = [edges for edges in self._stretches() if edges[0] < at_s <= edges[1]]
+        scale = self.loudness if loud else 20.0
+        self.ring.append(self._noise.normal(0, scale, round(FRAME_S * RING_HZ)).astype(np.int16))
+        self.origin.came(self.ring.end / RING_HZ, self.house.at)
+        for begin, end in self._stretches():
+            if at_s - FRAME_S < begin + 0.096 <= at_s:
+                super()._step(heard.SpeechBegan(begin))
+            if at_s - FRAME_S < end + 0.16 <= at_s:
+                super()._step(heard.SpeechEnded(end))
+        for begin, end, words in self._speech:
+            if self.audible and words == self.word and at_s - FRAME_S < end + 0.12 <= at_s:
+                self._woken(WakeHeard(words, 0.9, begin, end))
+        super()._step(heard.AudioClock(at_s, bool(loud)))
+
+    def _stretches(self) -> list[tuple[float, float]]:
+        """Words that touch are one stretch of voice."""
+        found: list[tuple[float, float]] = []
+        for begin, end, _ in sorted(self._speech):
+            if found and begin - found[-1][1] < 0.16:
+                found[-1] = (found[-1][0], end)
+            else:
+                found.append((begin, end))
+        return found
+
+    # ---- the session and the hub ----------------------------------------------------------------------------
+
+    def _enter(self, claim: Claim) -> Awaitable[bool] | None:
+        """As the hub does it."""
+        arbiter, house = self.house.arbiter, self.house
+        decided_at = arbiter.claim("me", claim, house.at)
+        if len(house.there()) < 2 and arbiter.is_alone("me", self.name, claim.word):
+            return None
+        self._decided_at = decided_at
+        return Verdict(claim)  # type: ignore[return-value]
+
+    def _ask(self, claim: Claim) -> bool:
+        there = self.house.there()
+        return self.house.arbiter.won("me", claim.device, claim.word, gone=lambda name: name not in there)
+
+    def _woken(self, event: WakeHeard) -> None:
+        verdict = self.contests.contest(event)
+
+        def tell(won: bool) -> None:
+            if won:
+                self._step(heard.WakeWord(event.word, event.score, event.start_s, event.end_s))
+            else:
+                self.contests.lost()
+                self._step(heard.WordLost(event.word, event.start_s, event.end_s))
+
+        if verdict is None:
+            tell(True)
+        else:
+            assert isinstance(verdict, Verdict)
+            claim = verdict.claim
+            self.house.later(self._decided_at, lambda: tell(self._ask(claim)))
+
+    def _do(self, action: Action) -> None:
+        if isinstance(action, Contest):
+            answers, revision = self.contests.answers(action), action.revision
+            self._go_on(answers, None, lambda won: self._step(heard.ContestDecided(revision, won)))
+        elif isinstance(action, Transcribe) and action.until_s is None:
+            super()._do(replace(action, until_s=self.heard_s))  # its own time is not that of its audio here
+        else:
+            super()._do(action)
+
+    def _go_on(self, answers: object, value: bool | None, tell: Callable[[bool], None]) -> None:
+        assert inspect.iscoroutine(answers)
+        try:
+            verdict = answers.send(value)
+        except StopIteration as over:
+            tell(over.value)
+            return
+        self.house.later(self._decided_at, lambda: self._go_on(answers, self._ask(verdict.claim), tell))
+
+
+def scene(random: Random) -> tuple[House, list[str], float]:
+    """A house, the requests that are said in it, and how long that takes."""
+    audible = random.random() < 0.5
+    word, mode = "alexa" if audible else "hey computer", random.choice(("pre", "post", "mid"))
+    pieces: list[tuple[float, float, str]] = []
+    requests = [f"tell me about {thing}" for thing in random.choice((("one",), ("one", "two")))]
+    at = 2.0
+    for request in requests:
+        parts = [(0.5, word), (random.uniform(0.8, 2.0), request)]
+        if mode == "post" or (mode == "mid" and random.random() < 0.5):
+            parts.reverse()
+        for seconds, words in parts:
+            pieces.append((at, at + seconds, words))
+            at += seconds + random.choice((0.0, 0.1))
+        at += random.uniform(5.0, 11.0)
+    until_s = at + 12.0
+    house = House()
+    wake = WakeConfig(True, (word,), mode)  # type: ignore[arg-type]
+    follow_up_s = random.choice((0.0, 5.0))
+    for number in range(random.choice((2, 2, 3))):
+        cuts: tuple[Cut, ...] = ()
+        if random.random() < 0.6:
+            from_s = random.uniform(1.0, until_s - 12.0)
+            until = from_s + random.choice((0.5, 2.0, 4.0, 7.0))
+            cuts = (Cut(from_s, until, random.random() < 0.75, random.choice((1.5, 4.0, 20.0))),)
+        device = Device(
+            answer=lambda asked: "Yes, that is so.",
+            config=SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ), wake=wake),
+            settings=TurnSettings(follow_up_s=follow_up_s),
+            audible=frozenset({word} if audible else ()),
+            delays=Delays(stt=random.choice((0.1, 0.2, 0.5, 1.2))),
+            house=house,
+            name=f"device {number}",
+            word=word,
+            cuts=cuts,
+            began_s=random.uniform(0.0, 1.0),
+            loudness=random.uniform(60.0, 1200.0),
+        )
+        device.record(pieces, until_s, random.uniform(0.01, 0.15))
+        house.devices.append(device)
+    return house, requests, until_s
+
+
+@given(seed=st.integers(0, 1 << 32))
+@settings(max_examples=60, phases=PHASES)
+def test_what_is_said_to_several_devices_is_answered_once(seed: int) -> None:
+    house, requests, until_s = scene(Random(seed))
+    house.run(until_s)
+    for request in requests:
+        answers = [
+            device.name
+            for device in house.devices
+            for turn in device.told(TurnComplete)
+            if request in turn.input_transcript and not turn.interrupted
+        ]
+        assert len(answers) <= 1, f"{request} is answered by {answers}"
+        assert answers or any(device.cuts for device in house.devices), f"{request} is not answered"
