@@ -15,6 +15,7 @@ import anyio
 import numpy as np
 
 from voice.errors import AudioError, SttFailed
+from voice.languages import code_of
 from voice.port import Pcm, SttStream, Transcript
 from voice.settings import SpeechServiceSettings
 from voice.speech_http import post, raise_for
@@ -126,4 +127,4 @@ def _transcript(body: str, language: str | None) -> Transcript:
             "the service's answer has no text in it",
             hint="check that base_url is an OpenAI-compatible service; it usually ends in /v1",
         ) from error
-    return Transcript(text.strip(), language=heard if isinstance(heard, str) else None)
+    return Transcript(text.strip(), language=code_of(heard) if isinstance(heard, str) else None)

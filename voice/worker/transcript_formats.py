@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models.errors import BadInput
+from voice.languages import name_of
 from voice.port import Transcript, Word
 
 __all__ = ["FORMATS", "Part", "check_format", "full_text", "part_of", "subtitles", "verbose", "wanted_times"]
@@ -69,7 +70,7 @@ def verbose(
     heard = next((part.heard.language for part in parts if part.heard.language), None)
     found: dict[str, Any] = {
         "task": "transcribe",
-        "language": language or heard or "",
+        "language": name_of(language or heard or ""),
         "duration": round(duration_s, 3),
         "text": full_text(parts),
     }

@@ -63,7 +63,7 @@ def test_the_openai_client_gets_transcripts(worker: SpeechWorker) -> None:
         text = client.audio.transcriptions.create(model="whisper-1", file=file, response_format="text")
         assert str(text).strip() == "music"
         full = client.audio.transcriptions.create(model="whisper-1", file=file, response_format="verbose_json")
-    assert (full.text, full.language) == ("music", "en")
+    assert (full.text, full.language) == ("music", "english")
     assert full.words is not None
     assert full.words[0].word == "music"
     assert 0 <= full.words[0].start < full.words[0].end <= float(full.duration)
