@@ -8,6 +8,7 @@ neither hides the other for ever, and the file of the settings is never written 
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +23,7 @@ from llm.errors import UnknownModel
 from llm.generate import Router
 from llm.routing.router import ANY, Choice, Strategy
 from llm.settings import LlmSettings
-from models.errors import BadInput
+from models.errors import BadInput, DiskFull, ParleyError, SettingsError
 from models.whole_file import write_whole
 
 __all__ = ["FILE", "Kept", "RoutingFile", "RoutingChoice", "Standing", "in_force"]
@@ -30,6 +31,8 @@ __all__ = ["FILE", "Kept", "RoutingFile", "RoutingChoice", "Standing", "in_force
 FILE = "routing.json"
 _LONGEST = 1000
 _KEYS = ("default_model", "selection_strategy")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class RoutingFile:
         return {}
 
     def write(self, kept: Mapping[str, Kept]) -> None:
-        """Whole and on the disk, or not at all. Raises BadInput where the folder cannot be written."""
+        """Whole and on the disk, or not at all. Raises DiskFull; SettingsError where the folder cannot be written."""
         try:
             if kept:
                 chosen = {key: asdict(one) for key, one in kept.items()}
@@ -80,9 +83,11 @@ class RoutingFile:
             else:
                 self.path.unlink(missing_ok=True)
         except OSError as error:
-            raise BadInput(
-                f"{self.path} cannot be written: {error.strerror}", hint="nothing was changed; is the disk full?"
-            ) from error
+            message = f"{self.path} cannot be written: {error.strerror}"
+            if error.errno in _FULL:
+                raise DiskFull(message, hint="nothing was changed; free some space") from error
+            hint = "nothing was changed; PARLEY_HOME must name a folder of your own"
+            raise SettingsError(message, hint=hint) from error
 
 
 def in_force(settings: LlmSettings, kept: Mapping[str, Kept]) -> dict[str, Standing]:
@@ -125,7 +130,7 @@ class RoutingChoice:
         if self._kept != kept:
             try:
                 await anyio.to_thread.run_sync(self._file.write, dict(self._kept))
-            except BadInput as error:
+            except ParleyError as error:
                 log.warning("routing.choice_not_kept", reason=error.message)
         self._apply()
 

@@ -59,6 +59,17 @@ async def test_a_recording_ends_and_the_conversation_does_not(
                 json.loads(line)
 
 
+async def test_a_choice_that_cannot_be_kept_is_no_fault_of_the_request(tmp_path: Path) -> None:
+    async with house(tmp_path, '[llm]\nmodel = "none"\n') as home:
+        choice = {"selection_strategy": "least_busy"}
+        with no_file_beyond(8):
+            async with home.client.put("/admin/api/routing", json=choice) as response:
+                error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (507, "disk_full") and "free some space" in error["hint"]
+        async with home.client.get("/admin/api/routing") as response:
+            assert (await response.json())["selection_strategy"]["source"] == "default"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a folder in which nobody may make one")
 def test_a_data_folder_that_cannot_be_is_said_in_a_line(tmp_path: Path) -> None:
     config = tmp_path / "parley.toml"

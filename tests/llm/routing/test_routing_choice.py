@@ -9,7 +9,7 @@ import pytest
 
 from llm.routing.routing_choice import FILE, Kept, RoutingFile, in_force
 from llm.settings import LlmSettings
-from models.errors import BadInput
+from models.errors import SettingsError
 
 
 def test_what_was_chosen_counts_until_the_setting_changes() -> None:
@@ -49,7 +49,7 @@ def test_it_is_written_whole_and_deleted_when_empty(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(BadInput, match="cannot be written"):
+    with pytest.raises(SettingsError, match="cannot be written"):
         RoutingFile(tmp_path / "file").write({"default_model": Kept("a", "")})
 
 
