@@ -23,7 +23,7 @@ from llm.messages import GenerateRequest, WaitState
 from llm.port import Backend, ModelInfo, VectorPath
 from llm.routing.abilities import Ability, is_about_media, needs_of
 from llm.routing.backend_record import BackendRecord, BackendView, Problem
-from llm.routing.route_trace import RouteTrace, passed_over, refusal, tell
+from llm.routing.route_trace import RouteLog, RouteTrace, refusal
 from llm.routing.router import ANY, Candidate, Choice, Strategy, route
 from llm.routing.silence_watch import USUAL, SilenceWatch
 from llm.routing.turns import Turns
@@ -71,6 +71,7 @@ class Router:
         self._aliases = aliases or {}
         self._spill = spill
         self._turns = Turns()
+        self._log = RouteLog()
         self._records: dict[str, BackendRecord] = {}
         self._watch = SilenceWatch(self._answers)
         self._routed_at: list[object] | None = None
@@ -128,7 +129,7 @@ class Router:
                                 begun = True
                                 attempt.begun()
                                 trace.chosen = choice
-                                tell(trace, request.on_route)
+                                self._log.tell(trace, request.on_route, anyio.current_time())
                             yield event
                     attempt.succeeded()
                     return
@@ -138,7 +139,7 @@ class Router:
                         raise
                     trace.chosen = None
                     first_error = first_error or error
-                    passed_over(record, choice, trace, error)
+                    self._log.passed_over(record, choice, trace, error, anyio.current_time())
                     if isinstance(error, ContextTooLong) and choice.backend == LOCAL and not self._spills(request):
                         first_error = error
                         break
@@ -151,7 +152,7 @@ class Router:
                         break
                     first_error = first_error or error
         assert first_error is not None  # route() gives at least one choice
-        tell(trace, request.on_route)
+        self._log.tell(trace, request.on_route, anyio.current_time())
         raise first_error
 
     async def vectors(
@@ -183,12 +184,12 @@ class Router:
                         answer = await backend.vectors(path, {**body, "model": choice.model}, user, trace.placed)
                     attempt.succeeded()
                     trace.chosen = choice
-                    tell(trace, on_route)
+                    self._log.tell(trace, on_route, anyio.current_time())
                     return answer
                 except LlmError as error:
                     attempt.failed(error, guarded=backend.config.type != "slot")
                     first_error = first_error or error
-                    passed_over(record, choice, trace, error)
+                    self._log.passed_over(record, choice, trace, error, anyio.current_time())
                 except ParleyError as error:
                     trace.passed(choice, error.code)
                     if not is_about_media(error, needs):
@@ -196,7 +197,7 @@ class Router:
                         break
                     first_error = first_error or error
         assert first_error is not None
-        tell(trace, on_route)
+        self._log.tell(trace, on_route, anyio.current_time())
         raise first_error
 
     async def _vector_choices(self, name: str, needs: frozenset[Ability]) -> tuple[Choice, ...]:

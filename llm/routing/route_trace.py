@@ -11,9 +11,10 @@ import structlog
 
 from llm.errors import LlmError, Overloaded
 from llm.routing.backend_record import BackendRecord
+from llm.routing.repeats import Repeats
 from llm.routing.router import Choice
 
-__all__ = ["RouteTrace", "passed_over", "refusal", "tell"]
+__all__ = ["RouteLog", "RouteTrace", "refusal"]
 
 log = structlog.get_logger(__name__)
 
@@ -68,20 +69,35 @@ def refusal(record: BackendRecord, choice: Choice, trace: RouteTrace) -> LlmErro
     return error
 
 
-def passed_over(record: BackendRecord, choice: Choice, trace: RouteTrace, error: LlmError) -> None:
-    trace.passed(choice, error.code)
-    log.warning("backend.passed_over", backend=choice.backend, code=error.code)
-    if not record.admitted(choice.model):
-        log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
-
-
-def tell(trace: RouteTrace, on_route: Callable[[RouteTrace], None] | None) -> None:
-    """Plain decisions are the log's at debug: at a thousand requests a second a line of each would cost more than the
-    request.
+class RouteLog:
+    """What the log is told of the routes. Plain decisions are its at debug: at a thousand requests a second a line of
+    each would cost more than the request; and so is what was just said of another request (repeats.py).
     """
-    if trace.reasons:
-        log.info("backend.chosen", route=trace)
-    else:
-        log.debug("backend.chosen", route=trace)
-    if on_route is not None:
-        on_route(trace)
+
+    def __init__(self) -> None:
+        self._repeats = Repeats()
+
+    def passed_over(
+        self, record: BackendRecord, choice: Choice, trace: RouteTrace, error: LlmError, now_s: float
+    ) -> None:
+        trace.passed(choice, error.code)
+        if times := self._repeats.due(("passed_over", choice.backend, error.code), now_s):
+            log.warning("backend.passed_over", backend=choice.backend, code=error.code, **_more(times))
+        if not record.admitted(choice.model):
+            log.warning("backend.left_alone", backend=choice.backend, model=choice.model)
+
+    def tell(self, trace: RouteTrace, on_route: Callable[[RouteTrace], None] | None, now_s: float) -> None:
+        if trace.reasons and (times := self._repeats.due(_way(trace), now_s)):
+            log.info("backend.chosen", route=trace, **_more(times))
+        else:
+            log.debug("backend.chosen", route=trace)
+        if on_route is not None:
+            on_route(trace)
+
+
+def _way(trace: RouteTrace) -> tuple[object, ...]:
+    return trace.chosen and trace.chosen.backend, tuple(trace.reasons)
+
+
+def _more(times: int) -> dict[str, int]:
+    return {"times": times} if times > 1 else {}

@@ -59,6 +59,7 @@ CORES = (
     "llm/replies/tool_values.py",
     "llm/replies/tools_in_words.py",
     "llm/remote/request_defaults.py",
+    "llm/routing/repeats.py",
     "llm/routing/route_trace.py",
     "llm/routing/router.py",
     "llm/slots/cool_down.py",

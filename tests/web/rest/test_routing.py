@@ -170,7 +170,9 @@ async def test_the_log_has_what_did_not_go_to_the_first_choice(tmp_path: Path) -
         with structlog.testing.capture_logs() as logs:
             await _ask(found, "shared")
             await _ask(found, "well/shared")
-    assert [row["log_level"] for row in logs if row["event"] == "backend.chosen"] == ["info", "debug"]
+            await _ask(found, "shared")
+    assert [row["log_level"] for row in logs if row["event"] == "backend.chosen"] == ["info", "debug", "debug"]
+    assert len([row for row in logs if row["event"] == "backend.passed_over"]) == 1, "the same is not said twice"
 
 
 # ---- vectors and ranks -------------------------------------------------------------------------------------------
