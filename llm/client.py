@@ -230,7 +230,7 @@ class LLMClient:
                     match event:
                         case TextDelta(text=text) if text:
                             yield ChatDelta(text)
-                        case ReasoningDelta(text=text):
+                        case ReasoningDelta(text=text) if text:
                             yield ChatDelta(reasoning=text)
                         case ToolCallDelta():
                             yield event

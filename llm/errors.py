@@ -13,6 +13,8 @@ ParleyError
    |- ModelTooLarge         the model does not fit into the memory that may be had
    |- ContextTooLong        the prompt does not fit the model
    |- UnknownModel          no slot or backend serves that name
+   |  |- NoSuchEndpoint     another server has nothing at the address that was asked, whatever the model
+   |- ToolNotCalled         the model wrote something else than the call that was wanted of it
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ __all__ = [
     "LlmError",
     "LoadReplaced",
     "ModelTooLarge",
+    "NoSuchEndpoint",
     "Overloaded",
     "PortTaken",
     "QuotaExceeded",
     "RateLimited",
+    "ToolNotCalled",
     "UnknownModel",
     "WorkerDied",
 ]
@@ -123,3 +127,11 @@ class ContextTooLong(LlmError):
 
 class UnknownModel(LlmError):
     code = "model_not_found"
+
+
+class NoSuchEndpoint(UnknownModel):
+    code = "no_such_endpoint"
+
+
+class ToolNotCalled(LlmError):
+    code = "tool_not_called"

@@ -61,6 +61,8 @@ class ReasoningDelta:
 
     text: str
     choice: int = 0
+    details: Mapping[str, list[Any]] = field(default_factory=dict, hash=False)
+    """The same as its server wants it back (convert/thought_details.py)."""
 
 
 @dataclass(frozen=True, slots=True)

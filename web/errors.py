@@ -146,6 +146,8 @@ TABLE: Mapping[str, ErrorCodes] = {
     "llm_error": ErrorCodes(500, _SERVER, 1011),
     "backend_unreachable": ErrorCodes(503, _SERVER, 1013),
     "backend_failed": ErrorCodes(502, _SERVER, 1011),
+    "no_such_endpoint": ErrorCodes(502, _SERVER, 1011),
+    "tool_not_called": ErrorCodes(502, _SERVER, 1011),
     "port_taken": ErrorCodes(503, _SERVER, 1013),
     "worker_died": ErrorCodes(503, _SERVER, 1013),
     "overloaded": ErrorCodes(503, _SERVER, 1013),

@@ -24,6 +24,7 @@ from llm.remote.ndjson import LineReader
 from llm.remote.ollama_wire import OllamaReader, chat_body, kept, model_options, num_ctx_of
 from llm.remote.openai_client import OpenAIClient
 from llm.remote.request_defaults import with_defaults
+from llm.replies.tool_calls import named_tools
 from llm.routing.abilities import abilities_of
 from llm.stream import StreamEvent
 from llm.wire.vectors import EmbeddingRequest
@@ -49,7 +50,8 @@ class Ollama(OpenAIClient):
         body = chat_body(with_defaults(request, self.config), model)
         loading = await self._loading(model)
         body |= {**loading, "options": {**loading["options"], **body["options"]}}
-        async with aclosing(self._frames(f"{self._root}/api/chat", body, LineReader(), OllamaReader())) as events:
+        reader = OllamaReader(must_call=named_tools(request.tools, request.tool_choice) is not None)
+        async with aclosing(self._frames(f"{self._root}/api/chat", body, LineReader(), reader)) as events:
             async for event in events:
                 yield event
 

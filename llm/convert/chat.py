@@ -17,6 +17,7 @@ from llm.convert.formats import grammar_schema
 from llm.convert.logprobs import logprobs_object
 from llm.convert.offered_tools import offered_tools
 from llm.convert.sampling import sampling_body, sampling_of
+from llm.convert.thought_details import gather
 from llm.messages import GenerateRequest, Message, Priority, ToolCall, WaitState
 from llm.stream import (
     ChoiceEnd,
@@ -262,8 +263,8 @@ class ChunkWriter:
         match event:
             case TextDelta():
                 return [self._chunk(event.choice, {"content": event.text}, logprobs=event.logprobs)]
-            case ReasoningDelta(text=text):
-                return [self._chunk(event.choice, {"reasoning_content": text})]
+            case ReasoningDelta(text=text, details=details):
+                return [self._chunk(event.choice, {**({"reasoning_content": text} if text else {}), **details})]
             case ToolCallDelta():
                 function: dict[str, Any] = {"arguments": event.arguments}
                 if event.name is not None:
@@ -314,6 +315,7 @@ class ChunkWriter:
 class _Choice:
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
+    details: dict[str, list[Any]] = field(default_factory=dict)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     calls: dict[int, dict[str, Any]] = field(default_factory=dict)
     reason: FinishReason | None = None
@@ -330,6 +332,7 @@ class _Choice:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(self.text), "refusal": None}
         if self.reasoning:
             message["reasoning_content"] = "".join(self.reasoning)
+        message |= self.details
         if self.calls:
             message["tool_calls"] = [self.calls[number] for number in sorted(self.calls)]
             message["content"] = message["content"] or None
@@ -356,7 +359,8 @@ def completion(
                 found[event.choice].text.append(piece)
                 found[event.choice].logprobs.extend(event.logprobs)
             case ReasoningDelta(text=piece):
-                found[event.choice].reasoning.append(piece)
+                found[event.choice].reasoning += [piece] if piece else []
+                gather(found[event.choice].details, event.details)
             case ToolCallDelta():
                 found[event.choice].call(event)
             case ChoiceEnd(choice=choice, reason=reason):

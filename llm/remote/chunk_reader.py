@@ -10,7 +10,16 @@ from itertools import zip_longest
 from math import isfinite
 from typing import Any, TypeGuard
 
-from llm.errors import BackendFailed, ContextTooLong, Overloaded, QuotaExceeded, RateLimited, UnknownModel
+from llm.convert.thought_details import details_of
+from llm.errors import (
+    BackendFailed,
+    ContextTooLong,
+    NoSuchEndpoint,
+    Overloaded,
+    QuotaExceeded,
+    RateLimited,
+    UnknownModel,
+)
 from llm.remote.call_index import CallIndex
 from llm.remote.inline_thoughts import InlineThoughts
 from llm.stream import (
@@ -129,9 +138,11 @@ class ChunkReader:
         if isinstance(delta.get("content"), list):
             delta = plain_content(delta)
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
-        if isinstance(reasoning, str) and reasoning:
+        thought, details = reasoning if isinstance(reasoning, str) else "", details_of(delta)
+        if thought:
             self.thoughts.told_apart(number)
-            events.append(ReasoningDelta(reasoning, number))
+        if thought or details:
+            events.append(ReasoningDelta(thought, number, details))
         content = delta.get("content") or delta.get("refusal")
         logprobs = _logprobs(choice.get("logprobs"))
         if (isinstance(content, str) and content) or logprobs:
@@ -282,6 +293,10 @@ _QUOTA = "insufficient_quota"
 """OpenAI's word beside a 429 that will not pass."""
 
 
+_MODEL_MISSED = re.compile(r"models?\b|deployment|endpoints found", re.IGNORECASE)
+"""In a 404 that is about the model: Azure calls one a deployment, OpenRouter finds no endpoints for it."""
+
+
 _OF_MODEL = re.compile(r"\bmodel|\bmemory\b", re.IGNORECASE)
 """A 502, 503 or 504 that speaks of a model is of that model; else it is of the server, or of a proxy before it."""
 
@@ -328,6 +343,9 @@ def error_of(status: int, body: object, retry_after_s: int | None = None) -> Par
         return UnknownModel(message, hint="load a model in that server")
     if code == "context_length_exceeded" or _TOO_LONG.search(message):
         return ContextTooLong(message, hint="shorten the conversation, or load the model with a larger context")
+    if status in (404, 405) and code != "model_not_found" and not _MODEL_MISSED.search(message):
+        hint = "is the base_url of this backend the address of an API, and one that has this endpoint?"
+        return NoSuchEndpoint(message, hint=hint)
     if status in (404, 405, 501) or code == "model_not_found":  # 501: llama.cpp without --embeddings, --reranking
         return UnknownModel(message, hint="GET /v1/models lists the models")
     kind = error.get("type") if isinstance(error, Mapping) else None

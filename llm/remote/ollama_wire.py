@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llm.convert.formats import grammar_schema
-from llm.errors import BackendFailed
+from llm.errors import BackendFailed, ToolNotCalled
 from llm.messages import GenerateRequest, ImagePart, Message
 from llm.port import BackendConfig
 from llm.remote.chunk_reader import ContentCheck, count_of, error_of, logprob_of, plain_content
 from llm.remote.inline_thoughts import InlineThoughts
+from llm.replies.tool_calls import named_tools
 from llm.stream import Finish, FinishReason, ReasoningDelta, StreamEvent, ToolCallDelta, Usage
 from models.errors import BadInput
 
@@ -97,8 +98,10 @@ def chat_body(request: GenerateRequest, model: str) -> dict[str, Any]:
         "stream": True,
         "options": options,
     }
-    if request.tools and request.tool_choice != "none":
-        body["tools"] = [dict(tool) for tool in request.tools]
+    forced = named_tools(request.tools, request.tool_choice)
+    tools = request.tools if forced is None else forced
+    if tools and request.tool_choice != "none":
+        body["tools"] = [dict(tool) for tool in tools]
     if request.thinking is not None:
         body["think"] = request.thinking
     if (schema := grammar_schema(request.response_format)) is not None:
@@ -140,9 +143,12 @@ def _arguments(text: str) -> dict[str, Any]:
 class OllamaReader:
     """Lines into stream events. Tool calls come whole, without an id, with their arguments as an object. Imitators
     send one call without a list around it, a call without a `function` around it, and the text as /api/generate does.
+    Ollama has no `tool_choice`: with `must_call` a reply without a call is an error, and its text waits for a call.
     """
 
+    must_call: bool = False
     done: bool = False
+    _said: list[StreamEvent] = field(default_factory=list)
     _content_check: ContentCheck = field(default_factory=ContentCheck)
     _calls: int = 0
     _thoughts: InlineThoughts = field(default_factory=InlineThoughts)
@@ -180,7 +186,20 @@ class OllamaReader:
             self.done = True
             events += self._thoughts.ended()
             events.append(Finish(self._reason(line), _usage(line), str(line.get("model") or "")))
-        return events
+        return self._with_call(events) if self.must_call else events
+
+    def _with_call(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """What may go on of these."""
+        if self._calls:
+            said, self._said = self._said, []
+            return [*said, *events]
+        if self.done:
+            raise ToolNotCalled(
+                "the model called no tool",
+                hint="Ollama cannot make it call one; a model in a slot must, if it is told to",
+            )
+        self._said += [event for event in events if not isinstance(event, ReasoningDelta)]
+        return [event for event in events if isinstance(event, ReasoningDelta)]
 
     def _call(self, function: object, id: object) -> ToolCallDelta:
         if not isinstance(function, Mapping):

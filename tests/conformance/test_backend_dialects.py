@@ -17,7 +17,7 @@ from llm import BackendFactory, LLMClient
 from llm.backends.llamacpp import LlamaCppServer
 from llm.client import ChatDelta, ChatMetrics
 from llm.convert.chat import parse_chat, to_request
-from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, Overloaded, UnknownModel
+from llm.errors import BackendFailed, BackendUnreachable, ContextTooLong, NoSuchEndpoint, Overloaded, UnknownModel
 from llm.port import BackendConfig
 from llm.remote.ollama_wire import chat_body, kept
 from llm.routing.configured_backends import load_backends
@@ -161,6 +161,10 @@ async def test_tool_calls_that_all_say_index_0_are_told_apart() -> None:
     [
         (404, {"error": "model 'm' not found"}, UnknownModel),  # Ollama
         (404, {"object": "error", "message": "The model `m` does not exist.", "code": 404}, UnknownModel),  # vLLM
+        (404, {"error": {"message": "No endpoints found for a/m.", "code": 404}}, UnknownModel),  # OpenRouter
+        (404, {"detail": "Not Found"}, NoSuchEndpoint),  # FastAPI
+        (404, "404 page not found", NoSuchEndpoint),  # Go
+        (405, {"detail": "Method Not Allowed"}, NoSuchEndpoint),
         (400, {"error": {"message": "maximum context length is 9 tokens"}}, ContextTooLong),
         (422, {"error": "Input validation error", "error_type": "validation"}, BadInput),  # TGI
         (400, {"detail": "no"}, BadInput),  # FastAPI
