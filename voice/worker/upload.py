@@ -9,11 +9,13 @@ a rate that nobody uses, or promise samples without end.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from threading import Event
 
 import anyio
 import anyio.to_thread
 import numpy as np
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import RunVar, checkpoint_if_cancelled
 
 from voice.codecs.mono import HIGHEST_SOURCE_HZ, LOWEST_SOURCE_HZ
 from voice.errors import AudioError
@@ -38,29 +40,57 @@ _places: RunVar[anyio.CapacityLimiter] = RunVar("places")
 
 
 async def decoded(data: bytes) -> Pcm:
-    """`decode` in a thread, a few at a time. Raises AudioError."""
+    """`decode` in a thread, a few at a time. Raises AudioError. Cancelled, it stops at the next frame."""
     try:
         limiter = _places.get()
     except LookupError:
         limiter = anyio.CapacityLimiter(AT_ONCE)
         _places.set(limiter)
-    return await anyio.to_thread.run_sync(decode, data, limiter=limiter)
+    given_up = Event()
+    found: list[Pcm] = []
+    error: AudioError | None = None
+
+    async def watch() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            given_up.set()  # the thread itself cannot be cancelled
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        try:
+            found.append(await anyio.to_thread.run_sync(decode, data, given_up.is_set, limiter=limiter))
+        except AudioError as caught:  # raised below: here it would become a group of errors
+            error = caught
+        group.cancel_scope.cancel()
+    await checkpoint_if_cancelled()
+    if error is not None:
+        raise error
+    return found[0]
 
 
-def decode(data: bytes) -> Pcm:
-    """All samples of the first audio stream. Blocks. Raises AudioError."""
+def decode(data: bytes, given_up: Callable[[], bool] = lambda: False) -> Pcm:
+    """All samples of the first audio stream. Blocks; asks with every frame, and whenever FFmpeg reads, whether nobody
+    wants them any more. Raises AudioError.
+    """
     import av
+
+    class Source(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return b"" if given_up() else super().read(size)
 
     if samples_claimed(data) > max(MAX_CLAIMED, len(data)):
         raise AudioError("the file says that it has more samples than it can hold", hint=_HINT, param="file")
     samples, values = bytearray(), 0
     too_long = AudioError(f"audio longer than {MAX_SECONDS // 3600} hours", hint="shorten it", param="file")
     try:
-        with av.open(io.BytesIO(data), options=_OPTIONS, metadata_errors="ignore") as container:
+        with av.open(Source(data), options=_OPTIONS, metadata_errors="ignore") as container:
             if not container.streams.audio:
                 raise AudioError("the file has no audio in it", hint=_HINT, param="file")
             resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
             for frame in container.decode(audio=0):
+                if given_up():
+                    raise AudioError("the upload was given up")
                 rate_hz = frame.sample_rate
                 if not LOWEST_SOURCE_HZ <= rate_hz <= HIGHEST_SOURCE_HZ:
                     raise AudioError(

@@ -52,7 +52,7 @@ async def _transcribe(request: Request) -> Response:
     times = wanted_times(str(one) for one in lists)
     if streamed and shape not in ("json", "text"):
         raise BadInput(f"{shape} is not streamed", param="stream", hint="leave out stream, or response_format")
-    pcm = await decoded(data)
+    pcm = await while_connected(request.receive, lambda: decoded(data), scope=request.scope)
     services, user = services_of(request), principal_of(request).user
     if not services.parts.serves("stt", model) and await services.speech.has(model, "stt"):
         parts = _of_slot(services.speech, model, user, pcm, language[:64] or None)

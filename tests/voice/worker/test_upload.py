@@ -5,9 +5,13 @@ import math
 import struct
 import subprocess
 import sys
+import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import anyio
 import av
 import numpy as np
 import pytest
@@ -200,6 +204,43 @@ def test_what_an_mp4_says_of_its_samples_is_counted(flags: str) -> None:
     assert samples_claimed(sink.getvalue()) == pytest.approx(16_000 / 1024, abs=3)
     assert samples_claimed(b"RIFF" + sink.getvalue()) == 0
     assert samples_claimed(sink.getvalue().replace(b"trak", b"cmov")) == math.inf
+
+
+def test_a_file_that_nobody_wants_any_more_is_not_decoded_to_its_end() -> None:
+    asked = 0
+
+    def given_up() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 20
+
+    data = file_of("flac", "flac", 16_000, seconds=60)
+    with pytest.raises(AudioError, match="given up"):
+        decode(data, given_up)
+    assert asked < 30, "it stops at the next frame"
+    assert len(decode(data)) == 60 * 16_000
+
+
+async def test_a_client_that_leaves_ends_the_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`decoded` returns when its thread has ended: here one with a file that would take for ever."""
+    begun = anyio.Event()
+    ended = []
+
+    def endless(data: bytes, given_up: Callable[[], bool]) -> Any:
+        anyio.from_thread.run_sync(begun.set)
+        while not given_up():
+            time.sleep(0.001)
+        try:
+            return decode(data, given_up)
+        finally:
+            ended.append(True)
+
+    monkeypatch.setattr(upload, "decode", endless)
+    async with anyio.create_task_group() as group:
+        group.start_soon(upload.decoded, file_of("flac", "flac", 16_000))
+        await begun.wait()
+        group.cancel_scope.cancel()
+    assert ended
 
 
 def test_hours_in_a_small_file_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
