@@ -47,10 +47,16 @@ _Turn = dict[str, Any]
 
 
 class ChatTemplate:
-    """Raises ModelUnreadable if the source is no template."""
+    """`tool_use` is the template for conversations with tools, where the model has one of its own for them. `shown`
+    is all that tells how the model writes. Raises ModelUnreadable if a source is no template.
+    """
 
-    def __init__(self, source: str, bos: str = "", eos: str = "", stop: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, source: str, bos: str = "", eos: str = "", stop: tuple[str, ...] = (), tool_use: str = ""
+    ) -> None:
         self.source = source
+        self.shown = f"{tool_use}\n{source}" if tool_use else source
+        self._for_tools = ChatTemplate(tool_use, bos, eos, stop) if tool_use else None
         self.stop = stop
         self._tokens = {"bos_token": bos, "eos_token": eos}
         self._knows_tools = "tools" in source or "tool_calls" in source
@@ -74,6 +80,8 @@ class ChatTemplate:
         `continue_final_message` the text ends with the words of the last message. `marker` stands for an image or
         recording in the text. A template that knows no tools gets them described in words.
         """
+        if self._for_tools is not None and (tools or any(m.tool_calls or m.role == "tool" for m in messages)):
+            return self._for_tools.render(messages, tools, now, variables, marker)
         if not self._knows_tools and (tools or any(message.tool_calls for message in messages)):
             messages, tools = in_words(messages, tools), ()
         turns = [self._turn(message, marker) for message in messages]

@@ -65,7 +65,7 @@ class Loaded:
             dimensions=embedder.dimensions,
             sees=self.projector is not None and self.projector.sees,
             hears=self.projector is not None and self.projector.hears,
-            chat_template=self.prompts.template.source,
+            chat_template=self.prompts.template.shown,
             bos=self.vocab.bos(),
             eos=self.vocab.eos(),
             adapters=self.lora.cards,

@@ -98,9 +98,9 @@ class Prompts:
     def call_grammar(self, tools: Sequence[Mapping[str, Any]], parallel: bool, prompt: Prompt) -> str:
         """1. Thoughts that the template has begun are finished first. 2. The calls, as this format writes them."""
         rules = _Rules("tools")
-        form = tool_format(self.template.source)
+        form = tool_format(self.template.shown)
         body = form.grammar(tools, parallel, rules.add)
-        thoughts = thoughts_of(self.template.source)
+        thoughts = thoughts_of(self.template.shown)
         if opened_by(prompt.text, thoughts):  # 1
             first, second = thoughts.close[0], thoughts.close[1]
             body = f'( [^{first}] | "{first}" [^{second}] )* {literal(thoughts.close)} [\\n]* ( {body} )'
@@ -132,5 +132,5 @@ def _template(header: GgufHeader, vocab: Vocab, override: str) -> ChatTemplate:
         except (OSError, ValueError) as error:
             raise SettingsError(f"[llm.engine] chat_template: {error}", param="chat_template") from error
     if header.chat_template is not None:
-        return ChatTemplate(header.chat_template, bos, eos)
+        return ChatTemplate(header.chat_template, bos, eos, tool_use=header.tool_use_template)
     return fallback(vocab.has, bos, eos)

@@ -36,7 +36,7 @@ def card_of(
         size_bytes=size_bytes,
         places=limits.places + limits.voice_places,
         description=found.model_type,
-        chat_template=text.template.source,
+        chat_template=text.template.shown,
         bos=text.bos,
         eos=text.eos,
     )

@@ -49,10 +49,12 @@ class FolderText:
             except (OSError, ValueError) as error:
                 raise SettingsError(f"[llm.engine] chat_template: {error}", param="chat_template") from error
         source = self._tokenizer.chat_template
+        tool_use = ""
         if isinstance(source, dict):
+            tool_use = str(source.get("tool_use") or "")
             source = source.get("default") or next(iter(source.values()), None)
         if source:
-            return ChatTemplate(str(source), self.bos, self.eos)
+            return ChatTemplate(str(source), self.bos, self.eos, tool_use=tool_use)
         return fallback(lambda text: self.special(text) is not None, self.bos, self.eos)
 
     def _end_tokens(self, folder: Path) -> frozenset[int]:

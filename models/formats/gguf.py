@@ -107,6 +107,12 @@ class GgufHeader:
         return value if isinstance(value, str) else None
 
     @property
+    def tool_use_template(self) -> str:
+        """For conversations with tools; "" where they have none of their own."""
+        value = self.metadata.get("tokenizer.chat_template.tool_use")
+        return value if isinstance(value, str) else ""
+
+    @property
     def kind(self) -> Kind | None:
         """1. No model of its own. 2. Embedding or rerank by pooling or architecture. 3. Vocabulary only. 4. LLM."""
         role = self.metadata.get("general.type")

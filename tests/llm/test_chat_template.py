@@ -41,6 +41,18 @@ def test_what_templates_of_model_files_use() -> None:
     assert "hi <b>" in text and "hello" not in text and text.endswith("</s>")
 
 
+def test_a_template_of_its_own_for_tools() -> None:
+    own = "{% for m in messages %}{{ m.role }}{% endfor %}<tools>{{ tools | tojson }}</tools><tool_call>"
+    template = ChatTemplate(CHATML, "<s>", "</s>", tool_use=own)
+    tool = {"type": "function", "function": {"name": "f", "parameters": {}}}
+    assert template.render(TALK[:2], (), NOW) == render(CHATML, *TALK[:2])
+    assert template.render(TALK[:2], (tool,), NOW).startswith('systemuser<tools>[{"type": "function"')
+    called = Message("assistant", "", (ToolCall("c1", "f", "{}"),))
+    result = Message("tool", "7", tool_call_id="c1")
+    assert template.render((*TALK[:2], called, result), (), NOW).startswith("systemuserassistanttool<tools>")
+    assert "<tool_call>" in template.shown and "im_start" in template.shown
+
+
 def test_developer_is_system() -> None:
     assert render(CHATML, Message("developer", "x")).startswith("<|im_start|>system\nx")
 

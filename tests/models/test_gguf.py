@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from models.errors import ModelUnreadable
 from models.formats.gguf import SPEC, read_header
 
+TEMPLATES = {"default": "{{ messages }}", "tool_use": "{{ tools }}"}
+
 
 def write(path: Path, architecture: str = "llama", *, pooling: int | None = None, tensors: bool = True) -> Path:
     writer = GGUFWriter(path, architecture)
@@ -21,7 +23,7 @@ def write(path: Path, architecture: str = "llama", *, pooling: int | None = None
     writer.add_name("tiny")
     writer.add_token_list([f"token{n}" for n in range(300)])
     writer.add_token_scores([0.5] * 300)
-    writer.add_chat_template("{{ messages }}")
+    writer.add_chat_template([{"name": name, "template": text} for name, text in TEMPLATES.items()])
     if pooling is not None:
         writer.add_uint32(f"{architecture}.pooling_type", pooling)
     if tensors:
@@ -40,7 +42,7 @@ def test_the_header_tells_what_the_model_is(tmp_path: Path) -> None:
     assert header.context_length == 512
     assert header.vocabulary == 300
     assert "tokenizer.ggml.tokens" not in header.metadata
-    assert header.chat_template == "{{ messages }}"
+    assert header.chat_template == TEMPLATES["default"] and header.tool_use_template == TEMPLATES["tool_use"]
     assert header.parameters == 300 * 16 + 300 * 32
     assert header.kind == "llm"
     assert {tensor.name: tensor.shape for tensor in header.tensors} == {
