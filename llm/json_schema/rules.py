@@ -36,7 +36,13 @@ _BUILT_IN: Mapping[str, str] = {
     "array": '"[" space ( value ( "," space value )* )? "]" space',
     "object": '"{" space ( string ":" space value ( "," space string ":" space value )* )? "}" space',
     "value": "object | array | string | number | boolean | null",
-    "day": '[0-9]{4} "-" ( "0" [1-9] | "1" [0-2] ) "-" ( "0" [1-9] | [1-2] [0-9] | "3" [0-1] )',
+    "day": 'year "-" ( ( "0" [13578] | "1" [02] ) "-" ( early | "29" | "3" [01] ) '
+    '| ( "0" [469] | "11" ) "-" ( early | "29" | "30" ) | "02-" early ) | leap "-02-29"',
+    "early": '"0" [1-9] | "1" [0-9] | "2" [0-8]',
+    # Without 0000, which many programs do not know as a year.
+    "year": '[0-9]{3} [1-9] | [0-9]{2} [1-9] "0" | [0-9] [1-9] "00" | [1-9] "000"',
+    "leap": '[0-9]{2} fourth | fourth "00"',
+    "fourth": '"0" [48] | [2468] [048] | [13579] [26]',
     "clock": '( [01] [0-9] | "2" [0-3] ) ":" [0-5] [0-9] ":" [0-5] [0-9] ( "." [0-9]{3} )? '
     '( "Z" | [-+] ( [01] [0-9] | "2" [0-3] ) ":" [0-5] [0-9] )',
     "date": '"\\"" day "\\"" space',
