@@ -73,7 +73,7 @@ class TurnSettings:
     pause_ms: int = 128
     """After this much silence it is a pause: the detector is asked, and work on the answer has started, unheard."""
     guess_ms: int = 32
-    """A guess that the turn is over: work on the answer starts after this much silence already. From the third wrong
+    """A guess that the turn is over: work on the answer starts after this much silence already. From the sixth wrong
     guess of a turn on, each makes the next one wait as much longer, up to `pause_ms`. None without `speculate`."""
     min_speech_ms: int = 96
     """Shorter sounds are no speech."""

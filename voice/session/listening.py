@@ -222,7 +222,7 @@ class Listening:
                 if edge is not None:
                     self._hear(self._edge(edge))
                 hushed = self._level_drop.step(level_db, self._segmenter.in_speech)
-                fading = is_fading(probability, self._threshold, hushed)
+                fading = self._level_drop.gone or is_fading(probability, self._threshold, hushed)
                 self._hear(heard.AudioClock(end_s, voiced, fading, self._segmenter.rising, level_db, hushed))
             case WakeHeard():
                 self._woken(event)

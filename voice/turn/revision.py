@@ -52,7 +52,8 @@ class Turn:
     """Something that the user is saying, from `from_s` of the session's audio on.
 
     `woken`: it needs no wake word (any more). `told`: the client knows that speech started. `item` is what it will
-    be in the conversation. `voiced_s` is where its voice was heard last, `loud_s` where it was as loud as before.
+    be in the conversation. `voiced_s` is where its voice was heard last, `loud_s` where it was as loud as before,
+    `faint_s` where there was any of it.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Turn:
     read_at: float = 0.0
     voiced_s: float = 0.0
     loud_s: float = 0.0
+    faint_s: float = 0.0
     guesses: int = 0
     """Answers that were begun before there was a pause, and dropped because it was none."""
     known: str = ""

@@ -7,8 +7,10 @@ from dataclasses import replace
 import anyio
 import anyio.lowlevel
 import numpy as np
+import pytest
 
 from models.clock import SystemClock
+from tests.recordings import needs_recordings, recording
 from tests.speaking import spoken
 from tests.voice.room import RATE_HZ, STORY, impulse_response
 from voice.ears.ears import load_ears
@@ -163,3 +165,14 @@ async def test_speech_ends_though_the_turn_detection_is_changed_in_its_last_mome
     for after_s in (0.05, -0.5, -0.05, 0.1):
         heard = await heard_of(pcm, round((ends_s + after_s) * RATE_HZ))
         assert heard.of(SpeechEnded) == [ends_s] and len(heard.of(SpeechBegan)) == 1, after_s
+
+
+@needs_recordings
+@pytest.mark.parametrize("shift", [0, 170, 340])
+async def test_a_voice_that_is_long_gone_has_faded_though_the_detector_is_sure_of_it(shift: int) -> None:
+    """What follows the last loud sample is the burst of a consonant and the room, for 150 ms, and 30 dB quieter."""
+    pcm = recording("speech/coffee_orders/55522a2f.wav").pcm()[: RATE_HZ * 4]
+    last_s = (43_520 + shift) / RATE_HZ
+    heard = await heard_of(np.concatenate((np.zeros(shift, np.int16), pcm)), None)
+    voiced_s = max(event.at_s for event in heard.told if isinstance(event, AudioClock) and not event.fading)
+    assert last_s - 0.06 < voiced_s < last_s + 0.11

@@ -137,6 +137,17 @@ class TestHush:
         assert not level_drop.step(20.0, False), "no speech, no end of it"
         assert not level_drop.step(30.0, True), "what was loud before counts no more"
 
+    def test_a_voice_is_gone_where_it_is_far_quieter_for_longer_than_a_closure(self) -> None:
+        level_drop, gone = LevelDrop(), []
+        for level_db in (60.0, 30.0, 30.0, 58.0, 30.0, 28.0, 31.0, 30.0, 40.0):
+            level_drop.step(level_db, True)
+            gone.append(level_drop.gone)
+        assert gone == [False] * 6 + [True, True, False]
+        level_drop.step(30.0, True)
+        level_drop.step(20.0, False)
+        level_drop.step(20.0, True)
+        assert not level_drop.gone, "of an earlier sound"
+
 
 @pytest.mark.parametrize("stt_s", [0.1, 0.6, 3.0])
 @pytest.mark.parametrize("gap_s", [0.3, 0.5])
