@@ -51,6 +51,7 @@ TEMPLATES = {
     "kimi": "{{ tools }}<|tool_calls_section_begin|><|tool_call_begin|><|tool_call_end|>",
     "deepseek_dsml": '{{ tools }}<｜DSML｜function_calls><｜DSML｜invoke name="x">',
     "minimax": "{{ tools }}<minimax:tool_call><invoke name=x><parameter name=y></minimax:tool_call>",
+    "minicpm": '{{ tools }}<function name="x"><param name="y">v</param></function>',
     "nemotron": "{{ tools }}<TOOLCALL>[]</TOOLCALL>",
     "lfm2": "{{ tools }}<|tool_list_start|><|tool_call_start|><|tool_call_end|>",
     "gemma": "{{ tools }}<start_function_declaration><start_function_call>call:<escape>",
@@ -120,6 +121,10 @@ REPLIES: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     ("minimax", '<minimax:tool_call>\n<invoke name="set_lamp">\n<parameter name="room">kitchen</parameter>\n'
      '<parameter name="level">7</parameter>\n</invoke>\n<invoke name="time">\n</invoke>\n</minimax:tool_call>',
      "", TWO),
+    ("minicpm", 'Sure.\n<function name="set_lamp"><param name="room">kitchen</param><param name="level">7</param>'
+     '</function>\n<function name="time"></function>', "Sure.", TWO),
+    ("minicpm", '<function name="set_lamp"><param name="room"><![CDATA[a </function> & </param>\nb]]></param>'
+     "</function>", "", [("set_lamp", {"room": "a </function> & </param>\nb"})]),
     ("nemotron", f"<TOOLCALL>{LISTED}</TOOLCALL>", "", TWO),
     ("lfm2", '<|tool_call_start|>[set_lamp(room="kitchen", level=7), time()]<|tool_call_end|>Done.', "Done.", TWO),
     ("gemma", "<start_function_call>call:set_lamp{room:<escape>kitchen<escape>,level:7}<end_function_call>"
@@ -173,6 +178,9 @@ OPEN = [
     ("qwen3_coder", "<tool_call>\n<function=set_lamp>\n<parameter=room>\nkit", '{"room": "kit'),
     ("minimax", '<minimax:tool_call>\n<invoke name="set_lamp">\n<parameter name="level">7</parameter>\n'
      '<parameter name="room">kit', '{"level": 7, "room": "kit'),
+    ("minicpm", '<function name="set_lamp"><param name="level">7</param><param name="room"><![CDATA[kit',
+     '{"level": 7, "room": "kit'),
+    ("minicpm", '<function name="set_lamp"><param name="room">kit', '{"room": "kit'),
     ("glm", "<tool_call>set_lamp<arg_key>level</arg_key><arg_value>7</arg_value>"
      "<arg_key>room</arg_key><arg_value>kit", '{"level": 7, "room": "kit'),
     ("functionary", '<function=set_lamp>{"room": "a"</function>', '{"room": "a"'),
@@ -199,6 +207,8 @@ NOT_CALLS = [
     ("deepseek_dsml", '<｜DSML｜function_calls> <｜DSML｜invoke name="other"> </｜DSML｜invoke>'),
     ("minimax", '<minimax:tool_call> <invoke name="other"> </invoke> </minimax:tool_call>'),
     ("minimax", "<minimax:tool_call> is what it writes"),
+    ("minicpm", '<function name="other"></function> is what it writes'),
+    ("minicpm", '<function name="set_lamp'),
     ("nemotron", "<TOOLCALL>[1, 2]</TOOLCALL>"),
     ("lfm2", "<|tool_call_start|>[other(a=1)]<|tool_call_end|>"),
     ("lfm2", '<|tool_call_start|>[set_lamp("kitchen")]<|tool_call_end|>'),
