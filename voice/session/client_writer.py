@@ -70,6 +70,10 @@ class ClientWriter:
         names = (name for name in open_calls if name in self._calls and name not in waiting)
         return tuple(self._calls[name] for name in names)
 
+    def told(self, reply: str, text: str) -> str:
+        """Of the reply's `text`, what does not wait to be told."""
+        return text.removesuffix(self._unsent.text(reply))
+
     def go_on(self, at_s: float | None) -> None:
         """Say what could not be said, and the audio of the reply again from `at_s` on; None: none of it."""
         pieces = self._sent.since(at_s) if at_s is not None else []

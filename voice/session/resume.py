@@ -31,8 +31,8 @@ class Resumed:
 
     `input_samples`, `input_bytes`: how much of the client's audio has arrived in all connections of the session, as
     PCM samples at the client's own rate and as bytes of a container stream. `reply`: the one under way, "" for none;
-    `played_ms`: how far the client has played it by our clock; `text`: what was told of it. `calls`: what the client
-    was told to run and has not answered.
+    `played_ms`: how far the client has played it by our clock; `text`: what was told of it, without what waits to be
+    told. `calls`: what the client was told to run and has not answered.
     """
 
     state: str
@@ -160,6 +160,10 @@ class Unsent:
     def calls(self) -> set[str]:
         """The ids of the tool calls that wait to be told."""
         return {event.call_id for event in self._events if isinstance(event, ToolCallOut)}
+
+    def text(self, reply: str) -> str:
+        """What waits of the reply's text."""
+        return "".join(event.text for event in self._events if isinstance(event, TextOut) and event.reply == reply)
 
     def interrupted(self, reply: str) -> bool:
         return any(isinstance(event, Interrupted) and event.reply == reply for event in self._events)

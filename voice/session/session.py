@@ -281,7 +281,7 @@ class Session:
             self._listening.bytes,
             reply,
             round(played_s * 1000, 1),
-            text,
+            self._client_writer.told(reply, text),
             self._client_writer.waiting_calls(self._machine.open_calls),
         )
         line.send(self._codec.resumed(self._token, facts))

@@ -152,6 +152,24 @@ async def test_a_reply_goes_on_from_the_very_sample(
     await second.leave()
 
 
+async def test_the_text_goes_on_from_the_very_word(home: House, service: ScriptedProcess) -> None:
+    """`ready` says what was told; what was written meanwhile follows it, and is not in it, too."""
+    service.script(replies=[STORY], tokens_per_s=25, tts_ms_per_character=60)
+    url = await _open(home)
+    first = await _connect(home, url)
+    await first.socket.send_json({"type": "end_turn", "transcript": "tell me a story"})
+    await first.wait("text")
+    await first.cut()
+    await asyncio.sleep(0.5)
+    second = await _connect(home, url + "?resume=1")
+    await second.socket.send_json({"type": "resume", "reply": "", "ms": 0})
+    await second.wait("turn_complete")
+    told = (await second.wait("ready"))["reply"]["text"]
+    follows = [message["text"] for message in second.messages if message["type"] == "text"]
+    assert told and "".join([told, *follows]) == STORY
+    await second.leave()
+
+
 async def test_a_client_that_says_nothing_goes_on_where_the_server_thinks_it_was(
     home: House, service: ScriptedProcess
 ) -> None:
