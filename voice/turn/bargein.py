@@ -116,8 +116,8 @@ TAIL_SLACK = 2
 """Words of ours that the recogniser may have missed in the echo of the end of a reply."""
 
 
-_WORD = r"[^\W\d_]+(?:['-][^\W\d_]+)*"
-_WORD_OR_NUMBER = re.compile(rf"{_WORD}|\d+(?:st|nd|rd|th)?|[%&+=]")
+_WORD = r"[^\W\d_]+(?:['-][^\W\d_]+)*|\d+(?:st|nd|rd|th)?"
+_WORD_OR_SIGN = rf"{_WORD}|[%&+=]"
 _NUMBER = "#"
 
 
@@ -195,8 +195,9 @@ def ends_like_us(text: str, said: str) -> bool:
     Stricter than `sounds_like_us`: who asks for the capital of France says most of "The capital of France is Paris"
     and wants an answer.
     """
-    numbers = number_words(said)
-    words, ours = _in_figures(_words(text), numbers), _in_figures(_WORD_OR_NUMBER.findall(said.lower()), numbers)
+    spoken = re.findall(_WORD_OR_SIGN, said.lower())
+    numbers = number_words(said) | {each for each in spoken if not each[0].isalpha()}
+    words, ours = _in_figures(_words(text), numbers), _in_figures(spoken, numbers)
     tail = ours[-len(words) - TAIL_SLACK :]
     if not words or any(word in QUESTION_WORDS | STOP_WORDS and word not in tail for word in words):
         return False
@@ -246,6 +247,6 @@ def _words(text: str) -> list[str]:
 
 
 def _in_figures(words: Sequence[str], numbers: Collection[str]) -> list[str]:
-    """With one sign for every number, whether it is in digits or in some of the words `numbers`."""
-    signs = (word if word[0].isalpha() and word not in numbers else _NUMBER for word in words)
+    """With one sign for every number that is made of `numbers`, in digits or in words."""
+    signs = (_NUMBER if word in numbers else word for word in words)
     return [sign for sign, same in groupby(signs) for _ in (range(1) if sign == _NUMBER else same)]

@@ -52,9 +52,18 @@ def test_numbers_are_ours_in_the_words_that_a_recogniser_hears(said: str, text: 
     assert sounds_like_us(text, Said(said, said)) and ends_like_us(text, said)
 
 
+@pytest.mark.parametrize("text", ["1984", "1984.", "12:30", "$3.50", "the 2nd"])
+def test_a_recogniser_that_writes_digits_has_heard_words(text: str) -> None:
+    rules = BargeInRules(voiced_ms=350, sure_ms=700)
+    assert judge(rules, 600, 900, True, text) is Verdict.INTERRUPT
+    assert judge(rules, 600, 900, True, text, Said(f"It is {text}", text)) is Verdict.RESUME
+
+
 def test_another_number_is_the_users() -> None:
     assert not sounds_like_us("fifty", Said("The timer is set to 15 minutes.", ""))
-    assert not ends_like_us("set it to fifty minutes", "The timer is set to 15 minutes.")
+    for number in ("fifty", "50"):
+        assert not ends_like_us(f"set it to {number} minutes", "The timer is set to 15 minutes.")
+    assert ends_like_us("set to 15 minutes", "The timer is set to 15 minutes.")
 
 
 @pytest.mark.parametrize(("from_s", "until_s"), [(4.5, 5.9), (7.1, 8.3)], ids=["over it", "after it"])
