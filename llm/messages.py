@@ -126,8 +126,15 @@ class Sampling:
     """0 off, 1 or 2: the version. It takes the place of top_k, top_p, min_p and typical_p."""
     mirostat_tau: float | None = None
     mirostat_eta: float | None = None
+    dynatemp_range: float | None = None
+    """The temperature is lower by this where the model is sure, and higher where it is not; 0 is off."""
+    dynatemp_exponent: float | None = None
+    min_keep: int | None = None
+    """Tokens that top_p, min_p, typical_p and XTC leave at least."""
     ignore_eos: bool = False
     """Go on until max_tokens."""
+    counts_prompt: bool = False
+    """Frequency and presence penalties count the last `repeat_last_n` tokens, prompt and reply, as llama.cpp does."""
 
 
 @dataclass(frozen=True, slots=True)

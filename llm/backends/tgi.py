@@ -26,6 +26,7 @@ class Tgi(OpenAIClient):
         **dict.fromkeys(("top_k", "min_p", "repeat_penalty", "repeat_last_n", "typical_p", "top_n_sigma"), ""),
         **dict.fromkeys(("xtc_probability", "xtc_threshold", "dry_multiplier", "dry_base", "dry_allowed_length"), ""),
         **dict.fromkeys(("dry_penalty_last_n", "mirostat", "mirostat_tau", "mirostat_eta", "ignore_eos"), ""),
+        **dict.fromkeys(("dynatemp_range", "dynatemp_exponent", "min_keep"), ""),
         **dict.fromkeys(("grammar", "lora", "chat_template_kwargs", "parallel_tool_calls"), ""),
     }
 

@@ -33,6 +33,7 @@ class Vllm(OpenAIClient):
         ),
         **dict.fromkeys(("dry_multiplier", "dry_base", "dry_allowed_length", "dry_penalty_last_n"), ""),
         **dict.fromkeys(("mirostat", "mirostat_tau", "mirostat_eta"), ""),
+        **dict.fromkeys(("dynatemp_range", "dynatemp_exponent", "min_keep"), ""),
     }
 
     def __init__(self, config: BackendConfig, http: aiohttp.ClientSession) -> None:

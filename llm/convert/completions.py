@@ -91,6 +91,10 @@ def native_sampling(request: NativeCompletionRequest) -> Sampling:
         mirostat=request.mirostat,
         mirostat_tau=request.mirostat_tau,
         mirostat_eta=request.mirostat_eta,
+        dynatemp_range=request.dynatemp_range,
+        dynatemp_exponent=request.dynatemp_exponent,
+        min_keep=request.min_keep,
+        counts_prompt=True,
         ignore_eos=bool(request.ignore_eos),
     )
     return sampling if request.samplers is None else replace(sampling, **_off(request.samplers))
@@ -105,7 +109,7 @@ _OFF: dict[str, dict[str, Any]] = {
     "top_p": {"top_p": 1.0},
     "min_p": {"min_p": 0.0},
     "xtc": {"xtc_probability": 0.0},
-    "temperature": {"temperature": 1.0},
+    "temperature": {"temperature": 1.0, "dynatemp_range": 0.0},
 }
 """llama.cpp's names of the samplers, and what each is when it does nothing."""
 _LETTERS = dict(zip("edskypmxt", _OFF, strict=True)) | {"i": "infill"}

@@ -34,6 +34,9 @@ PLAIN_FIELDS = (
     "mirostat",
     "mirostat_tau",
     "mirostat_eta",
+    "dynatemp_range",
+    "dynatemp_exponent",
+    "min_keep",
 )
 """Those whose name and meaning are the same on the wire; OpenAI's own first, then llama.cpp's."""
 _PLAIN = frozenset(PLAIN_FIELDS)

@@ -1,7 +1,8 @@
 """One request's sampler chain: from logits to a token. Order and defaults are llama.cpp's own (common/sampling.cpp).
 
-OpenAI's frequency and presence penalties count what the reply has said; llama.cpp's repeat penalty also looks at
-the end of the prompt. Hence two penalty samplers.
+OpenAI's frequency and presence penalties count what the reply has said, as vLLM's do: with those of the prompt, a
+model could not repeat what it was asked about. llama.cpp's repeat penalty also looks at the end of the prompt. Hence
+two penalty samplers; one is enough where a request comes by llama.cpp's own API, whose penalties all look there.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def promised(sampling: Sampling, seed: int | None) -> bool:
 
 
 def _greedy(sampling: Sampling) -> bool:
-    return sampling.temperature is not None and sampling.temperature <= 0.0
+    return sampling.temperature is not None and sampling.temperature <= 0.0 and not sampling.dynatemp_range
 
 
 def _seen(sampling: Sampling, ends: int) -> int:
@@ -171,7 +172,7 @@ class SamplerChain:
             self._add(_logit_bias(sampling, vocab))
         self._add_penalties(sampling, vocab, prompt)
         temperature = TEMPERATURE if sampling.temperature is None else sampling.temperature
-        if temperature <= 0.0:
+        if _greedy(sampling):
             self._add(native.llama_sampler_init_greedy())
             return
         if sampling.mirostat:
@@ -186,33 +187,36 @@ class SamplerChain:
         top_k = TOP_K if sampling.top_k is None else sampling.top_k
         top_p = TOP_P if sampling.top_p is None else sampling.top_p
         min_p = MIN_P if sampling.min_p is None else sampling.min_p
+        keep = max(1, sampling.min_keep or 0)
         if sampling.top_n_sigma is not None and sampling.top_n_sigma > 0.0:
             self._add(native.llama_sampler_init_top_n_sigma(sampling.top_n_sigma))
         if top_k > 0:
             self._add(native.llama_sampler_init_top_k(min(top_k, vocab.size)))
         if sampling.typical_p is not None and 0.0 < sampling.typical_p < 1.0:
-            self._add(native.llama_sampler_init_typical(sampling.typical_p, 1))
+            self._add(native.llama_sampler_init_typical(sampling.typical_p, keep))
         if top_p < 1.0:
-            self._add(native.llama_sampler_init_top_p(top_p, 1))
+            self._add(native.llama_sampler_init_top_p(top_p, keep))
         if min_p > 0.0:
-            self._add(native.llama_sampler_init_min_p(min_p, 1))
+            self._add(native.llama_sampler_init_min_p(min_p, keep))
         if sampling.xtc_probability:
             threshold = XTC_THRESHOLD if sampling.xtc_threshold is None else sampling.xtc_threshold
-            self._add(native.llama_sampler_init_xtc(sampling.xtc_probability, threshold, 1, self.seed))
-        self._add(native.llama_sampler_init_temp(temperature))
+            self._add(native.llama_sampler_init_xtc(sampling.xtc_probability, threshold, keep, self.seed))
+        exponent = 1.0 if sampling.dynatemp_exponent is None else sampling.dynatemp_exponent
+        self._add(native.llama_sampler_init_temp_ext(temperature, sampling.dynatemp_range or 0.0, exponent))
         self._add(native.llama_sampler_init_dist(self.seed))
 
     def _add_penalties(self, sampling: Sampling, vocab: Vocab, prompt: list[int]) -> None:
         reply = REPLY_WINDOW if sampling.max_tokens is None else max(1, min(sampling.max_tokens, REPLY_WINDOW))
         repeat = 1.0 if sampling.repeat_penalty is None else sampling.repeat_penalty
         window = _window(sampling.repeat_last_n, REPEAT_WINDOW, len(prompt) + reply)
-        if repeat != 1.0 and window:
-            sampler = native.llama_sampler_init_penalties(vocab.size, window, repeat, 0.0, 0.0)
+        frequency, presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0
+        looking_back = (repeat, frequency, presence) if sampling.counts_prompt else (repeat, 0.0, 0.0)
+        if looking_back != (1.0, 0.0, 0.0) and window:
+            sampler = native.llama_sampler_init_penalties(vocab.size, window, *looking_back)
             for token in prompt[-window:]:
                 native.llama_sampler_accept(sampler, token)
             self._add(sampler)
-        frequency, presence = sampling.frequency_penalty or 0.0, sampling.presence_penalty or 0.0
-        if frequency or presence:
+        if (frequency or presence) and not sampling.counts_prompt:
             self._add(native.llama_sampler_init_penalties(vocab.size, reply, 1.0, frequency, presence))
         if sampling.dry_multiplier:
             self._add(_dry(sampling, vocab, prompt, reply))

@@ -66,6 +66,9 @@ class SamplerFields(_Wire):
     mirostat: Annotated[int | None, Field(ge=0, le=2)] = None
     mirostat_tau: Annotated[float | None, Field(ge=0)] = None
     mirostat_eta: Annotated[float | None, Field(ge=0)] = None
+    dynatemp_range: Annotated[float | None, Field(ge=0)] = None
+    dynatemp_exponent: Annotated[float | None, Field(ge=0)] = None
+    min_keep: Annotated[int | None, Field(ge=0, lt=2**31)] = None
     ignore_eos: bool | None = False
     lora: Annotated[list[AdapterIn] | None, Field(max_length=64)] = None
 

@@ -230,6 +230,8 @@ class TestGrammars:
             {"repeat_penalty": 1.9, "repeat_last_n": -1},
             {"min_p": 0.9},
             {"frequency_penalty": 2.0, "presence_penalty": 2.0},
+            {"dynatemp_range": 0.7, "dynatemp_exponent": 2.0},
+            {"top_p": 0.1, "min_keep": 5},
         ],
     )
     def test_every_sampler_reproduces_and_obeys_a_grammar(
@@ -239,6 +241,33 @@ class TestGrammars:
         assert choices(worker.ask(CHAT, body)) == choices(worker.ask(CHAT, body))
         within = choices(worker.ask(CHAT, {**body, "grammar": "root ::= [a-z ]{10}"}))[0]["message"]["content"]
         assert len(within) == 10 and set(within) <= set("abcdefghijklmnopqrstuvwxyz ")
+
+    def test_a_temperature_that_follows_how_sure_the_model_is(self, worker: RunningWorker) -> None:
+        """With a high exponent it is the lowest there may be wherever not all tokens are equally likely: none."""
+        body = {"prompt": "The capital of France is", "n_predict": 8, "temperature": 1.0, "dynatemp_range": 1.0}
+        sure = {
+            worker.ask("/completion", {**body, "dynatemp_exponent": 50.0, "seed": n}).body["content"]
+            for n in range(5)
+        }
+        assert sure == {worker.ask("/completion", {**body, "temperature": 0, "dynatemp_range": 0}).body["content"]}
+
+    def test_tokens_that_are_kept_in_any_case(self, worker: RunningWorker) -> None:
+        body = {"prompt": "The", "n_predict": 1, "temperature": 50.0, "top_k": 0, "top_p": 0.0, "min_p": 1.0}
+
+        def said(**more: int) -> set[str]:
+            return {worker.ask("/completion", {**body, **more, "seed": n}).body["content"] for n in range(20)}
+
+        assert len(said()) == 1 < len(said(min_keep=50))
+
+    def test_what_penalties_count(self, worker: RunningWorker) -> None:
+        """By OpenAI's API the reply; by llama.cpp's own the prompt, too."""
+        first, second = worker.token(" cat"), worker.token(" dog")
+        bias = {str(first): 70.0, str(second): 50.0}
+        body = {"prompt": [first] * 30, "temperature": 0, "logit_bias": bias, "frequency_penalty": 2.0}
+        answer = worker.ask("/v1/completions", {**body, "max_tokens": 1})
+        assert answer.body["choices"][0]["text"] == " cat"
+        assert worker.ask("/completion", {**body, "n_predict": 1}).body["content"] == " dog"
+        assert worker.ask("/completion", {**body, "n_predict": 1, "repeat_last_n": 0}).body["content"] == " cat"
 
 
 class TestTools:
