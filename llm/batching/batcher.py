@@ -460,6 +460,9 @@ class Batcher:
             active = self._active.get(sampled.job_id)
             if active is None or not active.sampling:
                 continue  # cancelled while its step ran
+            if sampled.broken:
+                actions += self._end(active, "failed", now, clear=True)
+                continue
             active.sampling = False
             active.row.tokens.extend(sampled.read)
             written = 1 + sampled.right + len(sampled.read)

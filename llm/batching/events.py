@@ -136,7 +136,8 @@ class Next:
 @dataclass(frozen=True, slots=True)
 class Sampled:
     """`done`: the model or a stop string ended the reply with this token. `right`: so many guessed tokens came before
-    it, one after the other. `read`: these came before it, each in a step of its own.
+    it, one after the other. `read`: these came before it, each in a step of its own. `broken`: there is no token, for
+    what its sequence holds is no good.
     """
 
     job_id: int
@@ -144,6 +145,7 @@ class Sampled:
     done: bool = False
     right: int = 0
     read: tuple[int, ...] = ()
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,6 +283,10 @@ class LlamaCppEngine:
         sampled: list[batch.Sampled] = []
         for row, reply, token in zip(rows, replies, tokens, strict=True):
             if reply is not None and token is not None:
+                if not reply.first_at and not self._decoder.gives_numbers(rows, row):
+                    reply.broken = True
+                    sampled.append(batch.Sampled(row.job_id, token, broken=True))
+                    continue
                 reply.first_at = reply.first_at or now
                 sampled.append(batch.Sampled(row.job_id, token, self._read(reply, token)))
                 self._add_logprob(reply, rows, row, token)
@@ -430,6 +434,9 @@ class LlamaCppEngine:
 
     def _ended(self, end: batch.End) -> EngineEvent:
         reply = self._replies[end.job_id]
+        if reply.broken:
+            hint = "its weights are damaged, or too large for their type"
+            return EngineEvent(end.job_id, error=BackendFailed("the model's logits are no numbers (NaN)", hint=hint))
         if end.reason == "failed":
             error = BackendFailed("the model could not decode this request", hint="see the worker's log")
             return EngineEvent(end.job_id, error=error)

@@ -162,11 +162,18 @@ class Decoder:
         for at in range(len(row.tokens) - 1 - row.guessed, len(row.tokens)):
             yield self.choose((at,), (chain,))[0]
 
+    def gives_numbers(self, rows: Sequence[Row], row: Row) -> bool:
+        """False where the model's numbers are none (NaN) for the last token of this row; then all of them are."""
+        return bool(np.isfinite(logits_at(self.context, self._end_of(rows, row) - 1, 1)[0]))
+
     def logprobs(self, rows: Sequence[Row], row: Row, token: int, most: int, vocab: Vocab) -> TokenLogprob:
         """Of a token that `sample` gave for this row."""
+        return token_logprob(logits_at(self.context, self._end_of(rows, row) - 1, vocab.size), token, most, vocab)
+
+    def _end_of(self, rows: Sequence[Row], row: Row) -> int:
+        """Where in the batch the row ends."""
         before = rows[: next(number for number, other in enumerate(rows) if other is row) + 1]
-        at = sum(len(other.tokens) for other in before if other.media is None)
-        return token_logprob(logits_at(self.context, at - 1, vocab.size), token, most, vocab)
+        return sum(len(other.tokens) for other in before if other.media is None)
 
     def use_adapters(self, adapters: Sequence[tuple[Any, float]]) -> None:
         """(pointer, scale) of the LoRA adapters for the next steps."""

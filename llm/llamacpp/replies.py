@@ -28,6 +28,8 @@ class Reply:
     submitted_at: float
     admitted_at: float = 0.0
     first_at: float = 0.0
+    broken: bool = False
+    """The model gave no numbers for it."""
     _text: list[str] = field(default_factory=list)
     _logprobs: list[TokenLogprob] = field(default_factory=list)
     _tokens: list[int] = field(default_factory=list)
