@@ -88,11 +88,12 @@ async def test_a_client_that_reads_nothing_is_cut_off(home: House) -> None:
     await _eventually(lambda: home.services.hub.live == 1, "never connected")
 
     async def flood() -> None:
-        # Every ping is answered with a pong, far faster than anything that is paced by speech.
-        pings = frame(b'{"type":"ping"}') * 1000
+        # Every change is answered with the whole configuration, far faster than anything that is paced by speech: the
+        # system's own buffer, megabytes, is soon full.
+        changes = frame(b'{"type":"update","voice_config":{"speed":1.0}}') * 100
         try:
             while True:
-                await loop.sock_sendall(raw, pings)
+                await loop.sock_sendall(raw, changes)
         except OSError:
             return
 

@@ -16,6 +16,9 @@ from tests.bench.live_client import LiveClient, live_client
 from tests.parley_process import ParleyProcess, running_parley
 from tests.voice.session.test_live_end_to_end import spoken
 
+FAST = {"voice_config": {"speed": 4.0}}
+"""A story is over in seconds."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParleyProcess]:
@@ -49,7 +52,7 @@ async def wait_quietly(client: LiveClient, kind: str, after_s: float) -> dict[st
 
 
 async def test_the_language_model_in_the_middle_of_an_answer(server: ParleyProcess) -> None:
-    async with live_client(server) as client:
+    async with live_client(server, FAST) as client:
         asked_at = await typed(client, "tell me a story")
         await wait_quietly(client, "text", asked_at)
         kill(server, "llm.worker")
@@ -65,7 +68,7 @@ async def test_the_language_model_in_the_middle_of_an_answer(server: ParleyProce
 
 
 async def test_the_voice_in_the_middle_of_an_answer(server: ParleyProcess) -> None:
-    async with live_client(server) as client:
+    async with live_client(server, FAST) as client:
         asked_at = await typed(client, "tell me a story")
         await wait_quietly(client, "audio", asked_at)
         kill(server, "--kind tts")
