@@ -82,10 +82,10 @@ class Deciding(Noting):
 
     def _hear_missed(self) -> None:
         """What was said over a reply that it could not interrupt is heard when the reply is over."""
-        missed, until_s = self._missed_s, self._missed_until_s
+        missed, until_s = self._missed.from_s, self._missed.until_s
         if missed is None or self.state not in (State.IDLE, State.ASLEEP):
             return
-        self._missed_s = None
+        self._missed.forget()
         # what was said and over before the follow-up window opened needs its wake word, or had it just before
         woken = self._gate.waiting
         over = until_s is not None and until_s > self._used_s and (woken or not self._gate.acoustic)

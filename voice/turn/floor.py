@@ -32,6 +32,7 @@ from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SLACK_S, TurnPolicy
 from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
+from voice.turn.missed_speech import MissedSpeech
 from voice.turn.nearness import Nearness
 from voice.turn.out_of_band import OutOfBandReplies
 from voice.turn.own_voice import OwnVoice
@@ -93,8 +94,7 @@ class Floor:
         self._paused_at = 0.0
         self._audio = AudioTime()
         self._used_s = 0.0  # audio before this belongs to earlier turns
-        self._missed_s: float | None = None  # speech began over a reply that may not be interrupted
-        self._missed_until_s: float | None = None  # and fell silent; None: it goes on
+        self._missed = MissedSpeech()
         self._speaking = False
         self._numbers = 0
         self._closed = False
@@ -126,7 +126,7 @@ class Floor:
     def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
         self._turn = turn = self._new_turn(from_s, woken)
         self._gate.waiting = False
-        self._missed_s = None
+        self._missed.forget()
         self._do(Listen(turn.number, turn.from_s))
         if not self._gate.enabled or woken or not self._gate.acoustic:
             turn.told = True

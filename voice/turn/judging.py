@@ -40,11 +40,9 @@ class Judging(Weighing):
         over_speech = self.state in (State.SPEAKING, State.BRACED)
         ahead = not over_speech or self._began_before_us(event.at_s)
         if not self._interruptible() and not (ahead and self._may_go_on()):
-            quiet_s = 0.0 if self._missed_until_s is None else event.at_s - self._missed_until_s
-            if self._watched_s is None or quiet_s > POST_PATIENCE_S:
+            if self._watched_s is None or self._missed.quiet_s(event.at_s) > POST_PATIENCE_S:
                 self._watched_s = event.at_s  # a wake word may follow it
-            self._missed_s = event.at_s if self._missed_s is None else self._missed_s
-            self._missed_until_s = None
+            self._missed.began(event.at_s)
             self._start_overhearing(event)
             return
         if self._far_voice_now(self._audio.s):
@@ -53,7 +51,8 @@ class Judging(Weighing):
                 self._relax()
             return
         self._brace.was_speech()
-        self._let_go = self._missed_s = None
+        self._let_go = None
+        self._missed.forget()
         from_s, before_s = self._with_preroll(event.at_s), 0.0
         if self._doubted is not None and self._comes_late(self._doubted):  # one goes on after a breath
             from_s, before_s = min(from_s, self._doubted.turn.from_s), self._doubted.voiced_s
@@ -104,7 +103,8 @@ class Judging(Weighing):
         """ "Yeah, but wait": what was over, as it seemed, and let go is judged again, all of it."""
         if not self._speaking:
             self._let_go = None
-            self._missed_s = None if self._doubted is None else self._missed_s
+            if self._doubted is None:
+                self._missed.forget()
             return False
         before = sound.voiced_s
         sound.hear(event.at_s, event.voiced and not event.hushed)
@@ -144,14 +144,15 @@ class Judging(Weighing):
     def _overheard(self, event: SpeechEnded) -> None:
         """Speech over a reply that it may not interrupt is over: was it a stop word and nothing else?"""
         if self._let_go is not None or self._doubted is not None:
-            self._let_go = self._missed_s = None
-            self._missed_until_s = event.at_s
+            self._let_go = None
+            self._missed.forget()
             if self._doubted is not None:
                 self._doubted.whole = self._doubted.whole and event.at_s <= self._doubted.voice_s + FAINT_S
                 self._doubted.voice_s = event.at_s
-                self._missed_s = self._onset_of(self._doubted)
+                self._missed.began(self._onset_of(self._doubted))
+            self._missed.ended(event.at_s)
             return
-        self._missed_until_s = event.at_s
+        self._missed.ended(event.at_s)
         sound = self._overheard_sound
         if sound is None:
             return
@@ -175,7 +176,7 @@ class Judging(Weighing):
         ours = sounds_like_us(sound.spotted, self._may_echo())
         self._stop_overhearing()
         if stop and not ours and self.state in (State.THINKING, State.SPEAKING):
-            self._missed_s = None
+            self._missed.forget()
             self._used_s = max(self._used_s, sound.last_s)
             self._interrupt("turn_detected")
             self._tell(TranscriptOut(sound.spotted, True, sound.turn.item, is_request=False))
@@ -283,9 +284,9 @@ class Judging(Weighing):
         if sound.over_speech and (sound.murmured or doubtful or again) and goes_on:
             # if the reply ends before the sound does, what it becomes is heard then
             self._let_go = sound if slight else None
-            self._missed_s, self._missed_until_s = self._onset_of(sound), None
+            self._missed.replace(self._onset_of(sound), None)
         elif doubtful:
-            self._missed_s, self._missed_until_s = self._onset_of(sound), self._quiet_s
+            self._missed.replace(self._onset_of(sound), self._quiet_s)
         self._go(State.SPEAKING if sound.over_speech else State.THINKING)
 
     def _doubt_settled(self, revision: int, text: str) -> bool:
@@ -302,7 +303,8 @@ class Judging(Weighing):
         sound.ended = ended or not self._speaking
         meant = verdict is Verdict.INTERRUPT and (not self._is_far(sound.turn) or is_phrase(text, self._stops))
         if meant and self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
-            self._missed_s = self._let_go = None
+            self._let_go = None
+            self._missed.forget()
             self._quiet_s = sound.voice_s if self._overlap is None else self._quiet_s
             if self._overlap is not None:
                 self._do(StopListening(sound.turn.number))
@@ -313,7 +315,8 @@ class Judging(Weighing):
             sound.ended = True
             self._transcribe(sound)
         else:
-            self._missed_s = None if self._let_go is None else self._missed_s
+            if self._let_go is None:
+                self._missed.forget()
             self._do(StopListening(sound.turn.number))
         return True
 
@@ -323,7 +326,7 @@ class Judging(Weighing):
         self._own.found(event.state, self.config.turn.echo, self._audio.s, replying=replying)
         if self._own.cancelled:
             self._speaking = False
-            self._missed_s = None
+            self._missed.forget()
             self._drop_doubted()
             turn = self._turn
             if self._overlap is not None and not self._overlap.ahead:

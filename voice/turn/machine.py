@@ -239,7 +239,7 @@ class TurnMachine(Requests):
 
     def _settle(self) -> None:
         """Order the next clause, send what is due, and notice that a reply is over."""
-        if self._missed_s is not None:
+        if self._missed.from_s is not None:
             self._hear_missed()
         if self._wish is not None:
             self._fulfil_wish()

@@ -55,11 +55,11 @@ class Requests(Waking):
         answering = self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING)
         if answering and self._policy.listening and self._overlap is None:
             # a client with its own endpointing, a little later than ours; what was missed is heard after the reply
-            if event.event_id and self._missed_s is None:
+            if event.event_id and self._missed.from_s is None:
                 hint = "turns are detected here: speech is committed as soon as it is over"
                 self._complain("empty_audio", "There is no speech in the buffer", hint, event.event_id)
             return
-        self._missed_s = None
+        self._missed.forget()
         self._note_awaited()
         began = self._overlap.turn.from_s if self._overlap is not None else None
         if self._policy.answers or self._overlap is not None:
@@ -91,11 +91,14 @@ class Requests(Waking):
         self._used_s = event.at_s
         self._drop_pieces()
         self._drop_doubted()
-        if self._missed_s is not None:
-            self._missed_s = event.at_s if self._speaking else None
+        if self._missed.from_s is not None:
+            self._missed.forget()
+            if self._speaking:
+                self._missed.began(event.at_s)
         if self._overlap is not None:
             self._resume(self._overlap)
-            self._let_go = self._missed_s = None
+            self._let_go = None
+            self._missed.forget()
             self._drop_doubted()
             if self._speaking:
                 self._start_judging(SpeechBegan(event.at_s))

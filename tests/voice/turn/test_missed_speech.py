@@ -12,6 +12,7 @@ from voice.session.config import AudioConfig, SessionConfig, TurnConfig, WakeCon
 from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TurnComplete
 from voice.turn import events as heard
 from voice.turn.machine import State
+from voice.turn.missed_speech import MissedSpeech
 
 DEAF = [
     SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ, allow_interrupt=False)),
@@ -155,3 +156,18 @@ def test_a_commit_over_speech_that_may_not_interrupt_is_done_after_the_reply() -
     assert not talk.errors
     talk.run(20.0)
     assert len(talk.of("input_audio_buffer.committed")) == 2
+
+
+def test_two_sounds_are_one_speech_and_what_is_forgotten_still_tells_how_long_it_was_quiet() -> None:
+    missed = MissedSpeech()
+    assert missed.quiet_s(1.0) == 0.0
+    missed.began(1.0)
+    missed.ended(2.0)
+    assert missed.quiet_s(2.5) == 0.5
+    missed.began(3.0)
+    assert (missed.from_s, missed.until_s, missed.quiet_s(4.0)) == (1.0, None, 0.0)
+    missed.ended(5.0)
+    missed.forget()
+    assert missed.from_s is None and missed.quiet_s(6.0) == 1.0
+    missed.began(7.0)
+    assert (missed.from_s, missed.until_s) == (7.0, None)
