@@ -89,6 +89,8 @@ REPLIES: list[tuple[str, str, str, list[tuple[str, dict[str, Any]]]]] = [
     ("hermes", '<tool_call>{"name": "set_lamp", "arguments": "{\\"room\\": \\"kitchen\\", \\"level\\": 7}"}'
      "</tool_call>", "", ONE),
     ("hermes", f'<tool_call>{{"name": "set_lamp", "arguments": {ARGUMENTS}}}', "", ONE),
+    ("hermes", '<tool_call>{"name": "time", "arguments": null}</tool_call>', "", [("time", {})]),
+    ("hermes", f'<tool_call>{{"function": "set_lamp", "arguments": {ARGUMENTS}}}</tool_call>', "", ONE),
     ("qwen3_coder", "On it.\n\n<tool_call>\n<function=set_lamp>\n<parameter=room>\nkitchen\n</parameter>\n"
      "<parameter=level>\n7\n</parameter>\n</function>\n</tool_call>", "On it.", ONE),
     ("qwen3_coder", "<function=set_lamp><parameter=room>kitchen</parameter><parameter=level>7</parameter></function>"
@@ -192,6 +194,7 @@ NOT_CALLS = [
     ("hermes", "<tool_call>this is only talk</tool_call> and more"),
     ("hermes", '<tool_call>{"name": "no_such_tool", "arguments": {}}</tool_call>'),
     ("hermes", 'Write <tool_call> {"name": 5} like that.'),
+    ("hermes", '<tool_call>{"name" is: "time"}</tool_call>'),
     ("hermes", "a < b and <tool_cal is no mark"),
     ("qwen3_coder", "<tool_call>\n<function=other>\n</function>"),
     ("glm", "<tool_call>nothing known</tool_call>"),
@@ -420,6 +423,13 @@ def test_a_call_in_thoughts_that_were_never_closed_is_made(
     for pieces in ([f"<think>hm {reply}"], ["<think>", "hm ", *reply]):
         said = _parse(name, pieces)
         assert _calls(said) == calls and not _text(said)
+
+
+def test_thoughts_that_were_never_closed_and_hold_no_call_are_whole() -> None:
+    for thought in ("hm, a lamp", "hm <tool_call> no", "hm <tool_", '<tool_call>{"name": "other"}</tool_call>'):
+        said = _parse("hermes", ["<think>", *thought])
+        assert all(isinstance(piece, ReasoningDelta) for piece in said)
+        assert "".join(piece.text for piece in said if isinstance(piece, ReasoningDelta)) == thought
 
 
 @given(st.data())

@@ -25,6 +25,17 @@ def requests(talk: Conversation) -> list[str]:
     return [turn.input_transcript for turn in talk.told(TurnComplete)]
 
 
+@pytest.mark.parametrize("echo", ["auto", "speaker"])
+def test_before_anything_was_answered_a_voice_is_enough(echo: Literal["auto", "speaker"]) -> None:
+    """The recogniser need not have said a word of it: it cannot be our own voice."""
+    slow = Delays(stt=1.2, first_token=4.0)
+    talk = Conversation(config=replace(CONFIG, turn=TurnConfig(echo=echo)), delays=slow)
+    talk.speak((1.0, 2.0, "book a table"), (3.6, 6.0, "near the station"))
+    talk.run(4.5)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["book a table"]
+    assert talk.machine.state is State.HEARING
+
+
 @pytest.mark.parametrize("echo", ["unknown", "absent", "present"])
 @pytest.mark.parametrize("spoken", [True, False], ids=["words", "no words"])
 def test_before_anything_was_answered(echo: str, spoken: bool) -> None:

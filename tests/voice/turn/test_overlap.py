@@ -1,0 +1,41 @@
+"""A sound over a reply, and what the recogniser said of which part of it."""
+
+from __future__ import annotations
+
+from voice.turn.revision import Overlap, Turn
+
+
+def sound() -> Overlap:
+    return Overlap(Turn(1, 0.0, "item"), True, 0.0, 0.0, last_s=0.0)
+
+
+def test_a_phrase_that_was_spotted_in_half_of_it_counts_no_more_when_it_is_over() -> None:
+    half = sound()
+    half.hear(0.2, True)
+    half.ask()
+    half.spots_phrase("stop")
+    half.hear(0.4, True)
+    half.over(0.5)
+    assert half.spotted == ""
+
+
+def test_a_phrase_that_was_spotted_in_the_silence_after_it_counts() -> None:
+    whole = sound()
+    whole.hear(0.3, True)
+    whole.hear(0.5, False)
+    whole.ask()
+    whole.spots_phrase("stop")
+    whole.over(0.5)
+    assert whole.spotted == "stop"
+
+
+def test_words_of_half_of_it_count_no_more_unless_they_are_a_murmur() -> None:
+    half, whole, murmur = sound(), sound(), sound()
+    for each in (half, whole, murmur):
+        each.hear(0.3, True)
+    whole.hear(0.5, False)
+    for each in (half, whole, murmur):
+        each.ask()
+        each.told("mm" if each is murmur else "what")
+        each.over(0.5)
+    assert (half.text, whole.text, murmur.text) == (None, "what", "mm")
