@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from models.telemetry import silence_telemetry
 from tests import ports
@@ -33,6 +34,15 @@ _patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("repeat", _patient, derandomize=True)
 settings.register_profile("explore", _patient, derandomize=False)
 settings.load_profile("repeat")
+
+# Hypothesis also tries the numbers and words of all modules that are loaded: others in another order of tests, and
+# after every change. It has no setting for that.
+_numbers_of_the_code = providers._get_local_constants
+providers._get_local_constants = lambda: (
+    providers._local_constants
+    if settings.default is not None and settings.default.derandomize
+    else _numbers_of_the_code()
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

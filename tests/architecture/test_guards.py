@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests import leaks
 from tests.leaks import Watch, without_leaked_tasks
@@ -81,3 +85,27 @@ def test_the_guard_gets_into_child_processes() -> None:
         check=False,
     )
     assert "NetworkBlocked" in child.stderr
+
+
+def test_examples_are_the_same_whatever_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else they would be others in another order of tests, and after any change of a number anywhere."""
+
+    def examples() -> list[int]:
+        found = []
+
+        @settings(max_examples=100)
+        @given(st.integers(0, 1 << 32))
+        def draw(number: int) -> None:
+            found.append(number)
+
+        draw()
+        return found
+
+    before = examples()
+    (tmp_path / "many_numbers.py").write_text(f"NUMBERS = {list(range(70_000, 71_000))}\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("many_numbers")
+    try:
+        assert examples() == before
+    finally:
+        del sys.modules["many_numbers"]
