@@ -1,4 +1,4 @@
-"""Settings that hold a list in one text: LoRA adapters, shares of the GPUs. Pure."""
+"""Settings that hold a list in one text: LoRA adapters, shares of the GPUs."""
 
 from __future__ import annotations
 

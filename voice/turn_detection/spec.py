@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from voice.port import Pcm
+
+if TYPE_CHECKING:
+    from pathlib import Path
 from voice.turn_detection.habits import Habits
 
 __all__ = ["Detector", "DetectorSpec", "Patience", "Pause", "Scorer"]
