@@ -15,6 +15,7 @@ from pathlib import Path
 
 from llm.llamacpp.openmp import openmp
 from llm.llamacpp.spin_choice import LOOK_S, SpinChoice
+from llm.llamacpp.thread_places import ThreadPlaces
 
 __all__ = ["ComputeThreads"]
 
@@ -27,6 +28,7 @@ class ComputeThreads:
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self._choice = SpinChoice()
+        self._places = ThreadPlaces()
         self._enough: threading.Event | None = None  # there is a team that does nothing, until this is set
         self._worked_s = 0.0
         self._waited: dict[str, int] = {}
@@ -35,10 +37,16 @@ class ComputeThreads:
     def close(self) -> None:
         self._let_spin()
 
+    def begin(self, threads: int) -> float:
+        """A step begins, in this thread, that so many compute. The time."""
+        self._places.take(threads)
+        return self.now()
+
     def worked(self, threads: int, began: float) -> tuple[float, bool]:
         """A step is over that so many threads computed. The seconds it took; and whether others have just begun to
         compute, or ceased."""
         now = self.now()
+        self._places.leave()
         changed = False
         if threads > 1 and self._watches:
             self._worked_s += threads * (now - began)

@@ -208,7 +208,7 @@ class Decoder:
 
     def _decode(self, exact: bool) -> Outcome:
         self._use_threads(self._choice.choose(self._batch.n_tokens, exact))
-        began = self._compute_threads.now()
+        began = self._compute_threads.begin(self._used)
         code: int = native.llama_decode(self.context, self._batch)
         seconds, changed = self._compute_threads.worked(self._used, began)
         if code == 0:

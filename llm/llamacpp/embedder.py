@@ -85,7 +85,7 @@ class Embedder:
                     batch.logits[at] = 1
                     at += 1
             batch.n_tokens = count
-            began = self._compute_threads.now()
+            began = self._compute_threads.begin(self._threads)
             code: int = native.llama_decode(context, batch)
             self._compute_threads.worked(self._threads, began)
             if code != 0:

@@ -20,7 +20,8 @@ SPINS, FEW_SPINS = "20000", "300"
 
 def _load() -> ctypes.CDLL | None:
     """The one that this build of llama.cpp is going to use: prebuilt ones may bring their own. It reads its settings
-    here and now, from the environment; what was there before stays.
+    here and now, from the environment, which is then as it was before: a worker that this process starts would take
+    it for somebody's wish.
 
     With the wait policy "active" its threads still spin some 10 microseconds while a process has more than the
     machine has cores, with "passive" not at all (libgomp's env.c).
@@ -28,18 +29,19 @@ def _load() -> ctypes.CDLL | None:
     spec = find_spec("llama_cpp")
     packages = Path(spec.origin).parent.parent if spec is not None and spec.origin is not None else Path()
     own = [str(file) for file in sorted(packages.glob("llama_cpp*/**/libgomp*.so*"))]
-    given = "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ
+    if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        return None
     counted = Path("/proc/self/schedstat").exists()  # for compute_threads.py
-    os.environ.setdefault("OMP_WAIT_POLICY", "active" if counted else "passive")
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS if counted else FEW_SPINS)
+    os.environ["OMP_WAIT_POLICY"] = "active" if counted else "passive"
+    os.environ["GOMP_SPINCOUNT"] = SPINS if counted else FEW_SPINS
     try:
         library = ctypes.CDLL([*own, "libgomp.so.1"][0])
         library.GOMP_parallel.restype = None
-        return None if given else library
-    except (OSError, AttributeError):  # another system, or another OpenMP
-        if not given:
-            os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": FEW_SPINS}
+    except (OSError, AttributeError):  # another system, or another OpenMP, which reads them later
+        os.environ |= {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": FEW_SPINS}
         return None
+    del os.environ["OMP_WAIT_POLICY"], os.environ["GOMP_SPINCOUNT"]
+    return library
 
 
 openmp = _load()

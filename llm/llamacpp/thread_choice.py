@@ -2,7 +2,8 @@
 
 On a free machine two threads shorten a small step by a third; beside a busy core they double it. So now and then a
 few steps of each size run with a neighbouring number of threads, and what was much faster, or faster twice, is used
-from then on.
+from then on; unless it turns out slower after all, for a thread that shares its core does so by turns of some
+milliseconds: most steps are quick, and some last fifty times as long.
 
 Several threads add up the attention of a lone token in parts that depend on where its cells lie. A reply with a seed
 would not come out the same: its steps of one token are never tried out, and a small model gets one thread for them.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 from math import inf
 from statistics import median
 
@@ -40,13 +42,19 @@ GIVE_UP = 2 * TRIAL
 """Steps whose time a trial may take, if that is more than TRY_BELOW_S: where a thread gets no core, one step may last
 as long as fifty. Where it gets one, it may have to wait once, for 4 to 12 ms, until the system moves it there."""
 FASTER, MUCH_FASTER = 0.95, 0.8
+WINDOW, WINDOW_S = 512, 0.03
+"""So many of the steps before count, or as many as took so long: some of the turns by which threads share a core."""
+FEW = 7
+STALL_S = 0.012
+"""Longer than others by more is a step for another reason than a thread that waits for its core."""
 
 
 @dataclass(slots=True)
 class _Size:
     current: int
     """Index of the number of threads that is used."""
-    times: deque[float] = field(default_factory=lambda: deque(maxlen=7))
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    """Since this number is used."""
     shortest: float = inf
     slowed: bool = False
     steps: int = 0
@@ -55,6 +63,26 @@ class _Size:
     trial_times: list[float] = field(default_factory=list)
     wins: dict[int, int] = field(default_factory=dict)
     up: bool = True
+    left: tuple[int, float] | None = None
+    """The number before this one and what a step took with it, until this one has proved to be better."""
+    spent_s: float = 0.0
+    in_vain: int = TRY_AFTER
+    """The wait after the next one that does not."""
+
+    @property
+    def now(self) -> float:
+        """What a step takes as a rule."""
+        return median(islice(reversed(self.times), FEW))
+
+    @property
+    def mean(self) -> float:
+        """What steps took lately, those included that waited for a core."""
+        longest, total, count = self.now + STALL_S, 0.0, 0
+        for count, seconds in enumerate(reversed(self.times), 1):
+            total += min(seconds, longest)
+            if total >= WINDOW_S and count >= FEW:
+                break
+        return total / count
 
 
 class ThreadChoice:
@@ -94,22 +122,27 @@ class ThreadChoice:
             self._count(size, seconds)
             return
         size.trial_times.append(seconds)
-        if sum(size.trial_times) > max(TRY_BELOW_S, GIVE_UP * median(size.times)):
+        if sum(size.trial_times) > max(TRY_BELOW_S, GIVE_UP * size.now):
             self._judge(size, size.trial, inf)
         elif len(size.trial_times) == TRIAL:
-            self._judge(size, size.trial, median(size.trial_times[1:]))
+            self._judge(size, size.trial, sum(size.trial_times[1:]) / (TRIAL - 1))
 
     def _count(self, size: _Size, seconds: float) -> None:
         size.times.append(seconds)
         size.steps += 1
+        size.spent_s += seconds
         if len(size.times) < 3:
             return
-        now = median(size.times)
+        if size.left is not None:
+            if size.spent_s >= WINDOW_S and len(size.times) >= FEW:
+                self._prove(size, *size.left)
+            return
+        now = size.now
         slowed = now > SLOWED * size.shortest
         if slowed and not size.slowed:
-            size.steps, size.wait = 0, len(size.times)
+            size.steps, size.wait = 0, FEW
         size.slowed = slowed
-        if len(size.times) == size.times.maxlen:
+        if len(size.times) >= FEW:
             size.shortest = min(size.shortest, now)
         if size.steps >= size.wait and (now < TRY_BELOW_S or slowed):
             size.trial, size.trial_times = self._neighbour(size), []
@@ -119,12 +152,13 @@ class ThreadChoice:
         for size in self._sizes.values():
             size.wait, size.steps = TRY_AFTER, TRY_AFTER
             size.up = self._numbers[size.current] == 1
-            size.trial = None
+            size.trial = size.left = None
+            size.in_vain = TRY_AFTER
             size.times.clear()
 
     def _judge(self, size: _Size, trial: int, seconds: float) -> None:
         size.trial, size.steps = None, 0
-        before = median(size.times)
+        before = size.mean
         if seconds > FASTER * before:
             size.wins[trial] = 0
             if size.slowed:  # and not by too many threads: the steps are longer now, with more context say
@@ -135,11 +169,26 @@ class ThreadChoice:
         size.wins[trial] = size.wins.get(trial, 0) + (1 if seconds > MUCH_FASTER * before else 2)
         size.wait = TRY_FIRST
         if size.wins[trial] > 1:
-            size.current = trial
-            size.times.clear()
-            size.wins.clear()
+            size.left = size.current, before
+            self._use(size, trial)
         else:
             size.up = not size.up  # the same neighbour again
+
+    def _use(self, size: _Size, number: int) -> None:
+        size.current, size.spent_s = number, 0.0
+        size.times.clear()
+        size.wins.clear()
+
+    def _prove(self, size: _Size, former: int, before: float) -> None:
+        """Whether the number that was changed to is better for longer than a trial."""
+        size.left = None
+        if size.mean <= before:
+            size.in_vain = TRY_AFTER
+            return
+        size.in_vain = min(2 * size.in_vain, TRY_AFTER_MOST)
+        size.wait = max(size.in_vain, int((size.spent_s / before - len(size.times)) / SHARE_OF_TRIALS))
+        size.steps = 0
+        self._use(size, former)
 
     def _neighbour(self, size: _Size) -> int:
         last = len(self._numbers) - 1

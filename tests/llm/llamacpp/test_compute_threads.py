@@ -81,20 +81,28 @@ def test_a_thread_that_shares_its_core_is_seen_to_wait() -> None:
         rival.wait()
 
 
-def test_the_settings_reach_the_library() -> None:
-    """In a process of its own: OpenMP reads them once."""
-    script = "import llm.llamacpp.library, os; print(os.environ['GOMP_SPINCOUNT'], os.environ['OMP_WAIT_POLICY'])"
+def test_the_settings_reach_the_library_and_nobody_else() -> None:
+    """In a process of its own: OpenMP reads them once, and says what it has read."""
+    script = (
+        "import llm.llamacpp.library, os; print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
+    )
     names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
     environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment["OMP_DISPLAY_ENV"] = "verbose"
 
-    def run(**more: str) -> str:
+    def run(**more: str) -> tuple[str, str]:
         done = subprocess.run(
             [sys.executable, "-c", script], env=environment | more, capture_output=True, text=True, check=True
         )
-        return done.stdout.strip()
+        return done.stdout.strip(), done.stderr
 
-    assert run() in ("20000 active", "300 passive")
-    assert run(GOMP_SPINCOUNT="7", OMP_WAIT_POLICY="active") == "7 active"
+    left, read = run()
+    if openmp is not None:
+        assert left == "None None", "a worker that this process starts would take it for somebody's wish"
+        assert "GOMP_SPINCOUNT = '20000'" in read or "GOMP_SPINCOUNT = '300'" in read
+    else:
+        assert left == "300 passive"
+    assert run(GOMP_SPINCOUNT="7", OMP_WAIT_POLICY="active")[0] == "7 active"
 
 
 @pytest.mark.skipif(openmp is None, reason="another OpenMP, or somebody has set how its threads wait")

@@ -52,6 +52,22 @@ def test_one_slow_step_changes_nothing() -> None:
     assert used[-100:].count(2) >= 98
 
 
+def test_a_thread_that_shares_its_core_by_turns_is_no_gain() -> None:
+    """Of two threads one has its core for half of the time, 4 ms by 4 ms: most steps are quick, and 4 ms are long."""
+    now = 0.0
+
+    def seconds(threads: int) -> float:
+        nonlocal now
+        took = 0.0001 if threads == 1 else 0.00007
+        if threads == 2 and now % 0.008 >= 0.004:
+            took += 0.008 - now % 0.008
+        now += took
+        return took
+
+    used = walk(ThreadChoice(2, SMALL // 20), 1, 20_000, seconds)
+    assert used.count(2) < 20_000 * 0.1 and now < 20_000 * 0.0001 * 1.1
+
+
 def test_a_trial_that_lasts_is_broken_off() -> None:
     used = walk(ThreadChoice(2, SMALL), 8, 5000, lambda threads: 0.002 if threads == 2 else 0.1)
     assert used.count(1) <= 5000 // TRY_AFTER_MOST + 6 and used[-1] == 2
