@@ -295,6 +295,10 @@ class TurnMachine(Requests):
         if listened and not self._policy.listening and self.state in (State.HEARING, State.PAUSE):
             self._drop_turn()  # its end is the client's now: a commit takes what is kept of the audio
             self._rest()
+        elif self._policy.listening and not listened and self._turn is not None and self.state is State.HEARING:
+            # its end is a silence now, which may have come already; a voice that goes on is heard to begin anew
+            self._speaking = False
+            self._pause(SpeechEnded(self._turn.voiced_s or self._turn.from_s))
         if old.wake != event.config.wake:
             self._gate = Gate(event.config.wake, self._audible)
             if self.state in (State.ASLEEP, State.IDLE):

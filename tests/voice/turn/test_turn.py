@@ -345,6 +345,26 @@ class TestManual:
         talk.run(14.0)
         assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["one", "two"]
 
+    @pytest.mark.parametrize("switched_s", [4.0, 2.1])
+    def test_what_was_said_before_the_switch_to_turn_detection_ends_by_its_silence(self, switched_s: float) -> None:
+        talk = Conversation(config=MANUAL)
+        talk.speak((1.0, 2.0, "one"))
+        talk.at(switched_s, heard.ConfigChanged(SessionConfig(audio=AUDIO)))
+        talk.run(9.0)
+        (turn,) = talk.told(TurnComplete)
+        assert turn.input_transcript == "one"
+        assert talk.time_of(SpeechStopped) == pytest.approx(max(2.5, switched_s), abs=0.1)
+
+    def test_who_speaks_on_through_the_switch_to_turn_detection_is_heard_to_the_end(self) -> None:
+        talk = Conversation(config=MANUAL)
+        talk.speak((1.0, 4.0, "one and two"))
+        talk.at(2.0, heard.ConfigChanged(SessionConfig(audio=AUDIO)))
+        talk.at(2.13, heard.SpeechBegan(2.03))  # the ears begin anew
+        talk.run(12.0)
+        (turn,) = talk.told(TurnComplete)
+        assert turn.input_transcript == "one and two" and talk.time_of(SpeechStopped) > 4.4
+        assert len(talk.told(SpeechStarted)) == len(talk.told(SpeechStopped)) == 1
+
     def test_a_commit_without_audio_or_words_is_an_error(self) -> None:
         talk = Conversation(config=MANUAL)
         talk.at(0.05, heard.Committed(0.05))
