@@ -96,13 +96,14 @@ class EngineCard:
 class Prompt:
     """A rendered conversation. `stop` are strings that end a turn in this template beside the end token; `marks`
     are special tokens of it that must stay visible, for tool calls and thoughts are told by them. `media` are the
-    files behind the media marks in the text, in order.
+    files behind the media marks in the text, in order; `given_up` tells whether anybody still waits for them.
     """
 
     text: str
     stop: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     media: tuple[bytes, ...] = ()
+    given_up: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

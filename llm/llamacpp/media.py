@@ -14,11 +14,12 @@ import secrets
 import threading
 import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import llama_cpp
 import llama_cpp.mtmd_cpp as mtmd
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,8 @@ from models.errors import BadInput, ModelUnreadable
 
 __all__ = ["Projector"]
 
+LOOK_EVERY = 16
+"""Nodes of the projector's network between two looks whether anybody still waits for it."""
 KEPT = 16
 """Images and recordings whose result is kept for the next turn."""
 _TAKEN = "PNG, JPEG, GIF or BMP; WAV, MP3 or FLAC"
@@ -72,6 +75,8 @@ class Projector:
         params.n_threads = threads
         params.media_marker = self._marker
         params.warmup = False
+        self._on_node = llama_cpp.ggml_backend_sched_eval_callback(self._goes_on)
+        params.cb_eval = self._on_node
         context = mtmd.mtmd_init_from_file(str(file).encode(), model, params) if file.is_file() else None
         if not context:
             raise ModelUnreadable(
@@ -82,6 +87,9 @@ class Projector:
         self._options = mtmd.mtmd_helper_init_opt_default()
         self._options.video_params.ffmpeg_bin_dir = _NOWHERE
         self._lock = threading.Lock()
+        self._given_up: Callable[[], bool] = lambda: False
+        """Of the request whose media are being read."""
+        self._nodes = 0
         self._kept: OrderedDict[tuple[bytes, int], _Shown] = OrderedDict()
         self.sees = bool(mtmd.mtmd_support_vision(context))
         self.hears = bool(mtmd.mtmd_support_audio(context))
@@ -108,6 +116,7 @@ class Projector:
         with self._lock:
             if self._context is None:
                 raise BackendFailed("the model is being unloaded")
+            self._given_up = prompt.given_up
             _check_sizes(prompt.media)
             bitmaps: list[Any] = []
             chunks = mtmd.mtmd_input_chunks_init()
@@ -188,11 +197,22 @@ class Projector:
             tokens.extend(_stand_in(mark, position) for position in range(shown.positions))
         return Encoded(tokens, tuple(media))
 
+    def _goes_on(self, _node: int | None, asked: bool, _data: int | None) -> bool:
+        """ggml asks with `asked` before a node of the projector's network whether it shall stop there and ask again,
+        without it whether to go on."""
+        if asked:
+            self._nodes += 1
+            return self._nodes % LOOK_EVERY == 0
+        return not self._given_up()
+
     def _shown(self, chunk: Any, key: tuple[bytes, int]) -> _Shown:
         """`key`: the file, and which of its pieces."""
         shown = self._kept.get(key)
         if shown is None:
-            if mtmd.mtmd_encode_chunk(self._context, chunk) != 0:
+            failed = self._given_up() or mtmd.mtmd_encode_chunk(self._context, chunk) != 0
+            if self._given_up():
+                raise BackendFailed("nobody waits for this image or recording any more")
+            if failed:
                 raise BackendFailed("the projector could not read an image or recording")
             cells = int(mtmd.mtmd_input_chunk_get_n_tokens(chunk))
             vectors = np.ctypeslib.as_array(mtmd.mtmd_get_output_embd(self._context), (cells, self._width)).copy()

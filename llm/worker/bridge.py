@@ -34,6 +34,7 @@ from llm.messages import GenerateRequest
 from llm.stream import TokenLogprob
 from models.clock import Clock
 from models.errors import ParleyError
+from models.stoppable import run_stoppable
 
 __all__ = ["Bridge", "Replies", "Taken"]
 
@@ -188,6 +189,8 @@ class Bridge:
         """Its tokens, and its images and audio as the model reads them. Raises BadInput."""
         if len(prompt.text) < THREAD_FROM_CHARS and not prompt.media:
             return self.engine.encode(prompt)
+        if prompt.media:
+            return await run_stoppable(lambda given_up: self.engine.encode(replace(prompt, given_up=given_up)))
         return await anyio.to_thread.run_sync(self.engine.encode, prompt)
 
     async def tokenize(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> list[int]:

@@ -44,7 +44,13 @@ async def _chat(request: Request) -> Response:
     chat = parse_chat(await read_body(request))
     asked = to_request(chat)
     server.check_model(asked.model)
-    work = await _prepare(server.bridge, asked, asked_at)
+    if any(message.media for message in asked.messages):  # to read an image takes seconds
+        prepared = await unless_gone(request.receive, lambda: _prepare(server.bridge, asked, asked_at))
+        if prepared is None:
+            return Response(status_code=499)
+        work = prepared
+    else:
+        work = await _prepare(server.bridge, asked, asked_at)
     answer_id = f"chatcmpl-{secrets.token_hex(12)}"
     created = int(server.clock.wall().timestamp())
     if chat.stream:

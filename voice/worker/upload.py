@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from threading import Event
 
 import anyio
-import anyio.to_thread
 import numpy as np
-from anyio.lowlevel import RunVar, checkpoint_if_cancelled
+from anyio.lowlevel import RunVar
 
+from models.stoppable import run_stoppable
 from voice.codecs.mono import HIGHEST_SOURCE_HZ, LOWEST_SOURCE_HZ
 from voice.errors import AudioError
 from voice.port import Pcm
@@ -46,27 +45,7 @@ async def decoded(data: bytes) -> Pcm:
     except LookupError:
         limiter = anyio.CapacityLimiter(AT_ONCE)
         _places.set(limiter)
-    given_up = Event()
-    found: list[Pcm] = []
-    error: AudioError | None = None
-
-    async def watch() -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            given_up.set()  # the thread itself cannot be cancelled
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        try:
-            found.append(await anyio.to_thread.run_sync(decode, data, given_up.is_set, limiter=limiter))
-        except AudioError as caught:  # raised below: here it would become a group of errors
-            error = caught
-        group.cancel_scope.cancel()
-    await checkpoint_if_cancelled()
-    if error is not None:
-        raise error
-    return found[0]
+    return await run_stoppable(lambda given_up: decode(data, given_up), limiter)
 
 
 def decode(data: bytes, given_up: Callable[[], bool] = lambda: False) -> Pcm:
