@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm.replies.parser import ReplyParser, marks_of
-from llm.replies.tool_calls import Said, named_tools, tool_format
+from llm.replies.tool_calls import Said, named_tools, schema_of, tool_format
 from llm.stream import ReasoningDelta, TextDelta, ToolCallDelta
 from models.errors import BadInput
 from models.registry import discover
@@ -459,3 +459,10 @@ def test_which_tools_must_be_called() -> None:
     for wrong in ("sometimes", {"type": "function"}, {"type": "function", "function": {"name": "other"}}):
         with pytest.raises(BadInput):
             named_tools(TOOLS, wrong)
+
+
+@pytest.mark.parametrize("parameters", [{}, None, "none", []])
+def test_a_tool_that_says_nothing_of_its_arguments_has_none(parameters: object) -> None:
+    schema = schema_of({"function": {"name": "time", "parameters": parameters}})
+    assert schema == {"type": "object", "properties": {}, "additionalProperties": False}
+    assert schema_of(LAMP) == LAMP["function"]["parameters"]
