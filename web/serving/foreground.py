@@ -31,13 +31,16 @@ from web.settings import Settings
 from web.stages import stages_of
 from web.terminal.welcome import Welcome
 
-__all__ = ["run_server", "wants_browser"]
+__all__ = ["keep_what_is_here", "run_server", "wants_browser"]
 
 _log = structlog.get_logger("web")
 _END_WITHIN_S = 4.5
 """After a signal everything has this long; then the process ends as it is. Workers end with it by their lifeline."""
-_GC_AFTER = 10_000
-"""New objects until the youngest are looked through. Python's 700 are those of two requests."""
+_GC_AFTER = (10_000, 1, 1)
+"""New objects until the youngest are looked through: Python's 700 are those of two requests. All are looked through
+after some four times as many. With Python's ten and ten it would be a hundred times, and a session that is over
+leaves a few hundred objects that refer to each other and hold a third of a megabyte.
+"""
 _READY_EVERY_S = 0.1
 _PATIENCE_S = 60.0
 """A stage that is not ready after this long has something to say about it."""
@@ -56,6 +59,14 @@ async def run_server(settings: Settings, welcome: Welcome, *, open_browser: bool
             gc.unfreeze()
             gc.collect()  # a session that was cut off may hold a resampler, which complains at the exit
         group.cancel_scope.cancel()
+
+
+def keep_what_is_here() -> None:
+    """What was made until now stays: to look through it for garbage again and again would make requests wait."""
+    gc.collect()
+    gc.set_threshold(*_GC_AFTER)
+    gc.freeze()
+    gc.collect()  # next to nothing is left now, and Python remembers that: it waits until it has grown by a quarter
 
 
 def _listener(settings: Settings) -> socket.socket:
@@ -86,9 +97,7 @@ async def _run(settings: Settings, welcome: Welcome, listener: socket.socket, op
     async with open_services(settings, keys, clock) as services, anyio.create_task_group() as group:
         group.start_soon(_watch_keys, keys, file, keys_ns, services.hub)
         app = create_app(services)
-        gc.collect()
-        gc.set_threshold(_GC_AFTER, 10, 10)
-        gc.freeze()  # what is here stays: to look through it again and again would make requests wait
+        keep_what_is_here()
         await group.start(serve, app, listener, services.hub.shut)
         try:
             await anyio.to_thread.run_sync(run_file.write, RunningServer(url, os.getpid(), local_key))
