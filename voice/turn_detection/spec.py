@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from voice.port import Pcm
+from voice.turn_detection.habits import Habits
 
 if TYPE_CHECKING:
     from pathlib import Path
-from voice.turn_detection.habits import Habits
 
 __all__ = ["Detector", "DetectorSpec", "Patience", "Pause", "Scorer"]
 
