@@ -16,8 +16,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import numpy as np
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
+import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.ears.events import WakeHeard
@@ -34,7 +33,8 @@ from voice.turn.actions import Action, Contest, Transcribe
 FRAME_S = 0.04
 RING_HZ = 16_000
 TICK_S = 0.01
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+ONCE_TWICE = (148, 152, 489, 884, 930, 1143, 1368, 1597, 1638, 2142, 2515, 2593, 2630)
+"""Scenes in which two devices answered: one had won alone before the other came back, or had lost audio since."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Device(Conversation):
         """As the hub does it."""
         arbiter, house = self.house.arbiter, self.house
         decided_at = arbiter.claim("me", claim, house.at)
-        if len(house.there()) < 2 and arbiter.is_alone("me", self.name, claim.word):
+        if len(house.there()) < 2 and arbiter.wins_alone("me", self.name, claim.word):
             return None
         self._decided_at = decided_at
         return Verdict(claim)  # type: ignore[return-value]
@@ -262,8 +262,7 @@ def scene(random: Random) -> tuple[House, list[str], float]:
     return house, requests, until_s
 
 
-@given(seed=st.integers(0, 1 << 32))
-@settings(max_examples=60, phases=PHASES)
+@pytest.mark.parametrize("seed", [*range(60), *ONCE_TWICE])
 def test_what_is_said_to_several_devices_is_answered_once(seed: int) -> None:
     house, requests, until_s = scene(Random(seed))
     house.run(until_s)

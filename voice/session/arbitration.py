@@ -113,10 +113,15 @@ class Arbiter:
         contest.devices.add(claim.device)
         return max(now, contest.decided_at)
 
-    def is_alone(self, owner: str, device: str, word: str) -> bool:
-        """Nobody else has entered the last contest that `device` entered."""
+    def wins_alone(self, owner: str, device: str, word: str) -> bool:
+        """Nobody else has entered the last contest that `device` entered, and it waits for nobody: who reports the
+        word from now on was too late, however well it heard it."""
         contest = self._entered(owner, device, word)
-        return contest is None or contest.devices == {device}
+        if contest is None:
+            return True
+        if contest.devices == {device}:
+            contest.winner = device
+        return contest.winner == device
 
     def won(self, owner: str, device: str, word: str, gone: Callable[[str], bool] = lambda device: False) -> bool:
         """Is `device` the one of the last contest that it entered? True also where that is long forgotten: then

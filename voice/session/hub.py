@@ -244,7 +244,7 @@ class Hub:
             return None
         decided_at = self._arbiter.claim(record.owner, claim, self._clock.now())
         devices = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
-        if len(devices) < 2:
+        if len(devices) < 2 and self._arbiter.wins_alone(record.owner, claim.device, claim.word):
             return None
         return self._verdict(record.owner, claim, decided_at)
 

@@ -43,13 +43,13 @@ class WakeContests:
 
     def contest(self, heard: WakeHeard) -> Awaitable[bool] | None:
         """For a word that the ears heard."""
-        at_s, spoken_at = (heard.start_s, heard.end_s), self._origin.began + heard.end_s
+        at_s, spoken_at = (heard.start_s, heard.end_s), self._origin.when(heard.end_s)
         return self._enter(claim_of(self._name, heard.word, heard.score, at_s, self._ring, spoken_at=spoken_at))
 
     async def answers(self, phrase: Contest) -> bool:
         """This device is the one for a word that was found in a transcript."""
         at_s = phrase.from_s, max(phrase.until_s, phrase.from_s)
-        span = self._origin.began + at_s[0], self._origin.began + at_s[1]
+        span = self._origin.when(at_s[0]), self._origin.when(at_s[1])
         verdict = self._enter(claim_of(self._name, phrase.word, 1.0, at_s, self._ring, span))
         won = verdict is None or await verdict
         if not won:

@@ -65,12 +65,21 @@ def test_a_device_that_was_away_and_brings_its_audio_later_has_lost_what_was_ans
 def test_who_is_alone_in_the_room_may_have_come_second() -> None:
     """The other one has heard it, too, and is away now."""
     arbiter = Arbiter()
-    assert arbiter.is_alone("me", "hall", "alexa")
+    assert arbiter.wins_alone("me", "hall", "alexa")
     arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.7), 5.0)
-    assert arbiter.is_alone("me", "hall", "alexa")
+    assert arbiter.wins_alone("me", "hall", "alexa")
     arbiter.claim("me", Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=4.8), 12.0)
-    assert not arbiter.is_alone("me", "kitchen", "alexa")
+    assert not arbiter.wins_alone("me", "kitchen", "alexa")
     assert not arbiter.won("me", "kitchen", "alexa", gone=lambda device: device == "hall")
+
+
+def test_who_was_told_to_answer_alone_stays_the_one() -> None:
+    """The other one's link comes back a moment later, and it heard the word better."""
+    arbiter = Arbiter()
+    arbiter.claim("me", claim("hall", 10), 5.0)
+    assert arbiter.wins_alone("me", "hall", "alexa")
+    arbiter.claim("me", claim("kitchen", 30), 5.1)
+    assert not arbiter.won("me", "kitchen", "alexa")
 
 
 def test_spellings_of_a_word_are_one_word() -> None:

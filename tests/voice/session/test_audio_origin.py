@@ -48,3 +48,5 @@ def test_after_what_was_lost_it_began_later() -> None:
     assert origin.began == pytest.approx(100.0), "it may yet catch up"
     play(origin, 5.4, 5.8, 112.4, 1.0)
     assert origin.began == pytest.approx(107.0)
+    assert origin.when(5.5) == pytest.approx(112.5)
+    assert origin.when(4.5) == pytest.approx(104.5), "it was there before anything was lost"
