@@ -33,7 +33,7 @@ from voice.turn.actions import Action, Contest, Transcribe
 FRAME_S = 0.04
 RING_HZ = 16_000
 TICK_S = 0.01
-ONCE_TWICE = (148, 152, 489, 884, 930, 1143, 1368, 1597, 1638, 2142, 2515, 2593, 2630)
+ONCE_TWICE = (148, 152, 489, 884, 930, 1143, 1368, 1597, 1638, 2142, 2515, 2593, 2630, 2754)
 """Scenes in which two devices answered: one had won alone before the other came back, or had lost audio since."""
 
 

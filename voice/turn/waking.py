@@ -119,6 +119,7 @@ class Waking(Judging):
         if overlap is None:
             self._rest()
         else:
+            overlap.turn.woken = False  # the word that it follows called the other device
             self._interrupt()
 
     def _pause_if(self, quiet_s: float | None) -> None:
