@@ -3,6 +3,10 @@
 The turn machine, the contests and what they know of the audio's time are the product's; the room, the links and the
 recognisers are scripts. A device whose link was cut brings what it recorded meanwhile afterwards, faster than it was
 spoken, or has lost it.
+
+Of the scenes 0 to 6199 seven are still answered twice, and are not among those tried here. In 224, 1603, 2513, 3459
+and 4484 the wake word was lost with a cut link at a device that needed none to go on; 5730 and 6040 hold back the
+audio from its first frame, so that nothing tells when it was recorded.
 """
 
 from __future__ import annotations
