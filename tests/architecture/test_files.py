@@ -50,6 +50,13 @@ def test_names_say_what_is_inside() -> None:
     assert [name_of(path) for path in files if NO_NAMES & {path.stem, *path.relative_to(ROOT).parts[:-1]}] == []
 
 
+def test_no_file_has_the_name_of_a_folder_beside_it() -> None:
+    """Which of the two Python takes for the module depends on what was imported before."""
+    files = [path for path in tracked() if path.suffix == ".py"]
+    folders = {parent for path in files for parent in path.parents}
+    assert [name_of(path) for path in files if path.with_suffix("") in folders] == []
+
+
 def test_top_level_is_what_the_design_says() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in tracked()} <= TOP_LEVEL
 

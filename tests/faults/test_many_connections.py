@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 import web.serving.server
 from tests.parley_process import running_parley
 from tests.scripted.process import ScriptedProcess
-from tests.web.serving import serving
+from tests.web.served_here import serving
 from web.serving.open_files import connections_at_once, raise_limit
 
 OPEN_FILES = 256

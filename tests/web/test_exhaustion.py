@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
-from tests.web.serving import client_of
+from tests.web.served_here import client_of
 from web.exhaustion import exhausted
 from web.guards.errors_to_answers import ErrorsToAnswers
 

@@ -20,7 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from models.clock import SystemClock
-from tests.web.serving import client_of
+from tests.web.served_here import client_of
 from web.app import guards
 from web.guards.access_log import masked
 from web.guards.authenticate import principal_of

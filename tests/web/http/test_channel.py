@@ -13,7 +13,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from tests.web.raw_socket import frame, open_raw, read_to_end
-from tests.web.serving import serving
+from tests.web.served_here import serving
 from web.http.channel import WebSocketChannel
 
 Use = Callable[[WebSocketChannel], Awaitable[None]]

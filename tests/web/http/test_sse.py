@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from llm.errors import BackendFailed, Overloaded
 from llm.messages import WaitState
-from tests.web.serving import client_of, serving
+from tests.web.served_here import client_of, serving
 from web.errors import ClientGone
 from web.guards.errors_to_answers import ErrorsToAnswers
 from web.http import sse
