@@ -54,7 +54,7 @@ class _Size:
     current: int
     """Index of the number of threads that is used."""
     times: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    """Since this number is used."""
+    """Of steps with it."""
     shortest: float = inf
     slowed: bool = False
     steps: int = 0
@@ -63,21 +63,22 @@ class _Size:
     trial_times: list[float] = field(default_factory=list)
     wins: dict[int, int] = field(default_factory=dict)
     up: bool = True
-    left: tuple[int, float] | None = None
+    former: tuple[int, float] | None = None
     """The number before this one and what a step took with it, until this one has proved to be better."""
     spent_s: float = 0.0
-    in_vain: int = TRY_AFTER
-    """The wait after the next one that does not."""
+    """Since this number is used."""
+    vain_wait: int = TRY_AFTER
+    """Steps until the next trial, after a number that has not proved to be better."""
 
     @property
-    def now(self) -> float:
+    def usual_s(self) -> float:
         """What a step takes as a rule."""
         return median(islice(reversed(self.times), FEW))
 
     @property
-    def mean(self) -> float:
+    def mean_s(self) -> float:
         """What steps took lately, those included that waited for a core."""
-        longest, total, count = self.now + STALL_S, 0.0, 0
+        longest, total, count = self.usual_s + STALL_S, 0.0, 0
         for count, seconds in enumerate(reversed(self.times), 1):
             total += min(seconds, longest)
             if total >= WINDOW_S and count >= FEW:
@@ -122,7 +123,7 @@ class ThreadChoice:
             self._count(size, seconds)
             return
         size.trial_times.append(seconds)
-        if sum(size.trial_times) > max(TRY_BELOW_S, GIVE_UP * size.now):
+        if sum(size.trial_times) > max(TRY_BELOW_S, GIVE_UP * size.usual_s):
             self._judge(size, size.trial, inf)
         elif len(size.trial_times) == TRIAL:
             self._judge(size, size.trial, sum(size.trial_times[1:]) / (TRIAL - 1))
@@ -133,11 +134,11 @@ class ThreadChoice:
         size.spent_s += seconds
         if len(size.times) < 3:
             return
-        if size.left is not None:
+        if size.former is not None:
             if size.spent_s >= WINDOW_S and len(size.times) >= FEW:
-                self._prove(size, *size.left)
+                self._prove(size, *size.former)
             return
-        now = size.now
+        now = size.usual_s
         slowed = now > SLOWED * size.shortest
         if slowed and not size.slowed:
             size.steps, size.wait = 0, FEW
@@ -152,13 +153,13 @@ class ThreadChoice:
         for size in self._sizes.values():
             size.wait, size.steps = TRY_AFTER, TRY_AFTER
             size.up = self._numbers[size.current] == 1
-            size.trial = size.left = None
-            size.in_vain = TRY_AFTER
+            size.trial = size.former = None
+            size.vain_wait = TRY_AFTER
             size.times.clear()
 
     def _judge(self, size: _Size, trial: int, seconds: float) -> None:
         size.trial, size.steps = None, 0
-        before = size.mean
+        before = size.mean_s
         if seconds > FASTER * before:
             size.wins[trial] = 0
             if size.slowed:  # and not by too many threads: the steps are longer now, with more context say
@@ -169,7 +170,7 @@ class ThreadChoice:
         size.wins[trial] = size.wins.get(trial, 0) + (1 if seconds > MUCH_FASTER * before else 2)
         size.wait = TRY_FIRST
         if size.wins[trial] > 1:
-            size.left = size.current, before
+            size.former = size.current, before
             self._use(size, trial)
         else:
             size.up = not size.up  # the same neighbour again
@@ -181,12 +182,12 @@ class ThreadChoice:
 
     def _prove(self, size: _Size, former: int, before: float) -> None:
         """Whether the number that was changed to is better for longer than a trial."""
-        size.left = None
-        if size.mean <= before:
-            size.in_vain = TRY_AFTER
+        size.former = None
+        if size.mean_s <= before:
+            size.vain_wait = TRY_AFTER
             return
-        size.in_vain = min(2 * size.in_vain, TRY_AFTER_MOST)
-        size.wait = max(size.in_vain, int((size.spent_s / before - len(size.times)) / SHARE_OF_TRIALS))
+        size.vain_wait = min(2 * size.vain_wait, TRY_AFTER_MOST)
+        size.wait = max(size.vain_wait, int((size.spent_s / before - len(size.times)) / SHARE_OF_TRIALS))
         size.steps = 0
         self._use(size, former)
 
