@@ -58,11 +58,12 @@ _HOLD_AFTER = _CUT_BEFORE | frozenset((
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`text` is what to speak; "" says nothing. `start`, `end`: its characters in the raw text."""
+    """`text` is what to speak, in `language`; "" says nothing. `start`, `end`: its characters in the raw text."""
 
     text: str
     start: int
     end: int
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Chunker:
         raw, self._text = self._text[:end], self._text[end:]
         if self._language == "auto":
             self._language = guess_language(raw) or "auto"
-        clause = Clause(speakable(raw, self._language), self._start, self._start + end)
+        clause = Clause(speakable(raw, self._language), self._start, self._start + end, self._language)
         self._start += end
         if clause.text:
             self._limits = _LATER

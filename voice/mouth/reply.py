@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voice.mouth.chunker import Chunker, Clause
-from voice.mouth.heard_words import expected_s, raw_ends, spans
+from voice.mouth.heard_words import expected_s, raw_ends, spans, words_over
 from voice.mouth.playout import Playout
 from voice.port import Pcm, Word
 from voice.session.outgoing import AudioOut
@@ -267,7 +267,8 @@ class Reply:
     def _heard_of(self, spoken: _Spoken, elapsed_s: float) -> int:
         """Characters of the clause's raw text whose words were over after `elapsed_s` of it."""
         if spoken.ends is None:
-            spoken.ends = raw_ends(self.text[spoken.clause.start : spoken.clause.end], spoken.clause.text)
+            clause = spoken.clause
+            spoken.ends = raw_ends(self.text[clause.start : clause.end], clause.text, clause.language)
         count = self._words_over(spoken, elapsed_s)
         return spoken.ends[count - 1] if count else 0
 
@@ -283,5 +284,4 @@ class Reply:
         length_s = spoken.duration_s
         if not spoken.complete or spoken.failed:
             length_s = max(length_s, expected_s(spoken.clause.text) / self._speed)
-        reached = len(spoken.clause.text) * elapsed_s / max(length_s, 1e-6)
-        return sum(1 for _, end in spoken.spans if end <= reached)
+        return words_over(spoken.clause.text, elapsed_s / max(length_s, 1e-6))

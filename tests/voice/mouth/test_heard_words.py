@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.mouth.heard_words import expected_s, raw_ends, spans
+from voice.mouth.heard_words import expected_s, raw_ends, spans, words_over
 from voice.mouth.reply import Reply
 from voice.mouth.speakable import speakable
 
@@ -62,6 +62,30 @@ def test_words_one_after_the_other(raw: str, after: list[str]) -> None:
     assert [raw[:end] for end in raw_ends(raw, speakable(raw))] == after
 
 
+@pytest.mark.parametrize(
+    ("language", "raw", "said", "after"),
+    [
+        ("en", "$3 million now", "3 million dollars now", ["", "", "$3 million", "$3 million now"]),
+        ("en", "€5, $2 now", "5 euros, 2 dollars now", ["", "€5,", "€5,", "€5, $2", "€5, $2 now"]),
+        ("de", "um 10:30 Uhr los", "um 10 Uhr 30 los", ["um", "um", "um", "um 10:30 Uhr", "um 10:30 Uhr los"]),
+        ("en", "at 1.2.3.1, #1", "at 1 dot 2 dot 3 dot 1, number 1", [*["at"] * 9, "at 1.2.3.1, #1"]),
+    ],
+)
+def test_a_word_that_is_said_elsewhere_than_it_is_written_is_awaited(
+    language: str, raw: str, said: str, after: list[str]
+) -> None:
+    assert speakable(raw, language) == said
+    assert [raw[:end] for end in raw_ends(raw, said, language)] == after
+
+
+def test_digits_and_signs_take_longer_than_letters() -> None:
+    """For a voice that tells no times."""
+    text = "Number 1234567890 is mine"  # about 8 + 50 + 8 letters
+    assert [words_over(text, share) for share in (0.05, 0.5, 0.88, 0.95, 1.0)] == [0, 1, 2, 3, 4]
+    assert words_over("今天 it is good", 0.3) == 1, "each of the signs takes as long as three letters"
+    assert words_over("", 1.0) == 0
+
+
 PIECES = (
     "plain words",
     "**bold**",
@@ -95,7 +119,26 @@ def test_a_clause_that_is_still_made_is_taken_to_be_long() -> None:
         reply.pump(0.0)
         return reply.heard_at(1.0)
 
-    assert heard("one two three four five six seven", 1.0) == "one two three"
-    assert heard("one two three four five six seven", 0.5) == "one two"
-    assert heard("今天天气很好我们去公园", 1.0) == "今天天气很"
-    assert expected_s("天") == pytest.approx(0.2)
+    assert heard("one two three four five six seven", 1.0) == "one two"
+    assert heard("one two three four five six seven", 0.5) == "one"
+    assert heard("今天天气很好我们去公园", 1.0) == "今天天"
+    assert expected_s("天") == pytest.approx(0.28)
+
+
+def test_a_slow_voice_that_sends_its_audio_as_it_speaks_is_credited_with_no_word_more() -> None:
+    """It needs 6 s for the sentence, and half of it is there."""
+    text = "The weather will be fine tomorrow, and on Sunday it may rain."
+    reply = Reply("r", RATE_HZ, lead_s=1000.0)
+    reply.add_tokens(text, 1)
+    reply.finish_text()
+    reply.release()
+    said = []
+    while (clause := reply.next_clause()) is not None:
+        said.append(clause[1])
+        if len(said) == 2:
+            break
+        reply.add_audio(clause[0], np.ones(len(clause[1]) * RATE_HZ // 10, np.int16), (), True)
+    reply.add_audio(1, np.ones(len(said[1]) * RATE_HZ // 20, np.int16), (), False)
+    reply.pump(0.0)
+    assert said[1] == "and on Sunday it may rain."
+    assert reply.heard_at((len(said[0]) + len(said[1]) / 2) / 10) == f"{said[0]} and on"

@@ -153,7 +153,7 @@ class TestHeard:
     [
         (0, 0.0, "She had one very big house. Nobody knew."),
         (1, 0.0, "It was a fox. Nobody knew."),
-        (1, 0.6, "It was a fox. She had Nobody knew."),
+        (1, 0.6, "It was a fox. She Nobody knew."),
         (2, 0.0, "It was a fox. She had one very big house."),
     ],
 )
