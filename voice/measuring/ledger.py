@@ -44,6 +44,11 @@ class Ledger:
         """The first time counts."""
         self._at.setdefault(stage, now)
 
+    def forget(self, *stages: Stage) -> None:
+        """They were reached by something that is not wanted any more."""
+        for stage in stages:
+            self._at.pop(stage, None)
+
     def played(self, played_s: float, now: float) -> None:
         """The client has played so much of the reply: its first sample sounded that long ago, after it was sent."""
         if played_s > 0:

@@ -377,7 +377,7 @@ class Answer:
                         reply.finish_text()  # what was written is still spoken, then the turn ends
                 else:
                     self.out.append(Abandon(revision.number))  # once confirmed, the model is asked again
-                    revision.reply = None
+                    revision.drop_answer(revision.number)
             case ClauseAudio():
                 if len(event.pcm):
                     revision.ledger.mark(Stage.FIRST_SPEECH, now)

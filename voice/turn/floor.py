@@ -172,7 +172,7 @@ class Floor:
         """The answer that is not heard yet; the words of the turn stay."""
         if revision.reply is not None:
             self._do(Abandon(revision.number))
-            revision.number, revision.reply = self._number(), None
+            revision.drop_answer(self._number())
 
     def _rest(self) -> None:
         """Nothing is going on: listen, or sleep."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from llm.messages import Message
-from voice.measuring.ledger import Ledger
+from voice.measuring.ledger import Ledger, Stage
 from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import SessionConfig, VoiceConfig
@@ -157,6 +157,15 @@ class Revision:
             return False
         self.text = " ".join(piece for piece in pieces if piece)
         return True
+
+    def drop_answer(self, number: int) -> None:
+        """What was prepared is not wanted: none of its words, calls, costs and failures are its successor's, which is
+        asked for under `number`."""
+        self.number, self.reply, self.made_for = number, None, None
+        self.prompt_tokens, self.completion_tokens, self.spent = 0, None, (0, 0)
+        self.finish, self.failure, self.voice_error = "stop", "", None
+        self.rounds, self.slow.life = Rounds(), None
+        self.ledger.forget(Stage.FIRST_TOKEN, Stage.FIRST_CLAUSE, Stage.FIRST_SPEECH)
 
     def stir(self, now: float) -> None:
         """Something of it has come."""

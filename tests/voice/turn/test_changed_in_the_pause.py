@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.voice.conversation import Conversation, Delays
+from llm.messages import ToolCall
+from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from tests.voice.realtime_talk import RealtimeTalk, check
-from voice.session.config import LlmConfig, SessionConfig
+from voice.measuring.ledger import Stage
+from voice.session.config import AudioConfig, LlmConfig, SessionConfig
+from voice.session.outgoing import ErrorOut, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
-from voice.turn.actions import Abandon, ScoreTurn, Speak, Think
+from voice.turn.actions import Abandon, RunTool, ScoreTurn, Speak, Think
 
 PAUSE_S = 1.35
 """The user falls silent at 1.0 s: by then the answer is written, and it is heard from 1.5 s on."""
@@ -110,6 +113,74 @@ def test_nothing_is_written_for_a_turn_that_is_not_to_be_answered_any_more() -> 
     (think,) = thoughts(talk)
     assert Abandon(think.revision) in [action for _, action in talk.actions]
     assert not talk.of("response.created") and talk.of("conversation.item.added")
+
+
+def prepared_twice(*answers: str | tuple[ToolCall, ...], **parts: Any) -> Conversation:
+    """The first of these answers is made in the pause and dropped there, for the session is another one then."""
+    left = list(answers)
+    talk = Conversation(answer=lambda asked: left.pop(0), tools={"lamp": (0.1, "on")}, **parts)
+    talk.speak((0.2, 1.0, "what then"))
+    talk.run(PAUSE_S)
+    talk.at(PAUSE_S, heard.ConfigChanged(SessionConfig(audio=talk.config.audio, llm=LlmConfig(max_tokens=7))))
+    return talk.run(15.0)
+
+
+def test_an_answer_that_is_dropped_costs_nothing() -> None:
+    (turn,) = prepared_twice("One two.", "Five six.").told(TurnComplete)
+    assert (turn.output_transcript, turn.tokens_in, turn.tokens_out) == ("Five six.", 40, 2)
+
+
+def test_a_call_of_an_answer_that_is_dropped_is_not_made() -> None:
+    talk = prepared_twice((ToolCall("c1", "lamp", "{}"),), "It is dark.")
+    assert not [action for _, action in talk.actions if isinstance(action, RunTool)]
+    (turn,) = talk.told(TurnComplete)
+    assert turn.tools_called == () and turn.output_transcript == "It is dark."
+    assert [item.message.role for item in talk.machine.history.items] == ["user", "assistant"]
+
+
+def test_only_the_call_that_is_made_anew_is_made() -> None:
+    talk = prepared_twice((ToolCall("c1", "lamp", "{}"),), (ToolCall("c2", "lamp", '{"on": true}'),), "It is on.")
+    (call,) = [action for _, action in talk.actions if isinstance(action, RunTool)]
+    assert call.arguments == '{"on": true}'
+    (turn,) = talk.told(TurnComplete)
+    assert turn.tools_called == ("lamp",) and turn.output_transcript == "It is on."
+
+
+def test_how_an_answer_that_is_dropped_ended_is_not_how_its_successor_did() -> None:
+    talk = Conversation(answer=lambda asked: "Five six.", delays=Delays(first_token=0.4))
+    talk.speak((0.2, 1.0, "what then"))
+    talk.run(PAUSE_S - 0.1)
+    dropped = thoughts(talk)[0].revision
+    for event in (
+        heard.TokensArrived(dropped, "One two three. Four "),
+        heard.ClauseFailed(dropped, 0, "tts_failed", "It has no voice", ""),
+        heard.MindFinished(dropped, 40, 4, "length"),
+    ):
+        talk.at(PAUSE_S - 0.1, event)
+    talk.at(PAUSE_S, heard.ConfigChanged(SessionConfig(audio=talk.config.audio, llm=LlmConfig(max_tokens=7))))
+    talk.run(15.0)
+    (turn,) = talk.told(TurnComplete)
+    assert (turn.status, turn.output_transcript) == ("completed", "Five six.") and not talk.told(ErrorOut)
+    assert turn.latency[Stage.FIRST_TOKEN] == pytest.approx((PAUSE_S + 0.4 - 1.0) * 1000, abs=1)
+
+
+def test_a_model_that_fails_in_the_pause_is_asked_again_and_costs_what_the_second_time_did() -> None:
+    talk = Conversation(
+        answer=lambda asked: "Five six.",
+        config=SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ)),
+        delays=Delays(first_token=0.4),
+    )
+    talk.speak((0.2, 1.0, "what then"))
+    talk.run(PAUSE_S - 0.1)
+    first = thoughts(talk)[0].revision
+    talk.at(PAUSE_S - 0.1, heard.UsageKnown(first, 40, 3))
+    talk.at(PAUSE_S - 0.05, heard.MindFailed(first, "worker_died", "It died", ""))
+    talk.run(PAUSE_S)
+    talk._abandoned.clear()  # the second attempt has the number of the first
+    talk.at(2.7, heard.InterruptAsked())  # it is asked again at 2.5 s
+    talk.run(15.0)
+    (turn,) = talk.told(TurnComplete)
+    assert turn.interrupted and (turn.tokens_in, turn.tokens_out) == (0, 0)
 
 
 def test_the_turn_is_scored_all_the_same() -> None:
