@@ -18,7 +18,7 @@ from voice.settings import TurnSettings
 from voice.turn.endpointing import detectors
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.smart_turn import SmartTurnScorer
-from voice.turn_detection.spec import Detector, Patience, Pause, Scorer
+from voice.turn_detection.spec import Patience, Pause, Scorer
 
 __all__ = ["run"]
 
@@ -92,20 +92,18 @@ def _measure(name: str, patience: Patience, turns: list[Turn], scorer: Scorer | 
     for turn in turns:
         detector = spec.make(patience, habits)
         heard = scorer if spec.load is not None else None
-        early = [
-            length for at_s, length, text in turn.pauses if _silence_s(detector, heard, turn, at_s, text) < length
-        ]
-        cut += bool(early)
-        for _, length, _ in turn.pauses:
-            habits.went_on(length)
-        waits.append(_silence_s(detector, heard, turn, turn.end_s, turn.text))
+        pauses = [(length, _pause(heard, turn, at_s, text)) for at_s, length, text in turn.pauses]
+        cut += any(detector.silence_s(pause) < length for length, pause in pauses)
+        for length, pause in pauses:
+            habits.went_on(length, pause.probability)
+        waits.append(detector.silence_s(_pause(heard, turn, turn.end_s, turn.text)))
     return cut, waits
 
 
-def _silence_s(detector: Detector, scorer: Scorer | None, turn: Turn, at_s: float, text: str | None) -> float:
-    """How long the silence that began at `at_s` has to last."""
+def _pause(scorer: Scorer | None, turn: Turn, at_s: float, text: str | None) -> Pause:
+    """What is known of the silence that began at `at_s`."""
     listened = turn.pcm[: round((at_s + SCORED_AFTER_S) * RATE_HZ)]
-    return detector.silence_s(Pause(text, scorer.score(listened) if scorer is not None else None))
+    return Pause(text, scorer.score(listened) if scorer is not None else None)
 
 
 def _people(vad: VadEngine, prefix: str, most: int) -> Iterator[Turn]:

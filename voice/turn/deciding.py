@@ -128,7 +128,8 @@ class Deciding(Noting):
         if self._far_voice_now(event.at_s):
             return
         if self._quiet_s is not None:
-            self._habits.went_on(event.at_s - self._quiet_s)
+            revision = self._answer.revision
+            self._habits.went_on(event.at_s - self._quiet_s, None if revision is None else revision.over)
         self._answer.abandon()
         self._go(State.HEARING)
 
@@ -191,7 +192,6 @@ class Deciding(Noting):
         if turn is not None:
             # up to the end of the speech only: an onset that is not yet known may lie in the silence
             self._used_s = until_s if until_s is not None else self._quiet_s or self._audio.s
-        if turn is not None:
             self._commit_item(revision, turn, self._audio.s if self._quiet_s is None else self._quiet_s)
         self._turn = self._quiet_s = None
         if not self._policy.answers:
@@ -370,7 +370,7 @@ class Deciding(Noting):
         if revision is not None and sound is not None and self._had_cut(revision, sound):
             merged = not anew and self._is_one_turn(revision, sound)
             if revision.quiet_s is not None:
-                self._habits.went_on(sound.onset_s - revision.quiet_s)
+                self._habits.went_on(sound.onset_s - revision.quiet_s, revision.over)
         if revision is not None and sound is not None and not merged and revision.awaits_words:
             quiet_s = self._quiet_s
             self._note(revision)  # they are part of the next answer's question

@@ -6,7 +6,8 @@ it; nothing of pipecat is imported. Input `input_features` [n, 80, 800], output 
 
 It is asked once a pause, in a worker thread. Sure that the turn is over, we wait for less than the configured
 silence; sure that it is not, for several times as much, like the makers' own three seconds; while it has not
-answered, for the configured silence.
+answered, for the configured silence. Who pauses long is given longer (habits.py), and so is who pauses between whole
+sentences, where it hears an end each time; nobody is given less.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ _PATTERN = "smart-turn-v3*.onnx"
 _OVER = 0.5
 _SURE_OVER = 0.8
 _SURE_FACTOR = 0.7
-_UNSURE_FACTOR = 1.0
 _GOES_ON_FACTOR = 3.0
 
 
@@ -36,16 +36,16 @@ class SmartTurn:
     """Pure: from the model's probability to seconds."""
 
     def __init__(self, patience: Patience, habits: Habits) -> None:
-        self._patience = patience
+        self._patience, self._habits = patience, habits
 
     def silence_s(self, pause: Pause) -> float:
-        factor = _UNSURE_FACTOR
-        if pause.probability is not None:
-            over = pause.probability >= _OVER
-            factor = _SURE_FACTOR if pause.probability >= _SURE_OVER else _UNSURE_FACTOR if over else _GOES_ON_FACTOR
-        if pause.text is not None and unfinished(pause.text):
-            factor = _GOES_ON_FACTOR
-        return min(self._patience.silence_s * factor, self._patience.deadline_s)
+        given_s, over = self._patience.silence_s, pause.probability
+        silence_s = max(given_s, self._habits.silence_s(given_s))
+        if (over is not None and over < _OVER) or unfinished(pause.text or ""):
+            silence_s = max(silence_s, given_s * _GOES_ON_FACTOR)
+        elif over is not None and over >= _SURE_OVER:
+            silence_s = self._habits.sure_s(given_s * _SURE_FACTOR, _SURE_OVER)
+        return min(silence_s, self._patience.deadline_s)
 
 
 class SmartTurnScorer:

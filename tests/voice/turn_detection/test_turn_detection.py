@@ -126,6 +126,38 @@ class TestAdaptive:
         assert self.silence(Habits(), None) == PATIENCE.silence_s
 
 
+class TestSmartTurn:
+    def silence(self, habits: Habits, probability: float | None, text: str | None = "what time is it") -> float:
+        return detectors()["smart_turn"].make(PATIENCE, habits).silence_s(Pause(text, probability))
+
+    def test_who_pauses_between_whole_sentences_is_cut_off_at_first_only(self) -> None:
+        """Where it is sure, only pauses count that it took for an end: others say nothing of its word."""
+        habits, others = Habits(), Habits()
+        assert self.silence(habits, 0.97) < PATIENCE.silence_s
+        for _ in range(4):
+            habits.went_on(0.6, 0.95)
+            others.went_on(0.6, 0.1)
+            others.went_on(0.6)
+        assert 0.6 < self.silence(habits, 0.97) < 0.8
+        assert self.silence(others, 0.97) == self.silence(Habits(), 0.97)
+        assert self.silence(others, 0.6) > 0.6
+
+    def test_who_does_not_pause_is_answered_no_sooner(self) -> None:
+        quick = Habits()
+        for _ in range(40):
+            quick.went_on(0.15, 0.97)
+        for probability in (None, 0.1, 0.6, 0.97):
+            assert self.silence(quick, probability) == self.silence(Habits(), probability)
+
+    def test_what_is_not_over_is_waited_for_whatever_is_known(self) -> None:
+        slow = Habits()
+        for _ in range(20):
+            slow.went_on(1.2)
+        for habits in (Habits(), slow):
+            assert self.silence(habits, 0.1) >= 1.5
+            assert self.silence(habits, 0.97, "a coffee and") >= 1.5
+
+
 class TestChoice:
     def test_mapping_of_openai_turn_detection(self) -> None:
         server, semantic = TurnDetection(), TurnDetection(type="semantic_vad")
@@ -227,6 +259,17 @@ class TestInTheTurnMachine:
         talk.run(14.0)
         assert any(isinstance(action, ScoreTurn) for _, action in talk.actions)
         assert low <= talk.time_of(SpeechStopped) - 2.0 <= high
+
+    def test_who_was_cut_off_by_the_models_word_is_not_cut_off_for_ever(self) -> None:
+        """Each first sentence sounds whole, and the second one follows after 0.6 s."""
+        talk = Conversation(config=CONFIG, scoring=True)
+        talk.probability = lambda: 0.97
+        for number in range(10):
+            at = 1.0 + 14 * number
+            talk.speak((at, at + 1, f"book table {number}"), (at + 1.6, at + 2.6, "near the station"))
+        talk.run(145.0)
+        ends = [event.at_s % 14 - 1 for event in talk.told(SpeechStopped)]
+        assert ends[0] == pytest.approx(1.0, abs=0.1) and all(end > 2.5 for end in ends[-4:])
 
     def test_a_model_that_does_not_answer_holds_up_nothing(self) -> None:
         talk = Conversation(config=CONFIG, scoring=True)
