@@ -291,7 +291,7 @@ class Work:
     async def _speak(self, action: Speak) -> None:
         voice = action.voice
         asked = voice.voice_id if voice.voice_id != "default" else self._settings.tts.voice or "default"
-        rate_hz = self.config.audio.sample_rate
+        rate_hz = action.rate_hz  # a reply keeps its rate, whatever the client changes
         resampler: StreamResampler | None = None
         words: tuple[Word, ...] = ()
         sounds = False

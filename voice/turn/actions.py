@@ -116,12 +116,13 @@ class Prefill:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Synthesise clause number `clause` with this voice; comes back as ClauseAudio."""
+    """Synthesise clause number `clause` with this voice; comes back as ClauseAudio, of this rate."""
 
     revision: int
     clause: int
     text: str
     voice: VoiceConfig = VoiceConfig()
+    rate_hz: int = 24000
 
 
 @dataclass(frozen=True, slots=True)

@@ -503,7 +503,7 @@ class Answer:
         clause = reply.next_clause()
         if clause is not None:
             revision.ledger.mark(Stage.FIRST_CLAUSE, now)
-            self.out.append(Speak(revision.number, clause[0], clause[1], revision.voice))
+            self.out.append(Speak(revision.number, *clause, revision.voice, reply.rate_hz))
         pieces = reply.pump(now)
         if pieces:
             self.out.extend(map(Tell, pieces))

@@ -364,6 +364,21 @@ async def test_configuration_changes_in_a_running_session(world: World) -> None:
         assert (await wire.wait("turn_complete"))["input_transcript"] == "what time is it"
 
 
+async def test_the_rate_may_change_in_the_middle_of_a_reply(world: World) -> None:
+    """What is spoken of it after that is as long as before: it is no faster voice."""
+    world.mind.reply = lambda asked: "One, I think. " * 4
+    world.voice.delay_s = 0.3
+    async with world.session() as wire:
+        wire.say(type="end_turn", transcript="hello")
+        await wire.wait("audio")
+        wire.say(type="update", audio_config={"sample_rate": 8_000})
+        await wire.wait("turn_complete")
+        audio = wire.of("audio")
+        assert {each["sample_rate"] for each in audio} == {16_000, 8_000}
+        seconds = sum(len(base64.b64decode(each["audio"])) / 2 / each["sample_rate"] for each in audio)
+        assert seconds == pytest.approx(4 * len("One, I think. ") / 15, rel=0.05)
+
+
 async def test_ping(world: World) -> None:
     async with world.session() as wire:
         wire.say(type="ping")
