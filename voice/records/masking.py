@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from voice.turn.bargein import BACK_CHANNELS, STOP_WORDS
+from voice.turn.back_channels import BACK_CHANNELS, begins_murmur
+from voice.turn.bargein import STOP_WORDS
 
 __all__ = ["Mask"]
 
@@ -60,6 +61,8 @@ class Mask:
         return value
 
     def text(self, text: str) -> str:
+        if begins_murmur(text):
+            return text
         return _WORD.sub(lambda found: self._word(found[0]), text)
 
     def _word(self, word: str) -> str:

@@ -15,6 +15,7 @@ from enum import Enum
 from itertools import groupby
 
 from voice.settings import STOP_PHRASES
+from voice.turn.back_channels import MURMURS, WORD, begins_murmur, encourages, words_of
 from voice.turn.number_words import number_words
 
 __all__ = [
@@ -22,10 +23,7 @@ __all__ = [
     "LONGEST_STOP_MS",
     "STOPS_ELSEWHERE",
     "known_stops",
-    "MURMURS",
-    "MURMURS_ELSEWHERE",
     "is_phrase",
-    "BACK_CHANNELS",
     "QUESTIONS",
     "QUESTION_WORDS",
     "STOP_WORDS",
@@ -36,22 +34,13 @@ __all__ = [
     "Verdict",
     "ends_like_us",
     "judge",
-    "murmured",
     "sounds_like_us",
     "spotted_phrases",
 ]
 
-BACK_CHANNELS = frozenset(
-    "mhm mm hm hmm uh huh um ah oh yeah yes yep yup okay ok right sure i see aha wow nice cool great good"
-    " mm-hm mm-hmm mmhm mmhmm mmm mhmm uh-huh uhuh a-ha yup yea ya alright really exactly absolutely true fine indeed"
-    " ja jaja jo jep jawohl genau aha klar ach achso stimmt richtig gut toll super prima verstehe natürlich sicher"
-    " eben logisch".split()
-)
-"""Words that say "go on", not "stop"."""
-
 STOP_WORDS = frozenset(
-    "stop wait no cancel quiet enough pause shut hold hey nevermind never halt stopp warte nein ruhe"
-    " moment genug schluss aufhören hör still schweig abbrechen abbruch".split()
+    "stop wait no nope nah uh-uh nuh-uh cancel quiet enough pause shut hold hey nevermind never halt stopp warte nein"
+    " nee nö ruhe moment genug schluss aufhören hör still schweig abbrechen abbruch".split()
 )
 """One of these is an interruption however short it is."""
 
@@ -65,15 +54,7 @@ INTERRUPTERS = (
     "wait no", "no", "no no", "no wait", "no no no", "hold on", "hang on", "pause", "hush", "hey", "listen",
     "one moment", "excuse me", "stop that", "no stop it", "that is enough", "wait stop",
 )  # fmt: skip
-"""Phrases that a recogniser which can spot listens for in a short sound: what interrupts..."""
-
-MURMURS = (
-    "mm-hm", "mm", "uh-huh", "hm", "aha", "ah", "oh", "oh wow", "wow", "yeah", "yes", "yep", "okay", "right", "sure",
-    "yeah yeah", "yes yes", "okay okay", "oh okay", "oh yeah", "oh i see", "i see", "got it", "cool", "great", "good",
-    "nice", "really", "of course", "exactly", "alright", "absolutely", "oh really", "oh right", "oh good", "i know",
-    "right right", "sure sure", "yeah okay", "yeah sure", "okay good", "uh-huh uh-huh", "mm-hm mm-hm", "true", "yup",
-)  # fmt: skip
-"""... and what says "go on"..."""
+"""Phrases that a recogniser which can spot listens for in a short sound, beside MURMURS: what interrupts..."""
 
 QUESTIONS = (
     "what", "why", "who", "how", "where", "when", "which", "what do you mean", "why is that", "but why", "what is it",
@@ -87,9 +68,6 @@ STOPS_ELSEWHERE = (
     "es reicht", "das reicht", "schluss", "abbrechen", "abbruch", "schweig", "vergiss es", "lass gut sein",
 )  # fmt: skip
 """Stop words of recognisers that write German, beside the ones that come with Parley. No other language's words."""
-
-MURMURS_ELSEWHERE = ("ach so", "ach ja", "na klar", "alles klar", "ich verstehe", "ja klar", "sehr gut")
-"""The same of recognisers that write German."""
 
 LONGEST_STOP_MS = 1200.0
 """Voiced: nobody takes longer to say one of the stop words."""
@@ -116,8 +94,7 @@ TAIL_SLACK = 2
 """Words of ours that the recogniser may have missed in the echo of the end of a reply."""
 
 
-_WORD = r"[^\W\d_]+(?:['-][^\W\d_]+)*|\d+(?:st|nd|rd|th)?"
-_WORD_OR_SIGN = rf"{_WORD}|[%&+=]"
+_WORD_OR_SIGN = rf"{WORD.pattern}|[%&+=]"
 _NUMBER = "#"
 
 
@@ -129,6 +106,8 @@ class BargeInRules:
     """Voiced time that is no "mm-hm" either: without the recogniser's word it is an interruption then."""
     patience_ms: float = 1000.0
     """For a short sound that is over: wait this long for the recogniser, then go on speaking."""
+    stops: tuple[str, ...] = ()
+    """Said alone they interrupt, whatever else they may mean."""
     words_needed: bool = False
     """A loudspeaker without echo cancellation: voice alone may be our own, only words tell."""
 
@@ -155,8 +134,8 @@ def sounds_like_us(text: str, said: Said) -> bool:
 
     What begins with a stop word is ours only if we have just said that; with a question word, if we have said it.
     """
-    words, lately = _words(text), set(_words(said.lately))
-    ours = {*_words(said.text), *number_words(said.text)}
+    words, lately = words_of(text), set(words_of(said.lately))
+    ours = {*words_of(said.text), *number_words(said.text)}
     if any(word in STOP_WORDS and word not in lately for word in words[:OPENING]):
         return False
     if words and words[0] in QUESTION_WORDS and words[0] not in ours:
@@ -166,8 +145,10 @@ def sounds_like_us(text: str, said: Said) -> bool:
 
 def is_phrase(text: str, phrases: Sequence[str]) -> bool:
     """`text` is one of the phrases, once or several times over ("stop, stop!"), but for "please"."""
-    words = [word for word in _words(text) if word != "please"]
-    return bool(words) and any(words == _words(each) * (len(words) // max(1, len(_words(each)))) for each in phrases)
+    words = [word for word in words_of(text) if word != "please"]
+    return bool(words) and any(
+        words == words_of(each) * (len(words) // max(1, len(words_of(each)))) for each in phrases
+    )
 
 
 def known_stops(stop_words: Sequence[str]) -> tuple[str, ...]:
@@ -181,14 +162,6 @@ def spotted_phrases(stop_words: Sequence[str]) -> tuple[str, ...]:
     return (*stop_words, *INTERRUPTERS, *MURMURS, *QUESTIONS)
 
 
-def murmured(text: str) -> bool:
-    """Nothing but back-channel words, and at least one."""
-    words = _words(text)
-    return bool(words) and (
-        all(word in BACK_CHANNELS for word in words) or is_phrase(text, (*MURMURS, *MURMURS_ELSEWHERE))
-    )
-
-
 def ends_like_us(text: str, said: str) -> bool:
     """`text`, heard just after we spoke, is the end of what we said: its words, in their order, and no question.
 
@@ -197,7 +170,7 @@ def ends_like_us(text: str, said: str) -> bool:
     """
     spoken = re.findall(_WORD_OR_SIGN, said.lower())
     numbers = number_words(said) | {each for each in spoken if not each[0].isalpha()}
-    words, ours = _in_figures(_words(text), numbers), _in_figures(spoken, numbers)
+    words, ours = _in_figures(words_of(text), numbers), _in_figures(spoken, numbers)
     tail = ours[-len(words) - TAIL_SLACK :]
     if not words or any(word in QUESTION_WORDS | STOP_WORDS and word not in tail for word in words):
         return False
@@ -211,23 +184,26 @@ def judge(
     """`text`: what the recogniser makes of the sound, None while it has said nothing. `said`: what may be our echo.
 
     0. our own words: go on once they are over; they may be the beginning of something else until then
-    1. a stop word or a question word was heard: interrupt
-    2. only back-channel words were heard: go on if the sound is over; if it goes on and on, it was more than that
+    1. a stop word or a question word was heard: interrupt, but for those of a back-channel ("no way")
+    2. only back-channels were heard, or we were asked to go on: go on if the sound is over; if it goes on and on, it
+       was more than that. So if it may only be the beginning of one ("that's...")
     3. other words, and voiced for longer than a cough: interrupt
     4. it goes on without a word from the recogniser: voiced for longer than an "mm-hm" is an interruption; twice as
        long, where it listened and made out no words (music)
     5. over and short: two words are an interruption, one or none is not
     6. still undecided: wait, but not for ever
     """
-    words = _words(text or "")
+    words = words_of(text or "")
     late = elapsed_ms >= rules.deadline_ms
     if sounds_like_us(text or "", said):  # 0
         return Verdict.RESUME if ended or elapsed_ms >= rules.patience_ms else Verdict.WAIT
-    if any(word in STOP_WORDS or word in QUESTION_WORDS for word in words):
+    encouraging = encourages(text or "")
+    known = not encouraging and any(word in STOP_WORDS or word in QUESTION_WORDS for word in words)
+    if known or is_phrase(text or "", rules.stops):
         return Verdict.INTERRUPT  # 1
-    if murmured(text or ""):  # 2
-        if ended:
-            return Verdict.RESUME
+    if encouraging and ended:
+        return Verdict.RESUME  # 2
+    if encouraging or (not ended and begins_murmur(text or "")):
         return Verdict.INTERRUPT if voiced_ms >= 2 * rules.sure_ms or late else Verdict.WAIT
     if words and voiced_ms >= rules.voiced_ms:
         return Verdict.INTERRUPT  # 3
@@ -240,10 +216,6 @@ def judge(
     if elapsed_ms >= rules.patience_ms and (ended or voiced_ms < rules.voiced_ms):  # 6
         return Verdict.INTERRUPT if voiced_ms >= rules.voiced_ms and not rules.words_needed else Verdict.RESUME
     return Verdict.RESUME if late else Verdict.WAIT
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(_WORD, text.lower())
 
 
 def _in_figures(words: Sequence[str], numbers: Collection[str]) -> list[str]:

@@ -6,15 +6,8 @@ from llm.messages import Message
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, ItemDeleted, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
 from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
-from voice.turn.bargein import (
-    INTERRUPTERS,
-    QUESTIONS,
-    Said,
-    ends_like_us,
-    is_phrase,
-    murmured,
-    sounds_like_us,
-)
+from voice.turn.back_channels import murmured
+from voice.turn.bargein import INTERRUPTERS, QUESTIONS, Said, ends_like_us, is_phrase, sounds_like_us
 from voice.turn.endpointing import ALONE_S, ECHO_S
 from voice.turn.events import AudioClock, SpeechBegan, SpeechEnded
 from voice.turn.gate import Request

@@ -16,7 +16,7 @@ from functools import cache
 from models.registry import discover
 from voice.session.config import SessionConfig, TurnDetection
 from voice.settings import TurnSettings
-from voice.turn.bargein import BargeInRules
+from voice.turn.bargein import BargeInRules, known_stops
 from voice.turn_detection.habits import Habits
 from voice.turn_detection.spec import Detector, DetectorSpec, Patience
 
@@ -123,4 +123,5 @@ class TurnPolicy:
         )
         """Speech over a reply may interrupt it."""
         sure_ms = max(settings.barge_in_ms, settings.barge_in_sure_ms)
-        self.rules = BargeInRules(settings.barge_in_ms, sure_ms, words_needed=turn.echo == "speaker")
+        stops = known_stops(settings.stop_words)
+        self.rules = BargeInRules(settings.barge_in_ms, sure_ms, stops=stops, words_needed=turn.echo == "speaker")

@@ -10,6 +10,7 @@ from voice.mouth.reply import Reply
 from voice.mouth.reply_options import DEFAULT_OPTIONS, ReplyOptions
 from voice.session.config import SessionConfig, VoiceConfig
 from voice.session.outgoing import ErrorOut
+from voice.turn.back_channels import murmured
 from voice.turn.bargein import (
     QUESTION_WORDS,
     STOP_WORDS,
@@ -18,7 +19,6 @@ from voice.turn.bargein import (
     Said,
     Verdict,
     judge,
-    murmured,
     sounds_like_us,
 )
 from voice.turn.nearness import Loudness

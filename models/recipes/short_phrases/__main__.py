@@ -65,12 +65,13 @@ def make_examples() -> list[Example]:
 
 def known_phrases() -> tuple[list[str], list[str]]:
     """Those of the product whose words have a pronunciation, and their kinds."""
-    bargein, settings = (importlib.import_module(name) for name in ("voice.turn.bargein", "voice.settings"))
+    names = ("voice.turn.bargein", "voice.turn.back_channels", "voice.settings")
+    bargein, back_channels, settings = map(importlib.import_module, names)
     known = _tools()[1]
     lists = (
         (settings.STOP_PHRASES, "stop"),
         (bargein.INTERRUPTERS, "stop"),
-        (bargein.MURMURS, "murmur"),
+        (back_channels.MURMURS, "murmur"),
         (bargein.QUESTIONS, "question"),
     )
     found: dict[str, str] = {}

@@ -17,7 +17,8 @@ from voice.sphinx.phrase_scores import PhraseScores, Scores
 from voice.sphinx.short_phrases import KINDS, PhraseTable, ShortPhrases, pronunciations, short_span
 from voice.sphinx.speech_span import speech_span
 from voice.stt.pocketsphinx import BUNDLED
-from voice.turn.bargein import INTERRUPTERS, MURMURS, QUESTIONS, spotted_phrases
+from voice.turn.back_channels import MURMURS
+from voice.turn.bargein import INTERRUPTERS, QUESTIONS, spotted_phrases
 
 PHRASES = ("stop", "wait a second", "yeah", "okay", "no", "never mind")
 

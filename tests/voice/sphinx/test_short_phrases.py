@@ -11,7 +11,8 @@ from tests.speech_models import engine_config
 from voice.port import EngineConfig, Pcm, SpottingEngineStream, SttEngine
 from voice.resample import StreamResampler
 from voice.settings import STOP_PHRASES
-from voice.turn.bargein import INTERRUPTERS, MURMURS
+from voice.turn.back_channels import MURMURS
+from voice.turn.bargein import INTERRUPTERS
 
 STOPS = (*STOP_PHRASES, *INTERRUPTERS)
 ALL = (*STOPS, *MURMURS)

@@ -11,7 +11,8 @@ from voice.measuring.ledger import Ledger, Stage
 from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
 from voice.session.outgoing import ErrorOut, WakeWordRequired
 from voice.settings import TurnSettings
-from voice.turn.bargein import BACK_CHANNELS, QUESTION_WORDS, STOP_WORDS, BargeInRules, Said, Verdict, judge
+from voice.turn.back_channels import BACK_CHANNELS
+from voice.turn.bargein import QUESTION_WORDS, STOP_WORDS, BargeInRules, Said, Verdict, judge
 from voice.turn.endpointing import TurnPolicy
 from voice.turn.gate import WAIT_AFTER_WAKE_S, Gate, Request, refusal
 from voice.turn.history import History, Item, shorter, without_older_half
