@@ -121,8 +121,8 @@ class Listening:
             self._hear(heard.EchoHeard(self._echo.state))
         if old.wake != config.wake and self._ear is not None:
             self._ear.set_wake_words(self._wake_words())
-        if config.turn_detection.type == "none" != old.turn_detection.type:
-            self._segmenter = self._new_segmenter()  # who goes on speaking begins anew: the open turn is dropped
+        if (config.turn_detection.type == "none") != (old.turn_detection.type == "none"):
+            self._segmenter = self._new_segmenter()  # who goes on speaking begins anew
         elif old.turn_detection != config.turn_detection:
             self._segmenter.change(self._threshold, self._pause_ms)
 

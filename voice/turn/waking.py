@@ -62,6 +62,7 @@ class Waking(Judging):
                 self._rest()
             case "post" if began is not None:
                 self._drop_turn()
+                began = max(began, event.start_s - self._policy.max_turn_s)
                 self._turn = self._new_turn(self._with_preroll(began), True)
                 self._quiet_s = event.start_s
                 self._start_revision(self._turn, event.start_s, event.start_s)
@@ -72,6 +73,8 @@ class Waking(Judging):
             case _ if began is not None:
                 # the word stands among others, where no cut of the audio takes it out
                 self._do(Erase(event.start_s, event.end_s))
+                # of a television that has been watched for minutes there is no more than leaves room for a request
+                began = max(began, event.start_s - self._policy.max_turn_s / 2)
                 self._begin_turn(self._with_preroll(began), woken=True)
                 self._pause_if(quiet)
             case _:

@@ -346,6 +346,22 @@ async def test_manual_turns(world: World, spoken: Pcm) -> None:
         await wire.wait("turn_complete")
 
 
+async def test_who_speaks_on_while_turn_detection_is_switched_on_is_heard_to_the_end(
+    world: World, spoken: Pcm
+) -> None:
+    """Past the first sound that is no voice, too: the closure of a "p"."""
+    world.stt.text = lambda seconds: f"{seconds:.1f} s"
+    said = np.concatenate((spoken[:17_600], spoken))  # voice up to 2.2 s
+    config = SessionConfig(audio=PCM, turn_detection=TurnDetection(type="none"))
+    async with world.session(config) as wire:
+        await wire.speak(said[:16_000], pace=4.0)
+        wire.say(type="update", turn_detection={"type": "server_vad"})
+        await wire.speak(said[16_000:], pace=4.0)
+        turn = await wire.wait("turn_complete")
+    assert float(turn["input_transcript"].split()[0]) > 1.9
+    assert len(world.turns) == 1
+
+
 async def test_two_sentences_that_come_in_one_burst_are_two_turns(world: World, spoken: Pcm) -> None:
     """From a link that had stalled, or a file: the first one's transcript must not hold the second, too."""
     async with world.session(replace(TYPED, transcribe_only=True)) as wire:
