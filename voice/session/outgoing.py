@@ -46,7 +46,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptOut:
-    """What the user says, or said: of item `item`. Not `is_request`: a stop word, which nobody answers."""
+    """What the user says, or said: of item `item`. Not `is_request`: a stop word or a hum, which nobody answers."""
 
     text: str
     is_final: bool

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-__all__ = ["BACK_CHANNELS", "MURMURS", "WORD", "begins_murmur", "encourages", "murmured", "words_of"]
+__all__ = ["BACK_CHANNELS", "MURMURS", "WORD", "begins_murmur", "encourages", "hummed", "murmured", "words_of"]
 
 BACK_CHANNELS = frozenset(
     "mhm mm hm hmm uh huh um ah oh yeah yes yep yup okay ok right sure i see aha wow nice cool great good"
@@ -61,8 +61,10 @@ _GO_ON = (
     "erzähl weiter", "sprich weiter", "red weiter", "ich höre",
 )  # fmt: skip
 _POLITE = ("please", "bitte")
-_HUM = re.compile(r"(?:u+m|m+|h+m+|m+h+m*)(?:-(?:hu?)?m+)?|a+h+(?:-?h+a+)?|o+h+|y+e+a+h+")
+_HUM = re.compile(r"(?:u+m|m+|h+m+|m+h+m*)(?:-(?:hu?)?m+)?|a+h+(?:-?h+a+)?|o+h+")
+_DRAWN_OUT = re.compile(r"y+e+a+h+")
 """However long it is drawn out, and however it is written down."""
+_HUMS = frozenset("uh huh um uh-huh uhuh aha a-ha eh er erm äh ähm ooh aw aww ugh oof phew ha haha hahaha".split())
 
 WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*|\d+(?:st|nd|rd|th)?")
 
@@ -75,6 +77,12 @@ def words_of(text: str) -> list[str]:
 def murmured(text: str) -> bool:
     """Nothing but back-channels, and at least one."""
     return _read(words_of(text), _MURMURED) == _WHOLE_REMARK
+
+
+def hummed(text: str) -> bool:
+    """Sounds and no word, and at least one."""
+    words = words_of(text)
+    return bool(words) and all(word in _HUMS or _HUM.fullmatch(word) for word in words)
 
 
 def encourages(text: str) -> bool:
@@ -112,7 +120,7 @@ def _read(words: list[str], phrases: _Phrases) -> int:
         known = next((each for each in phrases.get(word, ()) if words[at : at + len(each[0])] == each[0]), None)
         if known is not None:
             at, ends = at + len(known[0]), known[1] or (ends and word in _POLITE)
-        elif word in BACK_CHANNELS or word in _PRAISE or _HUM.fullmatch(word):
+        elif word in BACK_CHANNELS or word in _PRAISE or _HUM.fullmatch(word) or _DRAWN_OUT.fullmatch(word):
             at, ends = at + 1, True
         elif word in _BEFORE:
             at, ends = at + 1, False

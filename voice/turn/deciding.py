@@ -214,6 +214,9 @@ class Deciding(Noting):
             request = Request("")  # the reply is over, and that is all they wanted
             said = words if is_phrase(words, self._stops) or turn is None else turn.spotted
             self._tell(TranscriptOut(said, True, revision.user_item, is_request=False))
+        elif self._speaks_to_nobody(revision, words):
+            request = Request("")
+            self._tell(TranscriptOut(words, True, revision.user_item, is_request=False))
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)
             self._no_answer()

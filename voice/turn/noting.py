@@ -13,6 +13,7 @@ from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut, TurnNot
 from voice.turn.actions import StopListening
 from voice.turn.gate import Request
 from voice.turn.history import Item
+from voice.turn.no_request import ANSWER_S, says_nothing
 from voice.turn.pieces import Pieces
 from voice.turn.revision import Revision
 
@@ -75,6 +76,16 @@ class Noting(Pieces):
         revision.ledger.mark(Stage.DONE, self._now)
         status: Literal["transcribed", "failed"] = "failed" if code else "transcribed"
         self._tell(TurnNoted(revision.user_item, status, code, revision.ledger.milliseconds()))
+
+    def _speaks_to_nobody(self, revision: Revision, words: str) -> bool:
+        """A hum or a grunt, without a wake word, and long after we spoke, which was no question."""
+        turn = revision.turn
+        if turn is None or turn.known or revision.quiet_s is None:  # it goes on, or the client ended it
+            return False
+        ours = [item.message.content for item in self.history.items if item.message.role == "assistant"]
+        lately = not self._own.said or turn.from_s < self._own.said_until_s + ANSWER_S
+        answers = ours and (lately or ours[-1].rstrip().endswith("?"))
+        return not answers and not self._gate.enabled and says_nothing(words)
 
     def _turn_away(self, revision: Revision, request: Request) -> None:
         """A turn that is no request: tell what the client must know of it, and open the gate if it was woken."""
