@@ -42,7 +42,7 @@ class PiperVoice:
         done = 0
         # [[ ]] would switch Piper's text reader to raw phonemes; here it is text like any other.
         for piece in pieces(plain(text).replace("[[", "[ [").replace("]]", "] ]"), PIECE_CHARS):
-            units: list[tuple[float, float]] = []
+            units: list[tuple[float, float, int]] = []
             for chunk in self._voice.synthesize(piece, settings, include_alignments=self._has_times):
                 pcm: Pcm = chunk.audio_int16_array
                 skip = leading_silence(pcm, rate_hz) if done == 0 else 0
@@ -53,30 +53,39 @@ class PiperVoice:
             words += self._words(piece, units, done / rate_hz)
         yield SpeechChunk(np.zeros(0, np.int16), rate_hz, tuple(words))
 
-    def _words(self, piece: str, units: list[tuple[float, float]], end_s: float) -> list[Word]:
+    def _words(self, piece: str, units: list[tuple[float, float, int]], end_s: float) -> list[Word]:
         texts = [piece[start:end] for start, end in spans(piece)]
-        if len(texts) == len(units):
-            weights = [1.0] * len(texts)
-        else:  # how long each is expected to be, from how many phonemes it has by itself
-            weights = [1.0 + sum(len(sentence) for sentence in self._voice.phonemize(text)) for text in texts]
-        words = from_units(texts, weights, units)
+        alone = [
+            [count for sentence in self._voice.phonemize(text) for count in _phonemes(sentence)] for text in texts
+        ]
+        words = from_units(texts, alone, units)
         return [Word(word.text, max(0.0, word.start_s), min(end_s, word.end_s)) for word in words]
 
 
-def _units(chunk: Any, offset_s: float, rate_hz: int) -> list[tuple[float, float]]:
-    """Start and end of what stands between spaces and punctuation in the phonemes of one sentence."""
-    units: list[tuple[float, float]] = []
-    at, start = 0, None
-    for part in chunk.phoneme_alignments or ():
-        sounds = any(char.isalpha() for char in part.phoneme)
-        if sounds and start is None:
-            start = at
-        elif not sounds and start is not None and part.phoneme in _BREAKS:
-            units.append((max(0.0, start / rate_hz + offset_s), max(0.0, at / rate_hz + offset_s)))
-            start = None
-        at += int(part.num_samples)
-    if start is not None:
-        units.append((max(0.0, start / rate_hz + offset_s), max(0.0, at / rate_hz + offset_s)))
+def _phonemes(sentence: list[str]) -> list[int]:
+    """How many there are in each group that stands between spaces and punctuation."""
+    text = "".join(
+        " " if phoneme in _BREAKS else "x" for phoneme in sentence if phoneme in _BREAKS or _sounds(phoneme)
+    )
+    return [len(group) for group in text.split()]
+
+
+def _sounds(phoneme: str) -> bool:
+    return any(char.isalpha() for char in phoneme)
+
+
+def _units(chunk: Any, offset_s: float, rate_hz: int) -> list[tuple[float, float, int]]:
+    """Start and end of such a group in the audio of one sentence, and how many phonemes it has."""
+    units: list[tuple[float, float, int]] = []
+    at, start, count = 0, 0, 0
+    for part in (*(chunk.phoneme_alignments or ()), None):
+        if count and (part is None or (part.phoneme in _BREAKS and not _sounds(part.phoneme))):
+            units.append((max(0.0, start / rate_hz + offset_s), max(0.0, at / rate_hz + offset_s), count))
+            count = 0
+        if part is not None:
+            if _sounds(part.phoneme):
+                start, count = (start if count else at), count + 1
+            at += int(part.num_samples)
     return units
 
 

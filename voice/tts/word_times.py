@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from math import inf
 
 from voice.mouth.heard_words import spans
 from voice.port import Word
 
 __all__ = ["from_positions", "from_units"]
+
+_MERGED = 4
+"""So many words more than on average are said as one."""
 
 
 def from_positions(
@@ -54,45 +58,54 @@ def _shared(texts: Sequence[str], start_s: float, end_s: float) -> list[Word]:
     return words
 
 
-def from_units(words: Sequence[str], weights: Sequence[float], units: Sequence[tuple[float, float]]) -> list[Word]:
-    """Lay written words over spoken units (groups of phonemes between spaces) with known times, in order.
+def from_units(
+    words: Sequence[str], alone: Sequence[Sequence[int]], units: Sequence[tuple[float, float, int]]
+) -> list[Word]:
+    """Lay written words over spoken units, in order: groups of phonemes between spaces, each with its start, its end
+    and its number of phonemes.
 
-    Equal numbers: one to one. Otherwise ("25" is two units, "of the" may be one) each word gets the stretch of
-    the spoken time that its weight (its expected length) has among all weights, moved to a unit's border where
-    one is near. Times are monotone and stay within the units.
+    `alone`: the same numbers for each word when it is said by itself. "25" is two units, and "of the" may be one,
+    whose time the two words share. Times are monotone and stay within the units.
     """
     if not words or not units:
         return []
-    if len(words) == len(units):
-        return [Word(word, start, end) for word, (start, end) in zip(words, units, strict=True)]
-    # Work in spoken time: pauses between units do not count.
-    edges = [0.0]
-    for start, end in units:
-        edges.append(edges[-1] + end - start)
-    total = sum(weights) or 1.0
-    snap = 0.35 * edges[-1] / max(len(words), len(units))
-    bounds = [0.0]
-    gone = 0.0
-    for weight in weights[:-1]:
-        gone += weight
-        at = edges[-1] * gone / total
-        nearest = min(edges, key=lambda edge: abs(edge - at))
-        near = abs(nearest - at) <= snap and nearest > bounds[-1]
-        bounds.append(nearest if near else max(bounds[-1], at))
-    bounds.append(edges[-1])
-    found = []
-    for word, low, high in zip(words, bounds, bounds[1:], strict=False):
-        start_s = _real(edges, units, low, after=True)
-        # A word without any length lies on one side of a pause, not around it.
-        found.append(Word(word, start_s, max(start_s, _real(edges, units, high, after=False))))
+    groups = [(word, length) for word, lengths in enumerate(alone) for length in lengths]
+    times: list[tuple[float, float] | None] = [None] * len(words)
+    last, begin = 0, 0
+    for (start_s, end_s, _), count in zip(
+        units, _runs([size for _, size in groups], [u[2] for u in units]), strict=True
+    ):
+        said, begin = groups[begin : begin + count], begin + count
+        total = sum(size for _, size in said) or 1
+        at_s = start_s
+        for nth, (word, size) in enumerate(said, 1):
+            until_s = end_s if nth == count else min(end_s, at_s + size / total * (end_s - start_s))
+            times[word] = ((times[word] or (at_s, at_s))[0], until_s)
+            last, at_s = word, until_s
+        if not said:  # nobody's: a word is over when what follows it is
+            times[last] = ((times[last] or (start_s, end_s))[0], end_s)
+    found, at_s = [], units[0][0]
+    for text, place in zip(words, times, strict=True):
+        start_s, at_s = place or (at_s, at_s)
+        found.append(Word(text, start_s, at_s))
     return found
 
 
-def _real(edges: Sequence[float], units: Sequence[tuple[float, float]], spoken_s: float, *, after: bool) -> float:
-    """Spoken time to real time; on the border of two units, `after` chooses the later side of the pause."""
-    index = bisect_right(edges, spoken_s) - 1
-    if not after and index > 0 and edges[index] == spoken_s:
-        index -= 1
-    index = min(max(index, 0), len(units) - 1)
-    start, end = units[index]
-    return min(end, start + spoken_s - edges[index])
+def _runs(lengths: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """How many of `lengths`, one after the other, are each of `wanted`, so that their sums come as near as can be."""
+    most = _MERGED + len(lengths) // len(wanted)
+    costs, taken = [0.0, *[inf] * len(lengths)], []
+    for want in wanted:
+        before, costs, counts = costs, [inf] * len(costs), [0] * len(costs)
+        for begin, cost in enumerate(before):
+            if cost < inf:
+                for end in range(begin, min(begin + most, len(lengths)) + 1):
+                    total = cost + abs(sum(lengths[begin:end]) - want)
+                    if total < costs[end]:
+                        costs[end], counts[end] = total, end - begin
+        taken.append(counts)
+    found, at = [], len(lengths)
+    for counts in reversed(taken):
+        found.append(counts[at])
+        at -= counts[at]
+    return found[::-1]

@@ -48,6 +48,17 @@ def test_numbers_are_one_word_of_several_sounds(engine: TtsEngine) -> None:
     assert lengths["1997"] > 2 * lengths["was"]
 
 
+@pytest.mark.parametrize(
+    ("digits", "words"),
+    [("25 cars of the town", "twenty five cars of the town"), ("3 of the 7th", "three of the seventh")],
+)
+def test_what_follows_a_number_is_said_when_it_is(engine: TtsEngine, digits: str, words: str) -> None:
+    """Both are the same sounds. "of the" is one of them, so that here are as many words as sounds."""
+    after = [spoken(engine, text)[1].words[-4:] for text in (digits, words)]
+    for one, other in zip(*after, strict=True):
+        assert one.end_s == pytest.approx(other.end_s, abs=0.001)
+
+
 def test_speed(engine: TtsEngine) -> None:
     plain, _ = spoken(engine, "the capital of France is Paris")
     fast, last = spoken(engine, "the capital of France is Paris", 2.0)

@@ -41,22 +41,33 @@ def test_positions_outside_of_words_are_passed_over() -> None:
 
 
 def test_equal_numbers_are_one_to_one() -> None:
-    assert from_units(["a", "b"], [1, 1], [(0.0, 0.5), (0.7, 1.0)]) == [Word("a", 0.0, 0.5), Word("b", 0.7, 1.0)]
+    words = from_units(["a", "b"], [[1], [1]], [(0.0, 0.5, 1), (0.7, 1.0, 1)])
+    assert words == [Word("a", 0.0, 0.5), Word("b", 0.7, 1.0)]
 
 
 def test_one_word_may_be_several_units_and_the_pause_between_words_is_nobodys() -> None:
-    words = from_units(["it's", "25", "degrees"], [3, 9, 6], [(0, 0.3), (0.3, 0.6), (0.6, 1.2), (1.5, 2.1)])
-    assert words[0] == Word("it's", 0, 0.3)
-    assert words[1] == Word("25", 0.3, 1.2)
-    assert words[2] == Word("degrees", 1.5, 2.1)
+    spoken = [(0, 0.3, 3), (0.3, 0.6, 6), (0.6, 1.2, 3), (1.5, 2.1, 6)]
+    words = from_units(["it's", "25", "degrees"], [[3], [6, 3], [6]], spoken)
+    assert words == [Word("it's", 0, 0.3), Word("25", 0.3, 1.2), Word("degrees", 1.5, 2.1)]
 
 
 def test_several_words_may_be_one_unit() -> None:
-    words = from_units(["of", "the", "house"], [2, 2, 4], [(0.0, 0.4), (0.5, 0.9)])
-    assert [word.text for word in words] == ["of", "the", "house"]
-    assert words[0].start_s == 0.0
-    assert words[0].end_s == words[1].start_s
-    assert words[2] == Word("house", 0.5, 0.9)
+    words = from_units(["of", "the", "house"], [[2], [2], [4]], [(0.0, 0.4, 4), (0.5, 0.9, 3)])
+    assert words == [Word("of", 0.0, 0.2), Word("the", 0.2, 0.4), Word("house", 0.5, 0.9)]
+
+
+def test_as_many_words_as_units_are_one_to_one_only_where_each_is_one() -> None:
+    spoken = [(0.0, 0.4, 6), (0.4, 0.7, 3), (0.7, 1.0, 4), (1.0, 1.2, 4), (1.2, 1.5, 3)]
+    words = from_units(["25", "cars", "of", "the", "town"], [[6, 3], [4], [2], [2], [3]], spoken)
+    assert [word.end_s for word in words] == [0.7, 1.0, 1.1, 1.2, 1.5]
+
+
+def test_sounds_that_are_nobodys_end_the_word_before() -> None:
+    assert from_units(["a", "b"], [[9], []], [(0.0, 0.5, 9), (0.5, 0.6, 1)]) == [
+        Word("a", 0.0, 0.6),
+        Word("b", 0.6, 0.6),
+    ]
+    assert from_units([], [], [(0.0, 0.5, 1)]) == from_units(["a"], [[1]], []) == []
 
 
 @given(st.text("ab ,", max_size=20), st.lists(st.tuples(st.integers(0, 25), st.floats(0, 5)), max_size=9))
@@ -70,19 +81,20 @@ def test_every_word_has_its_time_once_anything_was_begun(text: str, starts: list
         last = word.end_s
 
 
-units = st.lists(st.tuples(st.floats(0, 0.5), st.floats(0.01, 1)), max_size=12)
-some_words = st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.floats(0.1, 20)), max_size=12)
+sizes = st.integers(1, 12)
+units = st.lists(st.tuples(st.floats(0, 0.5), st.floats(0.01, 1), sizes), max_size=12)
+some_words = st.lists(st.tuples(st.text("ab", min_size=1, max_size=3), st.lists(sizes, max_size=3)), max_size=12)
 
 
 @given(some_words, units)
 def test_times_are_monotone_and_within_the_units(
-    words: list[tuple[str, float]], gaps: list[tuple[float, float]]
+    words: list[tuple[str, list[int]]], gaps: list[tuple[float, float, int]]
 ) -> None:
     spoken, at = [], 0.0
-    for gap, length in gaps:
-        spoken.append((at + gap, at + gap + length))
+    for gap, length, size in gaps:
+        spoken.append((at + gap, at + gap + length, size))
         at += gap + length
-    found = from_units([text for text, _ in words], [weight for _, weight in words], spoken)
+    found = from_units([text for text, _ in words], [alone for _, alone in words], spoken)
     assert len(found) == (len(words) if spoken else 0)
     last = 0.0
     for word in found:
