@@ -103,6 +103,7 @@ class Lifecycle:
         self._replies = Replies(self._items, self.conversation, new_id, lambda said: self._out.append(said), voices)
         self._drafts: dict[str, WireItem] = {}  # items of the client that the session has not taken in yet
         self._wishes: OrderedDict[str, ReplyWish] = OrderedDict()  # replies asked for that have not begun
+        self._called_off: list[ReplyWish] = []  # of those, cancelled while another one was played
         self._causes: OrderedDict[str, tuple[str | None, str]] = OrderedDict()
         self._last_cause = ""
         self._buffered_ms = 0.0
@@ -262,15 +263,11 @@ class Lifecycle:
         if wish.voice is not None:
             self._voices.check(wish.voice, self.session.voice, "response.audio.output.voice")
         if not wish.out_of_band(self.session.speaks):
-            active = self._replies.active
-            waiting = next(
-                (other for other in self._wishes.values() if not other.out_of_band(self.session.speaks)), None
-            )
-            if active is not None or waiting is not None:
-                name = active.id if active is not None else "that was asked for"
+            # Behind a response that is written and only played, one may wait: the session knows whether it is.
+            if any(not other.out_of_band(self.session.speaks) for other in self._wishes.values()):
                 raise invalid(
-                    f"Conversation already has an active response in progress: {name}. Wait until the response is "
-                    "finished before creating a new one.",
+                    "Conversation already has an active response in progress, and one that waits. Wait until the "
+                    "response is finished before creating a new one.",
                     code="conversation_already_has_active_response",
                 )
         self._wishes[wish.options.key] = wish
@@ -285,13 +282,18 @@ class Lifecycle:
             raise invalid(
                 "Cancellation failed: no active response found", "response_id", code="response_cancel_not_active"
             )
-        if found is None or found is self._replies.active:
-            for key in waiting:
-                wish = self._wishes.pop(key)
-                if found is None:
-                    self._replies.never_began(wish, self.session)
-        reply = self._replies.reply_of(found) if found is not None else None
+        if wanted is None:
+            self._called_off += [self._wishes.pop(key) for key in waiting]
+            self._end_called_off()
+        reply = self._replies.reply_of(found) if found is not None and wanted is not None else None
         self._out.append(CancelResponse(reply, self._cause(event_id)))
+
+    def _end_called_off(self) -> None:
+        """One response at a time: what waited is done after what had the floor."""
+        if self._replies.active is None:
+            for wish in self._called_off:
+                self._replies.never_began(wish, self.session)
+            self._called_off.clear()
 
     # ---- what the session tells -----------------------------------------------------------------------------
 
@@ -340,6 +342,7 @@ class Lifecycle:
                 self._replies.tool_call(event)
             case TurnComplete():
                 self._replies.complete(event)
+                self._end_called_off()
                 if self._replies.active is None and not self._wishes:
                     self._idle_since_ms = self._heard_ms
                 if event.reason == "turn_detected":

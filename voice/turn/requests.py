@@ -112,7 +112,8 @@ class Requests(Waking):
     # ---- replies --------------------------------------------------------------------------------------------
 
     def _on_respond(self, event: Respond) -> None:
-        """Begin the reply, or keep it until the user's turn is over; then it is the answer to that turn."""
+        """Begin the reply, or keep it until the user's turn is over; then it is the answer to that turn. One that is
+        asked for while the last is only being played waits for its end."""
         options, busy = event.options, self._answer.revision
         spoken = self.config.spoken if options.spoken is None else options.spoken
         if self.config.transcribe_only:
@@ -132,10 +133,10 @@ class Requests(Waking):
                 )
             else:
                 self._out_of_band.begin(self._number(), options, self._now)
-        elif self._wish is not None or (busy is not None and busy.answering):
+        elif self._wish is not None or (busy is not None and busy.answering and not busy.written):
             self._complain(
                 "conversation_already_has_active_response",
-                "There is an active reply",
+                "Conversation already has an active response in progress",
                 "wait until it is done, or cancel it",
                 event.event_id,
             )
@@ -171,7 +172,8 @@ class Requests(Waking):
             if not self._out_of_band.cancel(event.reply, self._now):
                 self._complain("response_cancel_not_active", "This reply is not active", "", event.event_id)
         elif busy is not None and busy.confirmed:
-            self._wish = None
+            if event.reply is None:
+                self._wish = None
             self._interrupt("client_cancelled")
             if self._turn is None:
                 self._rest()

@@ -177,6 +177,11 @@ class Revision:
         return self.confirmed and not self.answering and self.turn is not None and self.text is None
 
     @property
+    def written(self) -> bool:
+        """The model has nothing more to say: what is left is to be played, or done by the client."""
+        return self.reply is not None and (self.reply.mind_done or self.rounds.handed_over)
+
+    @property
     def kept(self) -> bool:
         """It is part of the conversation."""
         return self.options.remembered

@@ -476,7 +476,7 @@ def test_a_second_response_is_refused_and_text_beside_it_is_not() -> None:
     talk = RealtimeTalk(lambda asked: STORY)
     talk.say("conversation.item.create", item=HI)
     talk.say("response.create")
-    talk.run(2)
+    talk.run(0.3)
     talk.say("response.create", event_id="again")
     assert (talk.errors[-1]["code"], talk.errors[-1]["event_id"]) == (
         "conversation_already_has_active_response",
