@@ -49,10 +49,11 @@ class EspeakTts:
             skip = leading_silence(spoken.pcm, rate_hz) if done == 0 else 0
             offset = done - skip
             pauses = sorted((m.sample + offset) / rate_hz for m in spoken.phonemes if m.name == "")
+            sounds = sorted((m.sample + offset) / rate_hz for m in spoken.phonemes if m.name != "")
             starts = [(m.position, max(0, m.sample + offset) / rate_hz) for m in spoken.words]
             pcm = spoken.pcm[skip:]
             done += len(pcm)
-            words.extend(from_positions(piece, starts, pauses, done / rate_hz))
+            words.extend(from_positions(piece, starts, pauses, done / rate_hz, sounds))
             if len(pcm):
                 yield SpeechChunk(pcm, rate_hz)
         yield SpeechChunk(np.zeros(0, np.int16), rate_hz, tuple(words))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from math import inf
 
@@ -16,13 +16,18 @@ _MERGED = 4
 
 
 def from_positions(
-    text: str, starts: Sequence[tuple[int, float]], pauses_s: Sequence[float], end_s: float
+    text: str,
+    starts: Sequence[tuple[int, float]],
+    pauses_s: Sequence[float],
+    end_s: float,
+    sounds_s: Sequence[float] = (),
 ) -> tuple[Word, ...]:
     """`starts`: (character position, seconds) of everything that was begun to be spoken, in the order of time.
 
     An engine may report several beginnings for one written word ("1997"), or one for several ("on the"), which then
     share its time by their lengths. A word lasts until the next begins, or until the first of `pauses_s` (sorted)
-    after its last beginning. Without any beginning there are no words.
+    after its last beginning, and after the last of `sounds_s` (sorted) before the next: "FBI" has pauses in it.
+    Without any beginning there are no words.
     """
     places = spans(text)
     firsts = [start for start, _ in places]
@@ -39,7 +44,8 @@ def from_positions(
     for nth, (index, at_s, last_s) in enumerate(begun):
         is_last = nth + 1 == len(begun)
         until_s = end_s if is_last else begun[nth + 1][1]
-        pause = bisect_right(pauses_s, last_s)
+        sound = bisect_left(sounds_s, until_s)
+        pause = bisect_right(pauses_s, max(last_s, sounds_s[sound - 1]) if sound else last_s)
         if pause < len(pauses_s):
             until_s = min(until_s, pauses_s[pause])
         first, after = (0 if nth == 0 else index), (len(places) if is_last else begun[nth + 1][0])

@@ -27,6 +27,14 @@ def test_words_are_timed_as_they_are_written(engine: TtsEngine) -> None:
     assert last.words[-1].end_s < len(pcm) / last.rate_hz  # the pause after the sentence is no word
 
 
+def test_letters_that_are_spelled_are_heard_when_the_last_of_them_is(engine: TtsEngine) -> None:
+    """There are pauses between them."""
+    pcm, last = whole(engine.synthesize("The FBI found AT&T here", "default", 1.0, None))
+    for word, following in itertools.pairwise(last.words):
+        between = pcm[round(word.end_s * last.rate_hz) : round(following.start_s * last.rate_hz)]
+        assert len(between) < 0.2 * last.rate_hz, f"{word} is over long before {following}"
+
+
 def test_it_begins_with_sound(engine: TtsEngine) -> None:
     pcm, last = whole(engine.synthesize("apple", "default", 1.0, None))
     assert np.abs(pcm[: last.rate_hz // 50].astype(np.int32)).max() > 64

@@ -28,6 +28,11 @@ def test_a_pause_ends_a_word() -> None:
     assert words == (Word("one,", 0.0, 0.4), Word("two", 0.9, 1.3))
 
 
+def test_a_pause_within_a_word_does_not_end_it() -> None:
+    words = from_positions("FBI, now", [(0, 0.0), (5, 0.9)], [0.1, 0.4, 0.7, 1.3], 1.5, [0.0, 0.2, 0.5, 0.9])
+    assert words == (Word("FBI,", 0.0, 0.7), Word("now", 0.9, 1.3))
+
+
 def test_words_said_in_one_breath_share_its_time() -> None:
     words = from_positions("so on the sea", [(0, 0.0), (3, 0.2), (10, 0.7)], [], 1.0)
     assert [word.text for word in words] == ["so", "on", "the", "sea"]
