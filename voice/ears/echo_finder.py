@@ -4,7 +4,8 @@ While we are heard to speak and the microphone hears anything, the last second o
 second (GCC-PHAT, Knapp and Carter 1976). A clear peak is the delay: a tenth of a second of echo is enough. The
 microphone loud and no peak, again and again, means that what it hears is not us. A microphone far quieter than any
 echo of us hears none; noise as loud as the echo hides it from the filter, so a delay that is the same in another
-second counts, too.
+second counts, too. Where there seemed to be no echo, softer sounds count as well: some devices turn their microphone
+down while they play.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from voice.ears.echo_path import PEAK_PRESENT
 from voice.ears.likeness import correlate
-from voice.ears.loudness import QUIET, floor, lasts_s, loud_s, unheard
+from voice.ears.loudness import FAINT, QUIET, floor, lasts_s, loud_s, unheard
 from voice.ears.timeline import RATE_HZ, WINDOW, Timeline
 
 __all__ = ["LOOK_EVERY", "LOOK_RARELY", "MOVED", "EchoFinder", "EchoState", "Found"]
@@ -88,7 +89,8 @@ class EchoFinder:
             self.state = "absent"
             return None
         since = _since_we_spoke(ref)
-        loud = loud_s(line.mic, min(WINDOW, since))
+        least = FAINT if self.state == "absent" else QUIET
+        loud = loud_s(line.mic, min(WINDOW, since), least=least)
         noisy = delay is None and loud <= 0 and floor(mic) >= QUIET**2
         far = ref if in_time else line.ref  # the same transform, for lags of up to two seconds
         lag, height = correlate(mic, far, RATE_HZ) if loud > 0 or noisy else (-1, 0.0)

@@ -229,6 +229,7 @@ class Placing:
         if alike < _ALIKE or abs(off) > _LEAST_MOVE:
             path.filter.learned = before
             return False
+        lag, shift = lag + off, shift + off  # the peak may be another reflection: the filter knows better
         begun = self.burst_at
         self.forget()
         again = begun is not None and abs(shift - self._jump) < _LEAST_MOVE

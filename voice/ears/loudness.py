@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["QUIET", "floor", "lasts_s", "loud_s", "unheard"]
+__all__ = ["FAINT", "QUIET", "floor", "lasts_s", "loud_s", "unheard"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
 QUIET = 1e-3
 """RMS of full scale (-60 dB): a signal below says nothing."""
+FAINT = 1.25e-4
+"""The same of a microphone that is turned down while we speak (-78 dB): a detector of voices hears them as soft."""
 
 _RATE_HZ = 16_000
 _FRAME = 320
@@ -37,9 +39,10 @@ def floor(signal: Floats) -> float:
     return float(np.quantile(frames[frames > 0], 0.1)) if frames.any() else 0.0
 
 
-def loud_s(signal: Floats, lately: int, *, now: bool = True) -> float:
-    """How much of the last `lately` samples is more than the room, in s; with `now`, 0 if nothing was just now."""
-    loud = _powers(signal)[-lately // _FRAME :] >= max(QUIET**2, _LOUD * floor(signal))
+def loud_s(signal: Floats, lately: int, *, now: bool = True, least: float = QUIET) -> float:
+    """How much of the last `lately` samples is more than the room and than `least` (RMS), in s; with `now`, 0 if
+    nothing was just now."""
+    loud = _powers(signal)[-lately // _FRAME :] >= max(least**2, _LOUD * floor(signal))
     return float(loud.sum()) * _FRAME / _RATE_HZ if not now or loud[-_JUST_NOW:].sum() >= 3 else 0.0
 
 

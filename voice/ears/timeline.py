@@ -102,5 +102,7 @@ class Timeline:
         else:
             whole = np.concatenate((whole[: max(0, begin + shift)], whole[max(begin, -shift) :]))
         whole = np.concatenate((whole, np.zeros(max(0, KEPT - len(whole)), np.float32)))
-        self.ref, self.ahead = whole[:KEPT], whole[KEPT:]
         self.spoke_until += shift
+        # the silence after what we said is none that the loudspeaker plays: what is sent next does not wait for it
+        until = None if len(self.ahead) else KEPT + max(0, self.spoke_until - self.at)
+        self.ref, self.ahead = whole[:KEPT], whole[KEPT:until]
