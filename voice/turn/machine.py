@@ -300,6 +300,8 @@ class TurnMachine(Requests):
             self._speaking = False
             self._pause(SpeechEnded(self._turn.voiced_s or self._turn.from_s))
         if old.wake != event.config.wake:
-            self._gate = Gate(event.config.wake, self._audible)
+            asleep, self._gate = self.state is State.ASLEEP, Gate(event.config.wake, self._audible)
             if self.state in (State.ASLEEP, State.IDLE):
                 self._rest()
+            if asleep and self.state is State.IDLE and self._speaking and self._policy.listening:
+                self._begin_turn(self._audio.s)  # what is said from here on; what was said before was for nobody

@@ -8,7 +8,7 @@ import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation
 from voice.session.config import AudioConfig, SessionConfig, WakeConfig
-from voice.session.outgoing import TurnComplete
+from voice.session.outgoing import SpeechStarted, SpeechStopped, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Transcribe
@@ -37,3 +37,16 @@ def test_no_more_is_transcribed_than_a_turn_may_have(mode: Literal["post", "mid"
     assert asked
     for at, action in asked:
         assert (at if action.until_s is None else action.until_s) - action.from_s <= MAX_TURN_S + 1
+
+
+@pytest.mark.parametrize("words", [(), ("computer",)], ids=["no wake word any more", "one found in the transcript"])
+def test_what_is_said_after_the_wake_word_has_changed_is_heard(words: tuple[str, ...]) -> None:
+    """In the middle of a sentence, and none of what was said before."""
+    audio, asked = AudioConfig(sample_rate=RATE_HZ), "computer what time is it" if words else "what time is it"
+    asleep = SessionConfig(audio=audio, wake=WakeConfig(True, ("alexa",)))
+    talk = Conversation(config=asleep, audible=frozenset({"alexa"}))
+    talk.speak((1.0, 2.0, "between ourselves"), (2.0, 3.0, asked))
+    talk.at(2.0, heard.ConfigChanged(SessionConfig(audio=audio, wake=WakeConfig(bool(words), words))))
+    talk.run(12.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["what time is it"]
+    assert len(talk.told(SpeechStarted)) == len(talk.told(SpeechStopped)) == 1
