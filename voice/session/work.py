@@ -316,10 +316,9 @@ class Work:
             self._hear(failed)
 
     async def _spoken(self, request: SpeakRequest, asked: str) -> AsyncGenerator[SpeechChunk]:
-        """In the session's language, else that of `[voice.tts]`, else that of the question, if it can be spoken."""
-        configured = (self.config.voice.language, self._settings.tts.language)
-        fixed = next((each for each in configured if each != "auto"), None)
-        language = asked if fixed is None and asked != "auto" else fixed
+        """In the reply's language, if it can be spoken; where the session or `[voice.tts]` names it, in no other."""
+        named = asked in (self.config.voice.language, self._settings.tts.language)
+        language = None if asked == "auto" else asked
         begun = False
         try:
             async with aclosing(self._parts.tts.speak(replace(request, language=language))) as stream:
@@ -327,7 +326,7 @@ class Work:
                     begun = True
                     yield chunk
         except BadInput:
-            if begun or language == fixed:
+            if begun or named:
                 raise
             async with aclosing(self._parts.tts.speak(request)) as stream:
                 async for chunk in stream:

@@ -79,8 +79,8 @@ def test_the_recogniser_is_believed_where_the_words_tell_nothing_and_are_several
     assert _asked("wie wird das wetter morgen", heard_as="nl") == {"de"}
 
 
-async def _requested(asked: str, **tts: str) -> list[SpeakRequest]:
-    """What the synthesiser is asked, which speaks German and English."""
+async def _requested(asked: str, session: SessionConfig | None = None, **tts: str) -> list[SpeakRequest]:
+    """What the synthesiser is asked, which speaks German and English, for a reply in the language `asked`."""
     voice, requests = EspeakTts(), []
 
     class Engine:
@@ -94,7 +94,7 @@ async def _requested(asked: str, **tts: str) -> list[SpeakRequest]:
     parts = SimpleNamespace(tts=Engine())
     settings = VoiceSettings(tts=SpeechServiceSettings(**tts))  # type: ignore[arg-type]
     told: list[Any] = []
-    work = Work("s", "u", SessionConfig(), settings, parts, AudioRing(1.0), told.append)  # type: ignore[arg-type]
+    work = Work("s", "u", session or SessionConfig(), settings, parts, AudioRing(1.0), told.append)  # type: ignore[arg-type]
     await work._speak(Speak(1, 0, "Guten Tag.", VoiceConfig(language=asked)))
     assert isinstance(told[-1], heard.ClauseAudio) and told[-1].is_last and sum(len(each.pcm) for each in told) > 1000
     return requests
@@ -104,6 +104,10 @@ async def test_what_the_engine_does_not_speak_is_said_in_its_own_language() -> N
     assert [request.language for request in await _requested("de")] == ["de"]
     assert [request.language for request in await _requested("xx")] == ["xx", None]
     assert [request.language for request in await _requested("auto")] == [None]
-    assert [request.language for request in await _requested("de", language="en")] == ["en"], (
-        "the server's goes before"
-    )
+    assert [request.language for request in await _requested("de", language="de")] == ["de"]
+
+
+async def test_a_reply_that_was_begun_keeps_its_language() -> None:
+    """The session's may be another one by now."""
+    english = SessionConfig(voice=VoiceConfig(language="en"))
+    assert [request.language for request in await _requested("de", english)] == ["de"]
