@@ -15,7 +15,7 @@ from __future__ import annotations
 from math import inf
 
 from voice.measuring.ledger import Stage
-from voice.session.outgoing import ErrorOut, TextOut, TranscriptOut
+from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TextOut, TranscriptOut
 from voice.turn.actions import Action
 from voice.turn.bargein import is_phrase
 from voice.turn.endpointing import STALL_S, TurnPolicy
@@ -293,8 +293,7 @@ class TurnMachine(Requests):
         listened = self._policy.listening
         self._policy = TurnPolicy(event.config, self._settings, self._habits, scoring=self._scoring)
         if listened and not self._policy.listening and self.state in (State.HEARING, State.PAUSE):
-            self._drop_turn()  # its end is the client's now: a commit takes what is kept of the audio
-            self._rest()
+            self._leave_end_to_client()
         elif self._policy.listening and not listened and self._turn is not None and self.state is State.HEARING:
             # its end is a silence now, which may have come already; a voice that goes on is heard to begin anew
             self._speaking = False
@@ -305,3 +304,13 @@ class TurnMachine(Requests):
                 self._rest()
             if asleep and self.state is State.IDLE and self._speaking and self._policy.listening:
                 self._begin_turn(self._audio.s)  # what is said from here on; what was said before was for nobody
+
+    def _leave_end_to_client(self) -> None:
+        """The open turn ends by its commit now, whatever silence has come. What was told of it is over: the client
+        wants to hear no more of when speech starts and stops."""
+        self._answer.abandon()
+        turn, quiet_s, self._quiet_s = self._turn, self._quiet_s, None
+        if turn is not None and turn.told:
+            self._tell(SpeechStopped(self._audio.s if quiet_s is None else quiet_s, turn.item))
+            self._tell(SpeechStarted(turn.from_s, turn.item))
+        self._go(State.HEARING)

@@ -362,6 +362,21 @@ async def test_who_speaks_on_while_turn_detection_is_switched_on_is_heard_to_the
     assert len(world.turns) == 1
 
 
+async def test_what_was_said_before_turn_detection_is_switched_off_is_part_of_what_is_committed(
+    world: World, spoken: Pcm
+) -> None:
+    world.stt.text = lambda seconds: f"{seconds:.1f} s"
+    said = np.concatenate((spoken[:17_600], spoken))
+    async with world.session() as wire:
+        await wire.speak(said[:27_200], pace=4.0)
+        wire.say(type="update", turn_detection=None)
+        await wire.speak(said[27_200:], pace=4.0)
+        wire.say(type="end_turn")
+        turn = await wire.wait("turn_complete")
+        assert len(wire.of("speech_started")) == len(wire.of("speech_stopped")) == 2
+    assert float(turn["input_transcript"].split()[0]) > len(said) / 16_000 - 0.5
+
+
 async def test_two_sentences_that_come_in_one_burst_are_two_turns(world: World, spoken: Pcm) -> None:
     """From a link that had stalled, or a file: the first one's transcript must not hold the second, too."""
     async with world.session(replace(TYPED, transcribe_only=True)) as wire:
