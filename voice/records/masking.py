@@ -13,6 +13,8 @@ says that it holds no words.
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import re
 import typing
 from collections.abc import Iterable
@@ -20,7 +22,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from voice.turn.back_channels import BACK_CHANNELS, begins_murmur
-from voice.turn.bargein import STOP_WORDS
+from voice.turn.bargein import QUESTION_WORDS, STOP_WORDS
 
 __all__ = ["Mask"]
 
@@ -39,13 +41,15 @@ class Mask:
 
     def __init__(self, key: bytes, kept: Iterable[str] = ()) -> None:
         self._key = key
-        known = (*BACK_CHANNELS, *STOP_WORDS, *kept)
+        known = (*BACK_CHANNELS, *STOP_WORDS, *QUESTION_WORDS, *kept)
         self._kept = {part.lower() for words in known for part in _WORD.findall(words)}
 
     def value(self, value: Any, field: str = "") -> Any:
         """A copy in which no text is left. Dataclasses, tuples and mappings are gone through."""
         if isinstance(value, str):
-            return value if field in _NAMES else self.text(value)
+            if field in _NAMES:
+                return value
+            return self._arguments(value) if field == "arguments" else self.text(value)
         if isinstance(value, tuple | list):
             return tuple(self.value(inner, field) for inner in value)
         if isinstance(value, dict):
@@ -64,6 +68,28 @@ class Mask:
         if begins_murmur(text):
             return text
         return _WORD.sub(lambda found: self._word(found[0]), text)
+
+    def _arguments(self, text: str) -> str:
+        """Of a tool call. The machine looks whether they are a JSON object, so what is JSON stays JSON."""
+        try:
+            return json.dumps(self._json(json.loads(text)), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            return self.text(text)
+
+    def _json(self, value: Any) -> Any:
+        match value:
+            case dict():
+                return {self.text(name): self._json(inner) for name, inner in value.items()}
+            case list():
+                return [self._json(inner) for inner in value]
+            case str():
+                return self.text(value)
+            case bool() | None:
+                return value
+            case float() if not math.isfinite(value):
+                return value
+        masked = self.text(f"{abs(value):f}" if isinstance(value, float) else str(abs(value)))
+        return type(value)(masked) * (-1 if value < 0 else 1)
 
     def _word(self, word: str) -> str:
         if word.lower() in self._kept:

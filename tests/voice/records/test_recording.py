@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm.messages import ToolCall
 from models.clock import SystemClock
 from tests.voice.conversation import RATE_HZ, Conversation
 from tests.web.moved_clock import MovedClock
@@ -90,9 +91,35 @@ def test_without_consent_no_word_is_left_and_the_course_is_the_same() -> None:
     assert '"differs"' not in text
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"room":"Anna\'s \\"den\\"\\n\\u00e9"}',
+        '{"n":null,"l":[10,20,-305,[]]}',
+        '{"e":1e5,"t":-20.05}',
+        "{bad",
+        "[1]",
+        '{"n":NaN}',
+    ],
+)
+def test_a_masked_call_is_made_as_it_was(arguments: str) -> None:
+    lamp = {"type": "function", "function": {"name": "lamp"}}
+    watched = Watched(Mask(b"key"), SessionConfig(AudioConfig(sample_rate=RATE_HZ), llm=LlmConfig(tools=(lamp,))))
+    replies = iter([(ToolCall("c1", "lamp", arguments),), "It is on."])
+    watched.talk.answer = lambda asked: next(replies)
+    watched.talk.at(1.0, heard.Typed("switch that on"))
+    watched.talk.at(3.0, heard.ToolResult("c1", "done"))
+    watched.talk.run(12.0)
+    [turn] = watched.talk.told(TurnComplete)
+    assert turn.tools_called == ("lamp",) and turn.status == "completed"
+    text = "".join(watched.lines)
+    assert '"differs"' not in text and "Anna" not in text and "305" not in text
+    assert all(step.same for step in Replay(watched.lines).steps())
+
+
 def test_words_that_the_rules_know_stay() -> None:
     mask = Mask(b"key", ("hey jarvis",))
-    assert mask.text("Stop!") == "Stop!" and mask.text("hey Jarvis") == "hey Jarvis"
+    assert mask.text("What? Stop!") == "What? Stop!" and mask.text("hey Jarvis") == "hey Jarvis"
     assert mask.text("Anna and Anna") != "Anna and Anna"
 
 
