@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import structlog
 
 from models.clock import Clock
@@ -28,6 +29,7 @@ from voice.port import Pcm
 from voice.records.awaiting_consent import AwaitingConsent
 from voice.records.masking import Mask
 from voice.records.recording import Recording
+from voice.resample import StreamResampler
 from voice.session.outgoing import AudioOut
 from voice.session.watcher import Watcher
 from voice.settings import RecordSettings
@@ -121,6 +123,7 @@ class Recorder:
         self._agreed = agreed
         self._stopped = self._withdrawn = False
         self._wavs: dict[str, tuple[BinaryIO, wave.Wave_write]] = {}
+        self._resamplers: dict[str, StreamResampler] = {}
         head = _bytes(recording.head)
         self._do(len(head), partial(self._begin, head))
 
@@ -225,7 +228,15 @@ class Recorder:
             writer.setsampwidth(2)
             writer.setframerate(rate_hz)
             self._wavs[side] = (file, writer)
-        self._wavs[side][1].writeframes(pcm.astype("<i2").tobytes())
+            self._resamplers[side] = StreamResampler(rate_hz, rate_hz)
+        writer, resampler = self._wavs[side][1], self._resamplers[side]
+        if resampler.from_hz != rate_hz:  # the client has asked for another rate; a file has one
+            tail = resampler.process(pcm[:0], last=True)
+            resampler = self._resamplers[side] = StreamResampler(rate_hz, writer.getframerate())
+            pcm = np.concatenate([tail, resampler.process(pcm)])
+        else:
+            pcm = resampler.process(pcm)
+        writer.writeframes(pcm.astype("<i2").tobytes())
 
     def _close(self) -> None:
         for side, (file, writer) in self._wavs.items():

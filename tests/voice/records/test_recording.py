@@ -23,10 +23,10 @@ from voice.records.recording import Recording
 from voice.records.recordings import Recordings
 from voice.records.replay import Replay, describe
 from voice.session.config import AudioConfig, LlmConfig, SessionConfig, WakeConfig
-from voice.session.outgoing import TurnComplete
+from voice.session.outgoing import AudioOut, TurnComplete
 from voice.settings import RecordSettings, TurnSettings
 from voice.turn import events as heard
-from voice.turn.actions import Action
+from voice.turn.actions import Action, Tell
 from voice.turn.history import Item
 from voice.turn.machine import TurnMachine
 from voice.turn.machine_start import MachineStart
@@ -258,6 +258,24 @@ def test_with_consent_words_and_audio_are_kept_for_the_owner_alone(
     path.write_text("".join([*lines[:-1], json.dumps(last) + "\n"]))
     assert main(["replay", "--quiet", str(path)]) == 1
     assert "action 1" in capsys.readouterr().out
+
+
+def test_a_sample_rate_that_changes_leaves_the_voice_as_it_is(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "recordings", RecordSettings(), SystemClock())
+    recorder = recordings.record("s-1", Watched(None).start, consent=True)
+    for rate_hz in (8_000, 24_000, 24_000, 16_000, 8_000):  # a second of a tone each
+        tone = (9000 * np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz)).astype(np.int16)
+        recorder.stepped(heard.Tick(), 1.0, [Tell(AudioOut("reply-1", tone, rate_hz, "", False))])
+    recorder.ended(9.0)
+    recordings.close()
+    path = _only(tmp_path / "recordings")
+    assert path is not None
+    with wave.open(str(path.with_suffix(".parley.wav"))) as file:
+        assert file.getframerate() == 8_000 and abs(file.getnframes() - 40_000) < 400
+        samples = np.frombuffer(file.readframes(-1), np.int16)
+    for second in range(5):
+        middle = samples[second * 8_000 + 2_000 :][:4_000]
+        assert np.argmax(np.abs(np.fft.rfft(middle))) == 220  # of bins of 2 Hz
 
 
 def test_consent_can_be_taken_back(tmp_path: Path) -> None:
