@@ -168,6 +168,11 @@ class Playout:
         return now + max(self.sent_s - self.position(now), LOOK_AGAIN_S if self._arrived_s is not None else 0.0)
 
     @property
+    def ends_s(self) -> float:
+        """So much of it can have been played at most: all that was sent, or up to where the client stopped."""
+        return self.sent_s if self._stopped_s is None else self._stopped_s
+
+    @property
     def arrived_s(self) -> float:
         """What the client has of it, as far as is known."""
         return self.sent_s if self._arrived_s is None else self._arrived_s

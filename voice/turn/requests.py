@@ -198,8 +198,8 @@ class Requests(Waking):
                 self._complain("item_not_found", "No reply of this name has audio", hint, event.event_id)
                 return
             reply = past[item]
-        if at_s > reply.playout.sent_s + PAST_END_S:
-            length_ms = round(reply.playout.sent_s * 1000)
+        if at_s > reply.playout.ends_s + PAST_END_S:
+            length_ms = round(reply.playout.ends_s * 1000)
             self._complain("invalid_audio_end", f"There are {length_ms} ms of its audio", "", event.event_id)
             return
         reply.playout.stop_at(at_s)

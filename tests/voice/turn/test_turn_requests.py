@@ -337,6 +337,17 @@ class TestTruncation:
         assert turn.interrupted and turn.heard_transcript == talk.told(ItemTruncated)[0].text
         assert not [time for time, event in talk.said if isinstance(event, AudioOut | TextOut) and time > 5.0]
 
+    def test_what_was_cut_off_does_not_come_back(self) -> None:
+        talk = self.story()
+        talk.at(4.0, Truncate("reply-1", 600, "e1"))
+        talk.at(4.1, Truncate("reply-1", 1500, "e2"))
+        talk.at(4.2, Truncate("reply-1", 300, "e3"))
+        talk.run(5.0)
+        first, last = talk.told(ItemTruncated)
+        assert (first.ms, last.ms) == (600, 300) and first.text.startswith(last.text)
+        assert [(error.code, error.event_id) for error in talk.told(ErrorOut)] == [("invalid_audio_end", "e2")]
+        assert talk.machine.history.items[-1].message.content == last.text
+
     def test_more_than_there_is_is_an_error(self) -> None:
         talk = self.story()
         talk.at(4.0, heard.InterruptAsked())
