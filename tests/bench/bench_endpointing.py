@@ -57,6 +57,7 @@ def run(options: Options) -> Section:
     most = 5 if options.quick else 1000
     sets = (
         ("orders of people, fluent, 5 to 15 s", list(_people(vad, "speech/coffee_orders/", most))),
+        ("texts read aloud by people", list(_people(vad, "speech/read/", most))),
         ("commands of people", list(_people(vad, "speech/commands_human/", most))),
         ("numbers said by people, one digit a second", list(_dictated(vad, most))),
         ("clauses broken by a pause, synthetic, words known", list(_broken(vad, most))),
@@ -79,8 +80,8 @@ def run(options: Options) -> Section:
         "Where Silero finds a pause of more than 128 ms inside a request, a detector may end the turn too early; "
         "at the"
         " end of the request it makes the speaker wait. `silence_ms` has its default. For the recordings of people no"
-        " transcripts are used, so `adaptive` has only what it learns from the pauses of a set. In the third set the"
-        " words are known, as from a recogniser.",
+        " transcripts are used, so a detector has only what it hears, and learns from the pauses of a set. In the"
+        " last two sets the words are known, as from a recogniser.",
         (Table(columns, tuple(rows)),),
         notes=() if scorer is not None else ("Smart Turn was not installed here.",),
     )
