@@ -1,12 +1,14 @@
 """Several devices of one user hear the same words, over links that are cut: whatever was said is answered once.
 
-The turn machine, the contests and what they know of the audio's time are the product's; the room, the links and the
-recognisers are scripts. A device whose link was cut brings what it recorded meanwhile afterwards, faster than it was
-spoken, or has lost it.
+The turn machine, the contests, what they know of the audio's time and what one device hands over to another are the
+product's; the room, the links and the recognisers are scripts. A device whose link was cut brings what it recorded
+meanwhile afterwards, faster than it was spoken, or has lost it.
 
-Of the scenes 0 to 6199 seven are still answered twice, and are not among those tried here. In 224, 1603, 2513, 3459
-and 4484 the wake word was lost with a cut link at a device that needed none to go on; 5730 and 6040 hold back the
-audio from its first frame, so that nothing tells when it was recorded.
+Of the scenes 0 to 6199 two are still answered twice, and are not among those tried here: 5730 and 6040 hold back the
+audio from its first frame, so that nothing tells when it was recorded. In 14 nobody answers to the end. In 737, 2026,
+2097, 4717, 4729 and 5784 no device heard the request; in 1191, 1998, 2258, 3465, 4015 and 5031 the user interrupted
+the answer; in 5745 the only device that heard the request had lost the word; in 1610 a device hears the request at
+last when it has already said that nothing came.
 """
 
 from __future__ import annotations
@@ -25,20 +27,25 @@ import pytest
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.ears.events import WakeHeard
 from voice.ears.ring import AudioRing
-from voice.session.arbitration import Arbiter, Claim
+from voice.session.arbitration import Claim
 from voice.session.audio_origin import AudioOrigin
 from voice.session.config import AudioConfig, SessionConfig, WakeConfig
 from voice.session.outgoing import TurnComplete
+from voice.session.rooms import Rooms
 from voice.session.wake_contests import WakeContests
 from voice.settings import TurnSettings
 from voice.turn import events as heard
-from voice.turn.actions import Action, Contest, Transcribe
+from voice.turn.actions import Action, Contest, Offer, PassOn, Tell, Transcribe
 
 FRAME_S = 0.04
 RING_HZ = 16_000
 TICK_S = 0.01
 ONCE_TWICE = (148, 152, 489, 884, 930, 1143, 1368, 1597, 1638, 2142, 2515, 2593, 2630, 2754)
 """Scenes in which two devices answered: one had won alone before the other came back, or had lost audio since."""
+WORD_MISSED = (224, 876, 1603, 2513, 3459, 4484)
+"""The same, where a device in its follow-up window had lost the word with which another one was woken."""
+WINNER_EMPTY = (45, 162, 197, 252, 258, 276, 327, 604, 729, 736, 890, 950, 1208, 1254)
+"""Scenes in which nobody answered: the device that was woken had lost the request."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,10 @@ class Cut:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a device awaits of a contest."""
+    """What a device awaits of a contest, and when it is known."""
 
     claim: Claim
+    at: float
 
     def __await__(self) -> object:
         won = yield self
@@ -66,11 +74,13 @@ class Verdict:
 class House:
     """What all devices share; `at` is the time of the world."""
 
-    arbiter: Arbiter = field(default_factory=Arbiter)
     devices: list[Device] = field(default_factory=list)
     at: float = 0.0
     due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __post_init__(self) -> None:
+        self.rooms = Rooms(lambda owner: [device.contests for device in self.devices])
 
     def now(self) -> float:
         return self.at
@@ -81,16 +91,15 @@ class House:
     def later(self, at: float, act: Callable[[], None]) -> None:
         heapq.heappush(self.due, (at, next(self._order), act))
 
-    def there(self) -> list[str]:
-        return [device.name for device in self.devices if device.connected]
-
     def run(self, until_s: float) -> None:
         while self.at < until_s:
             self.at += TICK_S
             while self.due and self.due[0][0] <= self.at:
                 heapq.heappop(self.due)[2]()
             for device in self.devices:
-                if device.connected:
+                if device.leaves:
+                    device.left()
+                elif device.connected:
                     device.run(device.own_time(self.at), microphone_until_s=0)
 
 
@@ -107,12 +116,19 @@ class Device(Conversation):
         super().__post_init__()
         self.ring, origin = AudioRing(20.0), AudioOrigin()
         self.origin = origin
-        self.contests = WakeContests(self.name, self.ring, self.house, self._enter, origin)
+        self.contests = WakeContests(
+            self.name, self.ring, self.house, self, origin, self.machine, self._step, lambda: self.connected
+        )
         self._noise = np.random.default_rng(0)
 
     @property
     def connected(self) -> bool:
         return not any(cut.from_s <= self.house.at < cut.until_s for cut in self.cuts)
+
+    @property
+    def leaves(self) -> bool:
+        """Its link is cut just now."""
+        return any(cut.from_s <= self.house.at < cut.from_s + TICK_S for cut in self.cuts)
 
     def own_time(self, at: float) -> float:
         """A session's time stands still while its client is away."""
@@ -124,6 +140,9 @@ class Device(Conversation):
         if any(at < cut.until_s for cut in lost):
             return None
         return at - self.began_s - sum(cut.until_s - cut.from_s for cut in lost)
+
+    def has_heard(self, words: str) -> bool:
+        return any(words == each for _, _, each in self._speech)
 
     # ---- the link -------------------------------------------------------------------------------------------
 
@@ -174,53 +193,50 @@ class Device(Conversation):
 
     # ---- the session and the hub ----------------------------------------------------------------------------
 
-    def _enter(self, claim: Claim) -> Awaitable[bool] | None:
-        """As the hub does it."""
-        arbiter, house = self.house.arbiter, self.house
-        decided_at = arbiter.claim("me", claim, house.at)
-        if len(house.there()) < 2 and arbiter.wins_alone("me", self.name, claim.word):
-            return None
-        self._decided_at = decided_at
-        return Verdict(claim)  # type: ignore[return-value]
+    def enter(self, claim: Claim) -> Awaitable[bool] | None:
+        """As the hub's."""
+        decided_at = self.house.rooms.enter("me", claim, self.house.at)
+        return None if decided_at is None else Verdict(claim, decided_at)  # type: ignore[return-value]
 
-    def _ask(self, claim: Claim) -> bool:
-        there = self.house.there()
-        return self.house.arbiter.won("me", claim.device, claim.word, gone=lambda name: name not in there)
+    def passes_on(self) -> None:
+        self.house.rooms.passes_on("me", self.name)
+
+    def offers(self, until: float) -> None:
+        self.house.rooms.offers("me", self.name, until)
+
+    def left(self) -> None:
+        self.house.rooms.left("me", self.contests)
 
     def _woken(self, event: WakeHeard) -> None:
         verdict = self.contests.contest(event)
-
-        def tell(won: bool) -> None:
-            if won:
-                self._step(heard.WakeWord(event.word, event.score, event.start_s, event.end_s))
-            else:
-                self.contests.lost()
-                self._step(heard.WordLost(event.word, event.start_s, event.end_s))
-
         if verdict is None:
-            tell(True)
+            self.contests.decided(event, True)
         else:
             assert isinstance(verdict, Verdict)
             claim = verdict.claim
-            self.house.later(self._decided_at, lambda: tell(self._ask(claim)))
+            self.house.later(verdict.at, lambda: self.contests.decided(event, self.house.rooms.won("me", claim)))
 
     def _do(self, action: Action) -> None:
         if isinstance(action, Contest):
-            answers, revision = self.contests.answers(action), action.revision
-            self._go_on(answers, None, lambda won: self._step(heard.ContestDecided(revision, won)))
+            self.house.later(self.house.at, lambda: self._go_on(self.contests.decide(action), None))
+        elif isinstance(action, Tell) and isinstance(action.event, TurnComplete):
+            super()._do(action)
+            self.house.rooms.answered("me", self.name)
+        elif isinstance(action, Offer | PassOn):
+            self.house.later(self.house.at, lambda: self._go_on(self.contests.tell(action), None))
         elif isinstance(action, Transcribe) and action.until_s is None:
             super()._do(replace(action, until_s=self.heard_s))  # its own time is not that of its audio here
         else:
             super()._do(action)
 
-    def _go_on(self, answers: object, value: bool | None, tell: Callable[[bool], None]) -> None:
-        assert inspect.iscoroutine(answers)
+    def _go_on(self, contest: object, won: bool | None) -> None:
+        assert inspect.iscoroutine(contest)
         try:
-            verdict = answers.send(value)
-        except StopIteration as over:
-            tell(over.value)
+            verdict = contest.send(won)
+        except StopIteration:
             return
-        self.house.later(self._decided_at, lambda: self._go_on(answers, self._ask(verdict.claim), tell))
+        claim = verdict.claim
+        self.house.later(verdict.at, lambda: self._go_on(contest, self.house.rooms.won("me", claim)))
 
 
 def scene(random: Random) -> tuple[House, list[str], float]:
@@ -266,7 +282,7 @@ def scene(random: Random) -> tuple[House, list[str], float]:
     return house, requests, until_s
 
 
-@pytest.mark.parametrize("seed", [*range(60), *ONCE_TWICE])
+@pytest.mark.parametrize("seed", [*range(60), *ONCE_TWICE, *WORD_MISSED, *WINNER_EMPTY])
 def test_what_is_said_to_several_devices_is_answered_once(seed: int) -> None:
     house, requests, until_s = scene(Random(seed))
     house.run(until_s)
@@ -278,4 +294,4 @@ def test_what_is_said_to_several_devices_is_answered_once(seed: int) -> None:
             if request in turn.input_transcript and not turn.interrupted
         ]
         assert len(answers) <= 1, f"{request} is answered by {answers}"
-        assert answers or any(device.cuts for device in house.devices), f"{request} is not answered"
+        assert answers or not any(device.has_heard(request) for device in house.devices), f"{request} is not answered"

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import anyio
@@ -19,13 +18,15 @@ from voice.measuring.recent_turns import RecentTurns
 from voice.measuring.turn_metrics import TurnMetrics, VoiceMetrics
 from voice.protocols.port import Codec
 from voice.records.recordings import Recordings
-from voice.session.arbitration import Arbiter, Claim
+from voice.session.arbitration import Claim
 from voice.session.config import SessionConfig
 from voice.session.connection import asks_to_resume
 from voice.session.devices import Devices
 from voice.session.files import LiveRecord, SessionFiles
 from voice.session.outgoing import TurnComplete
+from voice.session.rooms import Rooms
 from voice.session.session import Channel, Session, SessionParts
+from voice.session.wake_contests import WakeContests
 from voice.session.watcher import Watcher
 from voice.settings import VoiceSettings
 from voice.turn.history import History
@@ -63,7 +64,7 @@ class Hub:
         metrics.gauge("parley_sessions_connected", "Voice sessions with a connection", lambda: self.live)
         metrics.gauge("parley_sessions_kept", "Voice sessions that may be connected to", lambda: len(self._records))
         self._records: dict[str, LiveRecord] = {}
-        self._arbiter = Arbiter()
+        self._rooms = Rooms(self._listening_to)
         self._devices = Devices()
 
     def load(self) -> None:
@@ -187,6 +188,7 @@ class Hub:
             record.tokens_in += turn.tokens_in
             record.tokens_out += turn.tokens_out
             record.items = history.items
+            self._rooms.answered(record.owner, record.name)
             self._prolong(record)
             self._save(key, record)
 
@@ -216,7 +218,7 @@ class Hub:
             on_turn=finished,
             on_update=updated,
             on_item=grown,
-            contest=partial(self._contest, record),
+            room=_Room(self._rooms, self._clock, record),
             watch=watch,
             anew=anew,
             echo_prior=self._devices.echo_of(record.owner, record.config.turn.device),
@@ -236,22 +238,10 @@ class Hub:
         await away.released.wait()
         return True
 
-    def _contest(self, record: LiveRecord, claim: Claim) -> Awaitable[bool] | None:
-        """Has this session won the wake word? None: no other device of its user listens for one, or this one is not
-        there to answer: a session that only writes down goes on doing so, and takes nothing from the others. One that
-        was away, and brings its audio later, has lost what was answered meanwhile, also by one that is away now."""
-        if not record.config.answers:
-            return None
-        decided_at = self._arbiter.claim(record.owner, claim, self._clock.now())
-        devices = [each for each in self._records.values() if each.owner == record.owner and _listens(each)]
-        if len(devices) < 2 and self._arbiter.wins_alone(record.owner, claim.device, claim.word):
-            return None
-        return self._verdict(record.owner, claim, decided_at)
-
-    async def _verdict(self, owner: str, claim: Claim, decided_at: float) -> bool:
-        await anyio.sleep(max(0.0, decided_at - self._clock.now()))
-        there = {each.name for each in self._records.values() if each.owner == owner and _listens(each)}
-        return self._arbiter.won(owner, claim.device, claim.word, gone=lambda device: device not in there)
+    def _listening_to(self, owner: str) -> list[WakeContests]:
+        """The devices of `owner` that wait for a wake word to answer."""
+        records = [each for each in self._records.values() if each.owner == owner and _listens(each)]
+        return [each.session.wake_contests for each in records if each.session is not None]
 
     def _expire(self) -> None:
         now = self._clock.now()
@@ -282,10 +272,39 @@ class Hub:
             self._files.put(key, replace(record, session=None))
 
 
+class _Room:
+    """Where the session of `record` and the other devices of its user are."""
+
+    def __init__(self, rooms: Rooms, clock: Clock, record: LiveRecord) -> None:
+        self._rooms, self._clock, self._record = rooms, clock, record
+        self._owner, self._name = record.owner, record.name
+
+    def enter(self, claim: Claim) -> Awaitable[bool] | None:
+        """None also where the session is not there to answer: one that only writes down goes on doing so, and takes
+        nothing from the others."""
+        if not self._record.config.answers:
+            return None
+        decided_at = self._rooms.enter(self._owner, claim, self._clock.now())
+        return None if decided_at is None else self._verdict(claim, decided_at)
+
+    async def _verdict(self, claim: Claim, decided_at: float) -> bool:
+        await anyio.sleep(max(0.0, decided_at - self._clock.now()))
+        return self._rooms.won(self._owner, claim)
+
+    def passes_on(self) -> None:
+        self._rooms.passes_on(self._owner, self._name)
+
+    def offers(self, until: float) -> None:
+        self._rooms.offers(self._owner, self._name, until)
+
+    def left(self) -> None:
+        if self._record.session is not None and _listens(self._record):
+            self._rooms.left(self._owner, self._record.session.wake_contests)
+
+
 def _listens(record: LiveRecord) -> bool:
-    """It is connected, and waits for a wake word to answer."""
-    asked = record.config.wake.enabled and record.config.answers
-    return asked and record.session is not None and record.session.connected
+    """It waits for a wake word to answer."""
+    return record.config.wake.enabled and record.config.answers
 
 
 def _key(token: str) -> str:

@@ -37,12 +37,12 @@ from voice.session.outgoing import (
 )
 from voice.session.resume import AwayTime, Resumable, Resumed, goes_on_at
 from voice.session.spoken_items import SpokenItems
-from voice.session.wake_contests import Enter, WakeContests
+from voice.session.wake_contests import Alone, Room, WakeContests
 from voice.session.watcher import Watcher
 from voice.session.work import SessionParts, Work
 from voice.settings import VoiceSettings
 from voice.turn import events as heard
-from voice.turn.actions import Action, Contest, Tell
+from voice.turn.actions import Action, Contest, Offer, PassOn, Tell
 from voice.turn.history import History
 from voice.turn.machine_start import MachineStart
 
@@ -79,7 +79,7 @@ class Session:
         codec: Codec | None = None,
         on_turn: Callable[[TurnComplete], None] = lambda turn: None,
         on_update: Callable[[SessionConfig], None] = lambda config: None,
-        contest: Enter = lambda claim: None,
+        room: Room | None = None,
         on_item: Callable[[], None] = lambda: None,
         watch: Callable[[MachineStart], Sequence[Watcher]] = lambda start: (),
         anew: bool = False,
@@ -105,7 +105,6 @@ class Session:
             came=self._work.audio_came,
             prior=echo_prior,
         )
-        self._wake_contests = WakeContests(name, self._ring, parts.clock, contest, self._listening.origin)
         start = MachineStart(
             config,
             settings.turn,
@@ -118,6 +117,10 @@ class Session:
             language=settings.tts.language,
         )
         self._machine = start.machine(history)
+        origin, room = self._listening.origin, Alone() if room is None else room
+        self.wake_contests = WakeContests(
+            name, self._ring, parts.clock, room, origin, self._machine, self._hear, lambda: self.connected
+        )
         self._watchers = self._listening.watchers = watch(start)
         self.released = anyio.Event()
         """Set by whoever ran the session, when another one may be run in its place."""
@@ -134,7 +137,7 @@ class Session:
             hear=self._hear,
             reconfigure=self._reconfigure,
             complain=self._complain,
-            typed=self._wake_contests.forget,
+            typed=self.wake_contests.forget,
             spoken=SpokenItems(parts.stt, self._hear, self._say, lambda work: self._tasks.start_soon(work)),
         )
         self._rearm = anyio.Event()
@@ -243,6 +246,8 @@ class Session:
                 over = closed.final or not self._machine.busy
             except anyio.EndOfStream:
                 over = False
+            if self._next is None:
+                self.wake_contests.left()
             if over:
                 await line.finish()
             group.cancel_scope.cancel()
@@ -311,25 +316,17 @@ class Session:
 
     def _woken(self, event: WakeHeard) -> None:
         """Where other devices of the user listen, too, the one that heard it best is woken."""
-        word = heard.WakeWord(event.word, event.score, event.start_s, event.end_s)
-        verdict = self._wake_contests.contest(event)
+        verdict = self.wake_contests.contest(event)
         if verdict is None:
-            self._hear(word)
+            self.wake_contests.decided(event, True)
         else:
-            self._tasks.start_soon(self._await_verdict, word, verdict)
+            self._tasks.start_soon(self._await_verdict, event, verdict)
 
-    async def _await_verdict(self, word: heard.WakeWord, verdict: Awaitable[bool]) -> None:
-        if await verdict:
-            self._hear(word)
-            return
-        self._wake_contests.lost()
-        self._hear(heard.WordLost(word.word, word.start_s, word.end_s))
-        self._say(StateOut(self._machine.shown))
-
-    async def _contest_phrase(self, action: Contest) -> None:
-        """The same for a word that was found in a transcript."""
-        won = await self._wake_contests.answers(action)
-        self._hear(heard.ContestDecided(action.revision, won))
+    async def _await_verdict(self, event: WakeHeard, verdict: Awaitable[bool]) -> None:
+        won = await verdict
+        self.wake_contests.decided(event, won)
+        if not won:
+            self._say(StateOut(self._machine.shown))
 
     # ---- turn -----------------------------------------------------------------------------------------------
 
@@ -362,14 +359,16 @@ class Session:
                 elif isinstance(event, ItemAdded):
                     self._on_item()
             case Contest():
-                self._tasks.start_soon(self._contest_phrase, action)
+                self._tasks.start_soon(self.wake_contests.decide, action)
+            case Offer() | PassOn():
+                self._tasks.start_soon(self.wake_contests.tell, action)
             case _:
                 self._work.do(action)
 
     # ---- out ------------------------------------------------------------------------------------------------
 
     def _say(self, event: ServerEvent) -> None:
-        if isinstance(event, WakeWordRequired) and self._wake_contests.took_it:
+        if isinstance(event, WakeWordRequired) and self.wake_contests.took_it:
             return  # it was said, and another device took it
         self._client_writer.say(event)
 

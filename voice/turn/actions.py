@@ -20,6 +20,8 @@ __all__ = [
     "Contest",
     "Erase",
     "Listen",
+    "Offer",
+    "PassOn",
     "Prefill",
     "RunTool",
     "ScoreTurn",
@@ -41,12 +43,25 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The words of `revision`, spoken from `from_s` to `until_s`, hold the wake word `word`: are we the device of
-    this user that heard it best? (ContestDecided)"""
+    """The words of `revision`, spoken from `from_s` to `until_s`, hold the wake word `word`, or none is needed (""):
+    are we the device of this user that heard it best? (ContestDecided) `asks`: there is a request in them."""
 
     revision: int
     word: str
     from_s: float
+    until_s: float
+    asks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PassOn:
+    """We were woken, and nothing came with the word. Another device of the user may have heard it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A request for which another device of the user was woken was heard here to its end, `until_s`."""
+
     until_s: float
 
 
@@ -153,6 +168,8 @@ class Tell:
 Action = (
     Listen
     | Contest
+    | Offer
+    | PassOn
     | Erase
     | StopListening
     | Transcribe

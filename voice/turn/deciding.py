@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llm.messages import Message
 from voice.measuring.ledger import Stage
-from voice.session.outgoing import ErrorOut, ItemDeleted, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
-from voice.turn.actions import Abandon, Contest, ScoreTurn, StopListening
+from voice.session.outgoing import ItemDeleted, SpeechStarted, SpeechStopped, TranscriptOut, TurnCommitted
+from voice.turn.actions import Abandon, ScoreTurn, StopListening
 from voice.turn.back_channels import murmured
 from voice.turn.bargein import INTERRUPTERS, QUESTIONS, Said, ends_like_us, is_phrase, sounds_like_us
 from voice.turn.endpointing import ALONE_S, ECHO_S
@@ -149,15 +149,6 @@ class Deciding(Noting):
             self._start_revision(self._turn, None, None)
             self._confirm()
 
-    def _idle_clock(self, event: AudioClock) -> None:
-        if self._near_voice_now(event.at_s):
-            self._open_turn(SpeechBegan(event.at_s))
-            return
-        if self._gate.expired(event.at_s):
-            self._tell(ErrorOut("empty_request", "The wake word was heard and nothing after it", "say it again"))
-        if self._gate.shut(event.at_s):
-            self._rest()
-
     # ---- is it over? ---------------------------------------------------------------------------------------
 
     def _last_item(self) -> str | None:
@@ -198,9 +189,7 @@ class Deciding(Noting):
         """Confirmed and transcribed: is there a request in it?"""
         request = self._admit(revision)
         turn, words = revision.turn, revision.text or ""
-        if request.word and turn is not None and not revision.won:
-            until_s = self._used_s if revision.quiet_s is None else revision.quiet_s
-            self._do(Contest(revision.number, request.word, turn.from_s + self._policy.preroll_s, until_s))
+        if request.word and self._contested(revision, request):
             return
         # "tea or coffee?" "coffee": the echo of a last word begins before the reply is over, an answer after it
         after_s = ECHO_S if len(words.split()) >= ECHO_WORDS else 0.0
@@ -220,6 +209,8 @@ class Deciding(Noting):
         if request.problem is not None or not request.text:
             self._turn_away(revision, request)
             self._no_answer()
+            return
+        if self._contested(revision, request):
             return
         self._stop_listening(revision)
         revision.request = request.text
@@ -266,10 +257,11 @@ class Deciding(Noting):
         if self.state is State.PAUSE and revision.turn is not None and self._policy.scores and revision.over is None:
             self._do(ScoreTurn(revision.number, revision.turn.from_s))
 
-    def _turn_goes_on(self, revision: Revision) -> None:
+    def _turn_goes_on(self, revision: Revision, onset_s: float) -> None:
         """What is known of the open turn: it was answered by `revision` before the user went on."""
         before, turn = revision.turn, self._turn
         if turn is not None and before is not None:
+            turn.went_on_s = onset_s
             turn.known, turn.request = before.known, before.request
             turn.over_s = revision.quiet_s if revision.awaits_words else None
             if revision.request:
@@ -381,7 +373,7 @@ class Deciding(Noting):
         if merged and revision is not None and revision.turn is not None:
             self._do(StopListening(sound.turn.number))
             self._begin_turn(revision.turn.from_s, woken=revision.turn.woken)
-            self._turn_goes_on(revision)
+            self._turn_goes_on(revision, sound.onset_s)
         else:
             self._turn = sound.turn
             self._turn.told, self._turn.over_reply, self._turn.spotted = True, sound.over_speech, sound.spotted

@@ -24,6 +24,7 @@ __all__ = [
     "ContestDecided",
     "DeleteItem",
     "EchoHeard",
+    "HandedOver",
     "InterruptAsked",
     "MindFailed",
     "MindFinished",
@@ -35,6 +36,7 @@ __all__ = [
     "Respond",
     "SpeechBegan",
     "SpeechEnded",
+    "TakenOver",
     "Tick",
     "TokensArrived",
     "ToolResult",
@@ -95,6 +97,16 @@ class WordLost:
     word: str
     start_s: float
     end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """The device that was woken has no request, and one was heard here: we answer it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """We were woken, and another device of the user answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +300,8 @@ TurnEvent = (
     | SpeechEnded
     | WakeWord
     | WordLost
+    | TakenOver
+    | HandedOver
     | ContestDecided
     | PartialTranscript
     | TranscriptReady

@@ -32,6 +32,7 @@ from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SLACK_S, TurnPolicy
 from voice.turn.events import AudioClock
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
+from voice.turn.lost_request import LostRequest
 from voice.turn.missed_speech import MissedSpeech
 from voice.turn.nearness import Nearness
 from voice.turn.out_of_band import OutOfBandReplies
@@ -95,6 +96,8 @@ class Floor:
         self._audio = AudioTime()
         self._used_s = 0.0  # audio before this belongs to earlier turns
         self._missed = MissedSpeech()
+        self._lost: LostRequest | None = None
+        self._word = ""  # the wake word that was ours last
         self._speaking = False
         self._numbers = 0
         self._closed = False
@@ -123,8 +126,9 @@ class Floor:
         waits = revision is not None and revision.rounds.begun_at is not None
         return tuple(call.id for call in revision.rounds.open) if revision is not None and waits else ()
 
-    def _begin_turn(self, from_s: float, *, woken: bool = False) -> None:
+    def _begin_turn(self, from_s: float, *, woken: bool = False, called: bool = False) -> None:
         self._turn = turn = self._new_turn(from_s, woken)
+        turn.called = called
         self._gate.waiting = False
         self._missed.forget()
         self._do(Listen(turn.number, turn.from_s))

@@ -35,7 +35,7 @@ class Request:
 class Gate:
     """`audible` are the wake words that the ears have models for. Times are audio seconds."""
 
-    __slots__ = ("_acoustic", "_config", "_open_until", "waiting")
+    __slots__ = ("_acoustic", "_config", "_open_until", "called", "waiting")
 
     def __init__(self, config: WakeConfig, audible: frozenset[str]) -> None:
         self._config = config
@@ -44,6 +44,8 @@ class Gate:
         self._open_until = -1.0
         self.waiting = False
         """The wake word was heard and nothing yet after it."""
+        self.called = False
+        """It was opened by the wake word, and not by the end of a reply."""
 
     @property
     def enabled(self) -> bool:
@@ -84,22 +86,29 @@ class Gate:
     def follow_up(self, at_s: float, seconds: float) -> None:
         """A reply is over: the user may go on without the wake word for a while."""
         self._open_until = at_s + seconds if seconds > 0 else -1.0
-        self.waiting = False
+        self.waiting = self.called = False
 
     def woken_alone(self, at_s: float, *, told: bool = False) -> None:
         """The request may follow. `told`: the client knows already that there was none."""
         self._open_until = at_s + WAIT_AFTER_WAKE_S
-        self.waiting = not told
+        self.waiting, self.called = not told, True
 
     def close(self) -> None:
         """Another device answers: nothing passes here without the wake word."""
         self._open_until = -1.0
-        self.waiting = False
+        self.waiting = self.called = False
 
     def expired(self, at_s: float) -> bool:
         """The wake word was heard, and then nothing for too long. True once."""
         if self.waiting and at_s >= self._open_until:
             self.waiting = False
+            return True
+        return False
+
+    def lapsed(self, at_s: float) -> bool:
+        """The same, and whether the client knows or not. True once."""
+        if self.called and at_s >= self._open_until:
+            self.called = False
             return True
         return False
 

@@ -30,12 +30,14 @@ from voice.turn.events import (
     ContestDecided,
     DeleteItem,
     EchoHeard,
+    HandedOver,
     InterruptAsked,
     PartialTranscript,
     PhraseSpotted,
     Respond,
     SpeechBegan,
     SpeechEnded,
+    TakenOver,
     Tick,
     TranscriptFailed,
     TranscriptReady,
@@ -74,12 +76,18 @@ class TurnMachine(Requests):
                 self._audio.hear(event.at_s, now)
                 self._hear_level(event)
                 self._dispatch(event)
+                if self._lost is not None:
+                    self._keep_lost(self._lost)
             case TranscriptReady():
                 self._on_transcript(event)
             case ContestDecided():
                 self._on_contest(event)
             case WordLost():
                 self._on_lost(event)
+            case TakenOver():
+                self._on_taken_over()
+            case HandedOver():
+                self._on_handed_over()
             case PhraseSpotted():
                 self._on_phrase(event)
             case TranscriptFailed():
@@ -102,10 +110,12 @@ class TurnMachine(Requests):
                 self._closed = True
             case SpeechBegan():
                 self._speaking = True
+                self._hear_lost(event)
                 if event.at_s >= self._used_s:  # else it is part of what was committed already
                     self._dispatch(event)
             case SpeechEnded():
                 self._speaking = False
+                self._hear_lost(event)
                 self._dispatch(event)
             case InterruptAsked():
                 self._wish = None  # a reply that has not begun is not wanted either

@@ -10,7 +10,7 @@ from typing import Literal
 from llm.messages import Message
 from voice.measuring.ledger import Stage
 from voice.session.outgoing import ErrorOut, ItemDeleted, TranscriptOut, TurnNoted
-from voice.turn.actions import StopListening
+from voice.turn.actions import Contest, PassOn, StopListening
 from voice.turn.gate import Request
 from voice.turn.history import Item
 from voice.turn.no_request import ANSWER_S, says_nothing
@@ -96,10 +96,25 @@ class Noting(Pieces):
         self._refuse(request, typed=False)
         if revision.user_item:
             self._tell(ItemDeleted(revision.user_item))
+        if request.problem == "empty_request" and not self._gate.may_open:
+            self._do(PassOn())
         if turn is not None and self._gate.may_open:
             told = request.problem == "empty_request"
             if turn.woken or told:
                 self._gate.woken_alone(self._audio.s, told=told)
+
+    def _contested(self, revision: Revision, request: Request) -> bool:
+        """Another device of the user may have heard its wake word: whether that is so is asked first. Who needs no
+        word may have missed one."""
+        turn = revision.turn
+        if turn is None or turn.called or revision.won or not self._gate.enabled:
+            return False
+        until_s = self._used_s if revision.quiet_s is None else revision.quiet_s
+        from_s = turn.from_s + self._policy.preroll_s
+        if turn.known and turn.went_on_s is not None:
+            from_s = turn.went_on_s  # what was said before that is known to be for this device
+        self._do(Contest(revision.number, request.word, from_s, until_s, bool(request.text)))
+        return True
 
     def _notes_fail_at(self) -> float | None:
         return min((note.progress_at + NOTE_TIMEOUT_S for note in self._notes.values()), default=None)

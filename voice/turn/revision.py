@@ -60,6 +60,8 @@ class Turn:
     from_s: float
     item: str
     woken: bool = False
+    called: bool = False
+    """The ears heard its wake word, or another device has handed it over: no other device answers it."""
     told: bool = False
     partial: str = ""
     read: str = ""
@@ -74,6 +76,8 @@ class Turn:
     """It had been taken to be over with these words, before the user went on..."""
     request: str = ""
     """... and this was asked of the model."""
+    went_on_s: float | None = None
+    """Where in the audio they did."""
     over_s: float | None = None
     """Where in the audio it had been taken to be over, and the words up to there are awaited."""
     over_reply: bool = False

@@ -131,6 +131,93 @@ def test_a_device_that_hears_it_again_is_answered_again() -> None:
     assert arbiter.won("me", "hall", "alexa")
 
 
+def asking(device: str, clear_db: float, span: tuple[float, float], *, asks: bool = True) -> Claim:
+    return Claim(device, "hey computer", 1.0, clear_db, span, asks=asks)
+
+
+def test_who_heard_the_request_beats_who_heard_but_the_word() -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", asking("kitchen", 30, (2.0, 2.5), asks=False), 5.0)
+    arbiter.claim("me", asking("hall", 12, (2.0, 4.0)), 5.1)
+    assert arbiter.won("me", "hall", "hey computer") and not arbiter.won("me", "kitchen", "hey computer")
+
+
+def follow_up(device: str, span: tuple[float, float], *words: str) -> Claim:
+    return Claim(device, "", 1.0, 20.0, span, asks=True, words=words or ("alexa",))
+
+
+@pytest.mark.parametrize("span", [(4.9, 7.0), (4.3, 7.0), (2.0, 4.3), (2.0, 4.8)])
+def test_what_needs_no_word_here_may_have_been_said_to_another_device(span: tuple[float, float]) -> None:
+    """The word was lost here, or is part of what was heard, before the request or after it."""
+    arbiter = Arbiter()
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.8), 5.0)
+    assert arbiter.won("me", "hall", "alexa")
+    arbiter.claim("me", follow_up("kitchen", span), 7.5)
+    assert not arbiter.won("me", "kitchen", "")
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        follow_up("kitchen", (5.8, 8.0)),
+        follow_up("kitchen", (1.0, 3.0)),
+        follow_up("kitchen", (2.0, 9.0)),
+        follow_up("kitchen", (4.9, 7.0), "hey jarvis"),
+        follow_up("hall", (4.9, 7.0)),
+    ],
+    ids=["later", "before", "all the time", "listens for another word", "it was woken itself"],
+)
+def test_what_needs_no_word_is_answered_where_no_other_device_was_woken_for_it(claim: Claim) -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.8), 5.0)
+    assert arbiter.won("me", "hall", "alexa")
+    assert arbiter.claim("me", claim, 9.5) == 9.5
+    assert arbiter.won("me", claim.device, "")
+
+
+def test_two_follow_up_windows_give_one_answer() -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", follow_up("kitchen", (5.0, 7.0)), 7.5)
+    arbiter.claim("me", follow_up("hall", (5.1, 7.0)), 7.6)
+    assert arbiter.won("me", "kitchen", "") and not arbiter.won("me", "hall", "")
+    arbiter.claim("me", Claim("bath", "alexa", 0.9, 12.0, spoken_at=4.9), 9.0)
+    assert not arbiter.won("me", "bath", "alexa"), "its link was slow, and what it brings was answered"
+
+
+@pytest.mark.parametrize("phrase_first", [True, False])
+def test_who_finds_the_word_in_its_text_and_who_hears_it_contend(phrase_first: bool) -> None:
+    arbiter = Arbiter()
+    claims = [
+        Claim("hall", "alexa", 1.0, 12.0, (2.0, 4.0), asks=True),
+        Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=2.5),
+    ]
+    for claim in claims if phrase_first else reversed(claims):
+        arbiter.claim("me", claim, 5.0)
+    assert [claim.device for claim in claims if arbiter.won("me", claim.device, "alexa")] == ["hall"]
+
+
+def test_a_request_passes_to_the_next_best_and_is_nobodys_when_it_was_answered() -> None:
+    arbiter = Arbiter()
+    for device, clear_db in (("kitchen", 30.0), ("hall", 18.0), ("bath", 9.0)):
+        arbiter.claim("me", claim(device, clear_db), 5.0)
+    assert arbiter.won("me", "kitchen", "alexa")
+    assert arbiter.heirs("me", "kitchen") == ["hall", "bath"] and arbiter.heirs("me", "hall") == []
+    assert arbiter.to_answer("me", "hall") == "kitchen" and arbiter.to_answer("me", "kitchen") is None
+    assert arbiter.hand_to("me", "hall") == "kitchen"
+    assert arbiter.heirs("me", "hall") == ["bath"], "the kitchen has had its chance"
+    arbiter.answered("me", "hall")
+    assert arbiter.heirs("me", "hall") == [] and arbiter.to_answer("me", "bath") is None
+
+
+def test_what_nobody_has_is_answered_by_whoever_brings_it_later() -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=4.8), 5.0)
+    assert arbiter.won("me", "kitchen", "alexa")
+    arbiter.gives_up("me", "kitchen")
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.8), 14.0)
+    assert arbiter.won("me", "hall", "alexa") and not arbiter.won("me", "kitchen", "alexa")
+
+
 def test_the_better_score_counts_where_both_are_as_clear() -> None:
     arbiter = Arbiter()
     arbiter.claim("me", claim("kitchen", 20, score=0.55), 5.0)

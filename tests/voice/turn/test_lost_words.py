@@ -14,16 +14,26 @@ import pytest
 
 from models.clock import SystemClock
 from tests.speaking import spoken
-from tests.voice.conversation import RATE_HZ, Conversation
+from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from tests.voice.scripted_parts import ScriptedMind, ScriptedStt, ScriptedVoice
 from tests.voice.session.test_session import PCM, Wire
 from voice.ears.ears import load_ears
-from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig
+from voice.session.config import AudioConfig, SessionConfig, TurnConfig, TurnDetection, WakeConfig, WakeMode
 from voice.session.hub import Hub
-from voice.session.outgoing import ReplyStarted, SpeechStarted, SpeechStopped, TurnComplete, WakeLost
+from voice.session.outgoing import (
+    AudioOut,
+    ErrorOut,
+    ReplyStarted,
+    SpeechStarted,
+    SpeechStopped,
+    TurnComplete,
+    WakeLost,
+    WakeOut,
+)
 from voice.session.session import SessionParts
 from voice.settings import VadSettings, VoiceSettings, WakeSettings
 from voice.turn import events as heard
+from voice.turn.actions import Offer, PassOn
 from voice.turn.machine import State
 
 AUDIO = AudioConfig(sample_rate=RATE_HZ)
@@ -104,11 +114,112 @@ def test_a_reply_goes_on_where_the_word_was_for_another_device() -> None:
     assert not turn.interrupted
 
 
+# ---- the device that was woken has nothing ------------------------------------------------------------------
+
+
+def losing(mode: WakeMode = "pre") -> Conversation:
+    config = SessionConfig(audio=AUDIO, wake=WakeConfig(True, ("alexa",), mode))
+    return Conversation(config=config, audible=frozenset({"alexa"}), answer=lambda asked: "Done.")
+
+
+@pytest.mark.parametrize("at_s", [1.6, 2.0, 2.9, 6.0], ids=["while it is said", "in it", "at its end", "later"])
+def test_what_another_device_was_woken_for_is_answered_when_it_is_handed_over(at_s: float) -> None:
+    talk = losing()
+    talk.speak((1.0, 1.4, "alexa"), (1.4, 2.8, "how late is it"))
+    talk.at(1.5, heard.WordLost("alexa", 1.0, 1.4))
+    talk.at(at_s, heard.TakenOver())
+    talk.run(14.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["how late is it"]
+    assert [wake.word for wake in talk.told(WakeOut)] == ["alexa"]
+
+
+def test_what_was_said_before_the_word_is_handed_over_too() -> None:
+    talk = losing("post")
+    talk.speak((1.0, 2.6, "how late is it"), (2.6, 3.0, "alexa"), (4.5, 5.5, "what did you say"))
+    talk.at(3.1, heard.WordLost("alexa", 2.6, 3.0))
+    talk.at(6.2, heard.TakenOver())
+    talk.run(14.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["how late is it"]
+
+
+def test_after_a_pause_the_request_is_what_followed_the_word() -> None:
+    talk = losing()
+    talk.speak((1.0, 1.4, "alexa"), (3.0, 4.5, "how late is it"), (6.5, 7.5, "what did you say"))
+    talk.at(1.5, heard.WordLost("alexa", 1.0, 1.4))
+    talk.at(8.5, heard.TakenOver())
+    talk.run(16.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["how late is it"]
+
+
+@pytest.mark.parametrize("words", [(), ((17.0, 18.0, "how late is it"),)], ids=["nothing was said", "long after it"])
+def test_nothing_is_handed_over_where_nothing_was_heard(words: tuple[tuple[float, float, str], ...]) -> None:
+    talk = losing()
+    talk.speak((1.0, 1.4, "alexa"), *words)
+    talk.at(1.5, heard.WordLost("alexa", 1.0, 1.4))
+    talk.at(19.0, heard.TakenOver())
+    talk.run(24.0)
+    assert not talk.told(TurnComplete) and not talk.told(WakeOut) and talk.machine.state is State.ASLEEP
+
+
+def test_a_request_that_was_heard_to_its_end_is_offered_once() -> None:
+    talk = losing()
+    talk.speak((1.0, 1.4, "alexa"), (1.4, 2.8, "how late is it"))
+    talk.at(1.5, heard.WordLost("alexa", 1.0, 1.4))
+    talk.run(20.0)
+    (offer,) = [action for _, action in talk.actions if isinstance(action, Offer)]
+    assert offer.until_s == pytest.approx(2.8) and not talk.machine.has_lost_request, "it is kept for a while"
+
+
+def test_who_hears_nothing_after_the_word_passes_it_on() -> None:
+    talk = losing()
+    talk.speak((1.0, 1.4, "alexa"))
+    talk.at(1.5, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    talk.run(5.0)
+    assert talk.machine.waits and talk.machine.owes
+    talk.run(14.0)
+    assert [action for _, action in talk.actions if isinstance(action, PassOn)] == [PassOn()]
+    assert not talk.machine.waits and [error.code for error in talk.told(ErrorOut)] == ["empty_request"]
+
+
+@pytest.mark.parametrize("at_s", [2.0, 3.0, 3.4], ids=["hearing", "pause", "thinking"])
+def test_a_request_that_is_handed_over_is_not_answered_here(at_s: float) -> None:
+    talk = losing()
+    talk.delays = Delays(stt=1.0)
+    talk.speak((1.0, 1.4, "alexa"), (1.4, 2.8, "how late is it"))
+    talk.at(1.5, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    talk.run(at_s)
+    assert talk.machine.owes
+    talk.at(at_s, heard.HandedOver())
+    talk.run(14.0)
+    assert [lost.word for lost in talk.told(WakeLost)] == ["alexa"]
+    assert not [turn for turn in talk.told(TurnComplete) if not turn.interrupted]
+    assert not talk.machine.history.items and talk.machine.state is State.ASLEEP
+
+
+def test_a_reply_that_is_being_heard_is_handed_over_to_nobody() -> None:
+    talk = losing()
+    talk.speak((1.0, 1.4, "alexa"), (1.4, 2.8, "how late is it"))
+    talk.at(1.5, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    talk.run(14.0)
+    spoken_at = talk.time_of(AudioOut)
+    again = losing()
+    again.speak((1.0, 1.4, "alexa"), (1.4, 2.8, "how late is it"))
+    again.at(1.5, heard.WakeWord("alexa", 0.9, 1.0, 1.4))
+    again.run(spoken_at + 0.05)
+    assert not again.machine.owes
+    again.at(spoken_at + 0.05, heard.HandedOver())
+    again.run(14.0)
+    assert [turn.interrupted for turn in again.told(TurnComplete)] == [False] and not again.told(WakeLost)
+
+
 @asynccontextmanager
-async def two_devices(home: Path, first: SessionConfig, second: SessionConfig) -> AsyncIterator[list[Wire]]:
+async def two_devices(
+    home: Path, first: SessionConfig, second: SessionConfig, mind: ScriptedMind | None = None
+) -> AsyncIterator[list[Wire]]:
     """Of one user; both hear the same sentence, the second one clearer."""
     sound = np.concatenate((np.zeros(8_000), spoken("hey computer, how late is it"), np.zeros(24_000)))
-    stt, mind = ScriptedStt(text=lambda seconds: "hey computer how late is it"), ScriptedMind()
+    stt = ScriptedStt(text=lambda seconds: "hey computer how late is it")
+    mind = ScriptedMind() if mind is None else mind
     ears = load_ears(VadSettings(), WakeSettings())
     parts = SessionParts(ears, stt, mind, ScriptedVoice(), mind.forget, SystemClock())
     hub = Hub(VoiceSettings(resume_grace_s=0), home / "live", SystemClock(), lambda: parts)
@@ -138,6 +249,20 @@ async def test_one_of_two_devices_answers_a_phrase(tmp_path: Path) -> None:
         await wires[1].wait("turn_complete")
         await wires[0].wait("wake_lost")
     assert not wires[0].of("turn_complete") and not wires[1].of("wake_lost")
+
+
+async def test_another_device_answers_when_the_client_of_the_first_leaves_before_it_does(tmp_path: Path) -> None:
+    mind = ScriptedMind(delay_s=600.0)
+    async with two_devices(tmp_path, ANSWERING, ANSWERING, mind) as wires:
+        await wires[0].wait("wake_lost")
+        with anyio.fail_after(60):
+            while not any(event["is_final"] for event in wires[1].of("transcript")):
+                await anyio.sleep(0.01)
+        mind.delay_s = 0.01
+        wires[1].hang_up()
+        turn = await wires[0].wait("turn_complete")
+    assert turn["input_transcript"] == "how late is it" and [wake["word"] for wake in wires[0].of("wake")]
+    assert not [turn for turn in wires[1].of("turn_complete") if not turn["interrupted"]]
 
 
 async def test_one_that_only_writes_down_takes_the_answer_from_nobody(tmp_path: Path) -> None:
