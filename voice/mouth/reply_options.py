@@ -31,6 +31,8 @@ class ReplyOptions:
     speed: float | None = None
     input: tuple[Message, ...] | None = None
     remembered: bool = True
+    about: tuple[tuple[int, str], ...] = ()
+    """Places in `input` at which items of the conversation belong whose words were not known yet."""
 
 
 DEFAULT_OPTIONS = ReplyOptions()

@@ -44,6 +44,9 @@ class Items:
         """The session takes it in when its words are known."""
         self._awaited.add(id)
 
+    def awaits_words(self, id: str) -> bool:
+        return id in self._awaited
+
     def words_came(self, id: str) -> None:
         self._awaited.discard(id)
 

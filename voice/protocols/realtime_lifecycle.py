@@ -259,7 +259,9 @@ class Lifecycle:
         self._out.append(Truncate(item.id, float(event.audio_end_ms), self._cause(event_id)))
 
     def _create_response(self, event: CreateReply, event_id: str | None) -> None:
-        wish = parse_response(event.response, self._items.get, self._new_id, self._max_tokens)
+        wish = parse_response(
+            event.response, self._items.get, self._items.awaits_words, self._new_id, self._max_tokens
+        )
         if wish.voice is not None:
             self._voices.check(wish.voice, self.session.voice, "response.audio.output.voice")
         if not wish.out_of_band(self.session.speaks):

@@ -80,10 +80,12 @@ class _Response(BaseModel):
 def parse_response(
     given: Mapping[str, Any],
     item_of: Callable[[str], WireItem | None],
+    awaits_words: Callable[[str], bool],
     new_id: Callable[[str], str],
     max_tokens: int,
 ) -> ReplyWish:
-    """`item_of` finds the items that `input` refers to; `max_tokens` is what "inf" means. Raises RealtimeError."""
+    """`item_of` finds the items that `input` refers to, `awaits_words` says of which the words are not known yet;
+    `max_tokens` is what "inf" means. Raises RealtimeError."""
     fields = from_beta(given)
     if isinstance(fields.get("audio"), Mapping):
         fields["audio"] = without_null(fields["audio"])
@@ -110,6 +112,9 @@ def parse_response(
         speed=output.speed if "speed" in output.model_fields_set else None,
         input=messages,
         remembered=remembered,
+        about=tuple(
+            (at, item["id"]) for at, item in enumerate(wish.input or ()) if _refers(item) and awaits_words(item["id"])
+        ),
     )
     told = {name: fields[name] for name in ("metadata", "max_output_tokens") if fields.get(name) is not None}
     if "voice" in output.model_fields_set:
@@ -119,11 +124,13 @@ def parse_response(
     return ReplyWish(options, remembered, told)
 
 
-def _message(
-    item: object, at: int, item_of: Callable[[str], WireItem | None], new_id: Callable[[str], str]
-) -> Message:
+def _refers(item: Any) -> bool:
+    return isinstance(item, Mapping) and item.get("type") == "item_reference"
+
+
+def _message(item: Any, at: int, item_of: Callable[[str], WireItem | None], new_id: Callable[[str], str]) -> Message:
     param = f"response.input[{at}]"
-    if isinstance(item, Mapping) and item.get("type") == "item_reference":
+    if _refers(item):
         name = item.get("id")
         found = item_of(name) if isinstance(name, str) else None
         if found is None:

@@ -29,7 +29,7 @@ __all__ = ["Mask"]
 _NAMES = frozenset((
     *("id", "item", "item_id", "previous_item_id", "user_item", "event_id", "call_id", "tool_call_id", "previous"),
     *("reply", "key", "target", "code", "reason", "status", "state", "role", "name", "type", "detector", "language"),
-    *("voice_id", "model", "word", "words", "audible", "offer", "smart_turn_model", "finish", "failure"),
+    *("voice_id", "model", "word", "words", "audible", "offer", "about", "smart_turn_model", "finish", "failure"),
 ))  # fmt: skip
 """Fields whose strings name things of ours or of the configuration, and hold nothing that anybody said."""
 _WORD = re.compile(r"[^\W\d_]+|\d+")

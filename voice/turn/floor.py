@@ -90,6 +90,7 @@ class Floor:
         self._notes: dict[int, Revision] = {}  # turns that are over and will not be answered, by revision
         self._heads: dict[int, str | None] = {}  # pieces of a long turn that is not committed yet, see pieces.py
         self._wish: Respond | None = None  # a reply that the client asked for and that has to wait
+        self._early: list[Respond] = []  # replies about items whose words are awaited
         self._watched_s: float | None = None  # onset of the utterance that is only watched
         self._quiet_s: float | None = None  # end of the last speech, while nothing followed
         self._paused_at = 0.0

@@ -251,6 +251,7 @@ class TurnMachine(Requests):
         """Order the next clause, send what is due, and notice that a reply is over."""
         if self._missed.from_s is not None:
             self._hear_missed()
+        self._begin_early()
         if self._wish is not None:
             self._fulfil_wish()
         self._prepare_anew()

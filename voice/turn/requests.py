@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llm.messages import Message
 from voice.measuring.ledger import Stage
 from voice.mouth.reply_options import ReplyOptions
@@ -11,6 +13,7 @@ from voice.turn.actions import Listen
 from voice.turn.endpointing import ALONE_S
 from voice.turn.events import Cleared, Committed, InterruptAsked, SpeechBegan, Typed
 from voice.turn.history import Item
+from voice.turn.out_of_band import MAX_OUT_OF_BAND
 from voice.turn.states import State
 from voice.turn.waking import Waking
 
@@ -114,8 +117,11 @@ class Requests(Waking):
     def _on_respond(self, event: Respond) -> None:
         """Begin the reply, or keep it until the user's turn is over; then it is the answer to that turn. One that is
         asked for while the last is only being played waits for its end."""
+        if event.options.about:
+            self._respond_about(event)
+            return
         options, busy = event.options, self._answer.revision
-        spoken = self.config.spoken if options.spoken is None else options.spoken
+        spoken = self._speaks(event)
         if self.config.transcribe_only:
             self._complain(
                 "transcription_session", "This session only transcribes", "open another one", event.event_id
@@ -143,6 +149,38 @@ class Requests(Waking):
         else:
             self._wish = event
 
+    def _speaks(self, event: Respond) -> bool:
+        return self.config.spoken if event.options.spoken is None else event.options.spoken
+
+    def _respond_about(self, event: Respond) -> None:
+        """Of items whose words the recogniser is asked for: it waits until they are in the conversation."""
+        options, found = event.options, [self.history.get(item) for _, item in event.options.about]
+        if None not in found:
+            told = list(options.input or ())
+            for (at, _), item in zip(options.about, found, strict=True):
+                told[at] = item.message if item is not None else told[at]
+            self._on_respond(replace(event, options=replace(options, input=tuple(told), about=())))
+        elif any(self.history.get(item) is None and not self._is_awaited(item) for _, item in options.about):
+            hint = "no words were recognised in it, or it was deleted"
+            self._complain("item_not_found", "There is no such item to answer", hint, event.event_id)
+        elif len(self._early) >= MAX_OUT_OF_BAND:
+            hint = "wait for one of them"
+            self._complain("too_many_responses", "Too many replies at once", hint, event.event_id)
+        else:
+            self._early.append(event)
+
+    def _is_awaited(self, item: str) -> bool:
+        revisions = (*self._notes.values(), *((self._answer.revision,) if self._answer.revision else ()))
+        overlap = (self._overlap.turn,) if self._overlap is not None else ()
+        turns = (*((self._turn,) if self._turn is not None else ()), *overlap)
+        return any(item == each.user_item for each in revisions) or any(item == turn.item for turn in turns)
+
+    def _begin_early(self) -> None:
+        """Those whose words have come, or never will."""
+        early, self._early = self._early, []
+        for event in early:
+            self._respond_about(event)
+
     def _has_nothing_to_answer(self, options: ReplyOptions) -> bool:
         """No model takes an empty prompt. What is being said now, or made out, will be in the conversation's."""
         said = self._turn or self._overlap or self._notes or self._answer.revision
@@ -166,7 +204,9 @@ class Requests(Waking):
     def _on_cancel(self, event: CancelResponse) -> None:
         if event.reply is None and self._wish is not None:
             self._note_awaited()
-        reply, busy = self._answer.reply, self._answer.revision
+        reply, busy, early = self._answer.reply, self._answer.revision, len(self._early)
+        if event.reply is None:
+            self._early = [one for one in self._early if not (one.options.remembered or self._speaks(one))]
         name = reply.id if reply is not None else None
         if event.reply is not None and event.reply != name:
             if not self._out_of_band.cancel(event.reply, self._now):
@@ -177,7 +217,7 @@ class Requests(Waking):
             self._interrupt("client_cancelled")
             if self._turn is None:
                 self._rest()
-        elif self._wish is not None:
+        elif self._wish is not None or len(self._early) < early:
             self._wish = None
         else:
             self._complain("response_cancel_not_active", "There is no active reply", "", event.event_id)

@@ -343,9 +343,14 @@ def test_who_ends_their_turns_themselves_is_not_told_of_speech() -> None:
 
 def test_a_response_may_have_no_limit_where_the_session_has_one() -> None:
     new_id = "x-{}".format
-    assert parse_response({"max_output_tokens": "inf"}, lambda _: None, new_id, 500).options.max_tokens == 500
-    assert parse_response({"max_output_tokens": 7}, lambda _: None, new_id, 500).options.max_tokens == 7
-    assert parse_response({}, lambda _: None, new_id, 500).options.max_tokens is None
+    assert (
+        parse_response({"max_output_tokens": "inf"}, lambda _: None, lambda _: False, new_id, 500).options.max_tokens
+        == 500
+    )
+    assert (
+        parse_response({"max_output_tokens": 7}, lambda _: None, lambda _: False, new_id, 500).options.max_tokens == 7
+    )
+    assert parse_response({}, lambda _: None, lambda _: False, new_id, 500).options.max_tokens is None
 
 
 def test_the_voice_stays_once_it_has_spoken() -> None:
