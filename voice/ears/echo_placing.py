@@ -35,6 +35,8 @@ _ALIKE = 0.5
 _FIRST_TRY = 1600
 _LAST_TRY = 12_000
 """Samples of echo after which it is compared, first and for the last time."""
+_LONG = 48 * BLOCK
+"""About as long: if nothing at all was heard of it, the loudspeaker has not begun."""
 _GLANCE = 6400
 """Samples of the microphone in which an echo that has moved is looked for."""
 _SOONER = RATE_HZ
@@ -185,7 +187,11 @@ class Placing:
         if heard < -SHIFT:
             return False
         if heard > _LAST_TRY or line.at - self._bursts[0] > KEPT - 2 * SHIFT:
-            self._trusted, anew = False, not dry.waited
+            anew = not dry.waited
+            if anew and len(self._bursts) == 1 and dry.begins(heard, path.expected(_LONG)):
+                self._bursts.clear()
+                return False
+            self._trusted = False
             self._placed()
             if anew:
                 path.relearn_at = [line.at, line.at + RELEARN[0]]

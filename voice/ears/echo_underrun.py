@@ -54,6 +54,17 @@ class Underrun:
             if self._missing >= _DRY:
                 self._wait(self._line.at - self._since)
 
+    def begins(self, samples: int, expected: Floats) -> bool:
+        """What began after a silence should have been heard for `samples`. Nothing of it is: then the reference waits
+        from its beginning on."""
+        level = float(np.mean(expected.reshape(-1, BLOCK) ** 2, axis=1).max())
+        lately = float(np.mean(self._line.mic[-_DRY:] ** 2))
+        if level < QUIET**2 or lately >= _NOTHING * level:
+            return False
+        self._level = level
+        self._wait(samples)
+        return self.waited > 0
+
     def goes_on(self) -> bool:
         """While the reference waits: is something to be heard again, in the newest block?"""
         if self._there() >= max(_NOTHING * self._level, QUIET**2):

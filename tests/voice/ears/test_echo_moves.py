@@ -82,3 +82,23 @@ def test_a_microphone_that_is_turned_down_while_we_speak_is_found_to_hear_us() -
         heard.append(guard.hear(microphone[at : at + FRAME], now))
     assert guard.state == "present"
     assert power_db(np.concatenate(heard)[-RATE_HZ:]) < power_db(microphone[-RATE_HZ:]) - 6
+
+
+def test_what_comes_late_to_the_loudspeaker_after_a_pause_is_taken_out() -> None:
+    """The reply stands still for half a second, and nothing of the rest is heard for another 1.6 s."""
+    ours, pause, stall, delay = voice(8.0, seed=2), 24_000, 25_600, 3200
+    rest = pause + RATE_HZ // 2
+    echo = np.zeros(len(ours) + delay)
+    echo[delay : delay + pause] = 0.3 * ours[:pause]
+    begin = rest + delay + stall
+    echo[begin : len(ours)] = 0.3 * ours[rest : rest + len(ours) - begin]
+    noise = np.random.default_rng(3).normal(0, 12, len(ours))
+    microphone = (echo[: len(ours)] + noise).round().astype(np.int16)
+    canceller, out = EchoCanceller(), []
+    for now in range(0, len(ours), FRAME):
+        if not pause <= now < rest:
+            canceller.play(ours[now : now + FRAME])
+        out.append(canceller.hear(microphone[now : now + FRAME]))
+    heard = np.concatenate(out)
+    later = slice(begin + RATE_HZ // 4, begin + 2 * RATE_HZ)
+    assert power_db(heard[later]) < power_db(microphone[later]) - 25
