@@ -267,16 +267,22 @@ class Deciding(Noting):
             if revision.request:
                 turn.known, turn.request = revision.text or "", revision.request
 
-    def _keep_known(self) -> None:
-        """The open turn is dropped for another one; what had been asked before the user went on was asked."""
+    def _keep_known(self, word_s: float | None = None) -> None:
+        """The open turn is dropped for another one; what had been asked before the user went on was asked. `word_s`:
+        where the wake word of that one begins, up to which they may have gone on."""
         turn = self._turn
-        if turn is not None and turn.over_s is not None:
-            silent_since = self._audio.when(turn.over_s, self._now)
-            revision = self._answer.write_down(self._number(), turn, turn.over_s, silent_since, self._now)
-            revision.confirmed, revision.quiet_s, self._turn = True, turn.over_s, None
-            self._commit_item(revision, turn, turn.over_s)
+        if turn is None:
+            return
+        over_s = turn.over_s
+        if word_s is not None and turn.went_on_s is not None and word_s - turn.went_on_s >= ALONE_S:
+            over_s = word_s
+        if over_s is not None:
+            silent_since = self._audio.when(over_s, self._now)
+            revision = self._answer.write_down(self._number(), turn, over_s, silent_since, self._now)
+            revision.confirmed, revision.quiet_s, self._turn = True, over_s, None
+            self._commit_item(revision, turn, over_s)
             self._note(revision)
-        elif turn is not None and turn.request:
+        elif turn.request:
             self._answer.remember(Item(self.history.new_id(), Message("user", turn.request)))
 
     def _commit_item(self, revision: Revision, turn: Turn, quiet_s: float) -> None:

@@ -63,6 +63,13 @@ class Noting(Pieces):
                 self._turn_away(revision, request)
 
     def _fail_note(self, revision: Revision, code: str, message: str, hint: str) -> None:
+        if revision.turn is not None and revision.turn.known:  # the first words were known before the user went on
+            self._answer.stop_work(revision)
+            revision.text = revision.turn.known
+            revision.stir(self._now)
+            self._tell(ErrorOut(code, message, "a part of this turn is missing"))
+            self._land_notes()
+            return
         del self._notes[revision.number]
         self._answer.stop_work(revision)
         self._stop_listening(revision)

@@ -15,6 +15,8 @@ from voice.turn.wake_text import cut
 
 __all__ = ["Waking"]
 
+KNOWN_S = 0.6
+"""A wake word is known so long after its end, where several devices of the user contend for it."""
 TAIL_S = 0.2
 """After the end of a voice, of what the recogniser is given: a soft last consonant."""
 
@@ -31,7 +33,7 @@ class Waking(Judging):
         self._quiet_s = event.at_s
 
     def _watch_clock(self, event: AudioClock) -> None:
-        patience_s = max(self._policy.silence_s, POST_PATIENCE_S if self._gate.mode == "post" else 0.0)
+        patience_s = max(self._policy.silence_s, POST_PATIENCE_S if self._gate.mode == "post" else KNOWN_S)
         if self._watched_s is not None and self._quiet_s is not None and event.at_s - self._quiet_s >= patience_s:
             self._watched_s = self._quiet_s = None
             self._tell(WakeWordRequired("Say the wake word to talk to me"))
@@ -45,6 +47,8 @@ class Waking(Judging):
             return  # we said it ourselves
         self._lost, self._word = None, event.word
         self._tell(WakeOut(event.word, event.score, event.end_s))
+        if self._stands_in_request(event):
+            return
         self._note_awaited()
         if self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
             self._interrupt(anew=self._gate.mode != "mid")
@@ -52,7 +56,7 @@ class Waking(Judging):
         quiet = None if self._speaking else self._quiet_s
         began = self._turn.from_s if self._turn is not None else watched
         if self._gate.mode != "mid":
-            self._keep_known()
+            self._keep_known(event.start_s if self._gate.opens else None)
         match self._gate.mode:
             case "pre":
                 self._drop_turn()
@@ -100,6 +104,18 @@ class Waking(Judging):
             self._do(PassOn())
         if self._gate.shut(event.at_s):
             self._rest()
+
+    def _stands_in_request(self, event: WakeWord) -> bool:
+        """The request that is being thought about needed no word, and has this one in it or at its end. Whether it
+        was ours was asked meanwhile."""
+        revision = self._answer.revision
+        if self._gate.mode == "pre" or self.state is not State.THINKING or revision is None or revision.turn is None:
+            return False
+        until_s = (self._used_s if revision.quiet_s is None else revision.quiet_s) + ALONE_S
+        if event.start_s < revision.turn.from_s or event.end_s > until_s:
+            return False
+        revision.turn.woken = revision.turn.called = True
+        return True
 
     # ---- several devices ------------------------------------------------------------------------------------
 

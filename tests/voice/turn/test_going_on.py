@@ -267,7 +267,23 @@ def test_what_was_understood_outlives_the_wake_word_of_the_next_request(mode: Li
     talk.at(second.end_s + 0.1, second)
     talk.run(20.0)
     assert "book a table" in requests(talk), "it was taken to be over"
+    asked = "book a table for" if mode == "pre" else "book a table"  # before the word, that is the second one's
+    assert users(talk) == [asked, "call a taxi"]
+
+
+def test_where_the_rest_of_it_cannot_be_made_out_what_was_understood_is_kept() -> None:
+    config = replace(CONFIG, wake=WakeConfig(True, ("jarvis",)))
+    talk = Conversation(config=config, delays=SLOW, audible=frozenset({"jarvis"}))
+    first, second = (heard.WakeWord("jarvis", 0.9, at_s, at_s + 0.4) for at_s in WORDS_S["pre"])
+    talk.speak(*SPOKEN["pre"])
+    talk.at(first.end_s + 0.1, first)
+    talk.run(second.end_s + 0.05)
+    assert requests(talk)[-1] == "book a table" and not users(talk)
+    talk.failing = 1
+    talk.at(second.end_s + 0.1, second)
+    talk.run(20.0)
     assert users(talk) == ["book a table", "call a taxi"]
+    assert [error.hint for error in talk.told(ErrorOut)] == ["a part of this turn is missing"]
 
 
 @pytest.mark.parametrize("next_one", ["typed", "cancelled", "pre", "post", "mid"])
@@ -289,7 +305,8 @@ def test_words_that_are_awaited_outlive_what_comes_next(next_one: str) -> None:
     talk.run(30.0)
     second_words = [] if next_one == "cancelled" else ["call a taxi"]
     # in mid mode the word may stand anywhere: they may as well be going on
-    asked = ["book a table for call a taxi"] if next_one == "mid" else ["book a table", *second_words]
+    first_words = "book a table for" if next_one == "pre" else "book a table"
+    asked = ["book a table for call a taxi"] if next_one == "mid" else [first_words, *second_words]
     assert users(talk) == asked
     assert len([turn for turn in talk.told(TurnComplete) if not turn.interrupted]) == (next_one != "cancelled")
 

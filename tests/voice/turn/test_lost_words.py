@@ -31,7 +31,7 @@ from voice.session.outgoing import (
     WakeOut,
 )
 from voice.session.session import SessionParts
-from voice.settings import VadSettings, VoiceSettings, WakeSettings
+from voice.settings import TurnSettings, VadSettings, VoiceSettings, WakeSettings
 from voice.turn import events as heard
 from voice.turn.actions import Offer, PassOn
 from voice.turn.machine import State
@@ -112,6 +112,20 @@ def test_a_reply_goes_on_where_the_word_was_for_another_device() -> None:
     talk.run(14.0)
     (turn,) = talk.told(TurnComplete)
     assert not turn.interrupted
+
+
+@pytest.mark.parametrize("mode", ["mid", "post"])
+def test_a_word_in_a_request_that_needed_none_does_not_interrupt_it(mode: WakeMode) -> None:
+    """Whether it was this device's is known late: the request is over by then."""
+    config = replace(FOLLOWING, wake=WakeConfig(True, ("alexa",), mode))
+    settings, delays = TurnSettings(silence_ms=200), Delays(stt=0.5)
+    talk = Conversation(config=config, settings=settings, audible=frozenset({"alexa"}), delays=delays)
+    talk.speak((1.0, 2.0, "light on"), (2.0, 2.4, "alexa"), (9.0, 10.5, "how late is it"), (10.5, 10.9, "alexa"))
+    for at_s in (2.0, 10.5):
+        talk.at(at_s + 0.75, heard.WakeWord("alexa", 0.9, at_s, at_s + 0.4))
+    talk.run(20.0)
+    assert [turn.input_transcript for turn in talk.told(TurnComplete)] == ["light on", "how late is it"]
+    assert not talk.told(ErrorOut)
 
 
 # ---- the device that was woken has nothing ------------------------------------------------------------------
