@@ -112,7 +112,12 @@ class _Contest:
             return _touches(claim, self.first) or _touches(self.first, claim)
         if claim.span is not self.first.span:
             return _holds(claim, self.first) or _holds(self.first, claim)
-        return now < self.began + SAME_S or self._was_heard(claim)
+        return (now < self.began + SAME_S and not self._was_earlier(claim)) or self._was_heard(claim)
+
+    def _was_earlier(self, claim: Claim) -> bool:
+        """It is an earlier one, of a device that was away. What was spoken is never taken to be older than it is."""
+        then, before = claim.spoken_at, self.first.spoken_at
+        return then is not None and before is not None and then <= before - SAME_S
 
     def _was_heard(self, claim: Claim) -> bool:
         """When it was spoken, by a device that was away and reports it now."""

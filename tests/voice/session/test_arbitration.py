@@ -62,6 +62,14 @@ def test_a_device_that_was_away_and_brings_its_audio_later_has_lost_what_was_ans
     assert arbiter.won("me", "attic", "alexa"), "nobody else heard that"
 
 
+def test_what_a_device_brings_late_is_not_what_is_said_just_now() -> None:
+    arbiter = Arbiter()
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=4.7), 5.0)
+    arbiter.claim("me", Claim("hall", "alexa", 0.9, 12.0, spoken_at=11.9), 12.1)
+    arbiter.claim("me", Claim("kitchen", "alexa", 0.9, 30.0, spoken_at=4.8), 12.2)
+    assert not arbiter.won("me", "kitchen", "alexa") and arbiter.won("me", "hall", "alexa")
+
+
 def test_who_is_alone_in_the_room_may_have_come_second() -> None:
     """The other one has heard it, too, and is away now."""
     arbiter = Arbiter()
