@@ -23,7 +23,18 @@ from voice.session.outgoing import (
 )
 from voice.settings import TurnSettings
 from voice.turn import events as heard
-from voice.turn.actions import Action, Contest, Listen, RunTool, Speak, StopListening, Tell, Think, Transcribe
+from voice.turn.actions import (
+    Abandon,
+    Action,
+    Contest,
+    Listen,
+    RunTool,
+    Speak,
+    StopListening,
+    Tell,
+    Think,
+    Transcribe,
+)
 from voice.turn.machine import State, TurnMachine
 
 RATE_HZ = 8_000
@@ -69,6 +80,28 @@ STEPS = st.one_of(
     st.tuples(st.just("delete"), st.integers(1, 20)),
     st.tuples(st.just("partial"), st.integers(1, 30), st.sampled_from(WORDS)),
 )
+FORESEEN = st.one_of(
+    STEPS,
+    st.tuples(st.just("look"), st.sampled_from(WORDS)),
+    st.tuples(st.just("look"), st.just(WORDS[5])),
+    st.tuples(st.just("serve"), st.integers(0, 3), st.just(WORDS[5]), st.integers(0, 9)),
+    st.tuples(st.just("listen"), st.integers(1, 20), st.booleans()),
+)
+"""With a recogniser whose partial words are often those of its transcript."""
+
+FORESEEN_ONCE = (
+    ("listen", 3, True),
+    ("began",),
+    ("listen", 10, True),
+    ("look", WORDS[5]),
+    ("look", WORDS[5]),
+    ("listen", 4, False),
+    ("serve", 0, WORDS[5], 1),
+    ("ended",),
+    ("listen", 12, False),
+    ("interrupt",),
+)
+"""A first turn, whose words were known before its transcript."""
 
 
 class Walk:
@@ -91,7 +124,8 @@ class Walk:
         self.made_s: dict[int, float] = {}
         self.sent_s: dict[str, float] = {}
         self.ended: set[str] = set()
-        self.thinking: int | None = None
+        self.minds: set[int] = set()
+        """The numbers under which the model writes a reply of the conversation."""
         self.closed = self.failed = False
         self.started: dict[str, ReplyStarted] = {}
         self.wished: set[str] = set()
@@ -121,9 +155,14 @@ class Walk:
                 self.asked.append(action)
             case Contest():
                 self.asked.append(action)
-            case Think(messages=messages):
+            case Think(messages=messages, revision=revision):
                 well_formed(messages)
                 self.asked.append(action)
+                if not action.out_of_band:
+                    assert self.minds <= {revision}, "the model is asked for one answer at a time"
+                    self.minds.add(revision)
+            case Abandon(revision=revision):
+                self.minds.discard(revision)
             case RunTool(call_id=call_id):
                 assert self.started.keys() - self.ended, "no tool runs for a turn that is not confirmed"
                 assert call_id not in self.called
@@ -240,6 +279,8 @@ class Walk:
                 self.step(heard.ConfigChanged(config))
             case ("partial", turn, words):
                 self.step(heard.PartialTranscript(turn, words))
+            case ("look", words) if self.listening:
+                self.step(heard.PartialTranscript(max(self.listening), words))
             case ("serve", index, words, how) if self.asked:
                 self.serve(self.asked.pop(index % len(self.asked)), words, how)
             case ("stale", index, words, how) if self.asked:
@@ -261,10 +302,13 @@ class Walk:
                     self.step(heard.TokensArrived(number, text))
                 if how % 3 == 0:
                     self.failed = True
+                    self.minds.discard(number)
                     self.step(heard.MindFailed(number, "worker_died", "dead", ""))
                 elif how % 3 == 1:
+                    self.minds.discard(number)
                     self.step(heard.MindFinished(number, 10, how))
                 elif how > 2:
+                    self.minds.discard(number)
                     calls = (
                         ToolCall("call_1", "clock", "{}"),
                         ToolCall("", "lamp", "{}"),
@@ -307,6 +351,29 @@ def test_the_invariants_hold_on_random_walks(config: int, steps: list[tuple]) ->
     walk.step(heard.Closed())
     walk.closed = True
     walk.step(heard.Typed("anybody there"))
+
+
+@pytest.mark.parametrize("config", range(len(CONFIGS)))
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(FORESEEN, max_size=60))
+def test_the_invariants_hold_where_answers_are_drafted(config: int, steps: list[tuple]) -> None:
+    walk = Walk(CONFIGS[0])
+    for step in FORESEEN_ONCE:
+        walk.take(step)
+    for step in (("config", CONFIGS[config]), *steps):
+        walk.take(step)
+    walk.step(heard.InterruptAsked())
+    walk.step(heard.Closed())
+
+
+def test_a_drafted_answer_is_what_these_walks_try() -> None:
+    walk = Walk(CONFIGS[0])
+    for step in (*FORESEEN_ONCE, ("listen", 3, True), ("began",), ("listen", 20, True)):
+        walk.take(step)
+    walk.asked.clear()
+    walk.take(("look", WORDS[5]))
+    walk.take(("look", WORDS[5]))
+    assert [type(asked) for asked in walk.asked] == [Think], "nobody has asked for a transcript"
 
 
 def test_an_interruption_while_devices_contest_a_phrase_ends_the_recogniser() -> None:

@@ -96,7 +96,8 @@ class Hearing:
         return wanted
 
     async def run(self, on_partial: Callable[[str], None]) -> None:
-        """Feed and answer until closed or cancelled. Failures reach those who wait for a transcript."""
+        """Feed and answer until closed or cancelled. Failures reach those who wait for a transcript. `on_partial` is
+        told of every look at the words so far, the last one right before a transcript is made."""
         for attempt in (1, 2):
             try:
                 await self._serve(on_partial)
@@ -113,26 +114,28 @@ class Hearing:
     async def _serve(self, on_partial: Callable[[str], None]) -> None:
         stream = await self._stt.open(self._language)
         try:
-            partial_at, told = self.fed_until + PARTIAL_EVERY_SAMPLES, ""
+            partial_at = self.fed_until + PARTIAL_EVERY_SAMPLES
             while not self._closed:
                 self._news = anyio.Event()
                 await self._feed(stream)
                 due = [wanted for wanted in self._wanted if wanted.until <= self.fed_until]
                 if due:
-                    await self._answer(stream, due)
+                    await self._answer(stream, due, on_partial)
                 elif self._stt.streaming and self.fed_until >= partial_at:
                     partial_at = self.fed_until + PARTIAL_EVERY_SAMPLES
-                    text = await stream.partial()
-                    if text and text != told and not self._closed:
-                        told = text
-                        on_partial(text)
+                    await self._look(stream, on_partial)
                 if self._available() <= self.fed_until and not self._news.is_set():
                     await self._news.wait()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
                 await stream.aclose()
 
-    async def _answer(self, stream: SttStream, due: list[_Wanted]) -> None:
+    async def _look(self, stream: SttStream, on_partial: Callable[[str], None]) -> None:
+        text = await stream.partial()
+        if text and not self._closed:
+            on_partial(text)
+
+    async def _answer(self, stream: SttStream, due: list[_Wanted], on_partial: Callable[[str], None]) -> None:
         """What is quick first. Given up as soon as nobody waits for it any more, so that the next transcript need not
         wait for one that nobody reads."""
         self._due = due
@@ -142,6 +145,8 @@ class Hearing:
                     wanted.phrase = await stream.spot(wanted.phrases) if isinstance(stream, SpottingStream) else None
                     wanted.done.set()
                 if transcripts := [each for each in due if not each.phrases]:
+                    if self._stt.streaming:
+                        await self._look(stream, on_partial)
                     result = await stream.transcribe()
                     for wanted in transcripts:
                         wanted.result = result

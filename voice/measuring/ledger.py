@@ -44,6 +44,12 @@ class Ledger:
         """The first time counts."""
         self._at.setdefault(stage, now)
 
+    def take(self, other: Ledger, *stages: Stage) -> None:
+        """They were reached by what is part of this now. Nothing counts from before the end of speech."""
+        for stage in stages:
+            if stage in other._at:
+                self.mark(stage, max(other._at[stage], self.speech_end))
+
     def forget(self, *stages: Stage) -> None:
         """They were reached by something that is not wanted any more."""
         for stage in stages:

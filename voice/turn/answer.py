@@ -31,6 +31,7 @@ from voice.session.outgoing import (
 )
 from voice.settings import ToolSettings, TurnSettings
 from voice.turn.actions import Abandon, Action, Prefill, Speak, StopListening, Tell, Transcribe
+from voice.turn.back_channels import words_of
 from voice.turn.events import (
     ClauseAudio,
     ClauseFailed,
@@ -87,6 +88,8 @@ class Answer:
         self.config = config
         self.history = history
         self.revision: Revision | None = None
+        self.draft: Revision | None = None
+        """An answer to words that may be the turn's, see ahead.py. It is asked for under a number of its own."""
         self.out: list[Action] = []
         self.past: OrderedDict[str, Reply] = OrderedDict()
         """The last replies that are over, by their item."""
@@ -97,6 +100,7 @@ class Answer:
         self._settings = settings
         self._replies = 0
         self._lag_s = 0.0  # of the client's loudspeaker, as its last reports showed
+        self._asked_in: str | None = None  # the language of the last question, by the recogniser's word
         self._words_told = False  # some of the reply's, since it was pumped last
         self._dispatcher = ToolDispatcher(
             tools or ToolSettings(), server_tools, self._do, self._add_round, history.has_call
@@ -113,7 +117,8 @@ class Answer:
 
     def of(self, number: int) -> Revision | None:
         """The living revision of that number: results of dead ones end here."""
-        return self.revision if self.revision is not None and self.revision.number == number else None
+        living = (self.revision, self.draft)
+        return next((each for each in living if each is not None and number in each.numbers), None)
 
     # ---- begin and end --------------------------------------------------------------------------------------
 
@@ -139,7 +144,35 @@ class Answer:
         return f"reply-{self._replies}"
 
     def think(self, revision: Revision) -> None:
-        """Ask the model; the reply is held back until it is released."""
+        """Ask the model, unless it was asked the same ahead; the reply is held back until it is released."""
+        draft, self._asked_in = self.draft, revision.language or self._asked_in
+        if draft is not None and self._is_drafted(draft, revision):
+            revision.take(draft)
+            self.draft = None
+            return
+        self.drop_draft()
+        self._prepare(revision)
+
+    def think_ahead(self, number: int, turn: Turn, request: str, now: float) -> None:
+        """Ask the model for an answer to words that may be the turn's."""
+        self.drop_draft()
+        self.draft = Revision(number, turn, None, Ledger(now), now, stirred_at=now, request=request)
+        self.draft.language = self._asked_in
+        self._prepare(self.draft)
+
+    def drop_draft(self) -> None:
+        """Without a trace."""
+        if self.draft is not None:
+            self.stop_work(self.draft)
+            self.draft = None
+
+    def _is_drafted(self, draft: Revision, revision: Revision) -> bool:
+        if draft.turn is not revision.turn or draft.reply is None or draft.options != revision.options:
+            return False
+        same = words_of(draft.request) == words_of(revision.request)
+        return same and draft.voice == self._voice(revision) and not self.is_outdated(draft)
+
+    def _prepare(self, revision: Revision) -> None:
         self._open_reply(revision)
         revision.messages = self.prompt(revision.options, revision.request or None)
         revision.made_for = self.config, self.history.changes
@@ -270,7 +303,7 @@ class Answer:
     def stop_work(self, revision: Revision) -> None:
         """Nobody waits for it any more, nor for the pieces of its turn."""
         open_pieces = [piece for piece, text in revision.heads.items() if text is None]
-        self.out.extend(map(Abandon, (revision.number, *open_pieces)))
+        self.out.extend(map(Abandon, (*revision.numbers, *open_pieces)))
 
     def complete(self, now: float, *, interrupted: bool, remembered: bool = True, reason: str = "") -> None:
         """End the confirmed revision: the one place where a turn is told to be over and enters the history.
@@ -310,6 +343,7 @@ class Answer:
             self._dispatcher.close(revision)
             self._keep(revision, reply, reply.heard(now), True)
             self.out = told
+        self.drop_draft()
         self.abandon()
 
     def _keep(self, revision: Revision, reply: Reply, heard: str, interrupted: bool) -> None:
@@ -376,7 +410,7 @@ class Answer:
                     if not self.excuse(revision, now):
                         reply.finish_text()  # what was written is still spoken, then the turn ends
                 else:
-                    self.out.append(Abandon(revision.number))  # once confirmed, the model is asked again
+                    self.out.extend(map(Abandon, revision.numbers))  # once confirmed, the model is asked again
                     revision.drop_answer(revision.number)
             case ClauseAudio():
                 if len(event.pcm):
@@ -500,10 +534,7 @@ class Answer:
             return False
         self._tell_words(reply)
         text, self._words_told = self._words_told, False
-        clause = reply.next_clause()
-        if clause is not None:
-            revision.ledger.mark(Stage.FIRST_CLAUSE, now)
-            self.out.append(Speak(revision.number, *clause, revision.voice, reply.rate_hz))
+        self._order_clause(revision, reply, now)
         pieces = reply.pump(now)
         if pieces:
             self.out.extend(map(Tell, pieces))
@@ -511,6 +542,17 @@ class Answer:
                 revision.stir(now)
             revision.ledger.mark(Stage.FIRST_AUDIO_SENT, now)
         return bool(pieces) or (text and not reply.spoken)
+
+    def pump_draft(self, now: float) -> None:
+        """Let its first words be spoken; nobody hears them yet."""
+        if self.draft is not None and self.draft.reply is not None:
+            self._order_clause(self.draft, self.draft.reply, now)
+
+    def _order_clause(self, revision: Revision, reply: Reply, now: float) -> None:
+        clause = reply.next_clause()
+        if clause is not None:
+            revision.ledger.mark(Stage.FIRST_CLAUSE, now)
+            self.out.append(Speak(revision.number, *clause, revision.voice, reply.rate_hz))
 
     def _tell_words(self, reply: Reply) -> None:
         text = reply.take_text()

@@ -3,6 +3,7 @@
 `TurnMachine` (machine.py) is made of layers, one subject each; a layer knows those below it:
 
     machine.py   events in, work that came back, time
+    ahead.py     what is done with words before they are known for sure
     requests.py  what the client asks for
     waking.py    wake words
     judging.py   a sound over the answer
@@ -30,6 +31,7 @@ from voice.turn.bargein import LONGEST_STOP_MS, is_phrase, known_stops
 from voice.turn.bracing import Brace
 from voice.turn.endpointing import ECHO_S, POST_PATIENCE_S, SLACK_S, TurnPolicy
 from voice.turn.events import AudioClock
+from voice.turn.foresight import Foresight
 from voice.turn.gate import Gate, Request, refusal
 from voice.turn.history import History
 from voice.turn.lost_request import LostRequest
@@ -71,6 +73,7 @@ class Floor:
         self._audible = audible
         self._gate = Gate(config.wake, audible)
         self._habits = Habits()
+        self._foresight = Foresight()
         self._own = OwnVoice("present" if config.turn.echo == "speaker" else "absent")
         self._near = Nearness(settings.far_voice_db)
         self._scoring = scoring
@@ -176,7 +179,8 @@ class Floor:
     def _drop_prepared(self, revision: Revision) -> None:
         """The answer that is not heard yet; the words of the turn stay."""
         if revision.reply is not None:
-            self._do(Abandon(revision.number))
+            for number in revision.numbers:
+                self._do(Abandon(number))
             revision.drop_answer(self._number())
 
     def _rest(self) -> None:

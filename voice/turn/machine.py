@@ -15,9 +15,9 @@ from __future__ import annotations
 from math import inf
 
 from voice.measuring.ledger import Stage
-from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TextOut, TranscriptOut
+from voice.session.outgoing import ErrorOut, SpeechStarted, SpeechStopped, TextOut
 from voice.turn.actions import Action
-from voice.turn.bargein import is_phrase
+from voice.turn.ahead import Ahead
 from voice.turn.endpointing import STALL_S, TurnPolicy
 from voice.turn.events import (
     AddMessage,
@@ -49,17 +49,12 @@ from voice.turn.events import (
     WordLost,
 )
 from voice.turn.gate import Gate
-from voice.turn.requests import Requests
-from voice.turn.revision import Turn, agreed
 from voice.turn.states import TABLE, State
 
 __all__ = ["State", "TurnMachine"]
 
-READ_EVERY_S = 0.5
-"""While the user speaks the model is given more to read at most this often."""
 
-
-class TurnMachine(Requests):
+class TurnMachine(Ahead):
     """`step(event, now)` is the only way in; the actions it returns are to be carried out in order.
 
     `wakes_at` is when a Tick is wanted.
@@ -165,28 +160,6 @@ class TurnMachine(Requests):
 
     # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
 
-    def _on_partial(self, event: PartialTranscript) -> None:
-        if self._overlap is not None and event.turn == self._overlap.turn.number:
-            return  # it is asked for more than that
-        elif self._turn is not None and event.turn == self._turn.number and event.text != self._turn.partial:
-            self._read_stable(self._turn, event.text)
-            self._turn.partial = event.text
-            heard = event.text and self.state in (State.HEARING, State.PAUSE) and self._turn.told
-            if heard and not self._adds_nothing(self._turn, event.text):
-                self._tell(TranscriptOut(event.text, False, self._turn.item))
-
-    def _adds_nothing(self, turn: Turn, text: str) -> bool:
-        """The client was told that this is a stop, by a better ear for single words."""
-        stop = turn.over_reply and is_phrase(turn.spotted, self._stops)
-        return stop and len(text.split()) <= len(turn.spotted.split()) + 1
-
-    def _read_stable(self, turn: Turn, text: str) -> None:
-        """Two partial transcripts that agree on a beginning are right about it most of the time."""
-        stable = agreed(turn.partial, text)
-        due = self._now >= turn.read_at + READ_EVERY_S and self._answer.revision is None
-        if due and len(stable) > len(turn.read) and self.state is State.HEARING:
-            self._read_ahead(turn, stable)
-
     def _on_transcript(self, event: TranscriptReady) -> None:
         if self._overlap is not None and event.revision == self._overlap.revision:
             self._overlap.told(event.text)
@@ -204,6 +177,7 @@ class TurnMachine(Requests):
             self._land_notes()
             return
         revision.language = event.language
+        self._learn_of(revision)
         revision.stir(self._now)
         revision.ledger.mark(Stage.TRANSCRIPT, self._now)
         if revision.confirmed:
@@ -255,6 +229,7 @@ class TurnMachine(Requests):
         if self._wish is not None:
             self._fulfil_wish()
         self._prepare_anew()
+        self._tend_draft()
         reply = self._answer.reply
         if reply is None:
             return

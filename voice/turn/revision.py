@@ -70,6 +70,10 @@ class Turn:
     voiced_s: float = 0.0
     loud_s: float = 0.0
     faint_s: float = 0.0
+    supposed: str = ""
+    """The request that its partial words make, where they may be all of it..."""
+    drafts: int = 0
+    """... and how often an answer to such words was begun while the voice went on."""
     guesses: int = 0
     """Answers that were begun before there was a pause, and dropped because it was none."""
     known: str = ""
@@ -107,6 +111,8 @@ class Revision:
     until_s: float | None
     ledger: Ledger
     progress_at: float
+    drafted: int = 0
+    """The number under which its answer was asked for, where that was before its words were known."""
     text: str | None = None
     language: str | None = None
     """Of the transcript, by the recogniser's word."""
@@ -162,10 +168,28 @@ class Revision:
         self.text = " ".join(piece for piece in pieces if piece)
         return True
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Under which something is done for it."""
+        return (self.number, self.drafted) if self.drafted else (self.number,)
+
+    def take(self, draft: Revision) -> None:
+        """The answer that was begun as `draft` is its own: all that came of it, and what comes yet."""
+        self.drafted, self.reply, self.voice = draft.number, draft.reply, draft.voice
+        self.messages, self.made_for = draft.messages, draft.made_for
+        self.prompt_tokens, self.completion_tokens, self.spent = (
+            draft.prompt_tokens,
+            draft.completion_tokens,
+            draft.spent,
+        )
+        self.finish, self.failure, self.voice_error = draft.finish, draft.failure, draft.voice_error
+        self.rounds, self.slow.life = draft.rounds, draft.slow.life
+        self.ledger.take(draft.ledger, Stage.FIRST_TOKEN, Stage.FIRST_CLAUSE, Stage.FIRST_SPEECH)
+
     def drop_answer(self, number: int) -> None:
         """What was prepared is not wanted: none of its words, calls, costs and failures are its successor's, which is
         asked for under `number`."""
-        self.number, self.reply, self.made_for = number, None, None
+        self.number, self.drafted, self.reply, self.made_for = number, 0, None, None
         self.prompt_tokens, self.completion_tokens, self.spent = 0, None, (0, 0)
         self.finish, self.failure, self.voice_error = "stop", "", None
         self.rounds, self.slow.life = Rounds(), None
