@@ -95,10 +95,11 @@ class Ahead(Requests):
 
     def _tend_draft(self) -> None:
         """Its words are spoken, as long as there is a turn that they may answer."""
-        draft = self._answer.draft
-        if draft is None or draft.turn is None:
+        draft, revision = self._answer.draft, self._answer.revision
+        if draft is None:
             return
-        if draft.turn is self._turn or self._awaiting(draft.turn.number) is not None:
+        unanswered = revision is not None and revision.turn is draft.turn and not revision.answering
+        if draft.turn is self._turn or unanswered:  # another device may have heard its wake word better
             self._answer.pump_draft(self._now)
         else:
             self._answer.drop_draft()

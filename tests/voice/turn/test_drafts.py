@@ -6,7 +6,7 @@ import pytest
 
 from llm.messages import ToolCall
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
-from voice.session.config import AudioConfig, LlmConfig, SessionConfig, TurnDetection
+from voice.session.config import AudioConfig, LlmConfig, SessionConfig, TurnDetection, WakeConfig
 from voice.session.outgoing import AudioOut, TranscriptOut, TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
@@ -150,6 +150,23 @@ def test_what_the_client_changes_is_in_the_answer() -> None:
     talk.run(40.0)
     temperatures = [action.temperature for at, action in talk.actions if isinstance(action, Think) and at > 20.0]
     assert temperatures == [None, 0.5]
+
+
+@pytest.mark.parametrize("wins", [True, False])
+def test_a_draft_waits_for_which_device_answers(wins: bool) -> None:
+    """Asked after the transcript, where the wake word is in the words."""
+    wake = WakeConfig(True, ("computer",), "pre")
+    config = SessionConfig(audio=AUDIO, turn_detection=EAGER.turn_detection, wake=wake)
+    talk = Conversation(delays=SLOW, config=config)
+    talk.speak((1.0, 2.5, "computer good morning"), (20.0, 22.0, "computer " + WHOLE))
+    talk.run(1.2)
+    look(talk, 2.0, "computer good morning")
+    talk.run(20.2)
+    look(talk, 21.4, "computer " + WHOLE)
+    talk.wins = wins
+    talk.run(40.0)
+    assert [text for _, text in asked_since(talk, 20.0)] == [WHOLE]
+    assert len(talk.told(TurnComplete)) == 1 + wins
 
 
 def test_words_must_prove_themselves() -> None:
