@@ -34,6 +34,7 @@ __all__ = [
     "Verdict",
     "ends_like_us",
     "judge",
+    "opens_as_interruption",
     "sounds_like_us",
     "spotted_phrases",
 ]
@@ -149,6 +150,12 @@ def is_phrase(text: str, phrases: Sequence[str]) -> bool:
     return bool(words) and any(
         words == words_of(each) * (len(words) // max(1, len(words_of(each)))) for each in phrases
     )
+
+
+def opens_as_interruption(text: str) -> bool:
+    """It begins with a stop or a question word, whatever follows. Not what may become a remark: "what a pity"."""
+    first = (word.split("'")[0] for word in words_of(text)[:OPENING])
+    return any(word in STOP_WORDS | QUESTION_WORDS for word in first) and not begins_murmur(text)
 
 
 def known_stops(stop_words: Sequence[str]) -> tuple[str, ...]:

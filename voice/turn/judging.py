@@ -226,12 +226,13 @@ class Judging(Weighing):
         elif self._overlap is not None and event.revision == self._overlap.revision:
             sound = self._overlap
             before = sound.spots_phrase(event.phrase)
-            # what is half said may sound like one of them, the first syllable most of all
             command = self._is_command(event.phrase)
-            # and what is left of our own voice may sound like anything
-            again = not self._own.heard and (sound.asked > 1 or self._is_command(before))
+            # what is half said may sound like one of them, the first syllable most of all
+            sure = command and (sound.asked > 1 or self._is_command(before)) and not sound.whole
             sound.interrupts = self._interrupts(event.phrase)
-            sound.commands = command and again and not sound.whole
+            twice = sound.interrupts and self._interrupts(before)
+            # what is left of our own voice may sound like anything
+            sound.commands = (sure or twice) and not self._own.heard
             sound.hint = event.phrase if command and not self._own.heard else sound.hint
             self._judge()
 

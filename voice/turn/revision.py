@@ -19,6 +19,7 @@ from voice.turn.bargein import (
     Said,
     Verdict,
     judge,
+    opens_as_interruption,
     sounds_like_us,
 )
 from voice.turn.nearness import Loudness
@@ -34,6 +35,9 @@ LULL_S = 0.06
 """Two frames without a voice: the end of a word, or the closure of a "p". The recogniser is asked then."""
 OVER_S = 0.09
 """Three of them: more than most closures. What the recogniser said is acted on."""
+DIGITS = 6
+"""Of a voice's seconds. A sum of frame lengths may be a little less than it should be; a mark that it just reaches
+would be missed by a frame."""
 WORD_S = 0.15
 """Nobody says more words than one in this, or half of a last one: they were misheard."""
 
@@ -298,7 +302,7 @@ class Overlap:
         """The ears have come to `at_s`, and the last frame was part of the sound, or was not. An onset is known late,
         so the first step counts all since the onset."""
         if voiced:
-            self.voiced_s += max(0.0, at_s - self.last_s)
+            self.voiced_s = round(self.voiced_s + max(0.0, at_s - self.last_s), DIGITS)
             self.voice_s, self.whole = at_s, False
         self.last_s = at_s
 
@@ -331,7 +335,8 @@ class Overlap:
             elapsed_s = min(elapsed_s, rules.patience_ms / 2000 + now - self.ended_at)
         elif self.again_at and not self.over_speech and elapsed_s * 1000 < rules.deadline_ms:
             elapsed_s = max(audio_s - self.again_s, now - self.again_at)  # what comes now may be a sentence
-        if (self.commands or (self.interrupts and self.judged_whole)) and not sounds_like_us(self.spotted, said):
+        meant = self.commands or (self.interrupts and (self.judged_whole or self._confirmed(said)))
+        if meant and not sounds_like_us(self.spotted, said):
             return Verdict.INTERRUPT
         if not self.ahead and (self.murmured or self.in_doubt(rules)):
             return Verdict.RESUME  # and judged again if it was not over, or has words after all
@@ -351,6 +356,10 @@ class Overlap:
         # A cough after a cough is no sentence: voice alone counts from where this sound began.
         voiced_s = self.voiced_s if text or rules.words_needed else self.voiced_s - self.before_s
         return judge(rules, voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)
+
+    def _confirmed(self, said: Said) -> bool:
+        """Its words, as far as they go, interrupt as well: two ways of hearing agree about the half of it."""
+        return opens_as_interruption(self.text or "") and not sounds_like_us(self.text or "", said)
 
     def _credible(self, rules: BargeInRules) -> str | None:
         """The transcript; nothing, where there was no time to say it, or where it is one short word that what spots

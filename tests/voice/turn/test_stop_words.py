@@ -158,6 +158,47 @@ class TestStopWords:
         assert talk_with((6.31, "no"), (6.32, "no")).told(Interrupted)
         assert not talk_with((6.31, "yeah"), (6.32, "yeah")).told(Interrupted)
 
+    def test_a_question_that_is_heard_twice_is_not_waited_out(self) -> None:
+        def talk_with(*phrases: str) -> Conversation:
+            talk = story()
+            talk.speak((6.0, 7.0, ""))
+            for number, phrase in enumerate(phrases):
+                spot(talk, 6.31 + number * 0.01, phrase)
+                talk.run(6.315 + number * 0.01)
+            return talk
+
+        assert talk_with("but why", "why is that").told(Interrupted)
+        assert talk_with("what", "wait").told(Interrupted)
+        assert not talk_with("", "but why").told(Interrupted)
+        assert not talk_with("but why", "", "oh wow").told(Interrupted)
+        assert not talk_with("cool", "cool").told(Interrupted)
+
+    @pytest.mark.parametrize(
+        ("phrase", "words", "both"),
+        [
+            ("what time is it", "what time", True),
+            ("what is it", "what's", True),
+            ("stop that", "stop it", True),
+            ("how much", "how nice", False),
+            ("what", "what a", False),
+            ("what is it", "wow", False),
+            ("oh wow", "but why", False),
+            ("", "but why", False),
+        ],
+    )
+    def test_a_phrase_whose_words_say_the_same_is_not_waited_out(self, phrase: str, words: str, both: bool) -> None:
+        talk = story()
+        talk.speak((6.0, 7.0, ""))
+        talk.run(5.9)
+        talk.delays = Delays(stt=2.0)
+        spot(talk, 6.3, phrase)
+        talk.run(6.32)
+        assert not talk.told(Interrupted)
+        asked = [action for _, action in talk.actions if isinstance(action, Transcribe)][-1]
+        talk.at(6.33, heard.TranscriptReady(asked.revision, words))
+        talk.run(6.34)
+        assert bool(talk.told(Interrupted)) == both
+
     def test_the_half_of_a_word_counts_where_the_whole_was_not_understood(self) -> None:
         """Three recordings of a man who says "pause" into a noisy microphone were lost that way."""
 
