@@ -12,6 +12,7 @@ At most one revision lives. It is abandoned by number: whatever still arrives fo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 from voice.measuring.ledger import Stage
@@ -49,6 +50,7 @@ from voice.turn.events import (
     WordLost,
 )
 from voice.turn.gate import Gate
+from voice.turn.phantoms import without_phantoms
 from voice.turn.states import TABLE, State
 
 __all__ = ["State", "TurnMachine"]
@@ -161,6 +163,8 @@ class TurnMachine(Ahead):
     # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
 
     def _on_transcript(self, event: TranscriptReady) -> None:
+        if not self.config.transcribe_only:
+            event = replace(event, text=without_phantoms(event.text))
         if self._overlap is not None and event.revision == self._overlap.revision:
             self._overlap.told(event.text)
             self._judge()

@@ -1,4 +1,7 @@
-"""What is said to nobody: a hum, or what a recogniser makes of a grunt, a sigh, something that falls. Pure."""
+"""What is said to nobody: a hum, or what a recogniser makes of a grunt, a sigh, something that falls. Pure.
+
+"Thank you" and "bye" are what Whisper makes of such sounds.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ _SMALL_WORDS = frozenset(
     " er sie es wir ihr mein dein".split()
 )
 """A request has at least one other."""
+_COURTESIES = frozenset(
+    ("thank you", "thanks", "thank you very much", "thank you so much", "bye", "bye bye", "bye-bye", "goodbye")
+    + ("danke", "danke schön", "vielen dank", "tschüss", "merci", "gracias", "grazie", "obrigado")
+)
 
 
 def says_nothing(text: str) -> bool:
@@ -22,4 +29,6 @@ def says_nothing(text: str) -> bool:
     if text.rstrip().endswith("?"):
         return False
     words = words_of(text)
+    if " ".join(words) in _COURTESIES:
+        return True
     return hummed(text) or (bool(words) and all(word in _SMALL_WORDS for word in words))
