@@ -248,8 +248,8 @@ class Requests(Waking):
             self._interrupt("client_cancelled")
             if self._turn is None:
                 self._rest()
-        elif self.history.get(item) is not None:
-            self.history.cut(item, heard)
+        elif (kept := self.history.get(item)) is not None and kept.message.content != heard:
+            self.history.cut(item, heard)  # clients also say so of a reply that was played to its end
         self._tell(ItemTruncated(item, event.ms, heard))
 
     def _on_add(self, event: AddMessage) -> None:

@@ -437,6 +437,22 @@ def test_truncate_leaves_what_was_heard(at_ms: int) -> None:
     check(talk)
 
 
+def test_a_reply_truncated_at_its_end_was_not_interrupted() -> None:
+    """Clients say where they are when the user speaks, also when they have just played the last of it."""
+    talk = RealtimeTalk(lambda asked: "It is noon.")
+    talk.say("conversation.item.create", item=HI)
+    talk.say("response.create")
+    talk.run(9)
+    [done] = talk.of("response.done")
+    item = done["response"]["output"][0]
+    data = b"".join(base64.b64decode(delta["delta"]) for delta in talk.of("response.output_audio.delta"))
+    talk.say("conversation.item.truncate", item_id=item["id"], content_index=0, audio_end_ms=len(data) // 48)
+    assert len(talk.of("conversation.item.truncated")) == 1
+    assert [told.content for told in talk.machine.history.messages("", None, 9)] == ["hi", "It is noon."]
+    talk.say("conversation.item.truncate", item_id=item["id"], content_index=0, audio_end_ms=1)
+    assert "[INTERRUPTED BY USER]" in talk.machine.history.messages("", None, 9)[-1].content
+
+
 def test_an_answer_asked_for_while_the_words_are_not_known_waits_for_them() -> None:
     asked: list[str] = []
 
