@@ -206,13 +206,15 @@ async def test_a_tool_call(scripted_parley: ParleyProcess, service: ScriptedProc
         assert (
             "".join(event.delta for event in talk.of("response.function_call_arguments.delta")) == arguments.arguments
         )
-        result = {"type": "function_call_output", "call_id": call.call_id, "output": "done"}
+        page = "a page of the web, as a tool reads it. " * 4000
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": page}
         await talk.connection.conversation.item.create(item=result)  # type: ignore[arg-type]
         await talk.connection.response.create()
         second = await talk.until("response.done")
     assert second.response.output[0].content[0].text == "It is on."
     told = service.requests("llm")[-1]["request"]
     assert [message["role"] for message in told["messages"]][-3:] == ["user", "assistant", "tool"]
+    assert told["messages"][-1]["content"] == page
     assert "lamp" in [offered["function"]["name"] for offered in told["tools"]]
 
 

@@ -13,6 +13,7 @@ from llm.messages import ImagePart, Message, TextPart, ToolCall
 from models.errors import BadInput
 from voice.protocols.realtime_client import decoded_audio
 from voice.protocols.realtime_errors import invalid, of_validation
+from voice.session.incoming import MAX_INPUT
 
 __all__ = ["Part", "WireItem", "image_bytes", "item_json", "message_of", "parse_item"]
 
@@ -86,9 +87,7 @@ def message_of(item: WireItem) -> Message:
 
 # ---- from the client ----------------------------------------------------------------------------------------
 
-_Text = Annotated[str, StringConstraints(max_length=20_000)]
-_Output = Annotated[str, StringConstraints(max_length=200_000)]
-"""As much as a client of the live protocol may answer."""
+_Text = Annotated[str, StringConstraints(max_length=MAX_INPUT)]
 _Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
@@ -124,7 +123,7 @@ class _Call(_Head):
 
 class _CallOutput(_Head):
     call_id: _Id
-    output: _Output
+    output: _Text
 
 
 _SHAPES: dict[str, type[_Head]] = {"message": _Message, "function_call": _Call, "function_call_output": _CallOutput}

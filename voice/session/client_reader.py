@@ -109,7 +109,7 @@ class ClientReader:
             case incoming.Update(fields=fields):
                 self._reconfigure(self._codec.apply(fields))
             case incoming.AddMessage(message=message):
-                incoming.check_length(message.content)
+                incoming.check_length(message.content, incoming.MAX_INPUT)
                 self._spoken.ask(event)
             case incoming.AddAudio():
                 language = self._codec.config.voice.language

@@ -35,9 +35,9 @@ __all__ = [
 ]
 
 MAX_TYPED = 20_000
-"""Characters of a typed turn: more is no turn of a conversation, and fits no model."""
+"""Characters of a typed turn: more is no turn of a conversation."""
 MAX_INPUT = 200_000
-"""Characters of all the messages that a client gives for one reply."""
+"""Characters of what a client gives to read: a document, the result of a tool, all messages for one reply."""
 
 
 def check_length(text: str, most: int = MAX_TYPED) -> None:
