@@ -220,6 +220,8 @@ class Floor:
         revision = self._answer.revision
         if self.state in (State.PAUSE, State.THINKING) and revision is not None and self._is_stop(revision):
             return self._at_rest.value
+        if self.state is State.JUDGING and self._overlap is not None and self._overlap.spoken_over:
+            return State.SPEAKING.value
         return SHOWN.get(self.state, self.state.value)
 
     @property

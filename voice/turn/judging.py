@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voice.session.outgoing import TranscriptOut
 from voice.turn.actions import Abandon, Listen, StopListening, Transcribe
+from voice.turn.back_channels import murmured
 from voice.turn.bargein import (
     LONGEST_STOP_MS,
     NOTHING_SAID,
@@ -234,7 +235,16 @@ class Judging(Weighing):
             # what is left of our own voice may sound like anything
             sound.commands = (sure or twice) and not self._own.heard
             sound.hint = event.phrase if command and not self._own.heard else sound.hint
+            if murmured(before) and murmured(event.phrase):
+                self._speak_over(sound)
             self._judge()
+
+    def _speak_over(self, sound: Overlap) -> None:
+        """Nobody stops for an "mm-hm" that is not over. What it becomes is judged all the same."""
+        if sound.over_speech and not self._own.heard and self._answer.reply is not None and not sound.spoken_over:
+            sound.spoken_over = True
+            self._answer.reply.playout.release(self._now)
+            self._show()
 
     def _sound_again(self, event: SpeechBegan) -> None:
         if self._overlap is not None:

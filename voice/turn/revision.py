@@ -269,6 +269,8 @@ class Overlap:
     """It has answered that."""
     since_s: float = 0.0
     """Its voice since it was let go."""
+    spoken_over: bool = False
+    """The reply goes on while it is still judged: it was a back-channel each of the last two times."""
 
     def ask(self) -> None:
         """The recogniser is being asked, now."""

@@ -251,6 +251,61 @@ class TestStopWords:
         talk.run(9.0)
         assert len(paused(talk)) == 1 and not talk.told(Interrupted)
 
+    def test_a_murmur_that_is_heard_twice_is_spoken_over_though_it_lasts(self) -> None:
+        calm, talk = story().run(40.0), story()
+        talk.speak((6.0, 6.75, ""))
+        spot(talk, 6.25, "mm")
+        talk.run(6.26)
+        assert len(paused(talk)) == 1 and talk.machine.shown == "paused", "it may be the beginning of anything"
+        spot(talk, 6.4, "mm-hm")
+        talk.run(6.42)
+        assert talk.machine.shown == "speaking" and talk.machine.state is State.JUDGING
+        spot(talk, 6.6, "mm-hm")
+        spot(talk, 6.83, "mm-hm")
+        talk.run(40.0)
+        assert len(paused(talk)) == 1 and not talk.told(Interrupted)
+        assert talk.audio_s() == pytest.approx(calm.audio_s())
+
+    @pytest.mark.parametrize("becomes", ["wait", ""])
+    def test_what_it_becomes_stops_us_as_soon_as_it_did(self, becomes: str) -> None:
+        talk = story()
+        talk.speak((6.0, 7.5, "yeah but wait a minute"))
+        talk.run(5.9)
+        talk.delays = Delays(stt=2.0)
+        spot(talk, 6.25, "yeah")
+        spot(talk, 6.4, "yeah")
+        talk.run(6.45)
+        assert talk.machine.shown == "speaking" and not talk.told(Interrupted)
+        spot(talk, 6.58, becomes)
+        talk.run(6.59)
+        assert talk.told(Interrupted) and len(paused(talk)) == 1
+        talk.delays = Delays()
+        talk.run(10.0)
+        thinks = [action for _, action in talk.actions if isinstance(action, Think)]
+        assert thinks[-1].messages[-1].content == "yeah but wait a minute"
+
+    def test_a_reply_that_ends_while_a_murmur_is_spoken_over_is_whole(self) -> None:
+        whole = story().run(60.0)
+        ends = next(time for time, event in whole.said if isinstance(event, TurnComplete))
+        talk = story()
+        talk.speak((ends - 0.6, ends + 0.3, ""))
+        spot(talk, ends - 0.35, "mm")
+        spot(talk, ends - 0.2, "mm-hm")
+        spot(talk, ends + 0.38, "mm-hm")
+        talk.run(ends + 3.0)
+        (turn,) = talk.told(TurnComplete)
+        assert not turn.interrupted and talk.machine.state is State.IDLE
+        assert talk.audio_s() == pytest.approx(whole.audio_s())
+
+    def test_no_murmur_is_spoken_over_where_we_hear_ourselves(self) -> None:
+        talk = story()
+        talk.at(5.5, heard.EchoHeard("present"))
+        talk.speak((6.0, 6.75, ""))
+        spot(talk, 6.25, "mm")
+        spot(talk, 6.4, "mm-hm")
+        talk.run(6.45)
+        assert talk.machine.shown == "paused"
+
     def test_a_murmur_that_was_the_beginning_of_something_is_judged_again_whole(self) -> None:
         talk = story()
         talk.speak((6.0, 6.4, "yeah"), (6.5, 7.4, "but what about the dog"))
