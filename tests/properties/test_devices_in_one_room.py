@@ -29,7 +29,7 @@ from voice.ears.ring import AudioRing
 from voice.session.arbitration import Claim
 from voice.session.audio_origin import AudioOrigin
 from voice.session.config import AudioConfig, SessionConfig, WakeConfig
-from voice.session.outgoing import TurnComplete
+from voice.session.outgoing import TurnComplete, WakeOut
 from voice.session.rooms import Rooms
 from voice.session.wake_contests import WakeContests
 from voice.settings import TurnSettings
@@ -220,7 +220,7 @@ class Device(Conversation):
             self.house.later(self.house.at, lambda: self._go_on(self.contests.decide(action), None))
         elif isinstance(action, Tell) and isinstance(action.event, TurnComplete):
             super()._do(action)
-            self.house.rooms.answered("me", self.name)
+            self.house.rooms.turn_over("me", self.contests, action.event)
         elif isinstance(action, Offer | PassOn):
             self.house.later(self.house.at, lambda: self._go_on(self.contests.tell(action), None))
         elif isinstance(action, Transcribe) and action.until_s is None:
@@ -294,3 +294,57 @@ def test_what_is_said_to_several_devices_is_answered_once(seed: int) -> None:
         ]
         assert len(answers) <= 1, f"{request} is answered by {answers}"
         assert answers or not any(device.has_heard(request) for device in house.devices), f"{request} is not answered"
+
+
+def two_devices(mode: str, pieces: list[tuple[float, float, str]], answer: str, cut: Cut | None = None) -> House:
+    """The first one hears best what is said. Its link may be cut."""
+    house = House()
+    for number in range(2):
+        device = Device(
+            answer=lambda asked: answer,
+            config=SessionConfig(
+                audio=AudioConfig(sample_rate=RATE_HZ),
+                wake=WakeConfig(True, ("alexa",), mode),  # type: ignore[arg-type]
+            ),
+            settings=TurnSettings(follow_up_s=0.0),
+            audible=frozenset({"alexa"}),
+            house=house,
+            name=f"device {number}",
+            word="alexa",
+            cuts=(cut,) if cut is not None and number == 0 else (),
+            loudness=1200.0 - 1000.0 * number,
+        )
+        device.record(pieces, 40.0, 0.03)
+        house.devices.append(device)
+    return house
+
+
+LONG = "Well, " + "there is a lot to be told about that, " * 8
+OVER_A_REPLY = [(2.0, 2.5, "alexa"), (2.5, 3.7, "tell me about one"), (7.0, 7.5, "alexa"), (7.5, 9.0, "and two")]
+
+
+@pytest.mark.parametrize("mode", ["pre", "mid"])
+def test_what_a_wake_word_over_a_reply_was_said_for_is_handed_over_like_any_request(mode: str) -> None:
+    """The one that was speaking is woken again, and its link is cut in the middle of the request."""
+    house = two_devices(mode, OVER_A_REPLY, LONG, Cut(8.1, 14.0, False, 4.0))
+    house.run(40.0)
+    first, second = ([turn.input_transcript for turn in device.told(TurnComplete)] for device in house.devices)
+    assert first == ["tell me about one"] and second == ["and two"]
+
+
+def test_what_was_answered_and_stopped_is_not_passed_on() -> None:
+    """The wake word was said alone, and its time is over only after that."""
+    house = two_devices("pre", [(2.0, 2.5, "alexa"), (4.0, 5.0, "tell me about one")], LONG)
+    house.devices[0].at(8.0, heard.InterruptAsked())
+    house.run(40.0)
+    assert [len(device.told(TurnComplete)) for device in house.devices] == [1, 0]
+    assert not any(isinstance(action, PassOn) for _, action in house.devices[0].actions)
+
+
+def test_a_device_that_was_ended_offers_nothing() -> None:
+    """It may hear to the end what it had lost before its connection is closed."""
+    house = two_devices("pre", OVER_A_REPLY[:2], "Yes, that is so.")
+    house.run(4.0)
+    loser = house.devices.pop()
+    loser.offers(5.0)
+    assert not loser.told(WakeOut)

@@ -181,14 +181,14 @@ class Hub:
         anew: bool,
     ) -> Session:
         """What comes of it is kept in its record."""
-        key = _key(token)
+        key, room = _key(token), _Room(self._rooms, self._clock, record)
 
         def finished(turn: TurnComplete) -> None:
             record.turns += 1
             record.tokens_in += turn.tokens_in
             record.tokens_out += turn.tokens_out
             record.items = history.items
-            self._rooms.answered(record.owner, record.name)
+            room.turn_over(turn)
             self._prolong(record)
             self._save(key, record)
 
@@ -218,7 +218,7 @@ class Hub:
             on_turn=finished,
             on_update=updated,
             on_item=grown,
-            room=_Room(self._rooms, self._clock, record),
+            room=room,
             watch=watch,
             anew=anew,
             echo_prior=self._devices.echo_of(record.owner, record.config.turn.device),
@@ -296,6 +296,10 @@ class _Room:
 
     def offers(self, until: float) -> None:
         self._rooms.offers(self._owner, self._name, until)
+
+    def turn_over(self, turn: TurnComplete) -> None:
+        if self._record.session is not None:
+            self._rooms.turn_over(self._owner, self._record.session.wake_contests, turn)
 
     def left(self) -> None:
         if self._record.session is not None and _listens(self._record):

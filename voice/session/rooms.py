@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from voice.session.arbitration import Arbiter, Claim
+from voice.session.outgoing import TurnComplete
 
 __all__ = ["Device", "Rooms"]
 
@@ -32,6 +33,10 @@ class Device(Protocol):
     @property
     def waits(self) -> bool:
         """It owes an answer, and has heard nothing since it was woken."""
+
+    @property
+    def called(self) -> bool:
+        """Its wake word was heard, and nothing is answered yet of what that was said for."""
 
     def has_heard(self, until: float) -> bool:
         """Its audio has come that far (monotonic seconds), and none is missing since it was woken."""
@@ -64,9 +69,11 @@ class Rooms:
             return False
         return self._lacks(owner, claim.device, claim.span[1], waits=True) and self._hand_to(owner, claim.device)
 
-    def answered(self, owner: str, device: str) -> None:
-        """What `device` was woken for last."""
-        self._arbiter.answered(owner, device)
+    def turn_over(self, owner: str, device: Device, turn: TurnComplete) -> None:
+        """What it was woken for last is answered with that, if any of it was heard. A wake word over a reply ends a
+        turn, too: what that was said for is still to come."""
+        if not device.called and (turn.heard_transcript or not turn.interrupted):
+            self._arbiter.answered(owner, device.name)
 
     def passes_on(self, owner: str, device: str) -> None:
         """It was woken, and nothing came with the word. Who brings the request later answers it, too."""
@@ -80,7 +87,8 @@ class Rooms:
 
     def offers(self, owner: str, device: str, until: float) -> None:
         """It has heard a request to its end, `until` then, for which another one was woken."""
-        if self._lacks(owner, device, until) and self._named(owner)[device].take_over():
+        heir = self._named(owner).get(device)  # None: it has been ended meanwhile
+        if heir is not None and self._lacks(owner, device, until) and heir.take_over():
             self._hand_to(owner, device)
 
     # ---- who has it -----------------------------------------------------------------------------------------

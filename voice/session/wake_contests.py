@@ -140,6 +140,10 @@ class WakeContests:
     def waits(self) -> bool:
         return self._machine.waits
 
+    @property
+    def called(self) -> bool:
+        return self._machine.called
+
     def has_heard(self, until: float) -> bool:
         return self._began + self._ring.end / RATE_HZ + LATE_S >= until
 

@@ -240,6 +240,8 @@ class Deciding(Noting):
             self._drop_prepared(revision)
         if revision.reply is None:
             self._answer.think(revision)
+        if revision.turn is not None:
+            self._gate.called = False  # what it was called for has come
         self._answer.release(revision, self._now)
         if revision.reply is not None and self.state is State.JUDGING:
             revision.reply.playout.hold(self._now)

@@ -130,6 +130,16 @@ class Waking(Judging):
         return self._at_ease and self._gate.called and self._gate.is_open(self._audio.s)
 
     @property
+    def called(self) -> bool:
+        """Our wake word was heard, and nothing is answered yet of what that was said for."""
+        revision = self._answer.revision
+        if self._turn is not None:
+            return self._turn.called
+        if revision is not None and revision.turn is not None and not revision.answering:
+            return revision.turn.called
+        return self._gate.called
+
+    @property
     def owes(self) -> bool:
         """We were woken, and nobody has heard anything of an answer."""
         turn, revision = self._turn, self._answer.revision
