@@ -46,6 +46,9 @@ WORD_MISSED = (224, 876, 1603, 2513, 3459, 4484)
 WINNER_EMPTY = (45, 162, 197, 252, 258, 276, 327, 604, 729, 736, 890, 950, 1208, 1254, 1610)
 """Scenes in which nobody answered: the device that was woken had lost the request."""
 
+GOING_ON = (390, 461, 516, 519, 617, 912, 1275)
+"""Scenes in which two devices answered what a user said with a pause in it."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -238,8 +241,9 @@ class Device(Conversation):
         self.house.later(verdict.at, lambda: self._go_on(contest, self.house.rooms.won("me", claim)))
 
 
-def scene(random: Random) -> tuple[House, list[str], float]:
-    """A house, the requests that are said in it, and how long that takes."""
+def scene(random: Random, *, goes_on: bool = False) -> tuple[House, list[str], float]:
+    """A house, the requests that are said in it, and how long that takes. `goes_on`: the user adds something to each
+    after a pause, and no link is cut."""
     audible = random.random() < 0.5
     word, mode = "alexa" if audible else "hey computer", random.choice(("pre", "post", "mid"))
     pieces: list[tuple[float, float, str]] = []
@@ -252,6 +256,9 @@ def scene(random: Random) -> tuple[House, list[str], float]:
         for seconds, words in parts:
             pieces.append((at, at + seconds, words))
             at += seconds + random.choice((0.0, 0.1))
+        if goes_on:
+            at += random.uniform(0.4, 1.6)
+            pieces.append((at, at + random.uniform(0.3, 1.5), "and more"))
         at += random.uniform(5.0, 11.0)
     until_s = at + 12.0
     house = House()
@@ -259,7 +266,7 @@ def scene(random: Random) -> tuple[House, list[str], float]:
     follow_up_s = random.choice((0.0, 5.0))
     for number in range(random.choice((2, 2, 3))):
         cuts: tuple[Cut, ...] = ()
-        if random.random() < 0.6:
+        if random.random() < 0.6 and not goes_on:
             from_s = random.uniform(1.0, until_s - 12.0)
             until = from_s + random.choice((0.5, 2.0, 4.0, 7.0))
             cuts = (Cut(from_s, until, random.random() < 0.75, random.choice((1.5, 4.0, 20.0))),)
@@ -294,6 +301,18 @@ def test_what_is_said_to_several_devices_is_answered_once(seed: int) -> None:
         ]
         assert len(answers) <= 1, f"{request} is answered by {answers}"
         assert answers or not any(device.has_heard(request) for device in house.devices), f"{request} is not answered"
+
+
+@pytest.mark.parametrize("seed", [*range(20), *GOING_ON])
+def test_a_request_that_goes_on_after_a_pause_is_answered_once(seed: int) -> None:
+    """For one device the pause may be the end of it, and for another one not."""
+    house, requests, until_s = scene(Random(seed), goes_on=True)
+    house.run(until_s)
+    for request in requests:
+        turns = [turn for device in house.devices for turn in device.told(TurnComplete)]
+        about = [turn for turn in turns if request in turn.input_transcript]
+        assert len([turn for turn in about if not turn.interrupted]) <= 1
+        assert any(turn.heard_transcript for turn in about)
 
 
 def two_devices(mode: str, pieces: list[tuple[float, float, str]], answer: str, cut: Cut | None = None) -> House:

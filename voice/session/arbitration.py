@@ -135,7 +135,9 @@ class Arbiter:
         """Enter it. Returns when `won` may be asked; `now` where it was decided already."""
         self._forget(now)
         contests = self._contests.setdefault(owner, [])
-        contest = next((each for each in reversed(contests) if each.is_about(claim, now)), None)
+        about = [each for each in contests if each.is_about(claim, now)]
+        # what is one utterance here may be two elsewhere, after a pause: who has the first of them goes on with it
+        contest = next(iter(about if claim.span is not None else reversed(about)), None)
         if contest is None:
             contest = _Contest(now, claim, winner=None if claim.word else claim.device)
             contests.append(contest)

@@ -263,7 +263,7 @@ class Judging(Weighing):
         verdict = sound.verdict(self._rules(sound), self._audio.s, self._now, said)
         if verdict is Verdict.RESUME:
             self._resume(sound)
-        elif verdict is Verdict.INTERRUPT and not self._may_be_found_out(sound):
+        elif verdict is Verdict.INTERRUPT and not (self._may_be_found_out(sound) or self._may_be_lost(sound)):
             self._interrupt()
 
     def _dismiss(self, sound: Overlap) -> None:

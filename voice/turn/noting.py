@@ -120,6 +120,7 @@ class Noting(Pieces):
         from_s = turn.from_s + self._policy.preroll_s
         if turn.known and turn.went_on_s is not None:
             from_s = turn.went_on_s  # what was said before that is known to be for this device
+        revision.contested = True
         self._do(Contest(revision.number, request.word, from_s, until_s, bool(request.text)))
         return True
 

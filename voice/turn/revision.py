@@ -139,6 +139,8 @@ class Revision:
     """The earlier pieces of a turn that was too long for one transcript, by the number each was asked for under."""
     tail: str | None = None
     """The transcript of its last piece, while an earlier one is awaited."""
+    contested: bool = False
+    """Whether another device of the user answers it is being decided."""
     won: bool = False
     """No other device of the user answers its wake word."""
     answering: bool = False

@@ -162,6 +162,7 @@ class Waking(Judging):
         revision = self._answer.of(event.revision)
         if revision is None or revision.answering or not revision.confirmed:
             return
+        revision.contested = False
         turn, request = revision.turn, self._admit(revision)
         if not event.won and turn is not None and turn.known:  # the other one answers what the user went on with
             revision.text, event = turn.known, replace(event, won=True)

@@ -50,6 +50,12 @@ class Weighing(Deciding):
         """It is not known yet whether this is our own voice, and soon will be."""
         return not self._own.known and not sound.ahead and self._now < sound.heard_at + UNKNOWN_S
 
+    def _may_be_lost(self, sound: Overlap) -> bool:
+        """It is not known yet whether another device answers what this goes on with, and soon will be."""
+        revision = self._answer.revision
+        contested = revision is not None and revision.contested
+        return contested and self._now < sound.heard_at + self._policy.rules.deadline_ms / 1000
+
     def _may_echo(self) -> Said:
         """Our own words that the microphone may be hearing now."""
         reply = self._answer.reply
