@@ -188,7 +188,9 @@ class Conversation:
             self._changed_at_s = self.clock.now()
         match message["type"]:
             case "transcript":
-                self.screen.heard(message["text"], message["is_final"])
+                self.screen.heard(message["text"], message["is_final"], message["is_request"])
+                if message["is_final"] and not (message["text"] and message["is_request"]):
+                    self.outcomes += 1
             case "text":
                 self.screen.said(message.get("reply", ""), message["text"])
             case "audio":

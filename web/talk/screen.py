@@ -61,12 +61,13 @@ class Screen:
         if hint:
             self.console.print(Text(f"  {hint}", style="dim"))
 
-    def heard(self, text: str, is_final: bool) -> None:
-        """What the server understood."""
+    def heard(self, text: str, is_final: bool, is_request: bool) -> None:
+        """What the server understood. Not `is_request`: a stop word or a hum, which it does not answer."""
         if is_final:
             self._clear_partial()
             self._end_line()
-            self.console.print(Text.assemble(("you     ", "bold cyan"), text or "(nothing)"))
+            note = "" if is_request or not text else "  (no request)"
+            self.console.print(Text.assemble(("you     ", "bold cyan"), text or "(nothing)", (note, "dim")))
         elif self.console.is_terminal and self._open in ("", "partial"):
             self._open = "partial"
             width = max(10, self.console.width - 10)

@@ -130,6 +130,16 @@ def test_silence_is_not_answered_and_that_is_a_failure(
     assert not service.requests()
 
 
+@pytest.mark.parametrize(("words", "shown"), [("", "(nothing)"), ("mm-hm", "mm-hm  (no request)")])
+def test_what_is_no_request_is_told_and_not_waited_for(
+    words: str, shown: str, scripted_parley: ParleyProcess, service: ScriptedProcess, tmp_path: Path
+) -> None:
+    service.script(transcripts=[words])
+    done = _talk(scripted_parley.home, _write(tmp_path / "one.wav", utterances(1)[0].pcm), "--patience", "200")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"you     {shown}\n" in done.stdout and "no answer" not in done.stdout
+
+
 def test_what_the_server_refuses_is_told(scripted_parley: ParleyProcess, service: ScriptedProcess) -> None:
     done = _talk(scripted_parley.home, "--text", "hello", "--model", "no-such-model")
     assert done.returncode == 2
