@@ -10,7 +10,10 @@ import numpy as np
 
 from voice.port import EngineConfig, Pcm
 
-__all__ = ["clear_speech", "engine_config", "piper_mini", "whisper_mini"]
+__all__ = ["PARTIALS", "clear_speech", "engine_config", "piper_mini", "whisper_mini"]
+
+PARTIALS = {"partial_share": "1", "partial_run_s": "inf"}
+"""Options with which Whisper makes partial transcripts however slow the machine is."""
 
 
 @cache
@@ -56,4 +59,4 @@ def engine_config(name: str, *, needs_model: bool) -> EngineConfig:
         return EngineConfig()
     makers = {"faster_whisper": whisper_mini, "piper": piper_mini}
     assert name in makers, f"{name} needs a model: add a maker to tests/speech_models.py"
-    return EngineConfig(model=makers[name]())
+    return EngineConfig(model=makers[name](), options=PARTIALS if name == "faster_whisper" else {})

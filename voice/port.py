@@ -18,6 +18,7 @@ import numpy.typing as npt
 __all__ = [
     "EngineConfig",
     "Pcm",
+    "SpareTimeEngine",
     "SpeakRequest",
     "SpeechChunk",
     "SpottingEngineStream",
@@ -105,7 +106,7 @@ class SttEngineStream(Protocol):
         ...
 
     def partial(self) -> str | None:
-        """The cheap hypothesis so far; None where the engine has none."""
+        """The hypothesis there is, at once; "" where there is none that is new, None where the engine has none."""
         ...
 
     def transcribe(self) -> Transcript:
@@ -128,6 +129,17 @@ class SpottingEngineStream(Protocol):
 class SttEngine(Protocol):
     def open(self, language: str | None) -> SttEngineStream:
         """`language` as in "en" or "en-US", None where nobody said. Raises BadInput for one that it does not have."""
+        ...
+
+
+@runtime_checkable
+class SpareTimeEngine(Protocol):
+    """What a recogniser may have besides: work that nobody waits for, such as partial transcripts that are dear."""
+
+    def use_spare_time(self, wanted: Callable[[], bool]) -> None:
+        """Called when nothing else is to be done, after a `partial()`. A transcript that is asked for now has to wait
+        until this returns: do one short piece of work or none, and give up where `wanted()`, which may be asked any
+        time, says that this has happened."""
         ...
 
 

@@ -8,6 +8,7 @@ somebody has waited long already: what hangs once hangs twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 import anyio
 
@@ -19,6 +20,8 @@ __all__ = ["Hearing"]
 
 FEED_SAMPLES = 16_000
 PARTIAL_EVERY_SAMPLES = 4_800
+LOOK_S = 0.05
+"""A recogniser that has not said by then what it knows is busy. The transcript is to have its place in the queue."""
 LATE_S = 5.0
 """After so long a wait for it a transcript is not asked for again."""
 
@@ -56,6 +59,7 @@ class Hearing:
         self._closed = False
         self._asking: anyio.CancelScope | None = None
         """Of the transcript that is being made."""
+        self._looking: anyio.CancelScope | None = None
         self._due: list[_Wanted] = []
         """Who waits for that one."""
 
@@ -84,6 +88,8 @@ class Hearing:
         wanted = _Wanted(until, phrases)
         self._wanted.append(wanted)
         self._news.set()
+        if self._looking is not None:  # it waits for whatever the recogniser does for others
+            self._looking.cancel()
         try:
             await wanted.done.wait()
         finally:
@@ -130,8 +136,11 @@ class Hearing:
             with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
                 await stream.aclose()
 
-    async def _look(self, stream: SttStream, on_partial: Callable[[str], None]) -> None:
-        text = await stream.partial()
+    async def _look(self, stream: SttStream, on_partial: Callable[[str], None], most_s: float = inf) -> None:
+        text = None
+        with anyio.move_on_after(most_s) as self._looking:
+            text = await stream.partial()
+        self._looking = None
         if text and not self._closed:
             on_partial(text)
 
@@ -146,7 +155,7 @@ class Hearing:
                     wanted.done.set()
                 if transcripts := [each for each in due if not each.phrases]:
                     if self._stt.streaming:
-                        await self._look(stream, on_partial)
+                        await self._look(stream, on_partial, LOOK_S)
                     result = await stream.transcribe()
                     for wanted in transcripts:
                         wanted.result = result

@@ -7,12 +7,16 @@ transcript says the same. That is done only where a session's partial words have
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from voice.agreement import agreed
 from voice.session.outgoing import TranscriptOut
 from voice.turn.back_channels import words_of
 from voice.turn.bargein import is_phrase
 from voice.turn.events import PartialTranscript
+from voice.turn.phantoms import without_phantoms
 from voice.turn.requests import Requests
-from voice.turn.revision import Revision, Turn, agreed
+from voice.turn.revision import Revision, Turn
 from voice.turn.states import State
 from voice.turn_detection.unfinished import unfinished
 
@@ -30,6 +34,8 @@ class Ahead(Requests):
     def _on_partial(self, event: PartialTranscript) -> None:
         if self._overlap is not None and event.turn == self._overlap.turn.number:
             return  # it is asked for more than that
+        if not self.config.transcribe_only:
+            event = replace(event, text=without_phantoms(event.text))
         turn = self._turn
         if turn is not None and event.turn == turn.number and event.text != turn.partial:
             self._read_stable(turn, event.text)

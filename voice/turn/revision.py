@@ -26,7 +26,7 @@ from voice.turn.nearness import Loudness
 from voice.turn.slowness import Slowness
 from voice.turn.tool_rounds import Rounds
 
-__all__ = ["Overlap", "Revision", "Turn", "agreed"]
+__all__ = ["Overlap", "Revision", "Turn"]
 
 
 PATIENT = 1.5
@@ -40,15 +40,6 @@ DIGITS = 6
 would be missed by a frame."""
 WORD_S = 0.15
 """Nobody says more words than one in this, or half of a last one: they were misheard."""
-
-
-def agreed(before: str, now: str) -> str:
-    """The words that two transcripts begin with. The last one of the later may still become another word."""
-    old, new = before.split(), now.split()
-    count = 0
-    while count < min(len(old), len(new) - 1) and old[count] == new[count]:
-        count += 1
-    return " ".join(new[:count])
 
 
 @dataclass(slots=True)

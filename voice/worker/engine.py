@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,8 +12,18 @@ import structlog
 
 from models.errors import ParleyError
 from voice.errors import SpeechEngineError, SttFailed, TtsFailed
-from voice.port import Pcm, SpeakRequest, SpeechChunk, SttEngine, SttEngineStream, Transcript, TtsEngine, VoiceInfo
-from voice.worker.model_thread import LIVE, ModelThread
+from voice.port import (
+    Pcm,
+    SpareTimeEngine,
+    SpeakRequest,
+    SpeechChunk,
+    SttEngine,
+    SttEngineStream,
+    Transcript,
+    TtsEngine,
+    VoiceInfo,
+)
+from voice.worker.model_thread import LIVE, SPARE, ModelThread
 
 __all__ = ["Loaded", "Recogniser", "Speaker", "spoken_language"]
 
@@ -69,6 +80,9 @@ class Loaded(Generic[E]):
 
 class Recogniser(Loaded[SttEngine]):
     failed = SttFailed
+    awaited = 0
+    """Live transcripts that somebody waits for; some may not be jobs yet."""
+    _offered = False
 
     async def open(self, language: str | None, priority: int = LIVE) -> SttEngineStream:
         engine = self.engine
@@ -83,6 +97,23 @@ class Recogniser(Loaded[SttEngine]):
 
     async def transcribe(self, stream: SttEngineStream, priority: int = LIVE) -> Transcript:
         return await self.run(stream.transcribe, priority)
+
+    async def use_spare_time(self) -> None:
+        """Let the engine do work that nobody waits for, where it has any, once no job waits. What fails is logged."""
+        engine = self.engine
+        if self.awaited or self._offered or not isinstance(engine, SpareTimeEngine):
+            return
+
+        def use_it() -> None:
+            if not self.awaited:
+                engine.use_spare_time(lambda: self.awaited > 0)
+
+        self._offered = True
+        try:
+            with suppress(ParleyError):
+                await self.run(use_it, SPARE)
+        finally:
+            self._offered = False
 
 
 class Speaker(Loaded[TtsEngine]):

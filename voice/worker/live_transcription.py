@@ -4,7 +4,8 @@ Up: binary frames, 16 kHz mono PCM16 little-endian, any length; text frames {"ty
 {"type":"transcribe","id":n} and, for recognisers that can, {"type":"spot","id":n,"phrases":[...]}. Down, in the order
 of the requests: {"type":"partial","id","text"} (text null where the engine has none),
 {"type":"final","id","text","confidence","language","words"}, {"type":"spotted","id","phrase"} ("" for none of them),
-{"type":"superseded","id"} (the same kind was asked for again before this one was begun),
+{"type":"superseded","id"} (the same kind was asked for again before this one was begun; or it was a partial
+transcript, and something else was asked for meanwhile),
 {"type":"error","id","code","message","hint"}.
 """
 
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 import anyio
 import numpy as np
+from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -35,14 +37,31 @@ MAX_PHRASES, MAX_PHRASE = 256, 64
 """Phrases to spot, and characters of one."""
 
 
+Kind = Literal["partial", "transcribe", "spot"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    kind: Literal["partial", "transcribe", "spot"]
+    kind: Kind
     id: int
     phrases: tuple[str, ...] = ()
 
 
 _Item = bytes | _Ask | ParleyError
+
+
+@dataclass(slots=True)
+class _Live:
+    """One stream. `awaited`: so many answers somebody waits for. `partial`: of the partial transcript that is asked
+    for just now, which waits for whatever the engine does; it is not worth it when a transcript is wanted. `looked`:
+    there was one, and no audio since. A transcript may follow at once, so time is not given away before it is known
+    that none does."""
+
+    socket: WebSocket
+    stream: SttEngineStream
+    awaited: int = 0
+    partial: anyio.CancelScope | None = None
+    looked: bool = False
 
 
 class LiveTranscription:
@@ -59,33 +78,48 @@ class LiveTranscription:
             await socket.close(1011, error.code)
             return
         items_in, items_out = anyio.create_memory_object_stream[_Item](WAITING_FRAMES)
+        live = _Live(socket, stream)
         try:
             async with items_in, items_out, anyio.create_task_group() as tasks:
-                tasks.start_soon(self._answer, socket, stream, items_out)
-                await self._receive(socket, items_in)
+                tasks.start_soon(self._answer, live, items_out, tasks)
+                await self._receive(live, items_in)
                 tasks.cancel_scope.cancel()  # nobody is left to hear an answer
         finally:
+            self._await(live, -live.awaited)
             self._recogniser.release(stream)
 
-    async def _receive(self, socket: WebSocket, items: MemoryObjectSendStream[_Item]) -> None:
+    async def _receive(self, live: _Live, items: MemoryObjectSendStream[_Item]) -> None:
         """Returns when the client has gone."""
         while True:
-            message = await socket.receive()
+            message = await live.socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            await items.send(_parse(message))
+            item = _parse(message)
+            if isinstance(item, _Ask) and item.kind != "partial":
+                self._await(live, 1)
+                if live.partial is not None:
+                    live.partial.cancel()
+            await items.send(item)
 
-    async def _answer(
-        self, socket: WebSocket, stream: SttEngineStream, items: MemoryObjectReceiveStream[_Item]
-    ) -> None:
+    async def _answer(self, live: _Live, items: MemoryObjectReceiveStream[_Item], tasks: TaskGroup) -> None:
         try:
             while True:
                 for item in _merged([await items.receive(), *_waiting(items)]):
-                    await self._do(socket, stream, item)
+                    await self._do(live, item)
+                    if isinstance(item, _Ask | _Superseded) and item.kind != "partial":
+                        self._await(live, -1)
+                    elif isinstance(item, bytes) and live.looked:
+                        live.looked = False
+                        tasks.start_soon(self._recogniser.use_spare_time)
         except WebSocketDisconnect:
             pass  # _receive sees it as well and ends the stream
 
-    async def _do(self, socket: WebSocket, stream: SttEngineStream, item: _Item | _Superseded) -> None:
+    def _await(self, live: _Live, more: int) -> None:
+        live.awaited += more
+        self._recogniser.awaited += more
+
+    async def _do(self, live: _Live, item: _Item | _Superseded) -> None:
+        stream = live.stream
         answer: dict[str, Any] | None = None
         ask_id = item.id if isinstance(item, _Ask) else None
         try:
@@ -97,8 +131,12 @@ class LiveTranscription:
                 case _Superseded():
                     answer = {"type": "superseded", "id": item.id}
                 case _Ask(kind="partial"):
-                    text = await self._recogniser.run(stream.partial)
-                    answer = {"type": "partial", "id": item.id, "text": text}
+                    answer = {"type": "superseded", "id": item.id}
+                    if not live.awaited:
+                        with anyio.CancelScope() as live.partial:
+                            text = await self._recogniser.run(stream.partial)
+                            answer = {"type": "partial", "id": item.id, "text": text}
+                        live.partial, live.looked = None, True
                 case _Ask(kind="spot"):
                     if not isinstance(stream, SpottingEngineStream):
                         raise ProtocolError("this recogniser does not spot phrases", hint="ask for the transcript")
@@ -110,11 +148,12 @@ class LiveTranscription:
         except ParleyError as error:
             answer = _error(error, ask_id)
         if answer is not None:
-            await socket.send_json(answer)
+            await live.socket.send_json(answer)
 
 
 @dataclass(frozen=True, slots=True)
 class _Superseded:
+    kind: Kind
     id: int
 
 
@@ -136,7 +175,7 @@ def _merged(items: list[_Item]) -> list[_Item | _Superseded]:
         if isinstance(item, bytes) and found and isinstance(found[-1], bytes):
             found[-1] += item
         elif isinstance(item, _Ask) and last[item.kind] != item.id:
-            found.append(_Superseded(item.id))
+            found.append(_Superseded(item.kind, item.id))
         else:
             found.append(item)
     return found

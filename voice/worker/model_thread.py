@@ -2,7 +2,8 @@
 
 Fairness: a stream has at most one job in the queue, because it awaits each before it asks for the next; so the
 queue, first in first out, goes round robin over the streams. Live jobs (somebody is speaking or listening) go
-before batch jobs (an uploaded file), which therefore come in pieces of some seconds of audio.
+before batch jobs (an uploaded file), which therefore come in pieces of some seconds of audio. What nobody waits for
+comes when there is nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from typing import Any, TypeVar
 
 from voice.errors import SpeechEngineError
 
-__all__ = ["BATCH", "LIVE", "EngineBusy", "ModelThread"]
+__all__ = ["BATCH", "LIVE", "SPARE", "EngineBusy", "ModelThread"]
 
 T = TypeVar("T")
-LIVE, BATCH = 0, 1
-_LAST = 2
+LIVE, BATCH, SPARE = 0, 1, 2
+_LAST = 3
 MAX_WAITING = 512
 """More jobs than this many streams could have: something is wrong, so new ones fail at once."""
 

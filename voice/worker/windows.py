@@ -9,7 +9,7 @@ import numpy as np
 
 from voice.port import Pcm
 
-__all__ = ["windows"]
+__all__ = ["quietest", "windows"]
 
 _STEP_MS = 20
 
@@ -20,7 +20,7 @@ def windows(pcm: Pcm, rate_hz: int, longest_s: float = 28.0, shortest_s: float =
     found = []
     start = 0
     while len(pcm) - start > longest:
-        cut = start + shortest + _quietest(pcm[start + shortest : start + longest], rate_hz)
+        cut = start + shortest + quietest(pcm[start + shortest : start + longest], rate_hz)
         found.append((start, cut))
         start = cut
     if len(pcm) > start:
@@ -28,7 +28,7 @@ def windows(pcm: Pcm, rate_hz: int, longest_s: float = 28.0, shortest_s: float =
     return found
 
 
-def _quietest(pcm: Pcm, rate_hz: int) -> int:
+def quietest(pcm: Pcm, rate_hz: int) -> int:
     """The middle of the 300 ms of least energy."""
     step = rate_hz * _STEP_MS // 1000
     steps = len(pcm) // step

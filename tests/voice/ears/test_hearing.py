@@ -8,7 +8,7 @@ import pytest
 
 from tests.scripted import virtual_time
 from tests.scripted.virtual_time import VirtualClock
-from voice.ears.hearing import Hearing
+from voice.ears.hearing import LOOK_S, Hearing
 from voice.ears.ring import AudioRing
 from voice.errors import SttFailed
 from voice.port import Pcm, SttStream, Transcript
@@ -63,6 +63,41 @@ async def test_the_next_transcript_does_not_stand_behind_one_for_the_bin() -> No
             assert (await hearing.transcribe()).text == "2000 samples"
             assert stt.cancelled == 1
             hearing.close()
+
+
+class BusyStt(SlowStt):
+    """Is at the transcripts of others for a minute, so that it has no time for partial ones."""
+
+    streaming = True
+
+    async def partial(self) -> str | None:
+        await anyio.sleep(60)
+        return "partly"
+
+    async def transcribe(self) -> Transcript:
+        return Transcript(f"{self.samples} samples")
+
+
+def test_a_transcript_does_not_stand_behind_a_partial_one_that_is_waited_for() -> None:
+    async def main(clock: VirtualClock) -> tuple[list[str], str, float]:
+        told: list[str] = []
+        hearing = Hearing(BusyStt(), ring := AudioRing(10.0), None, 0)
+        ring.append(np.ones(6000, np.int16))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hearing.run, told.append)
+            await anyio.sleep(1.0)
+            ring.append(np.ones(1000, np.int16))
+            hearing.audio_came()
+            text, at_s = (await hearing.transcribe()).text, clock.now()
+            ring.append(np.ones(6000, np.int16))
+            hearing.audio_came()
+            await anyio.sleep(100)
+            hearing.close()
+        return told, text, at_s
+
+    told, text, at_s = virtual_time.run(main)
+    assert (told, text) == (["partly"], "7000 samples")
+    assert at_s == pytest.approx(1.0 + LOOK_S, abs=0.01)
 
 
 class FailingStt(SlowStt):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from tests.voice.conversation import RATE_HZ, Conversation
 from voice.session.config import AudioConfig, SessionConfig
 from voice.session.outgoing import Interrupted, TranscriptOut, TurnComplete
+from voice.turn import events as heard
+from voice.turn.actions import Listen
 from voice.turn.phantoms import without_phantoms
 
 
@@ -88,6 +90,17 @@ def test_noise_over_a_reply_does_not_stop_it() -> None:
     talk.run(30.0)
     assert not talk.told(Interrupted)
     assert [turn.heard_transcript == turn.output_transcript for turn in talk.told(TurnComplete)] == [True]
+
+
+def test_such_a_sentence_is_not_shown_while_somebody_speaks() -> None:
+    talk = Conversation()
+    talk.speak((1.0, 4.0, "turn on the light"))
+    talk.run(1.2)
+    (turn,) = [action.turn for _, action in talk.actions if isinstance(action, Listen)]
+    for at_s, text in ((2.0, "Thanks for watching!"), (2.5, "Turn on. Thanks for watching!")):
+        talk.at(at_s, heard.PartialTranscript(turn, text))
+    talk.run(10.0)
+    assert [event.text for event in talk.told(TranscriptOut)] == ["Turn on.", "turn on the light"]
 
 
 def test_who_dictates_may_say_it() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.voice.conversation import RATE_HZ, Conversation
+from voice.agreement import agreed
 from voice.session.config import AudioConfig, SessionConfig, WakeConfig
 from voice.session.outgoing import TurnComplete
 from voice.settings import TurnSettings
 from voice.turn import events as heard
 from voice.turn.actions import Listen, Prefill, Think
-from voice.turn.revision import agreed
 
 AUDIO = AudioConfig(sample_rate=RATE_HZ)
 

@@ -17,7 +17,7 @@ import pytest
 
 from models.errors import BadInput
 from models.recipes.whisper_mini.fit import spoken
-from tests.speech_models import whisper_mini
+from tests.speech_models import PARTIALS, whisper_mini
 from tests.speech_worker import SpeechWorker, running_worker
 from voice.errors import AudioError, SttFailed
 from voice.port import Pcm
@@ -26,7 +26,9 @@ from voice.stt.remote import RemoteStt
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[SpeechWorker]:
-    with running_worker("stt", "faster_whisper", whisper_mini(), "--option", "word_times=true") as worker:
+    options = {"word_times": "true"} | PARTIALS
+    given = [part for name, value in options.items() for part in ("--option", f"{name}={value}")]
+    with running_worker("stt", "faster_whisper", whisper_mini(), *given) as worker:
         yield worker
 
 
@@ -38,7 +40,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 def stt(http: aiohttp.ClientSession, worker: SpeechWorker) -> RemoteStt:
-    return RemoteStt(http, worker.address, "faster_whisper", streaming=False, timeout_s=60)
+    return RemoteStt(http, worker.address, "faster_whisper", streaming=True, timeout_s=60)
 
 
 def said(word: str) -> Pcm:
@@ -130,7 +132,6 @@ async def test_a_live_stream_is_asked_again_and_again(stt: RemoteStt) -> None:
     audio = said("music")
     for start in range(0, len(audio), 320):
         await stream.feed(audio[start : start + 320])
-    assert await stream.partial() is None
     first = await stream.transcribe()
     assert (first.text, first.words[0].text) == ("music", "music")
     await stream.feed(np.zeros(320, np.int16))
@@ -144,9 +145,32 @@ async def test_an_answer_nobody_waits_for_is_not_given_to_the_next_question(stt:
     for _ in range(5):
         with anyio.move_on_after(0.005):
             await stream.transcribe()
-    assert await stream.partial() is None
+    assert await stream.partial() == ""
     assert (await stream.transcribe()).text == "yes"
     await stream.aclose()
+
+
+async def test_partial_transcripts_come_while_somebody_speaks(stt: RemoteStt) -> None:
+    """Of two at once, each its own."""
+
+    async def listen(word: str) -> None:
+        stream = await stt.open("en")
+        audio = np.concatenate([np.zeros(8000, np.int16), said(word)])
+        now = np.flatnonzero(np.abs(audio) > 6000)[-1] - 160
+        await stream.feed(audio[:now])
+        with anyio.fail_after(60):
+            while not (text := await stream.partial()):
+                await stream.feed(audio[now : now + 1])  # a partial one is made when more comes
+                now += 1
+                await anyio.sleep(0.01)
+        assert text == word
+        await stream.feed(audio[now:])
+        assert (await stream.transcribe()).text == word
+        await stream.aclose()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listen, "music")
+        tasks.start_soon(listen, "hello")
 
 
 async def test_streams_at_once_hear_their_own(stt: RemoteStt) -> None:
@@ -210,7 +234,7 @@ async def test_clients_that_vanish_leave_nothing_behind(
 
 async def test_a_killed_worker_is_an_error_that_says_try_again(http: aiohttp.ClientSession) -> None:
     with running_worker("stt", "faster_whisper", whisper_mini()) as worker:
-        stt = RemoteStt(http, worker.address, "faster_whisper", streaming=False, timeout_s=60)
+        stt = RemoteStt(http, worker.address, "faster_whisper", streaming=True, timeout_s=60)
         stream = await stt.open("en")
         await stream.feed(said("yes"))
         os.kill(worker.process.pid, signal.SIGKILL)
