@@ -7,8 +7,6 @@ transcript says the same. That is done only where a session's partial words have
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from voice.agreement import agreed
 from voice.session.outgoing import TranscriptOut
 from voice.turn.back_channels import words_of
@@ -34,20 +32,22 @@ class Ahead(Requests):
     def _on_partial(self, event: PartialTranscript) -> None:
         if self._overlap is not None and event.turn == self._overlap.turn.number:
             return  # it is asked for more than that
-        if not self.config.transcribe_only:
-            event = replace(event, text=without_phantoms(event.text))
-        turn = self._turn
-        if turn is not None and event.turn == turn.number and event.text != turn.partial:
-            self._read_stable(turn, event.text)
-            turn.partial = event.text
-            heard = event.text and self.state in (State.HEARING, State.PAUSE) and turn.told
-            if heard and not self._adds_nothing(turn, event.text):
-                self._tell(TranscriptOut(event.text, False, turn.item))
-            self._suppose(turn, event.text, again=False)
+        turn, text = self._turn, self._said(event.text)
+        if turn is not None and event.turn == turn.number and text != turn.partial:
+            self._read_stable(turn, text)
+            turn.partial = text
+            heard = text and self.state in (State.HEARING, State.PAUSE) and turn.told
+            if heard and not self._adds_nothing(turn, text):
+                self._tell(TranscriptOut(text, False, turn.item))
+            self._suppose(turn, text, again=False)
         elif turn is not None and event.turn == turn.number:
-            self._suppose(turn, event.text, again=True)
+            self._suppose(turn, text, again=True)
         elif (revision := self._awaiting(event.turn)) is not None and revision.turn is not None:
-            self._suppose(revision.turn, event.text, again=False)
+            self._suppose(revision.turn, text, again=False)
+
+    def _said(self, text: str) -> str:
+        """What of it was said, by all that is known of recognisers. Who dictates is taken at their word."""
+        return text if self.config.transcribe_only else without_phantoms(text)
 
     def _adds_nothing(self, turn: Turn, text: str) -> bool:
         """The client was told that this is a stop, by a better ear for single words."""

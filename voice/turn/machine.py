@@ -50,7 +50,6 @@ from voice.turn.events import (
     WordLost,
 )
 from voice.turn.gate import Gate
-from voice.turn.phantoms import without_phantoms
 from voice.turn.states import TABLE, State
 
 __all__ = ["State", "TurnMachine"]
@@ -163,8 +162,7 @@ class TurnMachine(Ahead):
     # ---- a revision's way: transcript, tokens, speech -------------------------------------------------------
 
     def _on_transcript(self, event: TranscriptReady) -> None:
-        if not self.config.transcribe_only:
-            event = replace(event, text=without_phantoms(event.text))
+        event = replace(event, text=self._said(event.text))
         if self._overlap is not None and event.revision == self._overlap.revision:
             self._overlap.told(event.text)
             self._judge()
