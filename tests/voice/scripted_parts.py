@@ -23,9 +23,11 @@ RATE_HZ = 16_000
 
 @dataclass
 class ScriptedStt:
-    """`text(seconds of audio) -> transcript`. `fail` first openings break after their first audio, with `error`."""
+    """`text(seconds of audio) -> transcript`, `so_far` the partial one. `fail` first openings break after their first
+    audio, with `error`."""
 
     text: Callable[[float], str] = lambda seconds: "what time is it"
+    so_far: Callable[[float], str] = lambda seconds: f"{seconds:.1f}"
     delay_s: float = 0.01
     fail: int = 0
     error: ParleyError = field(default_factory=lambda: SttFailed("the script says so"))
@@ -37,6 +39,9 @@ class ScriptedStt:
     async def open(self, language: str | None) -> ScriptedSttStream:
         self.open_streams += 1
         return ScriptedSttStream(self)
+
+    async def work(self) -> None:
+        await anyio.sleep(self.delay_s)
 
 
 class ScriptedSttStream:
@@ -51,10 +56,10 @@ class ScriptedSttStream:
             raise self._stt.error
 
     async def partial(self) -> str | None:
-        return f"{len(self.audio) / RATE_HZ:.1f}"
+        return self._stt.so_far(len(self.audio) / RATE_HZ)
 
     async def transcribe(self) -> Transcript:
-        await anyio.sleep(self._stt.delay_s)
+        await self._stt.work()
         self._stt.fed_s.append(len(self.audio) / RATE_HZ)
         return Transcript(self._stt.text(len(self.audio) / RATE_HZ))
 

@@ -130,6 +130,29 @@ def test_what_breaks_is_asked_once_more_and_what_hangs_is_not(after_s: float, as
     assert virtual_time.run(main).asked == asked
 
 
+class QuickStt(SlowStt):
+    streaming = True
+
+    async def partial(self) -> str | None:
+        return f"{self.samples} so far"
+
+    async def transcribe(self) -> Transcript:
+        return Transcript(f"{self.samples} samples")
+
+
+async def test_its_words_are_looked_at_once_more_right_before_a_transcript() -> None:
+    stt, ring, told = QuickStt(), AudioRing(10.0), []
+    hearing = Hearing(stt, ring, None, 0)
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hearing.run, told.append)
+            for _ in range(2):
+                ring.append(np.ones(100, np.int16))
+                told.append((await hearing.transcribe()).text)
+            hearing.close()
+    assert told == ["100 so far", "100 samples", "200 so far", "200 samples"]
+
+
 class StumblingStt(FailingStt):
     """Fails once, and then says how much it was given."""
 

@@ -179,6 +179,34 @@ async def test_a_spoken_turn(world: World, spoken: Pcm) -> None:
     assert 0.8 <= world.stt.fed_s[-1] <= 2.0, "the speech and a little more, not the silence around it"
 
 
+class WaitingStt(ScriptedStt):
+    """It has no transcript before the model was asked more than `asked` times."""
+
+    mind: ScriptedMind
+    asked = 0
+
+    async def work(self) -> None:
+        with anyio.fail_after(60):
+            while self.asked and len(self.mind.requests) <= self.asked:
+                await anyio.sleep(0.005)
+
+
+async def test_words_that_were_right_before_are_answered_while_their_transcript_is_made(
+    world: World, spoken: Pcm
+) -> None:
+    world.stt = stt = WaitingStt(so_far=lambda seconds: "what time is it")
+    stt.mind = world.mind
+    async with world.session() as wire:
+        await wire.speak(spoken)
+        await wire.wait("turn_complete")
+        stt.asked = len(world.mind.requests)
+        await wire.speak(spoken)
+        turn = await wire.wait("turn_complete", 2)
+    assert turn["input_transcript"] == "what time is it"
+    assert turn["output_transcript"] == turn["heard_transcript"] == "It is late, and you should sleep."
+    assert world.turns[-1].tokens_in == 30, "one answer is paid for"
+
+
 @pytest.mark.parametrize("rate_hz", [8_000, 24_000, 44_100, 48_000])
 async def test_other_rates_of_the_microphone(world: World, spoken: Pcm, rate_hz: int) -> None:
     from voice.resample import StreamResampler
