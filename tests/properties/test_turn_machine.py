@@ -67,6 +67,7 @@ TEXTS = ("Fine. ", "Well, it is late, I think. ", "one ", "3.14 ", "\n", "and th
 STEPS = st.one_of(
     st.tuples(st.just("listen"), st.integers(1, 40), st.booleans()),
     st.tuples(st.sampled_from(["began", "ended", "wake", "interrupt", "clear", "commit", "tick"])),
+    st.tuples(st.sampled_from(["lost", "taken over", "handed over"])),
     st.tuples(st.just("typed"), st.sampled_from(WORDS)),
     st.tuples(st.just("serve"), st.integers(0, 30), st.sampled_from(WORDS), st.integers(0, 9)),
     st.tuples(st.just("stale"), st.integers(0, 30), st.sampled_from(WORDS), st.integers(0, 9)),
@@ -127,6 +128,8 @@ class Walk:
         self.minds: set[int] = set()
         """The numbers under which the model writes a reply of the conversation."""
         self.closed = self.failed = False
+        self.unheard = False
+        """The recogniser has failed: that may be said instead of an answer."""
         self.started: dict[str, ReplyStarted] = {}
         self.wished: set[str] = set()
         self.promised: set[str] = set()
@@ -195,7 +198,7 @@ class Walk:
                     assert turn.heard_transcript == turn.output_transcript
                 if spoken and not self.sent_s.get(turn.reply):
                     assert not turn.heard_transcript, "nothing was played"
-                assert turn.input_transcript or turn.key in self.wished
+                assert turn.input_transcript or turn.key in self.wished or self.unheard
             case Tell(event=ReplyStarted() as started):
                 assert started.reply not in self.started | self.text | self.sent_s, "a reply starts once, and first"
                 self.started[started.reply] = started
@@ -209,7 +212,8 @@ class Walk:
                 self.promised.discard(item.id)
                 self.items.insert(0 if previous is None else self.items.index(previous) + 1, item.id)
             case Tell(event=ItemDeleted(item=item)):
-                assert item in self.items or item in self.promised, "what is deleted was there"
+                replies = {started.item for started in self.started.values()}
+                assert item in {*self.items, *self.promised, *replies}, "what is deleted was there"
                 self.promised.discard(item)
                 self.items = [name for name in self.items if name != item]
             case Tell(event=ItemTruncated(item=item, text=text)):
@@ -241,6 +245,12 @@ class Walk:
                 self.step(heard.SpeechEnded(max(0.0, self.audio_s - 0.16)))
             case ("wake",):
                 self.step(heard.WakeWord("alexa", 0.9, max(0.0, self.audio_s - 0.7), max(0.0, self.audio_s - 0.1)))
+            case ("lost",):
+                self.step(heard.WordLost("alexa", max(0.0, self.audio_s - 0.7), max(0.0, self.audio_s - 0.1)))
+            case ("taken over",):
+                self.step(heard.TakenOver())
+            case ("handed over",):
+                self.step(heard.HandedOver())
             case ("interrupt",):
                 self.step(heard.InterruptAsked())
             case ("clear",):
@@ -294,6 +304,7 @@ class Walk:
         match action:
             case Transcribe():
                 failed = heard.TranscriptFailed(number, "stt_failed", "dead", "")
+                self.unheard = self.unheard or how == 0
                 self.step(failed if how == 0 else heard.TranscriptReady(number, words))
             case Contest():
                 self.step(heard.ContestDecided(number, how % 3 > 0))
@@ -383,3 +394,28 @@ def test_an_interruption_while_devices_contest_a_phrase_ends_the_recogniser() ->
     assert any(isinstance(asked, Contest) for asked in walk.asked) and walk.listening
     walk.step(heard.InterruptAsked())
     assert not walk.listening
+
+
+@pytest.mark.parametrize("words", [(("serve", 0, "", 0),), (("serve", 0, "what time is it", 1), ("delete", 1))])
+def test_what_a_user_said_is_deleted_once_where_they_go_on_before_an_answer(words: tuple) -> None:
+    """Its words were not made out, or the client has deleted it."""
+    walk = Walk(CONFIGS[0])
+    for step in (("began",), ("listen", 20, True), ("commit",), *words, ("listen", 17, True), ("began",)):
+        walk.take(step)
+    walk.step(heard.InterruptAsked())
+
+
+@pytest.mark.parametrize("last", [("wake",), ("lost",)])
+def test_a_wake_word_that_is_known_after_a_clear_closes_no_request(last: tuple) -> None:
+    walk = Walk(CONFIGS[5])
+    for step in (("began",), ("listen", 32, False), ("clear",), last, ("taken over",)):
+        walk.take(step)
+    assert not walk.asked
+
+
+def test_a_client_that_says_it_played_more_than_can_be_is_told_what_is_kept() -> None:
+    walk = Walk(CONFIGS[0])
+    for step in (("typed", "what time is it"), ("serve", 0, "", 4), ("serve", 0, "", 6), ("serve", 0, "", 7)):
+        walk.take(step)
+    for step in (("listen", 39, False), ("truncate", 1, 1526)):
+        walk.take(step)

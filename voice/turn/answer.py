@@ -327,9 +327,9 @@ class Answer:
         name = reply.id if reply is not None else ""
         if interrupted:
             self.out.append(Tell(Interrupted(name, heard)))
-        if not remembered:
+        if not remembered and self.history.get(revision.user_item) is not None:  # else its end was told
             self.forget(revision.user_item)
-        elif reply is not None and revision.item:
+        elif remembered and reply is not None and revision.item:
             self._keep(revision, reply, heard, interrupted)
         self.out.append(Tell(turn_complete(revision, heard, interrupted, reason)))
         if not remembered and revision.item and reply is not None and reply.text:

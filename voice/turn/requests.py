@@ -250,7 +250,8 @@ class Requests(Waking):
                 self._rest()
         elif (kept := self.history.get(item)) is not None and kept.message.content != heard:
             self.history.cut(item, heard)  # clients also say so of a reply that was played to its end
-        self._tell(ItemTruncated(item, event.ms, heard))
+        kept = self.history.get(item)  # by our own clock less of it may have been played
+        self._tell(ItemTruncated(item, event.ms, heard if kept is None else kept.message.content))
 
     def _on_add(self, event: AddMessage) -> None:
         message = event.message

@@ -52,9 +52,8 @@ class Waking(Judging):
         self._note_awaited()
         if self.state in (State.THINKING, State.SPEAKING, State.BRACED, State.JUDGING):
             self._interrupt(anew=self._gate.mode != "mid")
-        watched, self._watched_s = self._watched_s, None
+        began, self._watched_s = self._began_s, None
         quiet = None if self._speaking else self._quiet_s
-        began = self._turn.from_s if self._turn is not None else watched
         if self._gate.mode != "mid":
             self._keep_known(event.start_s if self._gate.opens else None)
         match self._gate.mode:
@@ -94,6 +93,12 @@ class Waking(Judging):
                 self._gate.woken_alone(self._audio.s)
                 self._rest()
 
+    @property
+    def _began_s(self) -> float | None:
+        """Where in the audio began what is being said, or was said last. What was committed or cleared is over."""
+        began = self._turn.from_s if self._turn is not None else self._watched_s
+        return None if began is None else max(began, self._used_s)
+
     def _idle_clock(self, event: AudioClock) -> None:
         if self._near_voice_now(event.at_s):
             self._open_turn(SpeechBegan(event.at_s))
@@ -121,7 +126,7 @@ class Waking(Judging):
 
     def asked_before(self, word_s: float) -> bool:
         """The request came before the wake word that began there."""
-        began = self._turn.from_s if self._turn is not None else self._watched_s
+        began = self._began_s
         return self._gate.mode == "post" and began is not None and word_s - began >= ALONE_S
 
     @property
@@ -198,7 +203,7 @@ class Waking(Judging):
     def _lost_request(self, event: WordLost) -> LostRequest:
         """What has been heard of it so far."""
         lost, quiet = LostRequest(event.word, event.end_s), None if self._speaking else self._quiet_s
-        began = self._turn.from_s if self._turn is not None else self._watched_s
+        began = self._began_s
         before = began is not None and event.start_s - began >= ALONE_S
         after = self._speaking or (quiet is not None and quiet > event.end_s + ALONE_S)
         mode = self._gate.mode
