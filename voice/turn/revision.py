@@ -257,6 +257,8 @@ class Overlap:
     """Where its voice was heard last."""
     whole: bool = False
     """The recogniser was asked in the silence after it: what it says is about all of the sound."""
+    worded: bool = False
+    """The recogniser has made out words in some of it."""
     fresh_text: bool = False
     fresh_spot: bool = False
     """It has answered that."""
@@ -287,6 +289,7 @@ class Overlap:
     def told(self, text: str) -> None:
         """The recogniser's word."""
         self.text, self.waits, self.fresh_text = text, False, True
+        self.worded = self.worded or bool(text)
 
     def spots_phrase(self, phrase: str) -> str:
         """The recogniser's word on short phrases, "" for none. Gives what it said before."""
@@ -309,13 +312,19 @@ class Overlap:
     @property
     def judged_whole(self) -> bool:
         """There is silence after it, perhaps for good, and what spots phrases has heard all of it."""
-        over = self.ended or self.last_s - self.voice_s >= OVER_S
-        return over and self.whole and self.fresh_spot
+        return self._fell_silent and self.whole and self.fresh_spot
+
+    @property
+    def _fell_silent(self) -> bool:
+        return self.ended or self.last_s - self.voice_s >= OVER_S
 
     @property
     def murmured(self) -> bool:
-        """It was a back-channel and there is silence after it, perhaps for good."""
-        return self.judged_whole and murmured(self.spotted)
+        """It was a back-channel and there is silence after it, perhaps for good. Where nothing spots phrases, words
+        of the half of it count."""
+        if self.spots:
+            return self.judged_whole and murmured(self.spotted)
+        return self._fell_silent and murmured(self.text or "")
 
     def in_doubt(self, rules: BargeInRules) -> bool:
         """A short sound and nothing that interrupts, as far as what spots phrases can tell; words may yet prove it
@@ -348,6 +357,8 @@ class Overlap:
             word = self.soon and text and self.voiced_s * 1000 >= SYLLABLES_MS
             if long or (word and not sounds_like_us(text or "", said)):
                 return Verdict.INTERRUPT  # together with what was said before it is heard better
+        if not text and self.spots and self.worded and not self.ended:
+            text = None  # words that were made out and are not sure any more: it is no music
         # A cough after a cough is no sentence: voice alone counts from where this sound began.
         voiced_s = self.voiced_s if text or rules.words_needed else self.voiced_s - self.before_s
         return judge(rules, voiced_s * 1000, elapsed_s * 1000, self.ended, text, said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voice.turn.bargein import NOTHING_SAID, BargeInRules, Verdict
 from voice.turn.revision import Overlap, Turn
 
 
@@ -49,3 +50,18 @@ def test_words_of_half_of_it_count_no_more_unless_they_are_a_murmur() -> None:
         each.told("mm" if each is murmur else "what")
         each.over(0.5)
     assert (half.text, whole.text, murmur.text) == (None, "what", "mm")
+
+
+def test_who_said_words_before_is_no_music_though_the_last_ones_are_not_sure() -> None:
+    def verdict_after(*texts: str) -> Verdict:
+        going = sound()
+        for number, text in enumerate(texts, 1):
+            going.hear(number * 0.256, True)
+            going.ask()
+            going.spots_phrase("")
+            going.told(text)
+        return going.verdict(BargeInRules(384, 512), going.last_s, going.last_s, NOTHING_SAID)
+
+    assert verdict_after("set", "") is Verdict.INTERRUPT
+    assert verdict_after("", "") is Verdict.WAIT
+    assert verdict_after("", "", "", "") is Verdict.INTERRUPT

@@ -251,6 +251,14 @@ class TestStopWords:
         talk.run(9.0)
         assert len(paused(talk)) == 1 and not talk.told(Interrupted)
 
+    def test_so_it_does_where_nothing_spots_phrases(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.4, "yeah"))
+        talk.run(6.53)
+        assert talk.machine.state is State.SPEAKING and not talk.told(Interrupted)
+        talk.run(9.0)
+        assert len(paused(talk)) == 1 and not talk.told(Interrupted)
+
     def test_a_murmur_that_is_heard_twice_is_spoken_over_though_it_lasts(self) -> None:
         calm, talk = story().run(40.0), story()
         talk.speak((6.0, 6.75, ""))
