@@ -58,6 +58,10 @@ class Deciding(Noting):
             self._gate.woken_alone(self._audio.s)
             self._rest()
             return
+        if event.at_s < turn.from_s:  # it was over, and not known to be, when the client cleared it
+            self._drop_turn()
+            self._rest()
+            return
         self._quiet_s, self._paused_at = event.at_s, self._now
         revision = self._answer.revision
         if revision is None or self._faded_long(turn, event.at_s):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from llm.messages import Message
 from tests.voice.conversation import RATE_HZ, Conversation, Delays
 from voice.mouth.reply_options import ReplyOptions
-from voice.session.config import AudioConfig, SessionConfig, TurnDetection
+from voice.session.config import AudioConfig, SessionConfig, TurnDetection, WakeConfig
 from voice.session.incoming import AddMessage, CancelResponse, DeleteItem, Respond, Truncate
 from voice.session.outgoing import (
     AudioOut,
@@ -20,13 +21,14 @@ from voice.session.outgoing import (
     ItemTruncated,
     ReplyStarted,
     SpeechStarted,
+    SpeechStopped,
     TextOut,
     TranscriptOut,
     TurnCommitted,
     TurnComplete,
 )
 from voice.turn import events as heard
-from voice.turn.actions import Speak, Think
+from voice.turn.actions import Speak, Think, Transcribe
 from voice.turn.machine import State
 
 AUDIO = AudioConfig(sample_rate=RATE_HZ)
@@ -373,6 +375,25 @@ def test_what_is_cleared_while_it_is_judged_interrupts_nothing() -> None:
     [done] = talk.told(TurnComplete)
     assert (done.status, talk.told(SpeechStarted), talk.told(TurnCommitted)) == ("completed", [], [])
     assert contents(talk) == [("assistant", LONG)]
+
+
+def transcribed(talk: Conversation) -> int:
+    return sum(isinstance(action, Transcribe) for _, action in talk.actions)
+
+
+@pytest.mark.parametrize("woken_until_then", [False, True])
+def test_what_was_over_when_it_was_cleared_or_became_ours_is_no_turn(woken_until_then: bool) -> None:
+    """That a voice has fallen silent is known some frames later. The silence after it is not transcribed."""
+    config = SessionConfig(audio=AudioConfig(sample_rate=RATE_HZ))
+    wake = WakeConfig(woken_until_then, ("alexa",))
+    talk = Conversation(config=replace(config, wake=wake), audible=frozenset({"alexa"}))
+    talk.speak((1.0, 2.0, "one"))
+    talk.at(2.1, heard.ConfigChanged(config) if woken_until_then else heard.Cleared(2.1))
+    talk.run(2.15)
+    asked = transcribed(talk)
+    talk.run(9.0)
+    assert transcribed(talk) == asked and talk.machine.state is State.IDLE
+    assert not talk.told(TurnCommitted) and len(talk.told(SpeechStarted)) == len(talk.told(SpeechStopped))
 
 
 def test_speech_does_not_interrupt_where_the_client_forbids_it() -> None:
