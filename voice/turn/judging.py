@@ -23,7 +23,9 @@ __all__ = ["Judging"]
 
 FIRST_ASK_MS = 192.0
 """Voiced time at which the recogniser is first asked: a short word is half over."""
-ASK_EVERY_MS = 160.0
+ASK_EVERY_MS = 96.0
+"""Of voice, from one mark to the next: two hearings that agree decide, and a syllable or two has come in between. An
+ask in a lull does not put off the next one."""
 AGAIN_SHARE = 0.5
 """Of the voice before a gap, when the sound comes again: two coughs are no word, two words are a sentence."""
 GOES_ON_S = 0.16
@@ -204,8 +206,8 @@ class Judging(Weighing):
 
     def _listen_in(self, sound: Overlap) -> None:
         """Ask what is said as soon as it is no cough, again while that is not clear, and when it may be over."""
-        due_s = (FIRST_ASK_MS + ASK_EVERY_MS * sound.asked) / 1000
-        due = not sound.waits and sound.voiced_s >= due_s
+        marks = (sound.voiced_s * 1000 - FIRST_ASK_MS) // ASK_EVERY_MS
+        due = not sound.waits and marks >= 0 and sound.asked_s * 1000 < FIRST_ASK_MS + ASK_EVERY_MS * marks
         # a last time before it counts as more than a murmur, whatever is awaited
         sure_s = self._policy.rules.sure_ms / 1000
         last = sound.spots and sound.asked_s < sure_s <= sound.voiced_s
@@ -229,7 +231,8 @@ class Judging(Weighing):
             before = sound.spots_phrase(event.phrase)
             command = self._is_command(event.phrase)
             # what is half said may sound like one of them, the first syllable most of all
-            sure = command and (sound.asked > 1 or self._is_command(before)) and not sound.whole
+            late = sound.asked > 1 and sound.asked_s * 1000 > FIRST_ASK_MS
+            sure = command and (late or self._is_command(before)) and not sound.whole
             sound.interrupts = self._interrupts(event.phrase)
             twice = sound.interrupts and self._interrupts(before)
             # what is left of our own voice may sound like anything

@@ -353,6 +353,16 @@ class TestStopWords:
         assert 6.4 < asked[-1] < 6.4 + 0.128, "before the pause is one"
         assert not talk.told(Interrupted)
 
+    def test_an_ask_in_a_lull_does_not_put_off_the_next_one(self) -> None:
+        talk = story()
+        talk.speak((6.0, 6.12, ""), (6.24, 7.0, ""))
+        talk.run(5.9)
+        talk.delays = Delays(stt=0.02)
+        talk.run(6.9)
+        lull, again = [at for at, action in talk.actions if isinstance(action, Transcribe) and at > 6.0][:2]
+        assert 6.12 < lull < 6.24, "before the recogniser would be asked first"
+        assert again < 6.4, "with 0.2 s of voice, as without a lull"
+
     @pytest.mark.parametrize("text", ["Stop!", "stop, stop", "please stop", "That's enough.", "cancel"])
     def test_is_phrase(self, text: str) -> None:
         assert is_phrase(text, STOP_PHRASES)
