@@ -133,7 +133,8 @@ _KINDS: dict[Role, tuple[str, ...]] = {
     "system": ("input_text",),
 }
 _DATA_URL = "send a data URL: data:image/jpeg;base64,..."
-_OLD_KINDS = {"text": "output_text", "audio": "output_audio"}
+_OF_ASSISTANT = {"text": "output_text", "audio": "output_audio", "input_text": "output_text"}
+"""Other names that clients have for what an assistant said: those of the beta, and that of any other text."""
 
 
 def parse_item(fields: object, param: str, new_id: str) -> WireItem:
@@ -167,7 +168,7 @@ def parse_item(fields: object, param: str, new_id: str) -> WireItem:
 
 
 def _part(part: _Content, role: Role, param: str) -> Part:
-    kind = _OLD_KINDS.get(part.type, part.type) if role == "assistant" else part.type
+    kind = _OF_ASSISTANT.get(part.type, part.type) if role == "assistant" else part.type
     if kind not in _KINDS[role]:
         wanted = ", ".join(_KINDS[role])
         raise invalid(

@@ -47,6 +47,15 @@ def order(talk: RealtimeTalk) -> list[str]:
     return found
 
 
+def test_what_an_assistant_said_may_be_called_any_text() -> None:
+    """Pipecat adds lines of the assistant so; for it an error is the end of the conversation."""
+    talk = RealtimeTalk(output_modalities=["text"])
+    talk.say("conversation.item.create", item=message(text("I am here."), role="assistant"))
+    [added] = talk.of("conversation.item.added")
+    assert added["item"]["content"] == [{"type": "output_text", "text": "I am here."}]
+    check(talk)
+
+
 class TestPictures:
     def test_the_model_is_shown_them_where_they_stand(self) -> None:
         talk = RealtimeTalk(output_modalities=["text"])
