@@ -75,6 +75,7 @@ class RealtimeCodec:
         self._may_consent = True
         """Nothing was said yet, and consent to a recording was not taken back."""
         self._frames_seen = 0
+        self._mcp_told: set[str] = set()
 
     @property
     def config(self) -> SessionConfig:
@@ -89,7 +90,7 @@ class RealtimeCodec:
         if self._lifecycle.session.kind == "realtime":
             conversation = {"id": self._lifecycle.conversation, "object": "realtime.conversation"}
             greeting.append(Said("conversation.created", {"conversation": conversation}))
-        return self._drafts(greeting)
+        return self._drafts([*greeting, *self._without_mcp()])
 
     def receive(self, frame: Frame) -> Sequence[ClientEvent | Draft]:
         """Everything but FrameTooLarge is answered here, with an `error` event that carries the client's event_id."""
@@ -128,7 +129,27 @@ class RealtimeCodec:
             self._may_consent = False
 
     def updated(self, token: str) -> Sequence[Draft]:
-        return self._drafts([Said("session.updated", {"session": self._session()})])
+        return self._drafts([Said("session.updated", {"session": self._session()}), *self._without_mcp()])
+
+    def _without_mcp(self) -> list[Said]:
+        """MCP servers are not asked: the conversation goes on without their tools, and the client is told so once."""
+        said: list[Said] = []
+        for label in self._lifecycle.session.mcp_servers:
+            if label not in self._mcp_told:
+                self._mcp_told.add(label)
+                # Not `in_progress` before: clients then ask for the item, and there is none.
+                said.append(Said("mcp_list_tools.failed", {"item_id": self._new_id("mcpl")}))
+                message = f"Tools of the MCP server '{label}' cannot be used here (offer them as functions)."
+                said.append(
+                    error_said(
+                        "invalid_request_error",
+                        "mcp_not_supported",
+                        message,
+                        param="session.tools",
+                        event_id=self._event_id,
+                    )
+                )
+        return said
 
     def complain(self, error: ParleyError) -> Sequence[Draft]:
         self._lifecycle.refused()

@@ -137,6 +137,12 @@ class RealtimeSession:
         voice = self.fields["audio"].get("output", {}).get("voice")
         return voice if isinstance(voice, str) else None
 
+    @property
+    def mcp_servers(self) -> tuple[str, ...]:
+        """Labels of the servers of tools that the client named."""
+        tools = self.fields.get("tools", ())
+        return tuple(tool["server_label"] for tool in tools if tool["type"] == "mcp")
+
     def response_shape(self, spoken: bool, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What a response object says of how it is made; `fields` are the wishes for this one."""
         output = self.fields["audio"].get("output", {})
@@ -199,7 +205,7 @@ class RealtimeSession:
             llm=LlmConfig(
                 model=model,
                 system_prompt=self.fields["instructions"],
-                tools=tuple(chat_tool(tool) for tool in self.fields["tools"]),
+                tools=tuple(chat_tool(tool) for tool in self.fields["tools"] if tool["type"] == "function"),
                 tool_choice=chosen_tool(self.fields["tool_choice"]),
                 client_tools="hand_over",
                 history_length=_HISTORY_MESSAGES,

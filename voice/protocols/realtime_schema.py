@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 __all__ = [
     "FORMATS",
@@ -104,6 +114,28 @@ class Tool(_Part):
     parameters: dict[str, Any] | None = None
 
 
+class _McpServer(_Part):
+    """A server of tools. None is asked here; keys for one (`authorization`, `headers`) are not kept."""
+
+    type: Literal["mcp"]
+    server_label: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    server_url: _Text | None = None
+    connector_id: _Name | None = None
+    server_description: _Text | None = None
+    allowed_tools: list[_Name] | dict[str, Any] | None = None
+    require_approval: Literal["always", "never"] | dict[str, Any] | None = None
+
+
+def _kind_of_tool(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, Mapping) else getattr(value, "type", None)
+    return "_mcp" if kind == "mcp" else "_function"
+
+
+_AnyTool = Annotated[
+    Annotated[Tool, Tag("_function")] | Annotated[_McpServer, Tag("_mcp")], Discriminator(_kind_of_tool)
+]
+
+
 class _NamedTool(_Part):
     type: Literal["function"]
     name: Annotated[str, StringConstraints(min_length=1, max_length=256)]
@@ -157,7 +189,7 @@ class SessionShape(_Part):
     output_modalities: Modalities = ["audio"]
     instructions: _Text = ""
     audio: _Audio = _Audio()
-    tools: Annotated[list[Tool], Field(max_length=128)] = []
+    tools: Annotated[list[_AnyTool], Field(max_length=128)] = []
     tool_choice: ToolChoice = "auto"
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     max_output_tokens: Limit = "inf"

@@ -22,6 +22,7 @@ from voice.protocols.realtime_config import RealtimeSession
 from voice.protocols.realtime_errors import RealtimeError
 from voice.protocols.realtime_response import parse_response
 from voice.session.outgoing import ItemAdded, ReplyStarted, ServerEvent, TextOut, ToolCallOut, TurnComplete
+from voice.turn.actions import Think
 from voice.turn.history import Item
 
 STORY = "And then there was another one of them, long ago. " * 8
@@ -55,8 +56,12 @@ WRONG: list[tuple[Any, str, str | None]] = [
      "invalid_value", "session.audio.input.turn_detection.type"),
     ({"type": "session.update", "session": {"audio": {"input": {"turn_detection": {"threshold": 0.3}}}}},
      "missing_required_parameter", "session.audio.input.turn_detection.type"),
-    ({"type": "session.update", "session": {"tools": [{"type": "mcp", "server_label": "x"}]}}, "invalid_value",
+    ({"type": "session.update", "session": {"tools": [{"type": "web_search"}]}}, "invalid_value",
      "session.tools[0].type"),
+    ({"type": "session.update", "session": {"tools": [{"type": "function"}]}}, "missing_required_parameter",
+     "session.tools[0].name"),
+    ({"type": "session.update", "session": {"tools": [{"type": "mcp"}]}}, "missing_required_parameter",
+     "session.tools[0].server_label"),
     ({"type": "session.update", "session": {"audio": {"output": {"speed": 9}}}}, "invalid_value",
      "session.audio.output.speed"),
     ({"type": "session.update", "session": {"max_output_tokens": -1}}, "invalid_value", "session.max_output_tokens"),
@@ -435,6 +440,30 @@ def test_truncate_leaves_what_was_heard(at_ms: int) -> None:
     assert "already shorter" in talk.errors[-1]["message"]
     talk.run(30)
     check(talk)
+
+
+def test_a_session_with_an_mcp_server_goes_on_without_its_tools() -> None:
+    lamp = {"type": "function", "name": "lamp", "parameters": {"type": "object"}}
+    # as hosted MCP tools of @openai/agents send it
+    server = {"type": "mcp", "server_label": "docs", "server_url": "https://example.com/mcp", "authorization": "key",
+              "headers": {"X-Key": "key"}, "allowed_tools": ["search"], "require_approval": "never"}  # fmt: skip
+    talk = RealtimeTalk(output_modalities=["text"])
+    talk.say("session.update", session={"instructions": "Be brief.", "tools": [server, lamp]}, event_id="u1")
+    assert talk.kinds[-3:] == ["session.updated", "mcp_list_tools.failed", "error"]
+    assert (talk.errors[-1]["code"], talk.errors[-1]["event_id"]) == ("mcp_not_supported", "u1")
+    shown = talk.of("session.updated")[-1]["session"]
+    assert shown["instructions"] == "Be brief."
+    assert shown["tools"] == [{k: v for k, v in server.items() if k not in ("authorization", "headers")}, lamp]
+    talk.say("session.update", session={"instructions": "Be very brief.", "tools": [server, lamp]})
+    assert talk.kinds[-1] == "session.updated", "said once"
+    talk.say("conversation.item.create", item=HI)
+    talk.say("response.create")
+    talk.run(5)
+    check(talk)
+    [thought] = [action for _, action in talk.actions if isinstance(action, Think)]
+    assert [tool["function"]["name"] for tool in thought.tools] == ["lamp"]
+    opened = RealtimeTalk(tools=[server])
+    assert opened.errors[-1]["code"] == "mcp_not_supported", "also of a session that an ephemeral key was made with"
 
 
 def test_a_reply_truncated_at_its_end_was_not_interrupted() -> None:
