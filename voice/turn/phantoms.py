@@ -25,8 +25,9 @@ _CREDITS = (
 )
 _FAREWELLS = (
     r"thank(?:s| you)(?: (?:so|very) much| all| guys)* for (?:watching|viewing)(?: (?:this|the|my|our) videos?)?",
-    r"(?:please )?(?:don't forget to |remember to )?(?:like,?(?: and| comment and| share and)? )?subscribe"
-    r"(?: to (?:my|the|our|this) channel)?",
+    r"(?:please |please don't forget to |don't forget to |remember to |(?:please )?like,?(?: and| comment and)? )"
+    r"(?:like,?(?: and| comment and)? )?subscribe(?: to (?:my|the|our|this) channel)?",
+    r"subscribe to (?:my|our|this) channel",
     r"(?:i'll |we'll )?see you (?:guys |all )?in the next (?:video|episode)",
     r"(?:vielen dank|danke) f(?:ü|ue)r(?:s| das) zuschauen",
     r"(?:wir sehen uns|bis zum) (?:im )?nächsten video",
